@@ -1,0 +1,16 @@
+-- Temporal pointing game: how often does the most important frame lie in the annotated action? (Table 5)
+-- One row per dataset, model, method, ratio and metric. Clips with the action in none or all of their frames are left out; floors on the same clips. Intervals: 95 %.
+select dataset, model, method, ratio, metric,
+    round(100 * rate, 1) as hit_percent,
+    round(100 * rate_low, 1) as hit_percent_low,
+    round(100 * rate_high, 1) as hit_percent_high,
+    clips, clips_asked,
+    round(100 * center, 1) as center_percent,
+    round(100 * random, 1) as random_percent,
+    round(100 * gain, 1) as gain_points,
+    round(100 * gain_low, 1) as gain_points_low,
+    round(100 * gain_high, 1) as gain_points_high,
+    reason
+from pointing_rates
+where metric_use = 'temporal_pointing'
+order by all

@@ -1,0 +1,113 @@
+"""Checkpoints: weights in safetensors (no pickle) with what they belong to, and initial weights from elsewhere."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from stepaudit.clips import class_names
+from stepaudit.config import Config, Model
+from stepaudit.errors import UsageError
+from stepaudit.registry import find
+from stepaudit.tables import as_json
+
+FORMAT = "stepaudit checkpoint 1"
+
+
+def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details: dict[str, Any]) -> None:
+    """Writes the weights with the model's name, options and classes, atomically."""
+    about = {"use": entry.use, "options": entry.options, "classes": classes, **details}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(state, temporary, metadata={"format": FORMAT, "about": as_json(about)})
+    temporary.replace(path)
+
+
+def trained(config: Config, dataset: str, model: str, device: torch.device) -> tuple[nn.Module, list[str]]:
+    """A model that the audit has trained on a data set, on the device, and the names of its classes."""
+    classes = class_names(config.path("segments", dataset=dataset))
+    return load(config.checkpoint(dataset, model), config.models[model], classes).to(device), classes
+
+
+def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:
+    """The trained model of a checkpoint. Raises UsageError if it was made for another model or for other classes."""
+    about, state = read(path)
+    for key, wanted in (("use", entry.use), ("options", entry.options), ("classes", classes)):
+        if about[key] != json.loads(as_json(wanted)):
+            raise UsageError(
+                f"{path}: a checkpoint with {key} {about[key]!r}, the configuration says {wanted!r}; "
+                "correct the configuration, or delete the checkpoint and train again"
+            )
+    model = build(entry, len(classes))
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a checkpoint belongs to (use, options, classes, …), and its weights. Raises UsageError if it is none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"{path}: no readable safetensors file ({error}); train the model first") from error
+    if metadata.get("format") != FORMAT:
+        raise UsageError(f"{path}: not a checkpoint of stepaudit; give foreign weights as `weights:` of the model")
+    return json.loads(metadata["about"]), state
+
+
+def build(entry: Model, classes: int) -> nn.Module:
+    """The model of a configuration's entry with its own initial weights."""
+    return find("models", entry.use).load()(classes, **entry.options)
+
+
+def load_initial(model: nn.Module, weights: str) -> None:
+    """Fills `model.backbone` from a torchvision weights name (fetched by torchvision) or a local file.
+
+    The head, whose shape depends on the classes, keeps its own weights. Parameters that the backbone lacks (the source's
+    own classifier) are left out.
+
+    Raises:
+        UsageError: the file cannot be read, or a parameter is missing or has another shape.
+    """
+    backbone, head = getattr(model, "backbone", model), getattr(model, "head", None)
+    state, own = _state(weights), backbone.state_dict()
+    wanted = {name for name in own if not (head and name.startswith(head))}
+    if wrong := sorted(name for name in wanted if name not in state or state[name].shape != own[name].shape):
+        raise UsageError(
+            f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(wanted)} parameters are missing "
+            f"or have another shape, such as {wrong[0]}; a narrow model (`width`) takes no full-size weights"
+        )
+    backbone.load_state_dict({name: state[name] for name in wanted}, strict=False)
+
+
+def _state(weights: str) -> dict[str, Tensor]:
+    path = Path(weights)
+    if path.exists():
+        return _file_state(path)
+    try:
+        from torchvision.models import get_weight
+
+        found = get_weight(weights)
+    except (KeyError, ValueError, AttributeError) as error:
+        raise UsageError(f"weights '{weights}': neither a file nor a torchvision weights name") from error
+    return found.get_state_dict(progress=False, check_hash=True)
+
+
+def _file_state(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 (torch.load raises anything on a damaged file)
+        raise UsageError(f"{path}: cannot be read as a state dict ({error})") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else None
+    if not isinstance(state, dict):
+        raise UsageError(f"{path}: holds no state dict; save `model.state_dict()`")
+    return state

@@ -1,0 +1,173 @@
+"""The command line: a command for each stage, and `check`, `list`, `report`, `sql`. Heavy imports live in the commands."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stepaudit import __version__
+from stepaudit.errors import UsageError
+
+app = typer.Typer(
+    help="Audit what video classifiers look at, and how little they need.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+ConfigFile = Annotated[Path, typer.Argument(help="Configuration file, such as config/config.yaml.", show_default=False)]
+Results = Annotated[Path, typer.Argument(help="Results of an audit, such as results/demo.", show_default=False)]
+DatasetName = Annotated[str, typer.Option("--dataset", help="Name of the data set in the configuration.")]
+ModelName = Annotated[str, typer.Option("--model", help="Name of the model in the configuration.")]
+MethodName = Annotated[str, typer.Option("--method", help="Name of the method in the configuration.")]
+Shard = Annotated[str, typer.Option("--shard", help="Part of the clips, such as test-000.")]
+
+
+def main() -> None:
+    """Runs a command; bad input ends in its message and exit status 2."""
+    try:
+        app()
+    except UsageError as error:
+        typer.echo(f"stepaudit: {error}", err=True)
+        raise SystemExit(2) from None
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@contextmanager
+def _job(config_file: Path, stage: str, **keys: str) -> Iterator:
+    """The checked configuration, its names checked as well, while a job runs that is recorded in the table `runs`."""
+    from stepaudit import config, provenance
+
+    settings = config.load(config_file)
+    for key, value in keys.items():
+        config.require(settings, key, value)
+    with provenance.recorded(settings, stage, keys):
+        yield settings
+
+
+@app.command()
+def index(config: ConfigFile, dataset: DatasetName) -> None:
+    """Read a data set: which stretch of which video, and what is annotated there."""
+    from stepaudit.stages import index
+
+    with _job(config, "index", dataset=dataset) as settings:
+        index.run(settings, dataset)
+
+
+@app.command()
+def extract(config: ConfigFile, dataset: DatasetName, shard: Shard) -> None:
+    """Cut the clips of a shard out of their videos."""
+    from stepaudit.stages import extract
+
+    with _job(config, "extract", dataset=dataset, shard=shard) as settings:
+        extract.run(settings, dataset, shard)
+
+
+@app.command()
+def train(config: ConfigFile, dataset: DatasetName, model: ModelName) -> None:
+    """Fine-tune a model on a data set."""
+    from stepaudit.stages import train
+
+    with _job(config, "train", dataset=dataset, model=model) as settings:
+        train.run(settings, dataset, model)
+
+
+@app.command()
+def predict(config: ConfigFile, dataset: DatasetName, model: ModelName) -> None:
+    """Let a model classify the test clips."""
+    from stepaudit.stages import predict
+
+    with _job(config, "predict", dataset=dataset, model=model) as settings:
+        predict.run(settings, dataset, model)
+
+
+@app.command()
+def attribute(config: ConfigFile, dataset: DatasetName, model: ModelName, method: MethodName, shard: Shard) -> None:
+    """Explain what a model says of the test clips of a shard."""
+    from stepaudit.stages import attribute
+
+    with _job(config, "attribute", dataset=dataset, model=model, method=method, shard=shard) as settings:
+        attribute.run(settings, dataset, model, method, shard)
+
+
+@app.command()
+def preserve(config: ConfigFile, dataset: DatasetName, model: ModelName, method: MethodName, shard: Shard) -> None:
+    """Search the minimum preservation ratio of the test clips of a shard."""
+    from stepaudit.stages import preserve
+
+    with _job(config, "preserve", dataset=dataset, model=model, method=method, shard=shard) as settings:
+        preserve.run(settings, dataset, model, method, shard)
+
+
+@app.command()
+def score(config: ConfigFile, dataset: DatasetName, model: ModelName, method: MethodName, shard: Shard) -> None:
+    """Score the maps of a shard."""
+    from stepaudit.stages import score
+
+    with _job(config, "score", dataset=dataset, model=model, method=method, shard=shard) as settings:
+        score.run(settings, dataset, model, method, shard)
+
+
+@app.command()
+def report(results: Results) -> None:
+    """Write the report of an audit: CSV tables, index.html and audit.duckdb."""
+    from stepaudit.stages import report
+
+    typer.echo(f"report: {report.run(results)}")
+
+
+@app.command()
+def sql(
+    results: Results,
+    query: Annotated[str, typer.Argument(help='A SQL query, such as "select * from failures".', show_default=False)],
+    format: Annotated[str, typer.Option("--format", help="table, csv, json or md.")] = "table",
+) -> None:
+    """Ask the tables of an audit, read-only."""
+    from stepaudit import database
+
+    typer.echo(database.format_rows(*database.query(results, query), format))
+
+
+@app.command()
+def check(config: ConfigFile) -> None:
+    """Check a configuration and say how much it asks for."""
+    from stepaudit import config as configuration
+
+    settings = configuration.load(config)
+    typer.echo(
+        f"{config}: audit '{settings.audit}' is valid: {len(settings.datasets)} data sets, {len(settings.models)} models, "
+        f"{len(settings.methods)} methods, {len(settings.metrics)} metrics, {settings.shards} shards"
+    )
+
+
+@app.command("list")
+def list_components(
+    kind: Annotated[
+        str | None, typer.Argument(help="methods, models, datasets or metrics.", show_default=False)
+    ] = None,
+) -> None:
+    """List the components with their options and defaults."""
+    from stepaudit import registry
+    from stepaudit.errors import did_you_mean
+
+    if kind is not None and kind not in registry.FUNCTIONS:
+        raise UsageError(f"no kind of component '{kind}'{did_you_mean(kind, list(registry.FUNCTIONS))}")
+    for shown in [kind] if kind else registry.FUNCTIONS:
+        typer.echo(f"{shown}:")
+        for component in registry.components(shown).values():
+            typer.echo(f"  {component.name}: {component.summary}")
+            for option, (annotation, default) in (component.options or {}).items():
+                typer.echo(f"      {option}: {annotation} = {default}")
+
+
+if __name__ == "__main__":
+    main()

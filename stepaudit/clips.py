@@ -1,0 +1,59 @@
+"""Rows of the table `clips` as tensors."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stepaudit import tables
+from stepaudit.config import Config, shard_names
+from stepaudit.errors import UpstreamError, UsageError
+
+
+def to_tensor(rows: Sequence[dict]) -> Tensor:
+    """Pixels of rows with status 'ok'. Returns [N, 3, T, H, W] in [0, 1]."""
+    clips = [_frames(row) for row in rows]
+    return torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3).float() / 255
+
+
+def _frames(row: dict) -> np.ndarray:
+    shape = (len(row["frames"]), row["height"], row["width"], 3)
+    return np.frombuffer(row["pixels"], dtype=np.uint8).reshape(shape)
+
+
+def require_ok(row: dict) -> dict:
+    """The row, if it was made. Raises UpstreamError with its status and text otherwise."""
+    if row["status"] != "ok":
+        raise UpstreamError(f"{row['status']}: {row['error']}")
+    return row
+
+
+def of_split(config: Config, dataset: str, split: str) -> list[dict]:
+    """All clips of a split, in the order of its shards."""
+    paths = [config.path("clips", dataset=dataset, shard=shard) for shard in shard_names(config.shards, split)]
+    return tables.read("clips", *paths)
+
+
+def class_names(segments: Path) -> list[str]:
+    """Names of the classes, by target. Raises UsageError if a class between two others has no segment."""
+    labels = {row["target"]: row["label"] for row in tables.read("segments", segments)}
+    if sorted(labels) != list(range(len(labels))):
+        raise UsageError(f"{segments}: the targets are {sorted(labels)}; they must count from 0 without a gap")
+    return [labels[target] for target in range(len(labels))]
+
+
+def batches(rows: Sequence[dict], size: int) -> Iterator[Sequence[dict]]:
+    """Consecutive rows, `size` at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def boxes_by_frame(rows: Sequence[dict], label: str, frames: int) -> list[list[tuple[float, float, float, float]]]:
+    """Boxes (x0, y0, x1, y1) of a clip in each of its frames: those of `clip_boxes` that hold the clip's label."""
+    boxes: list[list[tuple[float, float, float, float]]] = [[] for _ in range(frames)]
+    for row in rows:
+        if row["label"] == label:
+            boxes[row["frame"]].append((row["x0"], row["y0"], row["x1"], row["y1"]))
+    return boxes

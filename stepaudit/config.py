@@ -1,0 +1,334 @@
+"""The configuration of an audit: closed, typed, all problems at once; and where each table of the audit lies."""
+
+import hashlib
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from stepaudit import __version__, registry
+from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.tables import as_json
+
+Ratio = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
+SECTIONS = ("datasets", "models", "methods", "metrics")
+
+
+class Closed(BaseModel):
+    """A section that knows all its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Component(Closed):
+    """A named component: `use` is a registered name or `module:object`, by default the entry's own name."""
+
+    use: str = Field(description="Registered name or `module:object`; default: the entry's own name.")
+    options: dict[str, Any] = Field(default={}, description="The component's own options (`stepaudit list`).")
+
+    kind: ClassVar[str]
+
+    @field_validator("use")
+    @classmethod
+    def _known(cls, use: str) -> str:
+        cls.find(use)
+        return use
+
+    @field_validator("options")
+    @classmethod
+    def _options_known(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "use" in info.data and (problems := cls.find(info.data["use"]).problems(options)):
+            raise ValueError("; ".join(problems))
+        return options
+
+    @classmethod
+    def find(cls, use: str) -> registry.Component:
+        """The registered component. Raises ValueError with the nearest name."""
+        try:
+            return registry.find(cls.kind, use)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+
+class Dataset(Component):
+    kind = "datasets"
+    root: Path = Field(description="Folder of the data set, relative to where you run.")
+    validation: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.2, description="Share of the training groups kept for choosing the best epoch."
+    )
+
+
+class Training(Closed):
+    epochs: Annotated[int, Field(ge=0)] = Field(
+        default=40, description="Passes over the training clips; 0 audits the initial weights as they are."
+    )
+    batch_size: Count = Field(default=48, description="Clips in a step.")
+    optimizer: Literal["sgd", "adamw"] = Field(default="sgd", description="`sgd` as in the paper, or `adamw`.")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(default=1e-3, description="Of the first epoch.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.9, description="Of `sgd`.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.0, description="Of either optimiser.")
+    step_epochs: Count = Field(default=20, description="Epochs between two drops of the learning rate.")
+    step_factor: Share = Field(default=0.1, description="Factor of each drop.")
+    shift_px: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Augmentation: each training clip is moved by up to so many pixels, its border repeated."
+    )
+    flips: list[Literal["horizontal", "vertical", "time"]] = Field(
+        default=[],
+        description="Augmentation: mirrorings, each applied to half of the clips; name only those that keep the class.",
+    )
+
+
+class Model(Component):
+    kind = "models"
+    weights: str | None = Field(
+        default=None,
+        description="Initial weights: none, a local file, or a torchvision name (`R2Plus1D_18_Weights.KINETICS400_V1`).",
+    )
+    checkpoint: Path | None = Field(default=None, description="A checkpoint of stepaudit to audit instead of training.")
+    training: Training = Field(default=Training(), description="How it is fine-tuned.")
+    batch_size: Count = Field(default=16, description="Clips in a forward pass when predicting.")
+
+
+class Method(Component):
+    kind = "methods"
+    ratios: list[Ratio] | None = Field(default=None, description="Preservation ratios, for methods that need them.")
+    seeds: list[int] = Field(default=[0], min_length=1, description="One map for each seed.")
+    batch_size: Count = Field(default=16, description="Rows (clip × ratio) explained together.")
+
+    @model_validator(mode="after")
+    def _ratios_fit(self):
+        needs = "ratios" in self.find(self.use).requires
+        if needs and not self.ratios:
+            raise ValueError(f"'{self.use}' needs `ratios`, such as [0.05, 0.1]")
+        if self.ratios and not needs:
+            raise ValueError(f"'{self.use}' takes no `ratios`; remove them")
+        return self
+
+
+class Metric(Component):
+    kind = "metrics"
+
+
+class Clips(Closed):
+    frames: Count = Field(default=16, description="Frames of a clip, one from each of as many equal parts.")
+    height: Annotated[int, Field(ge=16)] = Field(default=112, description="Pixels.")
+    width: Annotated[int, Field(ge=16)] = Field(default=112, description="Pixels.")
+    fit: Literal["stretch", "crop"] = Field(
+        default="stretch", description="`stretch` keeps the whole frame; `crop` keeps its shape and the centre."
+    )
+    random_views: Count = Field(default=4, description="Random views extracted of each training segment.")
+    box_distance: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="A clip frame takes the boxes of the nearest annotated source frame within this many frames.",
+    )
+
+
+class Preserve(Closed):
+    methods: list[Name] = Field(default=[], description="Which of `methods` search the minimum preservation ratio.")
+    grid: list[Ratio] = Field(
+        default=[0.02, 0.05, 0.1, 0.2, 0.4, 0.7],
+        min_length=1,
+        description="Ratios tried first, the same for all models.",
+    )
+    tolerance: Ratio = Field(default=0.02, description="Bisection ends when the bracket is at most this wide.")
+    bounds: list[Literal["probability", "top1"]] = Field(
+        default=["probability"],
+        min_length=1,
+        description="`probability`: keep `share` of the clip's own; `top1`: keep the first place.",
+    )
+    share: Share = Field(default=1.0, description="Share of the unperturbed probability that must be kept.")
+
+    @field_validator("grid")
+    @classmethod
+    def _ascending(cls, grid: list[float]) -> list[float]:
+        if grid != sorted(set(grid)):
+            raise ValueError("the ratios must ascend, each once")
+        return grid
+
+
+class Config(Closed):
+    """A whole audit."""
+
+    audit: Name = Field(description="Name of the audit; results go to `<results>/<audit>`.")
+    results: Path = Field(default=Path("results"), description="Folder of all results, relative to where you run.")
+    seed: int = Field(default=0, description="Of splits, views and training.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` takes a GPU where there is one.")
+    shards: Count = Field(default=1, description="Parts that the clips of each data set are split into, a job each.")
+    clips: Clips = Field(default=Clips(), description="How clips are cut from videos.")
+    datasets: dict[Name, Dataset] = Field(min_length=1, description="Data sets by name.")
+    models: dict[Name, Model] = Field(min_length=1, description="Models by name; each is trained on each data set.")
+    methods: dict[Name, Method] = Field(min_length=1, description="Attribution methods by name.")
+    metrics: dict[Name, Metric] = Field(default={}, description="Metrics by name; each scores every map.")
+    preserve: Preserve = Field(default=Preserve(), description="Search of the minimum preservation ratio.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_uses(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {key: _with_uses(value) if key in SECTIONS else value for key, value in data.items()}
+
+    @model_validator(mode="after")
+    def _preserve_names_methods(self):
+        able = [name for name, method in self.methods.items() if method.ratios]
+        for name in self.preserve.methods:
+            if name not in able:
+                raise ValueError(f"preserve.methods: no method '{name}' with ratios{did_you_mean(name, able)}")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the audit's results."""
+        return self.results / self.audit
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the configuration."""
+        return fingerprint(self.model_dump(mode="json"))
+
+    def path(self, table: str, **keys: str) -> Path:
+        """A file of a table: `shard` (default `all`) is its name, the other keys are folders `key=value`."""
+        shard = keys.pop("shard", "all")
+        return Path(self.folder, table, *(f"{key}={value}" for key, value in keys.items()), f"{shard}.parquet")
+
+    def checkpoint(self, dataset: str, model: str) -> Path:
+        """The trained weights of a model on a data set."""
+        return self.folder / "checkpoints" / f"dataset={dataset}" / f"{model}.safetensors"
+
+    def shard_paths(self, table: str, split: str, **keys: str) -> list[Path]:
+        """The files of a split's shards."""
+        return [self.path(table, **keys, shard=shard) for shard in shard_names(self.shards, split)]
+
+    def all_shards(self, table: str, methods: Iterable[str]) -> list[Path]:
+        """The files of a table for every data set, model, method and test shard."""
+        return [
+            path
+            for dataset, model, method in product(self.datasets, self.models, methods)
+            for path in self.shard_paths(table, "test", dataset=dataset, model=model, method=method)
+        ]
+
+    def log(self, stage: str, **keys: str) -> Path:
+        """A job's log file."""
+        return self.folder / "logs" / stage / f"{'_'.join(keys.values()) or 'all'}.log"
+
+    def benchmark(self, stage: str, **keys: str) -> Path:
+        """A job's benchmark file of Snakemake."""
+        return self.folder / "benchmarks" / stage / f"{'_'.join(keys.values()) or 'all'}.tsv"
+
+    def source(self, kind: str, name: str) -> list[str]:
+        """The source file of a component, if it has one; a change of it makes its jobs run again."""
+        source = self.component(kind, name).source
+        return [str(source)] if source else []
+
+    def given_checkpoint(self, model: str) -> list[str]:
+        """The checkpoint that the configuration gives for a model, if any."""
+        checkpoint = self.models[model].checkpoint
+        return [str(checkpoint)] if checkpoint else []
+
+    def decides(self, stage: str, **keys: str) -> str:
+        """Fingerprint of the settings that decide a stage's rows; a change of it makes the stage's jobs run again."""
+        whole = self.model_dump(mode="json")
+        dataset, model, method = (whole[f"{kind}s"].get(keys.get(kind)) for kind in ("dataset", "model", "method"))
+        parts = {
+            "index": [dataset, self.seed],
+            "extract": [whole["clips"], self.seed, self.shards],
+            "train": [model, self.seed, self.shards],
+            "predict": [model],
+            "attribute": [method],
+            "preserve": [method, whole["preserve"]],
+            "score": [whole["metrics"]],
+        }[stage]
+        return fingerprint([__version__, parts])
+
+    def component(self, kind: str, name: str) -> registry.Component:
+        """The registered component behind an entry of the configuration."""
+        return registry.find(kind, getattr(self, kind)[name].use)
+
+
+def shard_names(shards: int, split: str) -> list[str]:
+    """File names of the shards of a split, without ending: `test-000`, …"""
+    return [f"{split}-{shard:03d}" for shard in range(shards)]
+
+
+def require(config: Config, kind: str, name: str) -> None:
+    """Raises UsageError unless the configuration has a `dataset`, `model`, `method` or `shard` of this name."""
+    shards = [shard for split in ("train", "validation", "test") for shard in shard_names(config.shards, split)]
+    known = shards if kind == "shard" else list(getattr(config, f"{kind}s"))
+    if name not in known:
+        raise UsageError(f"the configuration has no {kind} '{name}'{did_you_mean(name, known)}")
+
+
+def fingerprint(value: object) -> str:
+    """SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(as_json(value).encode()).hexdigest()
+
+
+def load(path: Path) -> Config:
+    """Reads a YAML file. Raises UsageError that lists all problems."""
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror}); name a configuration file, such as config/config.yaml"
+        ) from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path}: no YAML ({error})") from error
+    return parse(data, str(path))
+
+
+def parse(data: Any, origin: str = "configuration") -> Config:
+    """Checks a configuration that was read already. Raises UsageError that lists all problems."""
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        lines = sorted({_sentence(problem) for problem in error.errors()})
+        raise UsageError(f"{origin}: {len(lines)} problem{'s' * (len(lines) > 1)}\n  " + "\n  ".join(lines)) from error
+
+
+def save(config: Config, path: Path) -> None:
+    """Writes a configuration as YAML, if the file does not hold it yet."""
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(text)
+        temporary.replace(path)
+
+
+def _with_uses(entries: Any) -> Any:
+    if not isinstance(entries, dict):
+        return entries
+    filled = {name: {} if entry is None else entry for name, entry in entries.items()}
+    return {name: {"use": name, **entry} if isinstance(entry, dict) else entry for name, entry in filled.items()}
+
+
+def _sentence(problem: dict) -> str:
+    where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    if problem["type"] == "extra_forbidden":
+        *parents, name = problem["loc"]
+        return f"{where}: unknown key{did_you_mean(str(name), _known_keys(parents))}"
+    if problem["type"] == "missing":
+        return f"{where}: missing"
+    text = problem["msg"].removeprefix("Value error, ")
+    given = (
+        ""
+        if problem["type"] == "value_error" or isinstance(problem["input"], dict | BaseModel)
+        else f", got {problem['input']!r}"
+    )
+    return f"{where}: {text}{given}" if where else text
+
+
+def _known_keys(parents: list) -> list[str]:
+    kind: Any = Config
+    for part in parents:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[part].annotation
+        else:
+            kind = get_args(kind)[-1]
+    return list(kind.model_fields)

@@ -1,0 +1,192 @@
+"""`audit.duckdb`: the tables of an audit in one file to hand on, and read-only SQL over it.
+
+The tables are copied without their heavy columns (`Column.heavy`); beside them lie the configuration (`audit`,
+`datasets`, `models`, `methods`, `metrics`), the views of `reports/_views.sql`, and each report as a view.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from stepaudit import __version__, reports
+from stepaudit.config import Config
+from stepaudit.errors import UsageError
+from stepaudit.formats import format_rows as format_rows
+from stepaudit.tables import SCHEMA_VERSION, TABLES, TEXT, Table, as_json, check_schema, path_columns
+
+FILE = "audit.duckdb"
+STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that stepaudit takes can read it
+READ_ONLY = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "lock_configuration": "true",
+}
+COMPONENT = pa.schema([("name", TEXT), ("use", TEXT), ("options", TEXT)])
+COMMENTS = {
+    "audit": "One row: the audit's name, its configuration as JSON with the hash, and the versions that wrote this file.",
+    "datasets": "The configuration's data sets: name, what it uses, options as JSON.",
+    "models": "The configuration's models: name, what it uses, options as JSON.",
+    "methods": "The configuration's methods, also with their ratios, seeds, and the bounds that they are searched for.",
+    "metrics": "The configuration's metrics: name, what it uses, options as JSON.",
+}
+
+
+def query(folder: Path, sql: str) -> tuple[list[str], list[tuple]]:
+    """Column names and rows of a statement over an audit's database. It can change nothing and reach no other file.
+
+    Raises:
+        UsageError: there is no database yet, it cannot be opened, or DuckDB refuses the statement.
+    """
+    with connect(folder) as connection:
+        return fetch(connection, sql)
+
+
+def connect(folder: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to an audit's database, without access to anything else."""
+    path = folder / FILE
+    if not path.exists():
+        raise UsageError(f"{path}: not there; run `stepaudit report {folder}` first")
+    try:
+        return duckdb.connect(str(path), read_only=True, config=READ_ONLY)
+    except duckdb.Error as error:
+        raise UsageError(f"{path}: cannot be opened ({error}); run `stepaudit report {folder}` again") from error
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple]]:
+    """Column names and rows of a statement. Raises UsageError with DuckDB's message."""
+    try:
+        result = connection.execute(sql)
+        if result is None:
+            raise UsageError('no statement; write one such as "from coverage"')
+        return [column[0] for column in result.description], result.fetchall()
+    except (duckdb.Error, RuntimeError) as error:
+        raise UsageError(str(error).strip()) from error
+
+
+def records(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict]:
+    """Rows of a statement as dicts. Raises UsageError with DuckDB's message."""
+    names, rows = fetch(connection, sql)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def parquet_files(place: Path) -> list[Path]:
+    """The finished Parquet files below a folder; what is hidden (a job's temporary files) is left out."""
+    found = sorted(place.rglob("*.parquet"))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(place).parts)]
+
+
+def create(folder: Path, config: Config) -> Path:
+    """Writes the database of the audit in `folder`, under a temporary name first.
+
+    Raises:
+        UsageError: a table was written with another schema, or a view or a report is no valid SQL.
+    """
+    path, temporary = folder / FILE, folder / f".{FILE}.tmp"
+    for leftover in (temporary, temporary.with_name(f"{temporary.name}.wal")):
+        leftover.unlink(missing_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute(f"attach {_literal(temporary)} as audit (storage_version '{STORAGE_VERSION}'); use audit")
+        connection.begin()
+        for table in TABLES.values():
+            _copy(connection, table, folder)
+        _write_config(connection, config)
+        _create_views(connection)
+        connection.commit()
+        connection.execute("use memory; detach audit")
+    temporary.replace(path)
+    return path
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> None:
+    columns = [column for column in table.columns if not column.heavy]
+    _create_table(connection, table.name, pa.schema([(column.name, column.type) for column in columns]).empty_table())
+    for partition, files in _partitions(table, folder).items():
+        values = dict(partition)
+        chosen = ", ".join(_literal(values[c.name]) if c.name in values else _name(c.name) for c in columns)
+        connection.execute(
+            f"insert into {table.name} select {chosen} from read_parquet(?, hive_partitioning = false)", [files]
+        )
+    connection.execute(f"comment on table {table.name} is {_literal(table.grain)}")
+    for column in columns:
+        connection.execute(f"comment on column {table.name}.{_name(column.name)} is {_literal(column.text)}")
+
+
+def _partitions(table: Table, folder: Path) -> dict[tuple, list[str]]:
+    """Files of a table by the columns that stand in their paths."""
+    found: dict[tuple, list[str]] = {}
+    for path in parquet_files(folder / table.name):
+        check_schema(table.name, path)
+        values = path_columns(path.relative_to(folder))
+        if missing := set(table.partitions) - set(values):
+            raise UsageError(
+                f"{path}: its path has no folder `{min(missing)}=…`; move it away, stepaudit did not write it"
+            )
+        found.setdefault(tuple((key, values[key]) for key in table.partitions), []).append(str(path))
+    return found
+
+
+def _write_config(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    text = as_json(config.model_dump(mode="json"))
+    audit = {
+        "name": config.audit,
+        "config_hash": config.hash,
+        "config": text,
+        "stepaudit": __version__,
+        "schema": SCHEMA_VERSION,
+    }
+    _create_table(connection, "audit", pa.Table.from_pylist([audit]))
+    connection.execute("alter table audit alter config type json")
+    for kind in ("datasets", "models", "metrics"):
+        _create_table(connection, kind, _components(getattr(config, kind).items()))
+    _create_table(connection, "methods", _methods(config))
+    for name, text in COMMENTS.items():
+        connection.execute(f"comment on table {name} is {_literal(text)}")
+
+
+def _components(entries: Iterable[tuple[str, Any]]) -> pa.Table:
+    rows = [{"name": name, "use": entry.use, "options": as_json(entry.options)} for name, entry in entries]
+    return pa.Table.from_pylist(rows, schema=COMPONENT)
+
+
+def _methods(config: Config) -> pa.Table:
+    entries = config.methods
+    bounds = [config.preserve.bounds if name in config.preserve.methods else [] for name in entries]
+    return (
+        _components(entries.items())
+        .append_column("ratios", pa.array([entry.ratios or [] for entry in entries.values()], pa.list_(pa.float64())))
+        .append_column("seeds", pa.array([entry.seeds for entry in entries.values()], pa.list_(pa.int32())))
+        .append_column("bounds", pa.array(bounds, pa.list_(TEXT)))
+    )
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
+    _execute(connection, "_views.sql", reports.views())
+    for report in reports.all_reports():
+        _execute(connection, f"{report.name}.sql", f"create view {_name(report.name)} as {report.sql}")
+        connection.execute(f"comment on view {_name(report.name)} is {_literal(report.question)}")
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, file: str, sql: str) -> None:
+    try:
+        connection.execute(sql)
+    except duckdb.Error as error:
+        raise UsageError(f"{reports.folder() / file}: {error}") from error
+
+
+def _create_table(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    connection.register("arrow_rows", rows)
+    connection.execute(f"create table {name} as from arrow_rows")
+    connection.unregister("arrow_rows")
+
+
+def _literal(text: object) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

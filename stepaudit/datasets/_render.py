@@ -1,0 +1,115 @@
+"""Draws the scenes of the planted data set: numpy arrays, no files."""
+
+import numpy as np
+from PIL import Image
+
+from stepaudit.datasets._scene import Actor, Scene, stream
+
+EXPOSURES = 8  # moments that are averaged into a frame while the shutter is open
+
+
+def _disc(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.hypot(u, v) - 1.0
+
+
+def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.maximum(np.abs(u), np.abs(v)) - 0.886
+
+
+def _diamond(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return (np.abs(u) + np.abs(v) - 1.253) * np.sqrt(0.5)
+
+
+def _cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    longer, shorter = np.maximum(np.abs(u), np.abs(v)), np.minimum(np.abs(u), np.abs(v))
+    return np.maximum(longer - 1.166, shorter - 0.408)
+
+
+def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return _upward(u, v, 1.555)
+
+
+def _ring(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.abs(np.hypot(u, v) - 0.866) - 0.289
+
+
+def _star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.minimum(_upward(u, v, 1.347), _upward(u, -v, 1.347))
+
+
+def _upward(u: np.ndarray, v: np.ndarray, radius: float) -> np.ndarray:
+    """An equilateral triangle that points up."""
+    return np.maximum(v, np.abs(u) * np.sqrt(0.75) - v / 2) - radius / 2
+
+
+# Distance to the edge, negative inside. Each covers the area of the unit disc, so that no shape is larger than another.
+SHAPES = {"disc": _disc, "square": _square, "diamond": _diamond, "cross": _cross, "star": _star}
+DECOYS = {"ring": _ring, "triangle": _triangle}
+
+
+def coverage(actor: Actor, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """How much of each pixel the actor covers while the shutter is open, around the actor only.
+
+    Returns:
+        [n, P, P] in [0, 1] for the n frames in which it is seen, and the patches' left and top pixels, [n, 2].
+    """
+    moments = (np.arange(EXPOSURES) + 0.5) / EXPOSURES
+    centres = actor.track.positions(np.arange(actor.start, actor.stop)[:, None] + moments)
+    side = min(int(np.ceil(1.6 * actor.size + actor.track.speed)) + 3, height, width)
+    corners = np.floor(centres.mean(axis=1) - side / 2).astype(int).clip(0, [width - side, height - side])
+    pixels = corners[:, None, :, None] + np.arange(side) + 0.5 - centres[..., None]  # [n, moments, 2, P]
+    radius = actor.size / 2
+    across, down = (pixels / radius).astype(np.float32).transpose(2, 0, 1, 3)
+    distance = {**SHAPES, **DECOYS}[actor.shape](across[:, :, None, :], down[:, :, :, None]) * radius
+    return (0.5 - distance).clip(0, 1).mean(axis=1), corners
+
+
+def boxes(actor: Actor, height: int, width: int) -> list[tuple[int, int, int, int, int]]:
+    """(frame, x0, y0, x1, y1) of the pixels that the actor touches, in each frame where it is seen."""
+    found = []
+    for frame, (alpha, (left, top)) in enumerate(zip(*coverage(actor, height, width), strict=True), start=actor.start):
+        columns, rows = np.flatnonzero(alpha.any(axis=0)), np.flatnonzero(alpha.any(axis=1))
+        edges = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
+        found.append((frame, *(int(edge) for edge in edges)))
+    return found
+
+
+def render(scene: Scene, seed: int, name: str, *, noise: float, erase: str = "none") -> np.ndarray:
+    """The video, uint8 RGB [n, H, W, 3]. Erasing an actor leaves every other pixel, and the noise, as it was.
+
+    Args:
+        noise: standard deviation of the sensor noise, of a brightness range of 1.
+        erase: 'object', 'decoy' or 'none'.
+    """
+    frames = np.repeat(_background(scene, stream(seed, scene.backdrop, "background"))[None], scene.frames, axis=0)
+    for role in ("decoy", "object"):
+        if role != erase:
+            _paint(frames, getattr(scene, role))
+    grain = stream(seed, name, "noise").standard_normal((*frames.shape[:3], 1), dtype=np.float32)
+    grain *= noise
+    frames += grain
+    frames *= 255
+    frames += 0.5
+    return frames.clip(0, 255, out=frames).astype(np.uint8)
+
+
+def _paint(frames: np.ndarray, actor: Actor) -> None:
+    alphas, corners = coverage(actor, *frames.shape[1:3])
+    side = alphas.shape[-1]
+    for frame, alpha, (left, top) in zip(frames[actor.start : actor.stop], alphas, corners, strict=True):
+        patch = frame[top : top + side, left : left + side]
+        patch += alpha[..., None] * (np.float32(actor.colour) - patch)
+
+
+def _background(scene: Scene, random: np.random.Generator) -> np.ndarray:
+    """Smooth coloured noise with a finer texture on it, [H, W, 3], darker than any actor."""
+    coarse = [_smooth(random, scene, cell=random.uniform(24, 48)) for _ in range(3)]
+    grey, fine = _smooth(random, scene, cell=32), _smooth(random, scene, cell=random.uniform(5, 9))
+    base = random.uniform(0.22, 0.4) + random.uniform(-0.04, 0.04, 3)
+    picture = base + 0.03 * np.stack(coarse, axis=-1) + (0.06 * grey + 0.04 * fine)[..., None]
+    return picture.clip(0.02, 0.62).astype(np.float32)
+
+
+def _smooth(random: np.random.Generator, scene: Scene, cell: float) -> np.ndarray:
+    grid = random.standard_normal((int(scene.height / cell) + 2, int(scene.width / cell) + 2), dtype=np.float32)
+    return np.asarray(Image.fromarray(grid).resize((scene.width, scene.height), Image.Resampling.BICUBIC))

@@ -1,0 +1,158 @@
+"""The script of a planted video: what moves where and when. Numbers only; `_render` draws it."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+MOTIONS = ("horizontal", "vertical", "diagonal", "circular")
+PARTS = ("head", "middle", "tail")
+DECOY_SHAPES = ("ring", "triangle")
+SIZES = ((96, 128), (120, 160), (128, 128), (144, 176))
+RATES = ("12", "25", "30000/1001")
+LENGTHS = (32, 96)
+REACH = 0.8  # px from an actor's centre to its furthest point, per px of `size`; a triangle's corners are the furthest
+PATHS = 12  # from which the object takes the one that is most apart from the decoy's
+APART = 1.3  # two actors touch when their centres are nearer than this many sizes
+
+
+@dataclass(frozen=True)
+class Track:
+    """A path that never ends: back and forth on a line, or round a circle.
+
+    `x`, `y` is its centre, `amplitude` its reach along each axis it moves on (px), `phase` in [0, 4), `speed` in px a
+    frame, `slope` the direction of a diagonal (1 or −1).
+    """
+
+    motion: str
+    x: float
+    y: float
+    amplitude: float
+    phase: float
+    speed: float
+    slope: int
+
+    def positions(self, times: np.ndarray) -> np.ndarray:
+        """Centres at `times` (frames), [..., 2] as x, y in px."""
+        turn = self.phase + self.speed * times / self.amplitude
+        swing = np.abs(np.mod(turn, 4) - 2) - 1
+        still = np.zeros_like(swing)
+        along, down = {
+            "horizontal": (swing, still),
+            "vertical": (still, swing),
+            "diagonal": (swing * np.sqrt(0.5), swing * self.slope * np.sqrt(0.5)),
+            "circular": (np.cos(turn), np.sin(turn)),
+        }[self.motion]
+        return np.stack([self.x + self.amplitude * along, self.y + self.amplitude * down], axis=-1)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A moving shape that covers as much as a disc of diameter `size` (px), seen in frames [start, stop)."""
+
+    shape: str
+    size: float
+    colour: tuple[float, float, float]
+    track: Track
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A whole video: everything that its pixels depend on, but for the seed of background and noise.
+
+    `backdrop` names the background's random numbers: videos of one backdrop and size have the same background.
+    """
+
+    height: int
+    width: int
+    frames: int
+    rate: str
+    backdrop: str
+    object: Actor
+    decoy: Actor
+
+
+def stream(seed: int, name: str, purpose: str) -> np.random.Generator:
+    """Random numbers of one purpose of one video, independent of all others."""
+    digest = hashlib.sha256(f"{seed}/{name}/{purpose}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+def draw_scene(
+    seed: int,
+    name: str,
+    label: str,
+    part: str,
+    *,
+    object_size: float,
+    speed: float,
+    scenes: int = 0,
+    frames: int | None = None,
+) -> Scene:
+    """The scene of a video. All but the object's shape, motion and part is drawn without looking at the class.
+
+    The decoy comes first; the object then takes the one of a few paths on which it meets the decoy least.
+
+    Args:
+        label: `<shape>-<motion>` of the object.
+        part: 'head', 'middle' or 'tail', where the object is seen.
+        object_size: diameter of a disc of its area, of the shorter side.
+        speed: diameters a frame.
+        scenes: how many backgrounds there are to draw from; 0: as many as videos.
+        frames: length of the video; drawn if None.
+    """
+    shape, motion = label.split("-")
+    random = stream(seed, name, "scene")
+    height, width = SIZES[random.integers(len(SIZES))]
+    length = int(random.integers(LENGTHS[0], LENGTHS[1] + 1))
+    frames = frames or length
+    rate = RATES[random.integers(len(RATES))]
+    look = {"height": height, "width": width, "frames": frames, "object_size": object_size, "speed": speed}
+
+    random = stream(seed, name, "decoy")
+    choices = (DECOY_SHAPES, MOTIONS, PARTS)
+    decoy = _draw_actor(random, *(options[random.integers(len(options))] for options in choices), **look)
+    random = stream(seed, name, "object")
+    candidates = [_draw_actor(random, shape, motion, part, **look) for _ in range(PATHS)]
+    apart = min(candidates, key=lambda actor: _meetings(actor, decoy))
+    backdrop = f"scene-{stream(seed, name, 'place').integers(scenes)}" if scenes else name
+    return Scene(height, width, frames, rate, backdrop, apart, decoy)
+
+
+def _draw_actor(
+    random: np.random.Generator, shape: str, motion: str, part: str,
+    *, height: int, width: int, frames: int, object_size: float, speed: float,
+) -> Actor:  # fmt: skip
+    size = object_size * min(height, width) * random.uniform(0.9, 1.1)
+    edge = REACH * size + 1
+    amplitude = random.uniform(0.65, 1) * (min(height, width) / 2 - edge)
+    across = 0 if motion == "vertical" else amplitude
+    down = 0 if motion == "horizontal" else amplitude
+    track = Track(
+        motion,
+        x=random.uniform(edge + across, width - edge - across),
+        y=random.uniform(edge + down, height - edge - down),
+        amplitude=amplitude,
+        phase=random.uniform(0, 4),
+        speed=speed * size * random.uniform(0.85, 1.15),
+        slope=int(random.choice([-1, 1])),
+    )
+    start, stop = _draw_stretch(random, part, frames)
+    return Actor(shape, size, tuple(random.uniform(0.7, 1, 3)), track, start, stop)
+
+
+def _draw_stretch(random: np.random.Generator, part: str, frames: int) -> tuple[int, int]:
+    """A stretch that fills the head, middle or tail third, less up to a twelfth of the third at either end."""
+    index = PARTS.index(part)
+    first, last = index * frames // 3, (index + 1) * frames // 3
+    slack = (last - first) // 12
+    return first + int(random.integers(slack + 1)), last - int(random.integers(slack + 1))
+
+
+def _meetings(actor: Actor, decoy: Actor) -> float:
+    """Frames in which the two touch."""
+    times = np.arange(max(actor.start, decoy.start), min(actor.stop, decoy.stop)) + 0.5
+    gap = np.linalg.norm(actor.track.positions(times) - decoy.track.positions(times), axis=-1)
+    return float((gap < APART * (actor.size + decoy.size) / 2).sum())

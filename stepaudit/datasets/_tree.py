@@ -1,0 +1,66 @@
+"""Finds the videos of a folder of class folders."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepaudit.errors import UsageError
+from stepaudit.video import STILLS
+
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A video file or folder of frames. Its path below the root is its name; `split` is None if no folder says it."""
+
+    name: str
+    path: Path
+    label: str
+    split: str | None
+
+
+def find_videos(root: Path) -> list[Found]:
+    """Everything below `root/<class>`, or `root/<split>/<class>`, in the order of the names.
+
+    Raises:
+        UsageError: the root is not there or holds no video, or split folders stand beside others.
+    """
+    if not root.is_dir():
+        raise UsageError(f"{root}: no such folder; set `root` to the folder that holds a folder for each class")
+    names = [folder.name for folder in _folders(root)]
+    splits = [name for name in names if name in SPLITS]
+    if others := [name for name in names if name not in SPLITS and splits]:
+        raise UsageError(
+            f"{root}: '{others[0]}' stands beside '{splits[0]}'; have only split folders there, or only classes"
+        )
+    parts = [(root / split, split) for split in splits] or [(root, None)]
+    found = [video for parent, split in parts for video in _below(root, parent, split)]
+    if not found:
+        endings = ", ".join(VIDEOS)
+        raise UsageError(
+            f"{root}: no video in it; put video files ({endings}), or folders of frames, in a folder a class"
+        )
+    return found
+
+
+def _below(root: Path, parent: Path, split: str | None) -> list[Found]:
+    return [
+        Found(path.relative_to(root).as_posix(), path, folder.name, split)
+        for folder in _folders(parent)
+        for path in _videos(folder)
+    ]
+
+
+def _videos(folder: Path) -> list[Path]:
+    """Video files and folders of pictures; other files, such as a README, are no videos."""
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    if any(path.suffix.lower() in STILLS for path in entries):
+        raise UsageError(
+            f"{folder}: frames lie in the class folder itself; put those of each video in a folder of its own"
+        )
+    return [path for path in entries if path.is_dir() or path.suffix.lower() in VIDEOS]
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -1,0 +1,182 @@
+"""Your own videos: `root/<class>/*.mp4` (or .avi, .mov, .mkv, .webm), or folders of numbered .png or .jpg frames.
+
+Three CSV files, all optional, say more. Their column `video` is a path below the root, such as `jump/a.mp4`.
+
+- `videos`: `video`, and `split` (train, validation, test, or unused), `group` or both. It names every video.
+- `segments`: `video`, `start`, `stop`, `action_start`, `action_stop`: source frames from 0, half-open; empty: unknown.
+  A video on several lines has several segments; one without a line is one segment, from its first frame to its last.
+- `boxes`: `video`, `frame`, `x0`, `y0`, `x1`, `y1`: source pixels, the last two exclusive; `label`: else the class.
+"""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepaudit.datasets._csv import Row, read_rows
+from stepaudit.datasets._tree import SPLITS, Found, find_videos
+from stepaudit.errors import UsageError
+from stepaudit.splits import draw_groups
+
+STRETCHES = (("start", "stop"), ("action_start", "action_stop"))
+FRAMES = [column for pair in STRETCHES for column in pair]
+EDGES = ["x0", "y0", "x1", "y1"]
+UNUSED = "unused"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The split and the group of a video; None if not known (yet)."""
+
+    split: str | None
+    group: str | None
+
+
+def read(
+    root: Path,
+    *,
+    videos: str | None = None,
+    segments: str | None = None,
+    boxes: str | None = None,
+    group: str | None = None,
+    test_share: float = 0.25,
+    seed: int = 0,
+) -> tuple[list[dict], list[dict]]:
+    """Your own videos, a folder for each class; split, segments and boxes from optional CSV files.
+
+    The split comes from the CSV `videos`, else from folders (`root/train/<class>`, `root/test/<class>`), else it is
+    drawn by group. The head of this module's file tells the columns.
+
+    Args:
+        root: folder of the class folders, or of `train`, `validation` and `test` with class folders in them.
+        videos: CSV of splits and groups, below `root`.
+        segments: CSV of the stretches to explain, below `root`.
+        boxes: CSV of objects, below `root`.
+        group: regular expression whose first group, found in a video's path below `root`, names its group.
+        test_share: share of the groups of each class that is drawn for testing, where nothing else says.
+        seed: of the draw.
+
+    Raises:
+        UsageError: no videos, contradicting splits, or bad content of a CSV file, named by line and column.
+    """
+    found = find_videos(root)
+    folders = {video.name: Place(video.split, _group(group, video.name)) for video in found}
+    places = _with_drawn_split(found, _listed(root / videos, folders) if videos else folders, test_share, seed)
+    used = [video for video in found if places[video.name].split != UNUSED]
+    labels = sorted({video.label for video in used})
+    stretches = _stretches(root / segments, folders) if segments else {}
+    rows = [
+        {**_segment(video, places[video.name], labels), **stretch}
+        for video in used
+        for stretch in stretches.get(video.name, [{"clip_id": video.name}])
+    ]
+    return rows, _boxes(root / boxes, folders, used) if boxes else []
+
+
+def _group(pattern: str | None, name: str) -> str | None:
+    """What the pattern finds in a video's name; None without a pattern."""
+    if pattern is None:
+        return None
+    try:
+        match = re.search(pattern, name)
+        found = match and match[1]
+    except (re.error, IndexError) as error:
+        text = f"{pattern!r} is no regular expression with a group ({error}); one such is '_(g[0-9]+)_'"
+        raise UsageError(f"option `group`: {text}") from error
+    if not found:
+        raise UsageError(
+            f"option `group`: {pattern!r} finds none in '{name}'; mend it, or list groups in the CSV `videos`"
+        )
+    return found
+
+
+def _listed(path: Path, folders: dict[str, Place]) -> dict[str, Place]:
+    """The places of all videos as the CSV tells them, and where it is silent, as their folders do."""
+    places: dict[str, Place] = {}
+    for row in read_rows(path, ["video"], ["split", "group"]):
+        name = row.one_of("video", folders)
+        if name in places:
+            raise row.complaint("video", f"'{name}' stands on an earlier line, too")
+        places[name] = _place(row, folders[name])
+    if missing := sorted(set(folders) - set(places)):
+        more = f" and {len(missing) - 1} more" * (len(missing) > 1)
+        raise UsageError(f"{path}: no line for '{missing[0]}'{more}; add it, with split '{UNUSED}' to leave it out")
+    return places
+
+
+def _place(row: Row, folder: Place) -> Place:
+    split = row.one_of("split", (*SPLITS, UNUSED)) if "split" in row.cells else folder.split
+    if folder.split not in (None, split) and split != UNUSED:
+        raise row.complaint("split", f"'{split}', but the video lies in {folder.split}/; move it, or change the line")
+    return Place(split, row.text("group") or folder.group)
+
+
+def _with_drawn_split(found: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
+    """The places; if nothing has told any split, groups are drawn for 'test' and the others are for training."""
+    if any(place.split for place in places.values()):
+        return places
+    if not 0 < share < 1:
+        raise UsageError(f"option `test_share`: it must lie between 0 and 1, got {share}")
+    groups = defaultdict(set)
+    for video in found:
+        groups[video.label].add(places[video.name].group or video.name)
+    drawn = draw_groups(groups, share, seed)
+    for label, members in groups.items():
+        if not members & drawn:
+            few = f"its {len(members)} group{'s' * (len(members) > 1)} cannot be divided"
+            raise UsageError(
+                f"class '{label}': {few} into training and test; add videos, or a CSV `videos` with splits"
+            )
+    splits = {name: "test" if (place.group or name) in drawn else "train" for name, place in places.items()}
+    return {name: Place(splits[name], place.group) for name, place in places.items()}
+
+
+def _segment(video: Found, place: Place, labels: list[str]) -> dict:
+    return {
+        "video_id": video.name,
+        "path": str(video.path),
+        "split": place.split,
+        "group": place.group,
+        "label": video.label,
+        "target": labels.index(video.label),
+        **dict.fromkeys(FRAMES),
+    }
+
+
+def _stretches(path: Path, folders: dict[str, Place]) -> dict[str, list[dict]]:
+    """The segments of each video that the CSV names; a segment's clip_id is the video's, with its frames behind it."""
+    stretches = defaultdict(list)
+    for row in read_rows(path, ["video"], FRAMES):
+        name, frames = row.one_of("video", folders), {column: row.integer(column) for column in FRAMES}
+        _check_stretches(row, frames)
+        clip_id = f"{name}:{frames['start'] or 0}-{'' if frames['stop'] is None else frames['stop']}"
+        if clip_id in {other["clip_id"] for other in stretches[name]}:
+            raise row.complaint("video", f"'{name}' has these frames on an earlier line, too")
+        stretches[name].append({"clip_id": clip_id, **frames})
+    return stretches
+
+
+def _check_stretches(row: Row, frames: dict[str, int | None]) -> None:
+    for first, last in STRETCHES:
+        start, stop = frames[first] or 0, frames[last]
+        if start < 0:
+            raise row.complaint(first, f"{start} is negative; frames count from 0")
+        if stop is not None and stop <= start:
+            raise row.complaint(last, f"{stop} must be larger than {first}, {start}")
+    if (frames["action_start"] is None) != (frames["action_stop"] is None):
+        raise row.complaint("action_stop", "give both action_start and action_stop, or neither")
+
+
+def _boxes(path: Path, folders: dict[str, Place], used: list[Found]) -> list[dict]:
+    labels, rows = {video.name: video.label for video in used}, []
+    for row in read_rows(path, ["video", "frame", *EDGES], ["label"]):
+        name, frame = row.one_of("video", folders), row.integer("frame", needed=True)
+        if frame < 0:
+            raise row.complaint("frame", f"{frame} is negative; frames count from 0")
+        edges = {edge: row.number(edge, needed=True) for edge in EDGES}
+        for first, last in (("x0", "x1"), ("y0", "y1")):
+            if edges[last] <= edges[first]:
+                raise row.complaint(last, f"{edges[last]:g} must be larger than {first}, {edges[first]:g}")
+        if name in labels:
+            rows.append({"video_id": name, "frame": frame, "label": row.text("label") or labels[name], **edges})
+    return rows

@@ -1,0 +1,178 @@
+"""Generated videos whose class is a small moving object, known in every frame: the data set with a known answer.
+
+A class is a shape and a motion (`disc-horizontal`). The object is seen only in the head, middle or tail third of its
+video; a decoy that is as large, bright and quick, but of another shape, is drawn without looking at the class.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+from stepaudit.datasets._encode import encode
+from stepaudit.datasets._render import SHAPES, boxes, render
+from stepaudit.datasets._scene import MOTIONS, PARTS, Scene, draw_scene
+from stepaudit.errors import UsageError, did_you_mean
+
+GENERATOR = 2  # of the pixels: count up when the same options would draw another video
+BROKEN = ("no_video", "too_short", "damaged", "not_annotated")
+SHORT_FRAMES = 11
+DAMAGED_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video to make: `name` identifies it, `broken` is what is wrong with it, if anything."""
+
+    name: str
+    label: str
+    split: str
+    scene: Scene
+    broken: str | None = None
+
+
+def read(
+    root: Path,
+    *,
+    classes: tuple[str, ...] = ("disc-horizontal", "disc-vertical", "cross-horizontal", "cross-vertical"),
+    train_per_class: int = 36,
+    test_per_class: int = 12,
+    seed: int = 0,
+    object_size: float = 0.2,
+    speed: float = 0.45,
+    scenes: int = 8,
+    noise: float = 0.015,
+    broken: bool = True,
+    erase: Literal["none", "object", "decoy"] = "none",
+) -> tuple[list[dict], list[dict]]:
+    """Generated videos whose class is a small moving object, known in every frame.
+
+    The videos of each set of options lie in a folder of their own below `root`, and are made where they are missing.
+
+    Args:
+        root: folder of the videos; made if it is not there.
+        classes: `<shape>-<motion>` each, of disc, square, diamond, cross, triangle and horizontal, vertical, diagonal,
+            circular.
+        train_per_class: training videos of each class; a multiple of 3 fills head, middle and tail alike.
+        test_per_class: test videos of each class, likewise.
+        seed: of everything that is drawn.
+        object_size: diameter of a disc of the object's area, of the frame's shorter side.
+        speed: way in a frame, in diameters; the shutter stays open for it, so motion shows in a single frame.
+        scenes: how many backgrounds the videos share, drawn without looking at the class, as a few cameras would see
+            them; 0 gives every video its own, which a small network learns by heart.
+        noise: standard deviation of the sensor noise, of a brightness range of 1.
+        broken: adds four test videos that are no video, too short, damaged, and not annotated.
+        erase: leaves out the object or the decoy, and changes nothing else; the annotation stays.
+
+    Raises:
+        UsageError: an unknown class, an object too large or too fast, or an ffmpeg that cannot encode.
+    """
+    _check(classes, train_per_class, test_per_class, object_size, speed)
+    options = {
+        "classes": list(classes), "train_per_class": train_per_class, "test_per_class": test_per_class, "seed": seed,
+        "object_size": object_size, "speed": speed, "scenes": scenes, "noise": noise, "broken": broken, "erase": erase,
+    }  # fmt: skip
+    folder = _folder(root, options)
+    videos = _videos(tuple(classes), train_per_class, test_per_class, seed, object_size, speed, scenes, broken)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda video: _make(video, _path(folder, video), seed, noise, erase), videos))
+    labels = sorted(classes)
+    segments = [_segment(video, _path(folder, video), labels.index(video.label)) for video in videos]
+    return segments, [row for video in videos for row in _boxes(video)]
+
+
+def _check(classes: Sequence[str], train_per_class: int, test_per_class: int, object_size: float, speed: float) -> None:
+    known = [f"{shape}-{motion}" for shape, motion in product(SHAPES, MOTIONS)]
+    for name in classes:
+        if name not in known:
+            raise UsageError(f"planted has no class '{name}'{did_you_mean(name, known)}")
+    if len(set(classes)) != len(classes) or len(classes) < 2:
+        raise UsageError("planted needs two or more classes, each named once")
+    if min(train_per_class, test_per_class) < 1:
+        raise UsageError("planted needs at least one training and one test video of each class")
+    if not 0.05 <= object_size <= 0.4 or not 0 < speed <= 1:
+        raise UsageError("planted: choose an object_size in [0.05, 0.4] and a speed in (0, 1]")
+
+
+def _folder(root: Path, options: dict) -> Path:
+    """The folder of the videos of these options, with the options in it; other options have another."""
+    text = json.dumps({"generator": GENERATOR, **options}, indent=2, sort_keys=True) + "\n"
+    folder = root / hashlib.sha256(text.encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "options.json").write_text(text)
+    return folder
+
+
+def _videos(
+    classes: tuple[str, ...], train_per_class: int, test_per_class: int,
+    seed: int, object_size: float, speed: float, scenes: int, broken: bool,
+) -> list[Video]:  # fmt: skip
+    """All videos to make, broken ones last."""
+
+    def video(name: str, label: str, split: str, index: int, problem: str | None = None) -> Video:
+        part, frames = PARTS[index % len(PARTS)], SHORT_FRAMES if problem == "too_short" else None
+        look = {"object_size": object_size, "speed": speed, "scenes": scenes, "frames": frames}
+        scene = draw_scene(seed, name, label, part, **look)
+        return Video(name, label, split, scene, problem)
+
+    counts = (("train", train_per_class), ("test", test_per_class))
+    whole = [
+        video(f"{label}-{split}-{index:03d}", label, split, index)
+        for split, count in counts
+        for label in classes
+        for index in range(count)
+    ]
+    rest = [video(f"broken-{problem}", classes[0], "test", index, problem) for index, problem in enumerate(BROKEN)]
+    return whole + rest if broken else whole
+
+
+def _path(folder: Path, video: Video) -> Path:
+    return folder / video.label / f"{video.name}.mp4"
+
+
+def _make(video: Video, path: Path, seed: int, noise: float, erase: str) -> None:
+    if path.exists():
+        return
+    path.parent.mkdir(exist_ok=True)
+    if video.broken == "no_video":
+        path.write_text("This is not a video. It is here so that an audit meets one.\n")
+        return
+    whole = path.with_name(f".{path.name}.{os.getpid()}") if video.broken == "damaged" else path
+    encode(render(video.scene, seed, video.name, noise=noise, erase=erase), whole, video.scene.rate)
+    if video.broken == "damaged":
+        content = whole.read_bytes()
+        whole.write_bytes(content[: int(DAMAGED_SHARE * len(content))])
+        whole.replace(path)
+
+
+def _segment(video: Video, path: Path, target: int) -> dict:
+    annotated = video.broken != "not_annotated"
+    return {
+        "clip_id": video.name,
+        "video_id": video.name,
+        "path": str(path),
+        "split": video.split,
+        "group": video.name,
+        "label": video.label,
+        "target": target,
+        "start": 0,
+        "stop": video.scene.frames,
+        "action_start": video.scene.object.start if annotated else None,
+        "action_stop": video.scene.object.stop if annotated else None,
+    }
+
+
+def _boxes(video: Video) -> list[dict]:
+    if video.broken == "not_annotated":
+        return []
+    scene = video.scene
+    return [
+        {"video_id": video.name, "frame": frame, "label": label, "x0": x0, "y0": y0, "x1": x1, "y1": y1}
+        for label, actor in ((video.label, scene.object), ("decoy", scene.decoy))
+        for frame, x0, y0, x1, y1 in boxes(actor, scene.height, scene.width)
+    ]

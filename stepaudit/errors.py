@@ -1,0 +1,68 @@
+"""What can go wrong, in two kinds: failures that become rows, and bad input that the user must mend."""
+
+from difflib import get_close_matches
+
+
+class AuditError(Exception):
+    """An expected failure of one clip. It becomes a row with this `status` and the error's text; nothing is lost."""
+
+    status = "error"
+
+
+class BadVideoError(AuditError):
+    """The file is no video, or fewer frames decode than were promised."""
+
+    status = "bad_video"
+
+
+class TooShortError(AuditError):
+    """The segment, or the clip, has fewer frames than are needed."""
+
+    status = "too_short"
+
+
+class NoAnnotationError(AuditError):
+    """Nothing is annotated where the metric needs a box or a segment."""
+
+    status = "no_annotation"
+
+
+class NoPeakError(AuditError):
+    """The map is constant, so that it points nowhere."""
+
+    status = "no_peak"
+
+
+class NotApplicableError(AuditError):
+    """The method or metric cannot explain this model or map."""
+
+    status = "not_applicable"
+
+
+class NonFiniteError(AuditError):
+    """The model, or the optimisation, gave NaN or infinity."""
+
+    status = "non_finite"
+
+
+class UpstreamError(AuditError):
+    """The row that this one is made from failed."""
+
+    status = "upstream"
+
+
+STATUSES = {
+    "ok": "The value was measured.",
+    **{error.status: error.__doc__ for error in AuditError.__subclasses__()},
+}
+
+
+class UsageError(Exception):
+    """Bad input. The command line prints the text, which names the next step, and exits with status 2."""
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """The end of an error message: the nearest known name, if any, and all known names."""
+    nearest = get_close_matches(name, known, n=1)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+    return f"{hint} (known: {', '.join(sorted(known)) or 'none'})"

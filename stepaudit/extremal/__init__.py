@@ -1,0 +1,1 @@
+"""The extremal-perturbation optimiser: blur, smooth-max mask, losses, engine."""

@@ -1,0 +1,87 @@
+"""What stands in the place of the pixels that a mask removes: the operation m ⊗ x. Li et al. 2021, section 3.1."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stepaudit.layers import gaussian_blur
+
+PYRAMID_LEVELS = 8
+BLUR_SHARE = 20 / 112
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """A named perturbation with its parameter.
+
+    Args:
+        name: `blur` (the paper's two levels), `blur-pyramid` (the release's eight), `fade` (the clip's mean colour),
+            `freeze` (the clip's mean frame, which keeps appearance and removes motion), or `noise` (uniform, seeded).
+        sigma: of the (strongest) blur, pixels; by default 20 for a shorter side of 112, and in proportion.
+    """
+
+    name: str = "blur"
+    sigma: float | None = None
+
+    def text(self, height: int, width: int) -> str:
+        """Name and parameters, as result rows carry them."""
+        return f"{self.name}:sigma={self._sigma(height, width):g}" if self.name.startswith("blur") else self.name
+
+    def levels(self, clips: Tensor) -> Tensor:
+        """Versions of each clip from fully perturbed to untouched. [N, 3, T, H, W] to [L, N, 3, T, H, W]."""
+        return torch.stack([*LEVELS[self.name](clips, self._sigma(*clips.shape[-2:])), clips])
+
+    def _sigma(self, height: int, width: int) -> float:
+        return self.sigma if self.sigma is not None else BLUR_SHARE * min(height, width)
+
+
+def blend(levels: Tensor, masks: Tensor) -> Tensor:
+    """m ⊗ x: interpolates each pixel linearly between the two levels around its mask value.
+
+    Args:
+        levels: [L, N, 3, T, H, W], the last one untouched. With L = 2 this is m·x + (1 − m)·fill.
+        masks: [N, T, H, W] in [0, 1].
+
+    Returns:
+        [N, 3, T, H, W].
+    """
+    depth = masks[:, None] * (len(levels) - 1)
+    if len(levels) == 2:
+        return torch.lerp(levels[0], levels[1], depth)
+    below = depth.detach().floor().clamp(max=len(levels) - 2)
+    index = below.long().expand(levels.shape[1:])[None]
+    low, high = levels.gather(0, index)[0], levels.gather(0, index + 1)[0]
+    return low + (depth - below) * (high - low)
+
+
+def _blur(clips: Tensor, sigma: float) -> list[Tensor]:
+    return [gaussian_blur(clips, sigma)]
+
+
+def _blur_pyramid(clips: Tensor, sigma: float) -> list[Tensor]:
+    steps = PYRAMID_LEVELS - 1
+    return [gaussian_blur(clips, sigma * (steps - level) / steps) for level in range(steps)]
+
+
+def _fade(clips: Tensor, sigma: float) -> list[Tensor]:
+    return [clips.mean(dim=(2, 3, 4), keepdim=True).expand_as(clips)]
+
+
+def _freeze(clips: Tensor, sigma: float) -> list[Tensor]:
+    return [clips.mean(dim=2, keepdim=True).expand_as(clips)]
+
+
+def _noise(clips: Tensor, sigma: float) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.rand(clips.shape[1:], generator=generator).to(clips).expand_as(clips)]
+
+
+LEVELS: dict[str, Callable[[Tensor, float], list[Tensor]]] = {
+    "blur": _blur,
+    "blur-pyramid": _blur_pyramid,
+    "fade": _fade,
+    "freeze": _freeze,
+    "noise": _noise,
+}

@@ -1,0 +1,71 @@
+"""Every number of the extremal family, by preset and schedule."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from stepaudit.errors import UsageError, did_you_mean
+
+RELEASED_ITERATIONS = 2000
+RELEASED_GROWTH = 1.0008668**RELEASED_ITERATIONS
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one mask is optimised.
+
+    Args:
+        data_weight: of −log Φ_c.
+        area_weight: of the area term, at the start.
+        area_growth: the area weight at the end, in multiples of the start; it grows by the same factor in each iteration.
+        area_on: the area term sees the `padded` mask, or what the model sees (`cropped`).
+        core: L_K as `released`, `corrected`, or `none`.
+        core_weight: of L_K.
+        core_start: share of the iterations before L_K sets in.
+        iterations: steps of the optimiser.
+        optimizer: `sgd`, or `adam` with a learning rate that falls to 0 along a cosine.
+        learning_rate, momentum, dampening: of `sgd`; `adam` takes the learning rate alone.
+    """
+
+    data_weight: float = 1.0
+    area_weight: float = 300.0
+    area_growth: float = RELEASED_GROWTH
+    area_on: Literal["padded", "cropped"] = "padded"
+    core: Literal["released", "corrected", "none"] = "none"
+    core_weight: float = 300.0
+    core_start: float = 0.05
+    iterations: int = RELEASED_ITERATIONS
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    dampening: float = 0.9
+
+
+# `paper`: the release behind the paper. `matched`: EP-3D and STEP differ by L_K alone. `corrected`: besides, L_K
+# treats all frames alike and the area is imposed on what the model sees.
+PRESETS = {
+    "ep3d": {
+        "paper": Settings(data_weight=100.0, area_growth=1.0),
+        "matched": Settings(),
+        "corrected": Settings(area_on="cropped"),
+    },
+    "step": {
+        "paper": Settings(core="released"),
+        "matched": Settings(core="released"),
+        "corrected": Settings(core="corrected", area_on="cropped"),
+    },
+}
+
+# `paper` is the release's schedule. `short` reaches comparable masks in a twentieth of the iterations.
+SCHEDULES = {
+    "paper": {},
+    "short": {"iterations": 100, "optimizer": "adam", "learning_rate": 0.1},
+}
+
+
+def settings(method: str, preset: str, schedule: str, iterations: int | None) -> Settings:
+    """The numbers of a preset under a schedule. Raises UsageError for a name that is not known."""
+    for name, known in ((preset, PRESETS[method]), (schedule, SCHEDULES)):
+        if name not in known:
+            raise UsageError(f"no preset or schedule '{name}'{did_you_mean(name, list(known))}")
+    chosen = replace(PRESETS[method][preset], **SCHEDULES[schedule])
+    return chosen if iterations is None else replace(chosen, iterations=iterations)

@@ -1,0 +1,121 @@
+"""Rows of a query as text: an aligned table, CSV, JSON or Markdown."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+from rich.cells import cell_len
+
+from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.tables import as_json
+
+Rows = Sequence[Sequence[Any]]
+
+
+def format_rows(names: Sequence[str], rows: Rows, format: str = "table") -> str:
+    """The rows as text that ends with a newline.
+
+    Args:
+        names: of the columns.
+        rows: values in the order of the names; NULL is None.
+        format: `table`, `csv`, `json` or `md`.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"no format '{format}'{did_you_mean(format, list(FORMATS))}")
+    return FORMATS[format](names, rows)
+
+
+def _csv(names: Sequence[str], rows: Rows) -> str:
+    """RFC 4180 with plain newlines; NULL is an empty field, a list or struct is JSON."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_nested(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _table(names: Sequence[str], rows: Rows) -> str:
+    cells = _text(names, rows)
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    right = _numeric(names, rows)
+    lines = [_padded(line, widths, right, "  ").rstrip() for line in cells]
+    return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]]) + "\n"
+
+
+def _markdown(names: Sequence[str], rows: Rows) -> str:
+    cells = [[text.replace("\\", "\\\\").replace("|", "\\|") for text in line] for line in _text(names, rows)]
+    ruler = ["---:" if right else "---" for right in _numeric(names, rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in [cells[0], ruler, *cells[1:]])
+
+
+def _json(names: Sequence[str], rows: Rows) -> str:
+    unique = _unique(names)
+    lines = (
+        json.dumps(dict(zip(unique, map(_finite, row), strict=True)), ensure_ascii=False, default=str) for row in rows
+    )
+    return "[" + ",\n ".join(lines) + "]\n"
+
+
+FORMATS: dict[str, Callable[[Sequence[str], Rows], str]] = {
+    "table": _table,
+    "csv": _csv,
+    "json": _json,
+    "md": _markdown,
+}
+
+
+def _text(names: Sequence[str], rows: Rows) -> list[list[str]]:
+    return [[shown(name) for name in names], *([shown(value) for value in row] for row in rows)]
+
+
+def shown(value: Any) -> str:
+    """A value for reading: six digits of a float, control characters as escapes, NULL by that name."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, float) and abs(value) < 1e6:
+        return f"{value:.6g}"
+    text = str(_nested(value))
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def _nested(value: Any) -> Any:
+    return as_json(_finite(value)) if isinstance(value, list | tuple | dict) else value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float | Decimal):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _numeric(names: Sequence[str], rows: Rows) -> list[bool]:
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return [all(isinstance(value, int | float | Decimal | None) for value in column) for column in columns]
+
+
+def _padded(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], gap: str) -> str:
+    spaces = [" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)]
+    return gap.join(
+        space + cell if last else cell + space for cell, space, last in zip(cells, spaces, right, strict=True)
+    )
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        number = 1
+        candidate = name
+        while candidate in found:
+            candidate = f"{name}_{number}"
+            number += 1
+        found.append(candidate)
+    return found

@@ -1,0 +1,136 @@
+"""The pictures of a report: which clips and maps are shown, by rule, as strips of frames.
+
+The rule: of each data set, the first test clip (by name) of each class that was extracted, `CLIPS` at most; of each model
+and method, the map of the least seed at the ratio nearest to `RATIO`, the one that Li et al. 2021 show.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stepaudit import pictures
+from stepaudit.database import parquet_files, records
+
+CLIPS, FRAMES, RATIO = 6, 8, 0.1
+CHOSEN_CLIPS = f"""
+    select * from (
+        select * from test_clips
+        where status = 'ok'
+        qualify row_number() over (partition by dataset, label order by clip_id) = 1
+    )
+    qualify row_number() over (partition by dataset order by label) <= {CLIPS}
+    order by dataset, label
+"""
+CHOSEN_MAPS = f"""
+    select maps.* from maps
+    join ({CHOSEN_CLIPS}) using (dataset, clip_id)
+    qualify row_number() over (
+        partition by dataset, clip_id, model, method order by abs(ratio - {RATIO}), ratio, seed
+    ) = 1
+    order by model, method
+"""
+CHOSEN_BOXES = f"""
+    select dataset, clip_id, frame, x0, y0, x1, y1 from clip_boxes
+    join ({CHOSEN_CLIPS}) using (dataset, clip_id, view, label)
+"""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row of frames, or why there is none (`picture` is None): `caption` says what it shows, `note` the numbers."""
+
+    caption: str
+    note: str
+    picture: str | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A clip: its frames first, then a strip for each model and method."""
+
+    dataset: str
+    clip_id: str
+    label: str
+    strips: list[Strip]
+
+
+def examples(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Example]:
+    """The chosen clips of an audit, with their maps.
+
+    Args:
+        connection: to the audit's database, which says what is chosen.
+        folder: of the audit, whose Parquet files hold the pixels and grids.
+    """
+    maps, boxes = records(connection, CHOSEN_MAPS), records(connection, CHOSEN_BOXES)
+    return [
+        _example(clip, [row for row in maps if _same(row, clip)], [row for row in boxes if _same(row, clip)], folder)
+        for clip in records(connection, CHOSEN_CLIPS)
+    ]
+
+
+def _same(row: dict, clip: dict) -> bool:
+    return (row["dataset"], row["clip_id"]) == (clip["dataset"], clip["clip_id"])
+
+
+def _example(clip: dict, maps: list[dict], boxes: list[dict], folder: Path) -> Example:
+    heavy = _heavy("clips", folder / "clips" / f"dataset={clip['dataset']}", "pixels", clip, ("clip_id", "view"))
+    frames = np.frombuffer(heavy.as_py(), np.uint8).reshape(len(clip["frames"]), clip["height"], clip["width"], 3)
+    shown = pictures.spread(len(frames), FRAMES)
+    marks = clip["in_action"] and [clip["in_action"][frame] for frame in shown]
+    framed = [
+        [(box["x0"], box["y0"], box["x1"], box["y1"]) for box in boxes if box["frame"] == frame] for frame in shown
+    ]
+
+    def picture(importance: np.ndarray | None = None) -> str:
+        chosen = None if importance is None else importance[shown]
+        return pictures.data_uri(pictures.strip(frames[shown], framed, chosen, marks))
+
+    numbers = ", ".join(str(clip["frames"][frame]) for frame in shown)
+    first = Strip("clip", f"source frames {numbers}", picture())
+    return Example(
+        clip["dataset"],
+        clip["clip_id"],
+        clip["label"],
+        [first, *(_strip(row, frames.shape, folder, picture) for row in maps)],
+    )
+
+
+def _strip(row: dict, shape: tuple[int, ...], folder: Path, picture) -> Strip:
+    ratio = "" if row["ratio"] is None else f" at ratio {row['ratio']:g}"
+    caption = f"{row['method']}{ratio}, {row['model']}"
+    if row["status"] != "ok":
+        return Strip(caption, f"{row['status']}: {row['error']}")
+    return Strip(caption, _probabilities(row), picture(_importance(row, shape[:3], folder)))
+
+
+def _probabilities(row: dict) -> str:
+    names = {"target_probability": "whole clip", "kept_probability": "kept part"}
+    return ", ".join(f"{text} {row[name]:.2f}" for name, text in names.items() if row[name] is not None)
+
+
+def _importance(row: dict, size: tuple[int, ...], folder: Path) -> np.ndarray:
+    """The full map, [T, H, W]."""
+    import torch
+
+    from stepaudit.maps import render
+
+    place = folder / "maps" / f"dataset={row['dataset']}" / f"model={row['model']}" / f"method={row['method']}"
+    grid = _heavy("maps", place, "grid", row, ("clip_id", "ratio", "seed")).values.to_numpy(zero_copy_only=False)
+    seeds = torch.from_numpy(grid.reshape(1, *row["grid_shape"]).copy())
+    return render(seeds, row["upsampling"], tuple(size))[0].numpy()
+
+
+def _heavy(table: str, place: Path, column: str, row: dict, keys: tuple[str, ...]) -> pa.Scalar:
+    """A heavy value of a row, which the database leaves in Parquet. Raises KeyError if it is not there."""
+    for path in parquet_files(place):
+        found = pq.read_table(
+            path, columns=[*keys, column], filters=[("clip_id", "==", row["clip_id"])], partitioning=None
+        )
+        for index, candidate in enumerate(found.select(list(keys)).to_pylist()):
+            if candidate == {key: row[key] for key in keys}:
+                return found[column][index]
+    raise KeyError(f"{table}.{column} of {row['clip_id']}")

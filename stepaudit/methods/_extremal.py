@@ -1,0 +1,36 @@
+"""What the methods of the extremal family share: from options to maps."""
+
+import torch
+from torch import Tensor, nn
+
+from stepaudit.extremal.engine import optimise
+from stepaudit.extremal.perturbation import Perturbation
+from stepaudit.extremal.settings import Settings
+from stepaudit.extremal.smooth_max import SmoothMax
+from stepaudit.maps import Maps, smooth_max_name
+
+
+def explain(
+    model: nn.Module,
+    clips: Tensor,
+    targets: Tensor,
+    ratios: Tensor,
+    *,
+    preset: str,
+    settings: Settings,
+    perturbation: Perturbation,
+    mask_sigma: float | None,
+) -> Maps:
+    """Optimises a mask for each row and packs it with what the table `maps` keeps of it."""
+    height, width = clips.shape[-2:]
+    geometry = SmoothMax.of(height, width, mask_sigma)
+    with torch.enable_grad():
+        result = optimise(model, clips, targets, ratios, settings, perturbation, geometry)
+    details = {
+        "preset": preset,
+        "perturbation": perturbation.text(height, width),
+        "kept_probability": result.kept_probability,
+        "kept_rank": result.kept_rank,
+        "steps": settings.iterations,
+    }
+    return Maps(result.seed_masks, smooth_max_name(geometry), tuple(clips.shape[-3:]), details)

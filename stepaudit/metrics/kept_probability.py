@@ -1,0 +1,52 @@
+"""Kept probability: what the model still says when only the map's greatest voxels are left."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from stepaudit.errors import NonFiniteError
+from stepaudit.extremal.perturbation import Perturbation, blend
+from stepaudit.layers import frozen, target_log_probability
+
+
+def score(
+    importance: Tensor,
+    clip: Tensor,
+    model: nn.Module,
+    target: int,
+    ratio: float | None,
+    *,
+    share: float = 0.1,
+    perturbation: Literal["blur", "blur-pyramid", "fade", "freeze", "noise"] = "blur",
+    blur_sigma: float | None = None,
+) -> float:
+    """Softmax probability of the target on the clip of which a hard mask keeps the map's greatest voxels.
+
+    Args:
+        importance: [T, H, W].
+        clip: [3, T, H, W] in [0, 1].
+        target: class index.
+        ratio: share of the voxels to keep, the map's own; None takes `share`.
+        share: of the voxels to keep, for maps without a ratio.
+        perturbation: what stands in the place of the other voxels.
+
+    Raises:
+        NonFiniteError: the model's answer is NaN or infinite.
+    """
+    mask = hard_mask(importance, share if ratio is None else ratio)
+    levels = Perturbation(perturbation, blur_sigma).levels(clip[None])
+    with frozen(model), torch.no_grad():
+        targets = torch.tensor([target], device=clip.device)
+        value = target_log_probability(model, blend(levels, mask[None]), targets).exp().item()
+    if value != value:
+        raise NonFiniteError("the model's answer is NaN")
+    return value
+
+
+def hard_mask(importance: Tensor, share: float) -> Tensor:
+    """1 for the given share of voxels with the greatest importance, 0 for the others; equal ones by their order."""
+    order = importance.flatten().argsort(descending=True, stable=True)
+    mask = torch.zeros(importance.numel(), device=importance.device)
+    mask[order[: round(share * len(order))]] = 1
+    return mask.view_as(importance)

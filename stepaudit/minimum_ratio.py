@@ -1,0 +1,81 @@
+"""The search for the minimum preservation ratio of one clip: ascend a grid, then bisect. Li et al. 2021, eq. 3."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One optimised mask.
+
+    Args:
+        ratio: asked for.
+        volume: reached by the mask that the model saw.
+        kept_probability: of the target under the mask.
+        kept_rank: of the target under the mask; 1 is the most probable class.
+    """
+
+    ratio: float
+    volume: float
+    kept_probability: float
+    kept_rank: int
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """a* with its bracket: columns of the table `preservation`."""
+
+    ratio: float | None
+    lower: float
+    upper: float | None
+    censored: str | None
+    kept_probability: float | None
+
+
+Bound = Callable[[Evaluation], bool]
+
+
+def keeps_probability(required: float) -> Bound:
+    """Satisfied by a mask that keeps at least this probability. A relative rounding error of 1e-6 is forgiven."""
+    return lambda mask: mask.kept_probability >= required * (1 - 1e-6)
+
+
+def keeps_first_place(mask: Evaluation) -> bool:
+    """Satisfied by a mask under which the target is the most probable class."""
+    return mask.kept_rank == 1
+
+
+def next_ratio(masks: Sequence[Evaluation], bound: Bound, grid: Sequence[float], tolerance: float) -> float | None:
+    """The ratio to try next, or None when the search has ended.
+
+    The grid is ascended until a mask satisfies the bound; then the step below is halved until it is at most `tolerance`.
+    """
+    failed, satisfied = _bracket(masks, bound)
+    if satisfied is None:
+        return next((ratio for ratio in grid if ratio > failed), None)
+    if failed == 0.0 or satisfied - failed <= tolerance:
+        return None
+    return (failed + satisfied) / 2
+
+
+def _bracket(masks: Sequence[Evaluation], bound: Bound) -> tuple[float, float | None]:
+    """The largest failing ratio below the smallest satisfying one, and that one. 0 and None if there is none."""
+    satisfied = min((mask.ratio for mask in masks if bound(mask)), default=None)
+    below = [mask.ratio for mask in masks if not bound(mask) and (satisfied is None or mask.ratio < satisfied)]
+    return max(below, default=0.0), satisfied
+
+
+def minimum(masks: Sequence[Evaluation], bound: Bound) -> Minimum:
+    """a* = min {volume of a mask that satisfies the bound}, with the largest smaller volume that fails.
+
+    Unlike the paper, whose grids differ by model and whose ratios are nominal, ratios are the volumes of the masks that
+    the model saw, and clips without a bracket are censored: 'right' if no mask suffices (a* is above `lower`), 'left' if
+    no smaller mask fails (a* is at most `upper`).
+    """
+    enough = [mask for mask in masks if bound(mask)]
+    if not enough:
+        return Minimum(None, max(mask.volume for mask in masks), None, "right", None)
+    smallest = min(enough, key=lambda mask: mask.volume)
+    failing = [mask.volume for mask in masks if not bound(mask) and mask.volume < smallest.volume]
+    censored = None if failing else "left"
+    return Minimum(smallest.volume, max(failing, default=0.0), smallest.volume, censored, smallest.kept_probability)

@@ -1,0 +1,85 @@
+"""Pictures of clips and maps: arrays in, images out."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+Box = tuple[float, float, float, float]
+HEAT = np.array(
+    [(20, 11, 53), (98, 20, 110), (186, 54, 85), (243, 120, 25), (249, 201, 50), (252, 255, 164)], np.float32
+)
+BOX_COLOUR = (80, 255, 170)
+GAP_PX = 2
+BAR_PX = 5
+
+
+def spread(frames: int, count: int) -> list[int]:
+    """Indices of `count` frames, the middle one of each of as many equal parts of a clip."""
+    count = min(count, frames)
+    return [(2 * part + 1) * frames // (2 * count) for part in range(count)]
+
+
+def strip(
+    frames: np.ndarray,
+    boxes: Sequence[Sequence[Box]],
+    importance: np.ndarray | None = None,
+    in_action: Sequence[bool] | None = None,
+) -> Image.Image:
+    """Frames side by side, with their boxes, a map as heat if there is one, and a bar below frames of the action.
+
+    Args:
+        frames: uint8 [F, H, W, 3].
+        boxes: (x0, y0, x1, y1) of each frame, pixels.
+        importance: [F, H, W] in [0, 1].
+        in_action: whether each frame lies in the annotated action.
+    """
+    painted = frames if importance is None else overlay(frames, importance)
+    count, height, width = painted.shape[:3]
+    image = Image.new("RGBA", (count * (width + GAP_PX) - GAP_PX, height + (BAR_PX if in_action else 0)))
+    for index in range(count):
+        left = index * (width + GAP_PX)
+        image.paste(_with_boxes(Image.fromarray(painted[index]), boxes[index]), (left, 0))
+        if in_action and in_action[index]:
+            image.paste(BOX_COLOUR, (left, height + 1, left + width, height + BAR_PX))
+    return image
+
+
+def overlay(frames: np.ndarray, importance: np.ndarray) -> np.ndarray:
+    """Frames in grey, coloured by the map: dark where it is 0, bright yellow where it is greatest over all frames.
+
+    Args:
+        frames: uint8 [F, H, W, 3].
+        importance: [F, H, W] in [0, 1]; shown in shares of its greatest value.
+
+    Returns:
+        uint8 [F, H, W, 3].
+    """
+    share = importance.astype(np.float32) / max(float(importance.max()), 1e-9)
+    grey = frames.mean(axis=3, keepdims=True) * 0.55
+    opacity = 0.7 * share[..., None] ** 0.7
+    return (grey * (1 - opacity) + heat(share) * opacity + frames * 0.3 * opacity).clip(0, 255).astype(np.uint8)
+
+
+def heat(share: np.ndarray) -> np.ndarray:
+    """Colours of values in [0, 1], from dark violet over red to light yellow, float [..., 3] in [0, 255]."""
+    stops = np.linspace(0, 1, len(HEAT))
+    return np.stack([np.interp(share, stops, HEAT[:, channel]) for channel in range(3)], axis=-1)
+
+
+def data_uri(image: Image.Image, quality: int = 70) -> str:
+    """An image as a WebP inside a `data:` address, for a page that loads nothing."""
+    buffer = BytesIO()
+    image.save(buffer, "WEBP", quality=quality)
+    return "data:image/webp;base64," + b64encode(buffer.getvalue()).decode()
+
+
+def _with_boxes(frame: Image.Image, boxes: Sequence[Box]) -> Image.Image:
+    draw = ImageDraw.Draw(frame)
+    for x0, y0, x1, y1 in boxes:
+        draw.rectangle(
+            (round(x0), round(y0), max(round(x0), round(x1) - 1), max(round(y0), round(y1) - 1)), outline=BOX_COLOUR
+        )
+    return frame

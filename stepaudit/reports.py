@@ -1,0 +1,62 @@
+"""The questions of `reports/*.sql`: where the files lie, and what each asks."""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepaudit.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Report:
+    """A question with the SQL that answers it: `question` and `note` are the file's first two comment lines."""
+
+    name: str
+    question: str
+    note: str
+    sql: str
+
+    @property
+    def title(self) -> str:
+        """The question without the paper's table."""
+        return self.question.rpartition(" (")[0] if self.paper else self.question
+
+    @property
+    def paper(self) -> str:
+        """The table of the paper that it answers, such as `Table 1`; empty if none."""
+        found = re.search(r"\(([^()]*Table \d+)\)$", self.question)
+        return found[1] if found else ""
+
+    @property
+    def order(self) -> tuple:
+        """Sorts reports as the paper's tables, what stands beside a table after it, then all others by name."""
+        prefix, _, table = self.paper.rpartition("Table ")
+        return (int(table) if table else sys.maxsize, prefix, self.name)
+
+
+def folder() -> Path:
+    """Where the files lie: in the installed package, or at the root of a checkout."""
+    package = Path(__file__).parent
+    return package / "_reports" if (package / "_reports").is_dir() else package.parent / "reports"
+
+
+def views() -> str:
+    """The SQL that makes the views which reports share."""
+    return (folder() / "_views.sql").read_text()
+
+
+def all_reports() -> list[Report]:
+    """Every report, in the paper's order. Raises UsageError if a file does not begin with its question and its note."""
+    found = [read(path) for path in folder().glob("[!_.]*.sql")]
+    return sorted(found, key=lambda report: report.order)
+
+
+def read(path: Path) -> Report:
+    """A file as a report. Raises UsageError if it does not begin with its question and its note."""
+    question, note, sql = [*path.read_text().split("\n", 2), "", ""][:3]
+    if not (question.startswith("-- ") and note.startswith("-- ")):
+        raise UsageError(
+            f"{path}: the first two lines must be comments: the question, and the grain with what is left out"
+        )
+    return Report(path.stem, question[3:], note[3:], sql.strip())

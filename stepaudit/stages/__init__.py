@@ -1,0 +1,1 @@
+"""The stages of an audit: each reads tables, calls the core and writes one table."""

@@ -1,0 +1,103 @@
+"""Stage attribute: a method explains what a model says of every test clip of a shard."""
+
+import functools
+import time
+
+import torch
+from torch import Tensor
+
+from stepaudit import device, tables
+from stepaudit.checkpoint import trained
+from stepaudit.clips import batches, require_ok, to_tensor
+from stepaudit.config import Config
+from stepaudit.errors import AuditError, NonFiniteError
+from stepaudit.isolation import each
+from stepaudit.maps import Maps
+from stepaudit.progress import progress
+from stepaudit.provenance import inputs_fingerprint
+
+
+def run(config: Config, dataset: str, model: str, method: str, shard: str) -> None:
+    """Writes a shard of the table `maps`: a row for each test clip, seed and ratio. A restart goes on where it stopped."""
+    asked = _asked(config, dataset, model, method, shard)
+    entry, output = (
+        config.methods[method],
+        config.path("maps", dataset=dataset, model=model, method=method, shard=shard),
+    )
+    parts = tables.Parts("maps", output, inputs_fingerprint(config, dataset, model, method, shard))
+    todo = [
+        batch
+        for seed in entry.seeds
+        for batch in batches([row for row in asked if row["seed"] == seed], entry.batch_size)
+    ]
+    with progress(f"{method} of {model} on {dataset} {shard}", len(asked)) as advance:
+        explain = functools.cache(lambda: _explainer(config, dataset, model, method))
+        for index, batch in enumerate(todo):
+            if index not in parts:
+                parts.add(index, each(batch, explain(), _failed))
+            advance(len(batch))
+    parts.finish(len(todo))
+
+
+def _asked(config: Config, dataset: str, model: str, method: str, shard: str) -> list[dict]:
+    """What is asked: a dict for each clip, seed and ratio, with the clip's row and its prediction."""
+    clips = tables.read("clips", config.path("clips", dataset=dataset, shard=shard))
+    predictions = tables.read("predictions", config.path("predictions", dataset=dataset, model=model))
+    of_clip = {row["clip_id"]: row for row in predictions}
+    entry = config.methods[method]
+    return [
+        {"clip": clip, "prediction": of_clip[clip["clip_id"]], "ratio": ratio, "seed": seed}
+        for seed in entry.seeds
+        for clip in clips
+        for ratio in entry.ratios or [None]
+    ]
+
+
+def _explainer(config: Config, dataset: str, model: str, method: str):
+    """The model, loaded once, and the method, as a function from asked rows to rows of `maps`."""
+    place = device.choose(config)
+    net, _ = trained(config, dataset, model, place)
+    entry, attribute = config.methods[method], config.component("methods", method).load()
+
+    def explain(asked: list[dict]) -> list[dict]:
+        clips = to_tensor([require_ok(row["clip"]) for row in asked]).to(place)
+        for row in asked:
+            require_ok(row["prediction"])
+        targets = torch.tensor([row["clip"]["target"] for row in asked], device=place)
+        ratios = None if entry.ratios is None else torch.tensor([row["ratio"] for row in asked], device=place)
+        start = time.monotonic()
+        maps = attribute(net, clips, targets, ratios=ratios, seed=asked[0]["seed"], **entry.options)
+        full = maps.full()
+        if not (full.isfinite().all() and maps.grid.isfinite().all()):
+            raise NonFiniteError("the map holds NaN or infinite values")
+        seconds = (time.monotonic() - start) / len(asked)
+        return [{**_row(row, maps, full, index), "seconds": seconds} for index, row in enumerate(asked)]
+
+    return explain
+
+
+def _row(asked: dict, maps: Maps, full: Tensor, index: int) -> dict:
+    grid = maps.grid[index]
+    return {
+        **_key(asked),
+        "preset": maps.details.get("preset"),
+        "perturbation": maps.details.get("perturbation"),
+        "target_probability": asked["prediction"]["target_probability"],
+        "kept_probability": maps.detail("kept_probability", index),
+        "grid": grid.half().flatten().cpu().numpy(),
+        "grid_shape": list(grid.shape),
+        "upsampling": maps.upsampling,
+        "volume": full[index].mean().item(),
+        "frame_volume": full[index].mean(dim=(1, 2)).tolist(),
+        "steps": maps.details.get("steps"),
+        "status": "ok",
+    }
+
+
+def _failed(asked: dict, error: AuditError) -> dict:
+    return {**_key(asked), "status": error.status, "error": str(error)}
+
+
+def _key(asked: dict) -> dict:
+    clip = asked["clip"]
+    return {"clip_id": clip["clip_id"], "target": clip["target"], "ratio": asked["ratio"], "seed": asked["seed"]}

@@ -1,0 +1,117 @@
+"""Which stretch of which video is to be explained: asks the data set's reader, checks it, draws the validation part."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from stepaudit import tables
+from stepaudit.config import Config
+from stepaudit.errors import UsageError
+from stepaudit.splits import draw_groups
+
+SPLITS = ("train", "validation", "test")
+REQUIRED = ("clip_id", "video_id", "path", "split", "label", "target")
+SHOWN = 10
+
+
+def run(config: Config, dataset: str) -> None:
+    """Writes `segments` and `boxes` of a data set, a row for each row of its reader.
+
+    Raises:
+        UsageError: the reader refuses, or its rows contradict each other; the text lists the problems.
+    """
+    entry = config.datasets[dataset]
+    segments, boxes = config.component("datasets", dataset).load()(entry.root, **entry.options)
+    trains = any(model.checkpoint is None for model in config.models.values())
+    if problems := find_problems(segments, boxes, trains=trains):
+        more = [f"… and {len(problems) - SHOWN} more"] * (len(problems) > SHOWN)
+        raise UsageError("\n  ".join([f"data set '{dataset}' in {entry.root}:", *problems[:SHOWN], *more]))
+    rows = with_validation(segments, entry.validation, config.seed)
+    tables.write(rows, "segments", config.path("segments", dataset=dataset))
+    tables.write(boxes, "boxes", config.path("boxes", dataset=dataset))
+
+
+def find_problems(segments: list[dict], boxes: list[dict], *, trains: bool) -> list[str]:
+    """What is wrong with the rows of a reader, a sentence each.
+
+    Args:
+        trains: whether any model is trained on them, so that each class needs training segments.
+    """
+    empty = [f"'{row.get('clip_id')}': no {name}" for row in segments for name in REQUIRED if row.get(name) is None]
+    if empty:
+        return empty
+    return [
+        *_key_problems(segments, boxes),
+        *_stretch_problems(segments),
+        *_class_problems(segments),
+        *_split_problems(segments, trains),
+    ]
+
+
+def with_validation(segments: list[dict], share: float, seed: int) -> list[dict]:
+    """The rows, with a share of the training groups of each class moved to the split 'validation'.
+
+    Every class keeps a training group, and gets a validation group if it has two or more. A row without `group` belongs
+    with the other rows of its video. Nothing is drawn if the data set came with a validation split.
+    """
+    if share == 0 or any(row["split"] == "validation" for row in segments):
+        return segments
+    groups = defaultdict(set)
+    for row in segments:
+        if row["split"] == "train":
+            groups[row["label"]].add(_group(row))
+    drawn = draw_groups(groups, share, seed)
+    return [
+        {**row, "split": "validation"} if row["split"] == "train" and _group(row) in drawn else row for row in segments
+    ]
+
+
+def _group(row: dict) -> str:
+    return row["video_id"] if row.get("group") is None else row["group"]
+
+
+def _key_problems(segments: list[dict], boxes: list[dict]) -> Iterable[str]:
+    for clip_id, count in Counter(row["clip_id"] for row in segments).items():
+        if count > 1:
+            yield f"clip_id '{clip_id}' stands {count} times"
+    for video_id, paths in _values(segments, "video_id", "path").items():
+        if len(paths) > 1:
+            yield f"video_id '{video_id}' has several paths: {', '.join(paths)}"
+    for video_id in sorted({row["video_id"] for row in boxes} - {row["video_id"] for row in segments}):
+        yield f"there are boxes, but no segment, of '{video_id}'"
+
+
+def _stretch_problems(segments: list[dict]) -> Iterable[str]:
+    for row in segments:
+        for first, last in (("start", "stop"), ("action_start", "action_stop")):
+            start, stop = row.get(first) or 0, row.get(last)
+            if start < 0 or (stop is not None and stop <= start):
+                yield f"'{row['clip_id']}': {first} {start} and {last} {stop} are no stretch of frames"
+
+
+def _class_problems(segments: list[dict]) -> Iterable[str]:
+    for target, labels in _values(segments, "target", "label").items():
+        if len(labels) > 1:
+            yield f"target {target} has several labels: {', '.join(labels)}"
+    for label, targets in _values(segments, "label", "target").items():
+        if len(targets) > 1:
+            yield f"label '{label}' has several targets: {', '.join(map(str, targets))}"
+    targets = sorted({row["target"] for row in segments})
+    if targets != list(range(len(targets))):
+        yield f"the targets are {targets}; they must count from 0 without a gap"
+
+
+def _split_problems(segments: list[dict], trains: bool) -> Iterable[str]:
+    labels = _values(segments, "split", "label")
+    yield from (f"unknown split '{split}' (known: {', '.join(SPLITS)})" for split in labels if split not in SPLITS)
+    if "test" not in labels:
+        yield "no segment is in the split 'test', so that there is nothing to explain"
+    if trains:
+        every = {row["label"] for row in segments}
+        for label in sorted(every - set(labels.get("train", []))):
+            yield f"class '{label}' has no training segment; add some, or leave the class out"
+
+
+def _values(segments: list[dict], key: str, value: str) -> dict:
+    """The different values of one column for each value of another."""
+    pairs = sorted({(row[key], row[value]) for row in segments})
+    return {key: [value for other, value in pairs if other == key] for key in dict.fromkeys(key for key, _ in pairs)}

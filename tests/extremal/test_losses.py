@@ -1,0 +1,80 @@
+"""Area and core terms against their literal forms."""
+
+import literal
+import pytest
+import torch
+
+from stepaudit.extremal.losses import Core, area_loss, template_loss
+
+
+def _values_and_gradients(function, masks):
+    masks = masks.clone().requires_grad_()
+    value = function(masks)
+    return value.detach(), torch.autograd.grad(value.sum(), masks)[0]
+
+
+@pytest.mark.parametrize("ratios", [(0.1, 0.5), (0.02, 0.97)])
+def test_area_loss_equals_the_sorted_form(ratios):
+    masks = torch.rand(2, 3, 9, 11, dtype=torch.float64)
+    fast = _values_and_gradients(lambda m: area_loss(m, torch.tensor(ratios)), masks)
+    slow = _values_and_gradients(lambda m: torch.stack([literal.area(r, v) for r, v in zip(m, ratios)]), masks)
+    for mine, theirs in zip(fast, slow):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_area_loss_of_ties_has_the_sorted_value_and_the_mean_of_its_gradients():
+    """Sorting gives tied voxels 2(m − 1) or 2m by chance of order; sharing gives each the expectation."""
+    mask = torch.tensor([[1.0, 0.5, 0.5, 0.5, 0.0]], dtype=torch.float64)
+    value, gradient = _values_and_gradients(lambda m: area_loss(m, torch.tensor([0.4])), mask)
+    assert value.item() == pytest.approx(literal.area(mask[0], 0.4).item())
+    tied = 2 * 0.5 - 2 * (1 / 3)  # one of the three stands on a 1 of the template
+    torch.testing.assert_close(gradient * 5, torch.tensor([[0.0, tied, tied, tied, 0.0]], dtype=torch.float64))
+
+
+def test_area_loss_is_zero_for_a_binary_mask_of_the_right_volume_and_the_difference_otherwise():
+    mask = torch.zeros(1, 4, 5, 5)
+    mask[0, 1, :2] = 1  # 10 of 100 voxels
+    assert area_loss(mask, torch.tensor([0.1])).item() == 0
+    assert area_loss(mask, torch.tensor([0.3])).item() == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("ratio", [0.05, 0.3])
+def test_core_as_released_equals_the_literal_form(ratio):
+    masks = torch.rand(2, 9, 23, 15, dtype=torch.float64)
+    core = Core(23, 15, frames=5, size=7)
+    ratios = torch.tensor([ratio, ratio])
+    fast = _values_and_gradients(lambda m: core(m, ratios), masks)
+    slow = _values_and_gradients(lambda m: torch.stack([literal.core_released(r, ratio, 5, 7) for r in m]), masks)
+    for mine, theirs in zip(fast, slow):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_the_papers_kernel_has_311_voxels():
+    assert Core(112, 112).kernel().sum() == literal.ellipsoid(7, 11).sum() == 311
+
+
+def test_core_as_released_hardly_sees_the_first_frame_and_the_corrected_one_treats_all_alike():
+    def share_of_first_frame(core):
+        masks = torch.full((1, 16, 44, 44), 0.5)
+        gradient = _values_and_gradients(lambda m: core(m, torch.tensor([0.1])), masks)[1]
+        of_frame = gradient.abs().sum(dim=(0, 2, 3))
+        return (of_frame[0] / of_frame.max()).item()
+
+    assert share_of_first_frame(Core(112, 112, released=True)) < 0.01
+    assert share_of_first_frame(Core(112, 112, released=False)) > 0.5
+
+
+def test_core_prefers_a_compact_blob_to_the_same_volume_scattered():
+    blob, scattered = torch.zeros(1, 16, 44, 44), torch.zeros(1, 16, 44, 44)
+    blob[0, :7, 11:22, 11:22] = 1
+    scattered.view(-1)[torch.randperm(scattered.numel())[: int(blob.sum())]] = 1
+    ratios = torch.tensor([blob.mean().item()])
+    for released in (True, False):
+        core = Core(112, 112, released=released)
+        assert core(blob, ratios) < 0.7 * core(scattered, ratios)
+
+
+def test_template_loss_is_the_two_means_written_out():
+    values = torch.tensor([0.2, 0.9, 0.6, 0.0])
+    expected = ((0.9 - 1) ** 2 + (0.6 - 1) ** 2) / 2 + (0.2**2 + 0) / 2
+    assert template_loss(values, 2).item() == pytest.approx(expected)

@@ -1,0 +1,34 @@
+import pytest
+from tiny_audit import answer, clips, write_audit
+
+
+def prediction(clip_id, rank, probability):
+    return {"clip_id": clip_id, "rank": rank, "target_probability": probability}
+
+
+def test_rates_count_only_clips_with_a_prediction_and_have_wilson_intervals(tmp_path):
+    rows = [prediction("a", 1, 0.5), prediction("b", 1, 0.5), prediction("c", 3, 0.6), prediction("d", 7, 0.4)]
+    rows.append({"clip_id": "e", "status": "upstream", "error": "bad_video: no video"})
+    (row,) = answer(write_audit(tmp_path, {**clips(*"abcde"), "predictions": rows}), "accuracy")
+    assert (row["clips_asked"], row["clips"]) == (5, 4)
+    assert (row["top1_percent"], row["top5_percent"], row["target_probability"]) == (50, 75, 0.5)
+    # Wilson, 2 of 4: 15.0 to 85.0; 3 of 4: 30.1 to 95.4
+    assert (row["top1_percent_low"], row["top1_percent_high"]) == (15.0, 85.0)
+    assert (row["top5_percent_low"], row["top5_percent_high"]) == (30.1, 95.4)
+    # sd = √(0.02/3) = 0.0816, divided by √4, times t(3) = 3.182: ± 0.130; the series for t is within 1 %
+    assert row["target_probability_low"] == pytest.approx(0.370, abs=0.002)
+    assert row["target_probability_high"] == pytest.approx(0.630, abs=0.002)
+
+
+def test_a_model_whose_predictions_all_failed_has_no_rate(tmp_path):
+    rows = [{"clip_id": "a", "status": "non_finite", "error": "NaN"}]
+    (row,) = answer(write_audit(tmp_path, {**clips("a"), "predictions": rows}), "accuracy")
+    assert (row["clips_asked"], row["clips"]) == (1, 0)
+    assert {value for name, value in row.items() if "percent" in name or "probability" in name} == {None}
+
+
+def test_the_mean_of_one_clip_has_no_interval(tmp_path):
+    (row,) = answer(write_audit(tmp_path, {**clips("a"), "predictions": [prediction("a", 1, 0.9)]}), "accuracy")
+    assert row["target_probability"] == 0.9
+    assert row["target_probability_low"] is None
+    assert row["target_probability_high"] is None

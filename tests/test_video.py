@@ -1,0 +1,212 @@
+"""Decoding: real files of several containers, rates and faults, whose frames carry their numbers."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from counted_video import numbered_frames, read_numbers, write_numbered
+from PIL import Image
+
+from stepaudit import video
+from stepaudit.datasets._encode import encode
+from stepaudit.errors import BadVideoError
+from stepaudit.geometry import Geometry
+
+
+def numbers(path: Path, fit: str = "stretch", **stretch) -> list[int]:
+    with video.decoded(path, Geometry(*video.source_size(path), 64, 64, fit), **stretch) as frames:
+        return read_numbers(frames[range(len(frames))])
+
+
+def ffmpeg(*arguments: object) -> subprocess.CompletedProcess:
+    command = [video.ffmpeg_binary(), "-loglevel", "error", "-y", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory) -> Path:
+    return write_numbered(tmp_path_factory.mktemp("videos") / "numbered.mp4", 60)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop"])
+@pytest.mark.parametrize("rate", ["12", "25", "30000/1001"])
+def test_every_frame_comes_once_and_in_order(tmp_path, rate, fit):
+    assert numbers(write_numbered(tmp_path / "a.mp4", 70, rate), fit) == list(range(70))
+
+
+CONTAINERS = (
+    ["-c:v", "mpeg4", "a.avi"],
+    ["-c:v", "libvpx-vp9", "-deadline", "realtime", "a.webm"],
+    ["-bf", "3", "a.mkv"],
+    ["a.mov"],
+)
+
+
+@pytest.mark.parametrize("options", CONTAINERS, ids=lambda options: options[-1])
+def test_every_container_gives_the_same_frames(numbered, tmp_path, options):
+    made = ffmpeg("-i", numbered, *options[:-1], tmp_path / options[-1])
+    if made.returncode:
+        pytest.skip(f"this ffmpeg cannot write it: {made.stderr.decode()}")
+    assert numbers(tmp_path / options[-1]) == list(range(60))
+
+
+def test_a_variable_frame_rate_neither_repeats_nor_drops_frames(numbered, tmp_path):
+    assert ffmpeg("-i", numbered, "-vf", "setpts=(N+N*N/9)/25/TB", tmp_path / "vfr.mkv").returncode == 0
+    assert numbers(tmp_path / "vfr.mkv") == list(range(60))
+
+
+def test_a_stretch_is_counted_from_the_first_frame(numbered):
+    assert numbers(numbered, start=7, stop=20) == list(range(7, 20))
+    assert numbers(numbered, start=50) == list(range(50, 60))
+    assert numbers(numbered, stop=99) == list(range(60))
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop"])
+def test_pixels_lie_where_the_geometry_moves_their_box(tmp_path, fit):
+    picture = np.full((1, 96, 160, 3), 20, np.uint8)
+    picture[:, 24:64, 60:84] = 230
+    encode(np.repeat(picture, 3, axis=0), tmp_path / "box.mp4", "25")
+    to = Geometry(96, 160, 50, 70, fit)
+    with video.decoded(tmp_path / "box.mp4", to) as frames:
+        light = frames[[1]][0].mean(axis=2) > 125
+    rows, columns = np.flatnonzero(light.any(axis=1)), np.flatnonzero(light.any(axis=0))
+    found = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    assert found == pytest.approx(to.move((60, 24, 84, 64)), abs=1)  # half a pixel of rounding, half of blur
+
+
+def test_the_size_is_the_sources_own(tmp_path):
+    assert video.source_size(write_numbered(tmp_path / "a.mp4", 2, height=80, width=176)) == (80, 176)
+
+
+def test_a_turned_video_is_decoded_upright(numbered, tmp_path):
+    if ffmpeg("-display_rotation:v:0", 90, "-i", numbered, "-c", "copy", tmp_path / "turned.mp4").returncode:
+        pytest.skip("this ffmpeg cannot write a rotation")
+    assert video.source_size(tmp_path / "turned.mp4") == (128, 96)
+
+
+NAMES = [
+    "-i.mp4",
+    "a:b.mp4",
+    "concat:a|b.mp4",
+    'it\'s "so".mp4',
+    "two\nlines.mp4",
+    "$(touch made).mp4",
+    "%03d.mp4",
+    "ü ×.mp4",
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_a_file_name_is_only_a_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write_numbered(Path(name), 20)
+    assert numbers(Path(name)) == list(range(20))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_that_is_no_video_says_so(tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("no video\n" * 50)
+    for read in (video.source_size, lambda path: numbers(path)):
+        with pytest.raises(BadVideoError, match=r"text\.mp4: no frame decodes \(.*Invalid data"):
+            read(text)
+
+
+def test_a_missing_file_says_so(tmp_path):
+    with pytest.raises(BadVideoError, match=r"missing\.mp4: no frame decodes \(.*No such file"):
+        video.source_size(tmp_path / "missing.mp4")
+
+
+@pytest.mark.parametrize("head", ["ffconcat version 1.0\nfile", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n"])
+def test_a_playlist_cannot_open_other_files(numbered, head):
+    playlist = numbered.with_name("playlist.mp4")
+    playlist.write_text(f"{head} {numbered.name}\n#EXT-X-ENDLIST\n")
+    with pytest.raises(BadVideoError, match="no frame decodes"):
+        video.source_size(playlist)
+
+
+def test_a_video_of_the_net_is_not_fetched():
+    with pytest.raises(BadVideoError, match="no frame decodes"):
+        video.source_size(Path("http://127.0.0.1:9/a.mp4"))
+
+
+def test_a_damaged_file_gives_the_frames_that_are_left(numbered, tmp_path):
+    content = numbered.read_bytes()
+    (tmp_path / "damaged.mp4").write_bytes(content[: len(content) * 2 // 3])
+    found = numbers(tmp_path / "damaged.mp4")
+    assert 5 < len(found) < 60
+    assert found[:5] == [0, 1, 2, 3, 4]
+
+
+def test_decoding_has_a_time_limit(numbered):
+    with pytest.raises(BadVideoError, match=r"numbered\.mp4: not decoded within 0\.001 s"):
+        video.source_size(numbered, seconds=0.001)
+
+
+def test_the_systems_ffmpeg_comes_first_and_the_wheels_is_there_without_it(tmp_path, monkeypatch, fresh_binary):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "imageio_ffmpeg" in video.ffmpeg_binary()
+    own = write_script(tmp_path / "ffmpeg", "exit 0")
+    video.ffmpeg_binary.cache_clear()
+    assert video.ffmpeg_binary() == str(own)
+
+
+def test_a_decoder_that_is_killed_is_not_the_videos_fault(numbered, tmp_path, monkeypatch, fresh_binary):
+    write_script(tmp_path / "ffmpeg", "kill -9 $$")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(OSError, match="ffmpeg ended with -9"):
+        video.source_size(numbered)
+
+
+@pytest.fixture
+def fresh_binary():
+    video.ffmpeg_binary.cache_clear()
+    yield
+    video.ffmpeg_binary.cache_clear()
+
+
+def write_script(path: Path, line: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+    return path
+
+
+def write_stills(folder: Path, count: int, ending: str = "png", **size) -> Path:
+    folder.mkdir()
+    for number, frame in enumerate(numbered_frames(count, **size)):
+        Image.fromarray(np.ascontiguousarray(frame)).save(folder / f"frame{number + 1}.{ending}")
+    return folder
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "JPEG"])
+def test_numbered_pictures_are_read_in_the_order_of_their_numbers(tmp_path, ending):
+    folder = write_stills(tmp_path / "stills", 23, ending)
+    assert video.source_size(folder) == (96, 128)
+    assert numbers(folder) == list(range(23))  # frame10 behind frame9
+    assert numbers(folder, start=4, stop=9) == [4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop"])
+def test_pictures_and_videos_of_the_same_frames_agree(tmp_path, numbered, fit):
+    to = Geometry(96, 128, 60, 50, fit)
+    folder = write_stills(tmp_path / "stills", 20)
+    with video.decoded(folder, to) as stills, video.decoded(numbered, to) as frames:
+        gap = stills[range(20)].astype(int) - frames[range(20)].astype(int)
+    assert np.abs(gap).mean() < 3  # of 255; what H.264 loses
+
+
+def test_a_picture_of_another_size_or_no_picture_says_so(tmp_path):
+    folder = write_stills(tmp_path / "stills", 3)
+    (folder / "frame2.png").write_bytes(b"no picture")
+    with pytest.raises(BadVideoError, match=r"stills/frame2\.png: no readable picture"):
+        numbers(folder)
+    Image.new("RGB", (64, 64)).save(folder / "frame2.png")
+    with pytest.raises(BadVideoError, match=r"stills/frame2\.png: 64×64, the first is 128×96"):
+        numbers(folder)
+
+
+def test_a_folder_without_pictures_says_so(tmp_path):
+    with pytest.raises(BadVideoError, match=r"no \.jpeg, \.jpg, \.png files"):
+        video.source_size(tmp_path)

@@ -1,0 +1,63 @@
+"""Tiny audits whose numbers can be worked out by hand: rows with sensible defaults, written where stepaudit would."""
+
+from itertools import groupby
+from pathlib import Path
+
+from stepaudit import config, database, reports, tables
+
+CONFIG = {
+    "audit": "tiny",
+    "datasets": {"planted": {"root": "data"}},
+    "models": {"r3d": {"use": "r2plus1d_18"}},
+    "methods": {"step": {"ratios": [0.1]}, "middle": {"use": "center"}, "noise": {"use": "random_pixel"}},
+    "metrics": {"spatial_pointing": {}, "temporal_pointing": {}, "mass_in_box": {}},
+}
+DEFAULTS = {
+    "segments": {"video_id": "v", "path": "v.mp4", "split": "test", "label": "a", "target": 0},
+    "clips": {"view": "middle", "split": "test", "label": "a", "target": 0, "status": "ok"},
+    "clip_boxes": {"view": "middle", "label": "a"},
+    "predictions": {"target": 0, "label": "a", "status": "ok"},
+    "maps": {"seed": 0, "target": 0, "status": "ok"},
+    "preservation": {"bound": "probability", "target": 0, "status": "ok"},
+    "scores": {"seed": 0, "status": "ok"},
+    "training_log": {"best": False},
+    "runs": {"config_hash": "0", "versions": '{"python":"3"}', "device": "cpu", "seconds": 1.0, "peak_memory_mb": 1.0},
+}
+PARTITIONS = {"dataset": "planted", "model": "r3d", "method": "step", "stage": "index"}
+
+
+def write_audit(folder: Path, rows: dict[str, list[dict]] | None = None, **changes: object) -> Path:
+    """Writes the rows of each table and the configuration, and returns the audit's folder.
+
+    Args:
+        rows: by table; what `DEFAULTS` and `PARTITIONS` hold may be left out.
+        changes: sections of the configuration that replace those of `CONFIG`.
+    """
+    audit = config.parse({**CONFIG, "results": str(folder), **changes})
+    config.save(audit, audit.folder / "config.yaml")
+    for table, given in (rows or {}).items():
+        keys = tables.TABLES[table].partitions
+        full = [{**{key: PARTITIONS[key] for key in keys}, **DEFAULTS.get(table, {}), **row} for row in given]
+        for place, part in groupby(sorted(full, key=_place(keys)), key=_place(keys)):
+            tables.write(part, table, audit.path(table, **dict(zip(keys, place, strict=True)), shard="test-000"))
+    return audit.folder
+
+
+def clips(*clip_ids: str) -> dict[str, list[dict]]:
+    """Test segments and their clips, by name."""
+    return {
+        "segments": [{"clip_id": clip_id} for clip_id in clip_ids],
+        "clips": [{"clip_id": clip_id} for clip_id in clip_ids],
+    }
+
+
+def answer(folder: Path, report: str) -> list[dict]:
+    """Rows of a report over an audit whose database is made first."""
+    database.create(folder, config.load(folder / "config.yaml"))
+    found = {each.name: each for each in reports.all_reports()}[report]
+    with database.connect(folder) as connection:
+        return database.records(connection, found.sql)
+
+
+def _place(keys: tuple[str, ...]):
+    return lambda row: [row[key] for key in keys]
