@@ -42,7 +42,7 @@ def training_curves(rows: Sequence[dict]) -> str:
     kept = base.mark_point(size=70, filled=True, opacity=1).transform_filter(
         "datum.best && datum.views == 'validation'"
     )
-    return svg(alt.layer(lines, kept), "training")
+    return svg(alt.layer(lines, kept))
 
 
 def preservation_curves(rows: Sequence[dict], largest_ratio: float) -> str:
@@ -73,22 +73,20 @@ def preservation_curves(rows: Sequence[dict], largest_ratio: float) -> str:
     )
     lines = base.mark_line(interpolate="step-after", strokeWidth=2)
     marks = base.mark_tick(thickness=2, height=10, opacity=1).transform_filter("datum.censored > 0")
-    return svg(alt.layer(lines, marks), "preservation")
+    return svg(alt.layer(lines, marks))
 
 
-def svg(chart: alt.TopLevelMixin, name: str) -> str:
-    """A chart as an SVG element whose ids begin with `name`, in the page's colours, for a page to include as it is."""
+def svg(chart: alt.TopLevelMixin) -> str:
+    """A chart as an SVG element in the colours of the page around it, as wide as that allows."""
+    text_colours = {"labelColor": "currentColor", "titleColor": "currentColor"}
+    line_colours = {"domainColor": "#8888", "tickColor": "#8888", "gridColor": "#8883"}
     styled = (
         chart.properties(width=440, height=220, background="transparent")
         .configure_view(stroke=None)
-        .configure_axis(
-            labelColor="currentColor", titleColor="currentColor", domainColor="#8888", tickColor="#8888", gridColor="#8883",
-            titleFontWeight="normal",
-        )
-        .configure_legend(labelColor="currentColor", titleColor="currentColor", orient="top", direction="vertical", labelLimit=400)
-    )  # fmt: skip
+        .configure_axis(**text_colours, **line_colours, titleFontWeight="normal")
+        .configure_legend(**text_colours, orient="top", direction="vertical", labelLimit=400)
+    )
     text = vl_convert.vegalite_to_svg(json.loads(styled.to_json()))
-    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{name}-", text)
     return re.sub(r'<svg ([^>]*?)width="\d+" height="\d+"', r"<svg \1", text, count=1)
 
 

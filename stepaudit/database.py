@@ -28,7 +28,7 @@ READ_ONLY = {
 }
 COMPONENT = pa.schema([("name", TEXT), ("use", TEXT), ("options", TEXT)])
 COMMENTS = {
-    "audit": "One row: the audit's name, its configuration as JSON with the hash, and the versions that wrote this file.",
+    "audit": "One row: the audit's name, its configuration as JSON with the hash, and what wrote this file.",
     "datasets": "The configuration's data sets: name, what it uses, options as JSON.",
     "models": "The configuration's models: name, what it uses, options as JSON.",
     "methods": "The configuration's methods, also with their ratios, seeds, and the bounds that they are searched for.",
@@ -61,7 +61,7 @@ def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], l
     """Column names and rows of a statement. Raises UsageError with DuckDB's message."""
     try:
         result = connection.execute(sql)
-        if result is None:
+        if result is None or result.description is None:
             raise UsageError('no statement; write one such as "from coverage"')
         return [column[0] for column in result.description], result.fetchall()
     except (duckdb.Error, RuntimeError) as error:

@@ -1,7 +1,7 @@
 """The pictures of a report: which clips and maps are shown, by rule, as strips of frames.
 
-The rule: of each data set, the first test clip (by name) of each class that was extracted, `CLIPS` at most; of each model
-and method, the map of the least seed at the ratio nearest to `RATIO`, the one that Li et al. 2021 show.
+The rule: of each data set, the first test clip (by name) of each class that was extracted, `CLIPS` at most; of each
+model and method, the map of the least seed at the ratio nearest to `RATIO`, the one that Li et al. 2021 show.
 """
 
 from dataclasses import dataclass

@@ -76,7 +76,7 @@ def grid(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Grid:
     keys = list(takewhile(lambda name: name not in numeric, headers))
     lines = []
     for record, above in zip(records[:MAX_ROWS], [{}, *records], strict=False):
-        repeated = set(takewhile(lambda key: record[key] == above.get(key, ...), keys))
+        repeated = _repeated(record, above, keys)
         lines.append([_cell(record, name, name in numeric, name in repeated) for name in headers])
     return Grid([name.replace("_", " ") for name in headers], lines, max(0, len(rows) - MAX_ROWS))
 
@@ -91,7 +91,7 @@ def number(value: float, name: str = "") -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as `1 h 05 min`, `3 min 20 s` or `4.5 s`."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
@@ -99,6 +99,11 @@ def duration(seconds: float) -> str:
 
 def _is_bound(name: str, names: Sequence[str]) -> bool:
     return any(name == f"{other}_{bound}" for other in names for bound in ("low", "high"))
+
+
+def _repeated(record: dict, above: dict, keys: Sequence[str]) -> set[str]:
+    """The first keys that are the same in both."""
+    return set(takewhile(lambda key: record[key] == above.get(key, ...), keys))
 
 
 def _cell(record: dict, name: str, numeric: bool, repeated: bool) -> Cell:

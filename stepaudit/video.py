@@ -174,7 +174,7 @@ def _run(command, path: Path, output: BinaryIO, seconds: float) -> str:
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise BadVideoError(f"{path.name}: not decoded within {seconds:g} s") from error
-    complaints = done.stderr.decode(errors="replace").strip()
+    complaints = done.stderr.decode(errors="replace").replace(f"file:{path}: ", "").strip()
     if done.returncode in STOPPED or os.strerror(ENOSPC) in complaints:
         raise OSError(f"{path}: ffmpeg ended with {done.returncode}: {complaints}")
     lines = complaints.splitlines()

@@ -54,13 +54,21 @@ def _below(root: Path, parent: Path, split: str | None) -> list[Found]:
 
 def _videos(folder: Path) -> list[Path]:
     """Video files and folders of pictures; other files, such as a README, are no videos."""
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    entries = _visible(folder)
     if any(path.suffix.lower() in STILLS for path in entries):
-        raise UsageError(
-            f"{folder}: frames lie in the class folder itself; put those of each video in a folder of its own"
-        )
+        raise UsageError(f"{folder}: frames lie in the class folder; put those of each video in a folder of its own")
+    for path in entries:
+        inside = _visible(path) if path.is_dir() else []
+        if inside and not any(file.suffix.lower() in STILLS for file in inside):
+            raise UsageError(
+                f"{path}: no folder of frames; have videos, and folders of frames, right in a class folder"
+            )
     return [path for path in entries if path.is_dir() or path.suffix.lower() in VIDEOS]
 
 
 def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in _visible(parent) if path.is_dir()]
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

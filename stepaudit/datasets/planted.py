@@ -56,7 +56,7 @@ def read(
 
     Args:
         root: folder of the videos; made if it is not there.
-        classes: `<shape>-<motion>` each, of disc, square, diamond, cross, triangle and horizontal, vertical, diagonal,
+        classes: `<shape>-<motion>` each, of disc, square, diamond, cross, star and horizontal, vertical, diagonal,
             circular.
         train_per_class: training videos of each class; a multiple of 3 fills head, middle and tail alike.
         test_per_class: test videos of each class, likewise.

@@ -45,15 +45,14 @@ def top_sum(values: Tensor, count: int) -> Tensor:
 class Core:
     """The core term L_K, which gathers a mask's high values into ellipsoids. Li et al. 2021, eqs. 7–9.
 
-    Args:
-        height, width: of the frame, pixels; they set the kernel's size by default.
-        frames: length of the ellipsoid, T_K.
-        size: diameter of the ellipsoid, H_K = W_K, pixels; by default 11 for a shorter side of 112, and in proportion.
-        released: as the paper's release has it: no temporal padding, so that a clip's first and last frames carry almost
-            no weight; the template sized by the continuous ellipsoid's volume. Unlike the release, the corrected form
-            continues the first and last frame in time, so that ellipsoids stand at every frame, lays two tilings shifted
-            by half a kernel, divides each placement by the part of the ellipsoid that lies inside the frame, and sizes
-            the template by the true number of voxels.
+        Args:
+            height, width: of the frame, pixels; they set the kernel's size by default.
+            frames: length of the ellipsoid, T_K.
+            size: diameter of the ellipsoid, H_K = W_K, pixels; by default 11 for a shorter side of 112, and in proportion.
+    released: as the paper's release has it: no temporal padding, so that a clip's first and last frames carry almost
+                no weight; the template sized by the continuous ellipsoid's volume. Unlike the release, the corrected form
+                places ellipsoids at every frame, in two tilings shifted by half a kernel, divides each by the part of it that
+                lies inside the clip, lets it count by that part, and sizes the template by the true number of voxels.
     """
 
     height: int
@@ -84,37 +83,49 @@ class Core:
             [N]: mean of (x − 1)² over the template's ones plus mean of x² over the rest, x = M ∗ K.
         """
         kernel = self.kernel().to(masks)
-        placements = (self._released if self.released else self._corrected)(masks[:, None], kernel[None, None])
-        volume = math.pi / 6 * kernel.numel() if self.released else kernel.sum().item()
-        tilings = 1 if self.released else 2
-        losses = []
-        for row, ratio in zip(placements, ratios.tolist(), strict=True):
-            ones = math.ceil(tilings * ratio * masks[0].numel() / volume)
-            losses.append(template_loss(row, min(ones, len(row) - 1)))
-        return torch.stack(losses)
+        if self.released:
+            placements = functional.conv3d(masks[:, None], kernel[None, None], stride=self._stride) / kernel.sum()
+            placements = placements.flatten(1)
+            parts, ones = torch.ones_like(placements[0]), masks[0].numel() / (math.pi / 6 * kernel.numel())
+        else:
+            tilings = [self._covered(masks, kernel, shift) for shift in (0, self.diameter // 2)]
+            placements, parts = (torch.cat(pieces, dim=-1) for pieces in zip(*tilings, strict=True))
+            ones = len(tilings) * masks[0].numel() / kernel.sum().item()
+        return torch.stack(
+            [
+                template_loss(row, math.ceil(ratio * ones), parts)
+                for row, ratio in zip(placements, ratios.tolist(), strict=True)
+            ]
+        )
 
-    def _released(self, masks: Tensor, kernel: Tensor) -> Tensor:
-        stride = (1, self.diameter, self.diameter)
-        return (functional.conv3d(masks, kernel, stride=stride) / kernel.sum()).flatten(1)
+    @property
+    def _stride(self) -> tuple[int, int, int]:
+        return 1, self.diameter, self.diameter
 
-    def _corrected(self, masks: Tensor, kernel: Tensor) -> Tensor:
-        before, after = self.frames // 2, (self.frames - 1) // 2
-        longer = functional.pad(masks, (0, 0, 0, 0, before, after), mode="replicate")
-        tilings = [self._covered(longer, kernel, shift) for shift in (0, self.diameter // 2)]
-        return torch.cat(tilings, dim=1)
-
-    def _covered(self, masks: Tensor, kernel: Tensor, shift: int) -> Tensor:
-        stride = (1, self.diameter, self.diameter)
+    def _covered(self, masks: Tensor, kernel: Tensor, shift: int) -> tuple[Tensor, Tensor]:
+        """Placements of a shifted tiling, [N, P], and the part of each ellipsoid that lies inside the clip, [P]."""
         right, below = (-(size + shift) % self.diameter for size in (masks.shape[-1], masks.shape[-2]))
-        pads = (shift, right, shift, below)
-        inside = functional.conv3d(functional.pad(torch.ones_like(masks[:1]), pads), kernel, stride=stride)
-        placed = functional.conv3d(functional.pad(masks, pads), kernel, stride=stride)
-        enough = (inside >= kernel.sum() / 4).flatten()
-        return (placed / inside.clamp(min=1)).flatten(1)[:, enough]
+        pads = (shift, right, shift, below, self.frames // 2, (self.frames - 1) // 2)
+        stacked = torch.cat([torch.ones_like(masks[:1]), masks])[:, None]
+        inside, *placed = functional.conv3d(functional.pad(stacked, pads), kernel[None, None], stride=self._stride)
+        used = inside.flatten() > 0
+        inside = inside.flatten()[used]
+        return torch.stack(placed).flatten(1)[:, used] / inside, inside / kernel.sum()
 
 
-def template_loss(values: Tensor, ones: int) -> Tensor:
-    """Mean of (x − 1)² over the `ones` largest values [n] plus mean of x² over the others; ones in 1 … n − 1."""
-    top = values.topk(ones).values
-    rest = ((values**2).sum() - (top**2).sum()) / (len(values) - ones)
-    return ((top - 1) ** 2).mean() + rest
+def template_loss(values: Tensor, ones: float, parts: Tensor) -> Tensor:
+    """Mean of (x − 1)² over the greatest values plus mean of x² over the others. The release's form of eq. 7.
+
+    Args:
+        values: [n].
+        ones: how much of `parts` counts as greatest; at most all but the least.
+        parts: [n] in (0, 1], how much each value counts; all 1 is the release. Values that tie at the edge share it.
+    """
+    with torch.no_grad():
+        ordered, order = values.sort(descending=True)
+        ones = min(ones, (parts.sum() - parts.min()).item())
+        edge = ordered[(parts[order].cumsum(0) < ones - 1e-4).sum()]
+        above, tied = parts * (values > edge), parts * (values == edge)
+        top = above + tied * ((ones - above.sum()) / tied.sum()).clamp(0, 1)
+        rest = parts - top
+    return ((values - 1) ** 2 * top).sum() / top.sum() + (values**2 * rest).sum() / rest.sum()

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -137,7 +138,8 @@ def _moved_boxes(clips_file: Path, boxes_file: Path, segments: list[dict], clips
 def _boxes_by_frame(path: Path, videos: set[str]) -> dict[str, dict[int, list[dict]]]:
     """Rows of `boxes` of these videos, by video and source frame. The others are not made: there may be many."""
     tables.check_schema("boxes", path)
-    rows = pq.read_table(path, filters=pc.field("video_id").isin(sorted(videos)), partitioning=None).to_pylist()
+    wanted = pc.field("video_id").isin(pa.array(sorted(videos), pa.string()))
+    rows = pq.read_table(path, filters=wanted, partitioning=None).to_pylist()
     by_frame = defaultdict(lambda: defaultdict(list))
     for row in rows:
         by_frame[row["video_id"]][row["frame"]].append(row)

@@ -47,13 +47,13 @@ def _sections(connection: DuckDBPyConnection, folder: Path, config: Config) -> l
 
 def _training_chart(connection: DuckDBPyConnection) -> page.Chart | None:
     rows = database.records(connection, "from training_log")
-    title = "Training: accuracy on validation clips (solid) and training views (dashed); the dot is the epoch that was kept."
+    title = "Training: accuracy on validation clips (solid) and training views (dashed); the dot is the epoch kept."
     return page.Chart(title, charts.training_curves(rows)) if rows else None
 
 
 def _preservation_chart(connection: DuckDBPyConnection, config: Config) -> page.Chart | None:
     rows = database.records(connection, "from kaplan_meier")
-    title = "Share of clips whose answer is kept by the best mask of a ratio (1 − Kaplan-Meier); a tick marks censored clips."
+    title = "Share of clips whose answer a mask of this ratio keeps (1 − Kaplan-Meier); a tick marks censored clips."
     return page.Chart(title, charts.preservation_curves(rows, max(config.preserve.grid))) if rows else None
 
 

@@ -55,10 +55,10 @@ def test_the_papers_kernel_has_311_voxels():
 
 def test_core_as_released_hardly_sees_the_first_frame_and_the_corrected_one_treats_all_alike():
     def share_of_first_frame(core):
-        masks = torch.full((1, 16, 44, 44), 0.5)
-        gradient = _values_and_gradients(lambda m: core(m, torch.tensor([0.1])), masks)[1]
+        masks = torch.rand(8, 16, 44, 44)
+        gradient = _values_and_gradients(lambda m: core(m, torch.full((8,), 0.1)), masks)[1]
         of_frame = gradient.abs().sum(dim=(0, 2, 3))
-        return (of_frame[0] / of_frame.max()).item()
+        return (of_frame[0] / of_frame.mean()).item()
 
     assert share_of_first_frame(Core(112, 112, released=True)) < 0.01
     assert share_of_first_frame(Core(112, 112, released=False)) > 0.5
@@ -77,4 +77,11 @@ def test_core_prefers_a_compact_blob_to_the_same_volume_scattered():
 def test_template_loss_is_the_two_means_written_out():
     values = torch.tensor([0.2, 0.9, 0.6, 0.0])
     expected = ((0.9 - 1) ** 2 + (0.6 - 1) ** 2) / 2 + (0.2**2 + 0) / 2
-    assert template_loss(values, 2).item() == pytest.approx(expected)
+    assert template_loss(values, 2, torch.ones(4)).item() == pytest.approx(expected)
+
+
+def test_a_placement_counts_by_its_part():
+    values, parts = torch.tensor([0.9, 0.6, 0.2]), torch.tensor([0.5, 1.0, 1.0])
+    top = (0.5 * 0.1**2 + 0.5 * 0.4**2) / 1.0  # half of the second placement fills up the one
+    rest = (0.5 * 0.6**2 + 1.0 * 0.2**2) / 1.5
+    assert template_loss(values, 1, parts).item() == pytest.approx(top + rest)

@@ -1,0 +1,201 @@
+"""The user's own folders: where splits, segments and boxes come from, and what is said about mistakes."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from stepaudit.datasets import folder
+from stepaudit.errors import UsageError
+
+
+def touch(root: Path, *names: str) -> Path:
+    """Empty files: a reader opens no video."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def splits(rows: list[dict]) -> dict[str, str]:
+    return {row["clip_id"]: row["split"] for row in rows}
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    return touch(
+        tmp_path, *(f"{label}/s{scene}_{take}.mp4" for label in ("jump", "run") for scene in "1234" for take in "ab")
+    )
+
+
+def test_videos_of_every_kind_are_found_and_other_files_are_not(tmp_path):
+    videos = ["a/1.mp4", "a/2.AVI", "a/3.mov", "b/4.mkv", "b/5.webm"]
+    touch(tmp_path, *videos, "a/README.md", "a/.hidden.mp4", "b/frames/0001.png", ".git/x.mp4", "notes.txt")
+    rows, boxes = folder.read(tmp_path)
+    assert [row["video_id"] for row in rows] == [*videos, "b/frames"]
+    assert [(row["label"], row["target"]) for row in rows] == [("a", 0)] * 3 + [("b", 1)] * 3
+    assert [row["path"] for row in rows] == [str(tmp_path / row["video_id"]) for row in rows]
+    assert {row[name] for row in rows for name in ("start", "stop", "action_start", "action_stop")} == {None}
+    assert boxes == []
+
+
+def test_folders_tell_the_split(tmp_path):
+    touch(tmp_path, "train/a/1.mp4", "train/b/1.mp4", "validation/a/2.mp4", "test/a/1.mp4")
+    rows, _ = folder.read(tmp_path)
+    assert splits(rows) == {
+        "test/a/1.mp4": "test",
+        "train/a/1.mp4": "train",
+        "train/b/1.mp4": "train",
+        "validation/a/2.mp4": "validation",
+    }
+    assert {row["label"]: row["target"] for row in rows} == {"a": 0, "b": 1}
+
+
+def test_a_seed_draws_the_split_by_group(root):
+    rows, _ = folder.read(root, group="(s[0-9])_", test_share=0.25, seed=5)
+    assert Counter((row["label"], row["split"]) for row in rows) == {
+        (label, split): count for label in ("jump", "run") for split, count in (("train", 6), ("test", 2))
+    }
+    groups = {split: {row["group"] for row in rows if row["split"] == split} for split in ("train", "test")}
+    assert groups["train"].isdisjoint(groups["test"])
+    assert folder.read(root, group="(s[0-9])_", seed=5)[0] == rows
+    assert len({str(splits(folder.read(root, seed=seed)[0])) for seed in range(5)}) > 1
+
+
+def test_without_groups_each_video_is_drawn_by_itself(root):
+    rows, _ = folder.read(root, test_share=0.5)
+    assert Counter((row["label"], row["split"]) for row in rows) == Counter(
+        {(label, split): 4 for label in ("jump", "run") for split in ("train", "test")}
+    )
+    assert {row["group"] for row in rows} == {None}
+
+
+def test_a_csv_tells_split_and_group(tmp_path):
+    touch(tmp_path, "a/1.mp4", "a/2.mp4", "b/1.mp4")
+    (tmp_path / "videos.csv").write_text(
+        "\ufeffvideo,split,group\r\na/1.mp4,train,x\r\na/2.mp4, unused ,\r\nb/1.mp4,test,y\r\n", encoding="utf-8"
+    )
+    rows, _ = folder.read(tmp_path, videos="videos.csv")
+    assert [(row["clip_id"], row["split"], row["group"]) for row in rows] == [
+        ("a/1.mp4", "train", "x"),
+        ("b/1.mp4", "test", "y"),
+    ]
+
+
+def test_a_csv_of_groups_alone_leaves_the_draw_to_the_seed(root):
+    lines = [f"{label}/s{scene}_{take}.mp4,{scene}" for label in ("jump", "run") for scene in "1234" for take in "ab"]
+    (root / "videos.csv").write_text("\n".join(["video,group", *lines]))
+    rows, _ = folder.read(root, videos="videos.csv")
+    assert {row["group"] for row in rows if row["split"] == "test"}.isdisjoint(
+        row["group"] for row in rows if row["split"] == "train"
+    )
+    assert "test" in splits(rows).values()
+
+
+def test_a_csv_of_segments_gives_a_row_for_each(tmp_path):
+    touch(tmp_path, "train/a/1.mp4", "train/b/1.mp4", "test/a/1.mp4", "test/b/1.mp4")
+    (tmp_path / "segments.csv").write_text(
+        "video,start,stop,action_start,action_stop\n"
+        "test/a/1.mp4,0,40,10,20\n"
+        "test/a/1.mp4,40,,,\n"
+        "train/a/1.mp4,,32,,\n"
+    )  # fmt: skip
+    rows, _ = folder.read(tmp_path, segments="segments.csv")
+    names = ("clip_id", "video_id", "start", "stop", "action_start", "action_stop")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("test/a/1.mp4:0-40", "test/a/1.mp4", 0, 40, 10, 20),
+        ("test/a/1.mp4:40-", "test/a/1.mp4", 40, None, None, None),
+        ("test/b/1.mp4", "test/b/1.mp4", None, None, None, None),
+        ("train/a/1.mp4:0-32", "train/a/1.mp4", None, 32, None, None),
+        ("train/b/1.mp4", "train/b/1.mp4", None, None, None, None),
+    ]
+
+
+def test_a_csv_of_boxes_gives_boxes_whose_label_is_the_class_unless_it_says_otherwise(tmp_path):
+    touch(tmp_path, "train/a/1.mp4", "train/b/1.mp4", "test/a/1.mp4")
+    (tmp_path / "boxes.csv").write_text(
+        "label,video,frame,x0,y0,x1,y1\n,test/a/1.mp4,3,1,2,30.5,40\nball,test/a/1.mp4,3,5,5,9,9\n"
+    )
+    _, boxes = folder.read(tmp_path, boxes="boxes.csv")
+    keys = {"video_id": "test/a/1.mp4", "frame": 3}
+    assert boxes == [
+        {**keys, "label": "a", "x0": 1, "y0": 2, "x1": 30.5, "y1": 40},
+        {**keys, "label": "ball", "x0": 5, "y0": 5, "x1": 9, "y1": 9},
+    ]
+
+
+def test_boxes_of_videos_that_are_left_out_are_left_out(tmp_path):
+    touch(tmp_path, "a/1.mp4", "a/2.mp4")
+    (tmp_path / "videos.csv").write_text("video,split\na/1.mp4,test\na/2.mp4,unused\n")
+    (tmp_path / "boxes.csv").write_text("video,frame,x0,y0,x1,y1\na/2.mp4,0,1,1,2,2\n")
+    assert folder.read(tmp_path, videos="videos.csv", boxes="boxes.csv")[1] == []
+
+
+BAD_CSV = {
+    ("videos", "vidoe,split\n"): r"f\.csv, line 1: no column 'video'",
+    ("videos", "video,spilt\n"): r"f\.csv, line 1: unknown column 'spilt'; did you mean 'split'",
+    ("videos", "video,split,split\n"): r"f\.csv, line 1: column 'split' stands twice",
+    ("videos", "video,split\na/1.mp4,train\n"): r"f\.csv: no line for 'a/2\.mp4'; add it, with split 'unused'",
+    ("videos", "video,split\na/1.mp4,tets\n"): r"f\.csv, line 2, column 'split': 'tets'; did you mean 'test'",
+    ("videos", "video,split\na/1.mp4,\n"): r"f\.csv, line 2, column 'split': it is empty",
+    (
+        "videos",
+        "video,split\na/9.mp4,test\n",
+    ): r"f\.csv, line 2, column 'video': 'a/9\.mp4'; did you mean 'a/[12]\.mp4'",
+    ("videos", "video,split\na/1.mp4,test\na/1.mp4,test\n"): r"line 3, column 'video': .* stands on an earlier line",
+    ("videos", "video,split\na/1.mp4,test,x\n"): r"f\.csv, line 2: more cells than columns",
+    ("videos", "video,split\na/1.mp4\n"): r"f\.csv, line 2: fewer cells than columns",
+    ("videos", 'video,split\n"a/1.mp4'): r"f\.csv: no UTF-8 CSV file",
+    ("segments", "video,start,stop\na/1.mp4,0,x\n"): r"line 2, column 'stop': 'x' is no whole number",
+    ("segments", "video,start,stop\na/1.mp4,9,9\n"): r"line 2, column 'stop': 9 must be larger than start, 9",
+    ("segments", "video,start\na/1.mp4,-1\n"): r"line 2, column 'start': -1 is negative",
+    ("segments", "video,action_start\na/1.mp4,1\n"): r"line 2, column 'action_stop': give both",
+    ("segments", "video,start\na/1.mp4,1\na/1.mp4,1\n"): r"line 3, column 'video': .* these frames on an earlier line",
+    ("boxes", "video,frame,x0,y0,x1,y1\na/1.mp4,1,5,0,5,9\n"): r"line 2, column 'x1': 5 must be larger than x0, 5",
+    ("boxes", "video,frame,x0,y0,x1,y1\na/1.mp4,1,0,0,5,nan\n"): r"line 2, column 'y1': 'nan' is no finite number",
+    ("boxes", "video,frame,x0,y0,x1,y1\na/1.mp4,,0,0,5,9\n"): r"line 2, column 'frame': it is empty",
+    ("boxes", "video,frame,x0,y0,x1,y1\na/1.mp4,-2,0,0,5,9\n"): r"line 2, column 'frame': -2 is negative",
+    ("boxes", "video,frame,x0,y0,x1\n"): r"f\.csv, line 1: no column 'y1'",
+}
+
+
+@pytest.mark.parametrize(("option", "content"), BAD_CSV, ids=range(len(BAD_CSV)))
+def test_a_mistake_in_a_csv_is_named_by_file_line_and_column(tmp_path, option, content):
+    touch(tmp_path, "a/1.mp4", "a/2.mp4")
+    (tmp_path / "f.csv").write_text(content)
+    with pytest.raises(UsageError, match=BAD_CSV[option, content]):
+        folder.read(tmp_path, **{option: "f.csv"})
+
+
+def test_bytes_that_are_no_text_and_a_missing_csv_say_so(root):
+    (root / "f.csv").write_bytes(b"video,split\n\xff\xfe")
+    with pytest.raises(UsageError, match=r"f\.csv: no UTF-8 CSV file"):
+        folder.read(root, videos="f.csv")
+    with pytest.raises(UsageError, match=r"g\.csv: cannot be read"):
+        folder.read(root, boxes="g.csv")
+
+
+def test_bad_roots_and_options_say_what_to_do(root, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    mixed = touch(tmp_path_factory.mktemp("mixed"), "train/a/1.mp4", "a/1.mp4")
+    loose = touch(tmp_path_factory.mktemp("loose"), "a/0001.png")
+    deep = touch(tmp_path_factory.mktemp("deep"), "a/b/1.mp4")
+    lone = touch(tmp_path_factory.mktemp("lone"), "a/1.mp4", "b/1.mp4", "b/2.mp4")
+    said = touch(tmp_path_factory.mktemp("said"), "train/a/1.mp4", "test/a/1.mp4")
+    (said / "f.csv").write_text("video,split\ntrain/a/1.mp4,test\n")
+    for place, options, text in (
+        (root / "no", {}, "/no: no such folder; set `root`"),
+        (empty, {}, "no video in it; put video files"),
+        (mixed, {}, "'a' stands beside 'train'"),
+        (loose, {}, "frames lie in the class folder; put"),
+        (deep, {}, "a/b: no folder of frames; have videos"),
+        (lone, {}, "class 'a': its 1 group cannot be divided"),
+        (said, {"videos": "f.csv"}, r"line 2, column 'split': 'test', but the video lies in train/"),
+        (root, {"group": "scene(.)"}, r"'scene\(\.\)' finds none in 'jump/s1_a\.mp4'"),
+        (root, {"group": "s."}, "is no regular expression with a group"),
+        (root, {"group": "("}, "is no regular expression with a group"),
+        (root, {"test_share": 1.0}, "between 0 and 1, got 1.0"),
+    ):
+        with pytest.raises(UsageError, match=text):
+            folder.read(place, **options)

@@ -1,0 +1,58 @@
+import re
+
+import pytest
+from tiny_audit import answer, write_audit
+
+from stepaudit import config, database, reports
+from stepaudit.errors import UsageError
+
+README = (reports.folder() / "README.md").read_text()
+NAMES = [report.name for report in reports.all_reports()]
+
+
+def test_the_questions_of_the_paper_come_first_and_in_its_order():
+    tables = [report.paper for report in reports.all_reports()]
+    assert tables[:5] == ["Table 1", "Table 2", "Table 3", "beside Table 3", "Table 5"]
+    assert set(tables[5:]) == {""}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_report_stands_in_the_readme_with_its_question(name):
+    report = next(report for report in reports.all_reports() if report.name == name)
+    question = report.title.partition(": ")[2]
+    assert f"| `{name}` | {question[0].upper()}{question[1:]} | {report.paper}".rstrip() in README
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_report_works_over_an_audit_without_any_rows(tmp_path, name):
+    rows = answer(write_audit(tmp_path), name)
+    assert all(row["asked"] == 0 for row in rows) if name == "coverage" else rows == []
+
+
+def test_sql_is_lower_case_and_every_rate_has_a_count_and_an_interval():
+    for report in reports.all_reports():
+        bare = re.sub(r"--.*|'[^']*'", "", report.sql)
+        assert bare == bare.lower(), report.name
+        if "_percent" in bare:
+            assert re.search(r"\bclips\b", bare), report.name
+            assert "_low" in bare, report.name
+
+
+def test_every_view_and_table_has_a_comment_and_views_stand_in_the_readme(tmp_path):
+    folder = write_audit(tmp_path)
+    database.create(folder, config.load(folder / "config.yaml"))
+    views = database.query(folder, "select view_name, comment from duckdb_views() where not internal")[1]
+    assert len(views) > 15
+    for name, comment in views:
+        assert comment, name
+        assert f"`{name}`" in README, name
+    tables = database.query(folder, "select table_name from duckdb_tables() where comment is null")[1]
+    assert tables == []
+    macros = database.query(folder, "select distinct function_name from duckdb_functions() where not internal")[1]
+    assert [name for (name,) in macros if f"{name}(" not in README and not name.startswith("wilson_")] == []
+
+
+def test_a_report_without_its_two_comment_lines_is_refused(tmp_path):
+    (tmp_path / "bare.sql").write_text("-- What?\nselect 1\n")
+    with pytest.raises(UsageError, match=r"bare\.sql.*first two lines"):
+        reports.read(tmp_path / "bare.sql")

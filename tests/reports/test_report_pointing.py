@@ -1,0 +1,144 @@
+import pytest
+from tiny_audit import answer, clips, write_audit
+
+METHODS = {"step": {"ratios": [0.1]}, "middle": {"use": "center"}, "noise": {"use": "random_pixel"}, "grad_cam": {}}
+
+
+def frames(clip_id, hits, method="step", **values):
+    """Score rows of a clip's frames; None is a frame without a box."""
+    ratio = 0.1 if method == "step" else None
+    base = {"clip_id": clip_id, "method": method, "ratio": ratio, "metric": "spatial_pointing", **values}
+    missing = {"status": "no_annotation", "error": "no box in this frame"}
+    fates = [missing if hit is None else {"value": float(hit)} for hit in hits]
+    return [{**base, "frame": frame, **fate} for frame, fate in enumerate(fates)]
+
+
+def whole(clip_id, value, method="step", **values):
+    return {**frames(clip_id, [value], method)[0], "metric": "temporal_pointing", "frame": None, **values}
+
+
+def by_method(folder, report):
+    return {row["method"]: row for row in answer(folder, report)}
+
+
+def two_clips(folder):
+    """Clip a: 4 annotated frames of 6, 3 hits; clip b: 2 of 6, 1 hit. The centre hits 2 and 0 of them, noise none."""
+    scores = [
+        *frames("a", [1, 1, 0, 1, None, None]),
+        *frames("b", [0, 1, None, None, None, None]),
+        *frames("a", [1, 1, 0, 0, None, None], "middle"),
+        *frames("b", [0, 0, None, None, None, None], "middle"),
+        *frames("a", [0, 0, 0, 0, None, None], "noise"),
+        *frames("b", [0, 0, None, None, None, None], "noise"),
+    ]
+    return write_audit(folder, {**clips("a", "b"), "scores": scores}, methods=METHODS)
+
+
+def test_rate_is_over_annotated_frames_with_floors_beside_it(tmp_path):
+    row = by_method(two_clips(tmp_path), "spatial_pointing")["step"]
+    assert (row["frames"], row["clips"], row["clips_asked"], row["ratio"]) == (6, 2, 2, 0.1)
+    assert row["hit_percent"] == 66.7  # 4 of 6
+    assert row["clip_mean_percent"] == 62.5  # mean of 3/4 and 1/2
+    assert (row["center_percent"], row["random_percent"]) == (33.3, 0)
+    assert row["gain_points"] == 33.3  # over the better floor: 4 - 2 hits of 6 frames
+
+
+def test_intervals_take_clips_as_the_sampling_unit(tmp_path):
+    row = by_method(two_clips(tmp_path), "spatial_pointing")["step"]
+    # residuals of the hits 3 - 4·⅔ = ⅓ and 1 - 2·⅔ = -⅓: error √(2/9 · 2) / 6 = 0.111; ⅔·⅓/0.111² = 18 frames' worth,
+    # × (1.96 / t(1))² = (1.96 / 12.706)²: 0.428 clips' worth; Wilson: 0.517 ± 0.472
+    assert row["hit_percent_low"] == pytest.approx(4.5, abs=0.1)
+    assert row["hit_percent_high"] == pytest.approx(98.8, abs=0.1)
+    # differences 1 and 1 of 4 and 2 frames have the same error: ⅓ ± 12.706 · 0.111 leaves [-1, 1]
+    assert (row["gain_points_low"], row["gain_points_high"]) == (-100, 100)
+
+
+def test_sixteen_equal_frames_of_a_clip_count_as_one_observation(tmp_path):
+    hits = {f"c{index}": int(index < 6) for index in range(10)}
+    rows = [row for clip_id, hit in hits.items() for row in frames(clip_id, [hit] * 16)]
+    audit = write_audit(tmp_path, {**clips(*hits), "scores": rows}, methods=METHODS)
+    row = by_method(audit, "spatial_pointing")["step"]
+    # error √(0.6·0.4 / 9): 9 clips' worth, × (1.96 / t(9) = 2.262)²: 6.76; Wilson of 0.6: 26.9 to 86.0
+    assert (row["hit_percent"], row["frames"], row["clips"]) == (60, 160, 10)
+    assert row["hit_percent_low"] == pytest.approx(26.9, abs=0.3)
+    assert row["hit_percent_high"] == pytest.approx(86.0, abs=0.3)
+
+
+def test_all_hits_still_have_an_interval(tmp_path):
+    rows = [row for clip_id in "abcd" for row in frames(clip_id, [1] * 16)]
+    audit = write_audit(tmp_path, {**clips(*"abcd"), "scores": rows}, methods=METHODS)
+    row = by_method(audit, "spatial_pointing")["step"]
+    assert (row["hit_percent"], row["hit_percent_high"]) == (100, 100)
+    assert row["hit_percent_low"] == 51.0  # Wilson, 4 of 4
+
+
+def test_seeds_of_a_map_are_averaged_not_counted(tmp_path):
+    rows = [*frames("a", [1, 1], seed=0), *frames("a", [0, 1], seed=1)]
+    audit = write_audit(tmp_path, {**clips("a"), "scores": rows}, methods=METHODS)
+    row = by_method(audit, "spatial_pointing")["step"]
+    assert (row["hit_percent"], row["frames"], row["clips"]) == (75, 2, 1)
+
+
+def test_floors_have_no_gain_over_themselves_and_are_found_by_what_they_use(tmp_path):
+    rows = by_method(two_clips(tmp_path), "spatial_pointing")
+    assert (rows["middle"]["hit_percent"], rows["middle"]["center_percent"]) == (33.3, 33.3)
+    assert rows["middle"]["gain_points"] is None
+    assert rows["noise"]["gain_points"] is None
+
+
+def test_floors_are_measured_where_the_method_was(tmp_path):
+    failed = [{**row, "value": None, "status": "upstream", "error": "non_finite"} for row in frames("a", [1, 1])]
+    rows = [*failed, *frames("b", [1, 1]), *frames("a", [1, 1], "middle"), *frames("b", [0, 0], "middle")]
+    audit = write_audit(tmp_path, {**clips("a", "b"), "scores": rows}, methods=METHODS)
+    found = by_method(audit, "spatial_pointing")
+    assert found["step"]["center_percent"] == 0
+    assert found["middle"]["hit_percent"] == 50
+    assert (found["step"]["clips"], found["step"]["clips_asked"]) == (1, 2)
+
+
+def test_gain_is_over_the_better_floor(tmp_path):
+    rows = [*frames("a", [1, 1, 1, 0]), *frames("a", [1, 0, 0, 0], "middle"), *frames("a", [1, 1, 0, 0], "noise")]
+    audit = write_audit(tmp_path, {**clips("a"), "scores": rows}, methods=METHODS)
+    row = by_method(audit, "spatial_pointing")["step"]
+    assert (row["center_percent"], row["random_percent"], row["gain_points"]) == (25, 50, 25)
+    assert row["gain_points_low"] is None  # one clip tells nothing about its spread
+
+
+def test_with_one_floor_the_gain_is_over_that_one(tmp_path):
+    rows = [*frames("a", [1, 1, 1, 0]), *frames("a", [1, 0, 0, 0], "middle")]
+    audit = write_audit(tmp_path, {**clips("a"), "scores": rows}, methods=METHODS)
+    row = by_method(audit, "spatial_pointing")["step"]
+    assert (row["random_percent"], row["gain_points"]) == (None, 50)
+
+
+def test_metrics_are_found_by_what_they_use_even_if_a_name_begins_with_another(tmp_path):
+    metrics = {"pt": {"use": "spatial_pointing"}, "pt.loose": {"use": "spatial_pointing"}}
+    rows = [*frames("a", [1, 0], metric="pt"), *frames("a", [1, 1], metric="pt.loose")]
+    audit = write_audit(tmp_path, {**clips("a"), "scores": rows}, methods=METHODS, metrics=metrics)
+    found = answer(audit, "spatial_pointing")
+    assert [(row["metric"], row["hit_percent"]) for row in found] == [("pt", 50), ("pt.loose", 100)]
+
+
+def test_temporal_game_leaves_clips_without_a_segment_out(tmp_path):
+    nothing = {"status": "no_annotation", "error": "the action covers every frame"}
+    rows = [whole("a", 1), whole("b", 0), whole("c", 0.5), whole("d", None, **nothing)]
+    audit = write_audit(tmp_path, {**clips(*"abcd"), "scores": rows}, methods=METHODS)
+    row = by_method(audit, "temporal_pointing")["step"]
+    assert (row["hit_percent"], row["clips"], row["clips_asked"], row["reason"]) == (50, 3, 4, None)
+
+
+def test_what_is_not_applicable_is_a_row_with_its_reason(tmp_path):
+    reason = {"status": "not_applicable", "error": "2 temporal steps"}
+    rows = [whole("a", None, "grad_cam", **reason), whole("b", None, "grad_cam", **reason)]
+    audit = write_audit(tmp_path, {**clips("a", "b"), "scores": rows}, methods=METHODS)
+    row = by_method(audit, "temporal_pointing")["grad_cam"]
+    assert row["reason"] == "not_applicable: 2 temporal steps"
+    assert (row["clips"], row["clips_asked"]) == (0, 2)
+    assert {row[name] for name in row if "percent" in name or "points" in name} == {None}
+
+
+def test_a_method_that_explains_nothing_gives_the_reason_of_its_maps(tmp_path):
+    maps = [{"clip_id": "a", "method": "grad_cam", "status": "not_applicable", "error": "no activation layer"}]
+    scores = [whole("a", None, "grad_cam", status="upstream", error="not_applicable: no activation layer")]
+    audit = write_audit(tmp_path, {**clips("a"), "maps": maps, "scores": scores}, methods=METHODS)
+    assert by_method(audit, "temporal_pointing")["grad_cam"]["reason"] == "not_applicable: no activation layer"

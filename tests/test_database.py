@@ -1,0 +1,160 @@
+import shutil
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tiny_audit import clips, write_audit
+
+from stepaudit import config, database, tables
+from stepaudit.errors import UsageError
+
+
+@pytest.fixture
+def audit(tmp_path):
+    rows = clips("a", "b")
+    rows["clips"][0]["pixels"] = bytes(12)
+    rows["maps"] = [{"clip_id": "a", "ratio": 0.1, "grid": np.ones(8, np.float16), "grid_shape": [2, 2, 2]}]
+    folder = write_audit(tmp_path / "results", rows)
+    database.create(folder, config.load(folder / "config.yaml"))
+    return folder
+
+
+def one(folder, sql):
+    return database.query(folder, sql)[1][0][0]
+
+
+def test_tables_are_there_under_their_names_with_what_their_columns_mean(audit):
+    for table in tables.TABLES.values():
+        sql = f"select column_name, comment from duckdb_columns() where table_name = '{table.name}'"
+        assert database.query(audit, sql)[1] == [
+            (column.name, column.text) for column in table.columns if not column.heavy
+        ]
+    assert one(audit, "select count(*) from clips") == 2
+    assert database.query(audit, "select dataset, model, method from maps")[1] == [("planted", "r3d", "step")]
+
+
+def test_heavy_columns_stay_in_parquet(audit):
+    for statement in ("select pixels from clips", "select grid from maps"):
+        with pytest.raises(UsageError, match="not found"):
+            database.query(audit, statement)
+    path = audit / "maps" / "dataset=planted" / "model=r3d" / "method=step" / "test-000.parquet"
+    assert duckdb.execute(f"select grid from read_parquet('{path}')").fetchone()[0] == [1.0] * 8
+
+
+def test_the_file_alone_opens_elsewhere_with_its_views(audit, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "colleague"
+    elsewhere.mkdir()
+    shutil.copy(audit / "audit.duckdb", elsewhere / "theirs.duckdb")
+    shutil.rmtree(audit)
+    monkeypatch.chdir(elsewhere)
+    with duckdb.connect("theirs.duckdb", read_only=True) as connection:
+        assert connection.execute("select count(*) from test_clips").fetchone() == (2,)
+        assert connection.execute("from accuracy").fetchall() == []
+
+
+def test_the_configuration_stands_in_the_database(audit):
+    assert database.query(audit, "select name, use from models")[1] == [("r3d", "r2plus1d_18")]
+    assert database.query(audit, "from methods where name = 'step'")[1] == [("step", "step", "{}", [0.1], [0], [])]
+    assert one(audit, "select config_hash from audit") == config.load(audit / "config.yaml").hash
+    assert one(audit, "select config ->> '$.datasets.planted.root' from audit") == "data"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into clips (clip_id) values ('x')",
+        "delete from clips",
+        "drop table clips",
+        "create table mine as select 1",
+        "select 1; update clips set label = 'x'",
+        "copy clips to 'out.csv'",
+        "copy (select 1) to 'out.parquet' (format parquet)",
+        "export database 'out'",
+        "attach 'other.duckdb'",
+        "select * from read_csv('secret.csv')",
+        "select * from 'secret.csv'",
+        "select * from read_text('secret.csv')",
+        "from glob('*')",
+        "select * from read_csv('https://example.org/x.csv')",
+        "install httpfs",
+        "load httpfs",
+        "set enable_external_access = true",
+        "set temp_directory = 'spill'",
+        "from secret",
+    ],
+)
+def test_sql_can_change_nothing_and_reach_nothing_outside(audit, tmp_path, monkeypatch, statement):
+    secret = pa.table({"a": [1]})  # a variable of the caller, which DuckDB for Python would find by itself
+    assert secret.num_rows == 1
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    before = (audit / "audit.duckdb").read_bytes()
+    with pytest.raises(UsageError):
+        database.query(audit, statement)
+    assert (audit / "audit.duckdb").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "secret.csv"]
+
+
+def test_errors_carry_the_message_of_duckdb(audit):
+    with pytest.raises(UsageError, match="Candidate bindings"):
+        database.query(audit, "select clip_idd from clips")
+    with pytest.raises(UsageError, match="syntax error"):
+        database.query(audit, "selekt 1")
+    with pytest.raises(UsageError, match="no statement"):
+        database.query(audit, " -- nothing")
+
+
+def test_without_a_database_the_error_names_the_command(tmp_path):
+    with pytest.raises(UsageError, match=rf"run `stepaudit report {tmp_path}`"):
+        database.query(tmp_path, "select 1")
+
+
+def test_a_file_that_is_no_database_is_bad_input(tmp_path):
+    (tmp_path / "audit.duckdb").write_text("not a database " * 100)
+    with pytest.raises(UsageError, match=r"cannot be opened.*stepaudit report"):
+        database.query(tmp_path, "select 1")
+
+
+def test_files_of_unfinished_jobs_and_leftovers_do_not_matter(audit):
+    shards = audit / "maps" / "dataset=planted" / "model=r3d" / "method=step"
+    (shards / ".test-001.parquet.parts").mkdir()
+    shutil.copy(shards / "test-000.parquet", shards / ".test-001.parquet.parts" / "000000.parquet")
+    (shards / ".test-001.parquet.tmp").write_bytes(b"half")
+    (audit / ".audit.duckdb.tmp").write_bytes(b"half")
+    (audit / ".audit.duckdb.tmp.wal").write_bytes(b"half")
+    database.create(audit, config.load(audit / "config.yaml"))
+    assert one(audit, "select count(*) from maps") == 1
+    assert [path.name for path in audit.iterdir() if path.name.startswith(".")] == []
+
+
+def test_values_in_paths_stay_text_and_folders_above_do_not_count(tmp_path):
+    rows = {"predictions": [{"clip_id": "a", "dataset": "007", "model": "r3d+x"}]}
+    changes = {"datasets": {"007": {"use": "planted", "root": "data"}}, "models": {"r3d+x": {"use": "r2plus1d_18"}}}
+    folder = write_audit(tmp_path / "dataset=other", rows, **changes)
+    database.create(folder, config.load(folder / "config.yaml"))
+    assert database.query(folder, "select dataset, model from predictions")[1] == [("007", "r3d+x")]
+
+
+def test_results_of_another_schema_are_refused_and_the_old_database_stays(audit):
+    path = audit / "maps" / "dataset=planted" / "model=r3d" / "method=step" / "test-000.parquet"
+    old = pq.read_table(path, partitioning=None).replace_schema_metadata({tables.SCHEMA_KEY: b"0"})
+    pq.write_table(old, path)
+    with pytest.raises(UsageError, match=r"test-000\.parquet: written with table schema 0"):
+        database.create(audit, config.load(audit / "config.yaml"))
+    assert one(audit, "select count(*) from maps") == 1
+
+
+def test_a_parquet_file_in_the_wrong_place_is_named(audit):
+    source = audit / "maps" / "dataset=planted" / "model=r3d" / "method=step" / "test-000.parquet"
+    shutil.copy(source, audit / "maps" / "stray.parquet")
+    with pytest.raises(UsageError, match=r"stray\.parquet.*no folder `dataset=…`"):
+        database.create(audit, config.load(audit / "config.yaml"))
+
+
+def test_names_with_quotes_survive(tmp_path):
+    name = """o'hara "x" <b>"""
+    folder = write_audit(tmp_path / "it's", clips(name))
+    database.create(folder, config.load(folder / "config.yaml"))
+    assert one(folder, "select clip_id from clips") == name

@@ -1,0 +1,53 @@
+from stepaudit import page
+
+
+def texts(names, rows):
+    grid = page.grid(names, rows)
+    return grid.headers, [[(cell.text, cell.interval) for cell in row] for row in grid.rows]
+
+
+def test_a_value_and_its_bounds_are_one_cell():
+    names = ["model", "hit_percent", "hit_percent_low", "hit_percent_high", "clips"]
+    headers, rows = texts(names, [("a", 50.0, 30.25, 69.75, 1200)])
+    assert headers == ["model", "hit percent", "clips"]
+    assert rows == [[("a", ""), ("50.0", "30.2 to 69.8"), ("1\u202f200", "")]]
+
+
+def test_a_bound_that_is_not_there_leaves_the_other():
+    names = ["median_ratio", "median_ratio_low", "median_ratio_high"]
+    assert texts(names, [(0.2, 0.1, None), (0.2, None, 0.3), (0.2, None, None)])[1] == [
+        [("0.200", "≥ 0.100")],
+        [("0.200", "≤ 0.300")],
+        [("0.200", "")],
+    ]
+
+
+def test_a_row_with_a_reason_shows_the_paper_s_slash_where_it_has_no_value():
+    names = ["method", "ratio", "hit_percent", "hit_percent_low", "hit_percent_high", "reason"]
+    rows = [("a", None, None, None, None, "not_applicable: x"), ("b", 0.1, 50.0, 40.0, 60.0, None)]
+    assert [[text for text, _ in row] for row in texts(names, rows)[1]] == [
+        ["a", "–", "/", "not_applicable: x"],
+        ["b", "0.1", "50.0", ""],
+    ]
+
+
+def test_without_reasons_there_is_no_such_column():
+    assert texts(["method", "reason"], [("a", None)])[0] == ["method"]
+
+
+def test_keys_that_repeat_the_row_above_are_dimmed_but_not_after_a_change():
+    rows = [("d", "a", "m", 1), ("d", "a", "m", 2), ("d", "b", "m", 3)]
+    styles = [[cell.style for cell in row] for row in page.grid(["dataset", "model", "method", "clips"], rows).rows]
+    assert styles == [["", "", "", "number"], ["same", "same", "same", "number"], ["same", "", "", "number"]]
+
+
+def test_long_tables_are_cut_and_say_so():
+    grid = page.grid(["x"], [(index,) for index in range(page.MAX_ROWS + 7)])
+    assert (len(grid.rows), grid.left_out) == (page.MAX_ROWS, 7)
+
+
+def test_numbers_and_durations_read_well():
+    numbers = [page.number(-0.5, "gain_points"), page.number(0.123456), page.number(12345)]
+    assert numbers == ["−0.5", "0.123", "12\u202f345"]
+    durations = [page.duration(seconds) for seconds in (4.46, 59.99, 200, 7500)]
+    assert durations == ["4.5 s", "1 min 00 s", "3 min 20 s", "2 h 05 min"]

@@ -1,0 +1,58 @@
+import base64
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stepaudit import pictures
+
+GREY = np.full((3, 8, 12, 3), 128, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("frames", "count", "expected"), [(16, 8, [1, 3, 5, 7, 9, 11, 13, 15]), (3, 8, [0, 1, 2]), (5, 1, [2])]
+)
+def test_frames_are_the_middles_of_equal_parts(frames, count, expected):
+    assert pictures.spread(frames, count) == expected
+
+
+def test_a_strip_holds_the_frames_side_by_side_with_boxes_where_they_are():
+    boxes = [[(2, 1, 7, 5)], [], []]
+    image = np.asarray(pictures.strip(GREY, boxes).convert("RGB"))
+    assert image.shape == (8, 3 * 12 + 2 * pictures.GAP_PX, 3)
+    edge = np.zeros((8, 12), bool)
+    edge[1:5, 2:7] = True  # the box is half-open: rows 1 to 4, columns 2 to 6
+    edge[2:4, 3:6] = False
+    green = (image == pictures.BOX_COLOUR).all(axis=2)
+    assert (green[:, :12] == edge).all()
+    assert not green[:, 12:].any()
+
+
+def test_frames_of_the_action_have_a_bar_below():
+    image = np.asarray(pictures.strip(GREY, [[], [], []], in_action=[False, True, False]).convert("RGB"))
+    bar = (image[-1] == pictures.BOX_COLOUR).all(axis=1)
+    start = 12 + pictures.GAP_PX
+    assert bar.nonzero()[0].tolist() == list(range(start, start + 12))
+
+
+def test_the_overlay_is_brightest_where_the_map_is_greatest_whatever_its_scale():
+    importance = np.zeros((3, 8, 12))
+    importance[1, 2, 9] = 1e-3
+    bright = pictures.overlay(GREY, importance).sum(axis=3, dtype=int)
+    assert np.unravel_index(bright.argmax(), bright.shape) == (1, 2, 9)
+
+
+def test_a_constant_map_of_zeros_does_not_break():
+    assert pictures.overlay(GREY, np.zeros((3, 8, 12))).shape == GREY.shape
+
+
+def test_heat_grows_brighter_all_the_way():
+    brightness = pictures.heat(np.linspace(0, 1, 50)) @ [0.299, 0.587, 0.114]
+    assert (np.diff(brightness) > 0).all()
+
+
+def test_a_data_address_holds_the_image():
+    head, _, body = pictures.data_uri(Image.new("RGB", (5, 4))).partition(",")
+    assert head == "data:image/webp;base64"
+    assert Image.open(BytesIO(base64.b64decode(body))).size == (5, 4)
