@@ -108,7 +108,7 @@ def _strip(row: dict, shape: tuple[int, ...], folder: Path, picture) -> Strip:
 
 
 def _probabilities(row: dict) -> str:
-    names = {"target_probability": "whole clip", "kept_probability": "kept part"}
+    names = {"target_probability": "probability", "kept_probability": "of the kept part"}
     return ", ".join(f"{text} {row[name]:.2f}" for name, text in names.items() if row[name] is not None)
 
 

@@ -55,7 +55,7 @@ def notices(connection: DuckDBPyConnection) -> list[Notice]:
     counts = records(connection, COUNTS)[0]
     texts = {
         "missing": (
-            f"Not finished: {_plural(counts['missing'], 'row')} that the configuration asks for not there yet.",
+            f"Not finished: {_plural(counts['missing'], 'row')} that the configuration asks for are not there yet.",
             "coverage",
         ),
         "unusable": (f"{_plural(counts['unusable'], 'test clip')} could not be used.", "failures"),

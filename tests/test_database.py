@@ -82,6 +82,7 @@ def test_the_configuration_stands_in_the_database(audit):
         "load httpfs",
         "set enable_external_access = true",
         "set temp_directory = 'spill'",
+        "set threads = 1",
         "from secret",
     ],
 )

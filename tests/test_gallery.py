@@ -64,7 +64,7 @@ def test_the_map_nearest_to_the_ratio_of_the_paper_is_shown_with_its_numbers(tmp
     maps = [map_row("a", ratio=ratio, seed=seed, **numbers) for ratio in (0.3, 0.12, 0.02) for seed in (1, 0)]
     (example,) = audit(tmp_path, clips("a") | {"maps": maps}, methods=methods)
     assert [strip.caption for strip in example.strips] == ["clip", "step at ratio 0.12, r3d"]
-    assert example.strips[1].note == "whole clip 0.90, kept part 0.85"
+    assert example.strips[1].note == "probability 0.90, of the kept part 0.85"
 
 
 @pytest.mark.parametrize(("frame", "place"), [(1, 0), (5, 2), (15, 7)])

@@ -75,14 +75,14 @@ def _energy(settings: Settings, geometry: SmoothMax, ratios: Tensor, clips: Tens
     """The energy [N] of an iteration as a function of the data term [N], the padded masks and the iteration."""
     frames, core = clips.shape[2], None
     if settings.core != "none":
-        core = Core(geometry.height, geometry.width, released=settings.core == "released")
+        core = Core(geometry.height, geometry.width, released=settings.core == "released", tie=settings.tie)
         if core.released and frames < core.frames:
             raise TooShortError(f"clip of {frames} frames: L_K as released needs {core.frames}; use preset 'corrected'")
 
     def energy(data: Tensor, masks: Tensor, step: int) -> Tensor:
         seen = geometry.crop(masks) if settings.area_on == "cropped" else masks
         area_weight = settings.area_weight * settings.area_growth ** (step / settings.iterations)
-        total = settings.data_weight * data + area_weight * area_loss(seen, ratios)
+        total = settings.data_weight * data + area_weight * area_loss(seen, ratios, settings.tie)
         if core is not None and step >= settings.core_start * settings.iterations:
             total = total + settings.core_weight * core(seen, ratios)
         return total

@@ -11,7 +11,7 @@ KERNEL_SHARE = 11 / 112
 KERNEL_FRAMES = 7
 
 
-def area_loss(masks: Tensor, ratios: Tensor) -> Tensor:
+def area_loss(masks: Tensor, ratios: Tensor, tie: float = 0.0) -> Tensor:
     """Squared distance of the sorted masks from `ratio` ones followed by zeros. Li et al. 2021, eq. 6.
 
     Sorting is not needed: Σ (sort(m) − r)² = Σ m² + k − 2 · (sum of the k largest).
@@ -19,6 +19,7 @@ def area_loss(masks: Tensor, ratios: Tensor) -> Tensor:
     Args:
         masks: [N, ...] in [0, 1].
         ratios: [N], shares of voxels to keep, in (0, 1).
+        tie: voxels this near to the smallest kept one share its place, see `Settings.tie`; 0 is the equation.
 
     Returns:
         [N], mean over voxels, so it does not grow with the clip.
@@ -26,17 +27,17 @@ def area_loss(masks: Tensor, ratios: Tensor) -> Tensor:
     flat = masks.flatten(1)
     size = flat.shape[1]
     ones = [round(ratio * size) for ratio in ratios.tolist()]
-    largest = torch.stack([top_sum(row, count) for row, count in zip(flat, ones, strict=True)])
+    largest = torch.stack([top_sum(row, count, tie) for row, count in zip(flat, ones, strict=True)])
     return ((flat**2).sum(dim=1) + torch.tensor(ones, dtype=flat.dtype, device=flat.device) - 2 * largest) / size
 
 
-def top_sum(values: Tensor, count: int) -> Tensor:
-    """Sum of the `count` largest of `values` [n]. Values that tie at the edge share the gradient equally."""
+def top_sum(values: Tensor, count: int, tie: float = 0.0) -> Tensor:
+    """Sum of the `count` largest of `values` [n]. Values within `tie` of the edge share the rest of the count equally."""
     if count == 0:
         return values.sum() * 0
     with torch.no_grad():
         edge = values.kthvalue(len(values) - count + 1).values
-        above, tied = values > edge, values == edge
+        above, tied = values > edge + tie, (values - edge).abs() <= tie
         share = above + tied * ((count - above.sum()) / tied.sum())
     return (values * share).sum()
 
@@ -53,6 +54,7 @@ class Core:
                 no weight; the template sized by the continuous ellipsoid's volume. Unlike the release, the corrected form
                 places ellipsoids at every frame, in two tilings shifted by half a kernel, divides each by the part of it that
                 lies inside the clip, lets it count by that part, and sizes the template by the true number of voxels.
+        tie: placements this near to the smallest kept one share its place, see `Settings.tie`.
     """
 
     height: int
@@ -60,6 +62,7 @@ class Core:
     frames: int = KERNEL_FRAMES
     size: int | None = None
     released: bool = True
+    tie: float = 0.0
 
     @property
     def diameter(self) -> int:
@@ -93,7 +96,7 @@ class Core:
             ones = len(tilings) * masks[0].numel() / kernel.sum().item()
         return torch.stack(
             [
-                template_loss(row, math.ceil(ratio * ones), parts)
+                template_loss(row, math.ceil(ratio * ones), parts, self.tie)
                 for row, ratio in zip(placements, ratios.tolist(), strict=True)
             ]
         )
@@ -113,19 +116,20 @@ class Core:
         return torch.stack(placed).flatten(1)[:, used] / inside, inside / kernel.sum()
 
 
-def template_loss(values: Tensor, ones: float, parts: Tensor) -> Tensor:
+def template_loss(values: Tensor, ones: float, parts: Tensor, tie: float = 0.0) -> Tensor:
     """Mean of (x − 1)² over the greatest values plus mean of x² over the others. The release's form of eq. 7.
 
     Args:
         values: [n].
         ones: how much of `parts` counts as greatest; at most all but the least.
-        parts: [n] in (0, 1], how much each value counts; all 1 is the release. Values that tie at the edge share it.
+        parts: [n] in (0, 1], how much each value counts; all 1 is the release.
+        tie: values within `tie` of the edge share the rest of the ones equally.
     """
     with torch.no_grad():
         ordered, order = values.sort(descending=True)
         ones = min(ones, (parts.sum() - parts.min()).item())
         edge = ordered[(parts[order].cumsum(0) < ones - 1e-4).sum()]
-        above, tied = parts * (values > edge), parts * (values == edge)
+        above, tied = parts * (values > edge + tie), parts * ((values - edge).abs() <= tie)
         top = above + tied * ((ones - above.sum()) / tied.sum()).clamp(0, 1)
         rest = parts - top
     return ((values - 1) ** 2 * top).sum() / top.sum() + (values**2 * rest).sum() / rest.sum()

@@ -116,7 +116,7 @@ def test_what_is_amiss_stands_on_the_first_screen(written):
     text = written.read_text().partition("<main>")[0]
     assert "2 of 3 test clips explained: 1 data set, 1 model, 3 methods." in text
     assert "1 test clip could not be used." in text
-    assert "rows that the configuration asks for not there yet" in text  # most rows of the broken clip
+    assert "rows that the configuration asks for are not there yet" in text  # most rows of the broken clip
     assert "1 job ran under another configuration" in text
 
 
