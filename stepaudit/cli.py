@@ -134,7 +134,7 @@ def sql(
     """Ask the tables of an audit, read-only."""
     from stepaudit import database
 
-    typer.echo(database.format_rows(*database.query(results, query), format))
+    typer.echo(database.format_rows(*database.query(results, query), format), nl=False)
 
 
 @app.command()

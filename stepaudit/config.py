@@ -7,15 +7,27 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator,
+)  # fmt: skip
 
 from stepaudit import __version__, registry
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.tables import as_json
 
+
+def _each_once(values: list) -> list:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value!r} is listed twice")
+    return values
+
+
+Once = AfterValidator(_each_once)  # equal entries would give rows with the same key
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 SECTIONS = ("datasets", "models", "methods", "metrics")
 
@@ -97,16 +109,17 @@ class Model(Component):
 
 class Method(Component):
     kind = "methods"
-    ratios: list[Ratio] | None = Field(default=None, description="Preservation ratios, for methods that need them.")
-    seeds: list[int] = Field(default=[0], min_length=1, description="One map for each seed.")
+    ratios: Annotated[list[Ratio], Once] | None = Field(default=None, description="Preservation ratios, for methods that need them.")
+    seeds: Annotated[list[Seed], Once] = Field(default=[0], min_length=1, description="One map for each seed.")
     batch_size: Count = Field(default=16, description="Rows (clip × ratio) explained together.")
 
     @model_validator(mode="after")
     def _ratios_fit(self):
-        needs = "ratios" in self.find(self.use).requires
+        component = self.find(self.use)
+        needs = "ratios" in component.requires
         if needs and not self.ratios:
             raise ValueError(f"'{self.use}' needs `ratios`, such as [0.05, 0.1]")
-        if self.ratios and not needs:
+        if self.ratios and not needs and component.options is not None:
             raise ValueError(f"'{self.use}' takes no `ratios`; remove them")
         return self
 
@@ -130,14 +143,14 @@ class Clips(Closed):
 
 
 class Preserve(Closed):
-    methods: list[Name] = Field(default=[], description="Which of `methods` search the minimum preservation ratio.")
+    methods: Annotated[list[Name], Once] = Field(default=[], description="Which of `methods` search the minimum preservation ratio.")
     grid: list[Ratio] = Field(
         default=[0.02, 0.05, 0.1, 0.2, 0.4, 0.7],
         min_length=1,
         description="Ratios tried first, the same for all models.",
     )
     tolerance: Ratio = Field(default=0.02, description="Bisection ends when the bracket is at most this wide.")
-    bounds: list[Literal["probability", "top1"]] = Field(
+    bounds: Annotated[list[Literal["probability", "top1"]], Once] = Field(
         default=["probability"],
         min_length=1,
         description="`probability`: keep `share` of the clip's own; `top1`: keep the first place.",
@@ -277,7 +290,7 @@ def load(path: Path) -> Config:
         raise UsageError(
             f"{path}: cannot be read ({error.strerror}); name a configuration file, such as config/config.yaml"
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: no YAML ({error})") from error
     return parse(data, str(path))
 
@@ -315,6 +328,8 @@ def _sentence(problem: dict) -> str:
         return f"{where}: unknown key{did_you_mean(str(name), _known_keys(parents))}"
     if problem["type"] == "missing":
         return f"{where}: missing"
+    if problem["type"] in ("model_type", "dict_type"):
+        return f"{where or 'the whole'}: should be a section of `key: value` lines, got {problem['input']!r}"
     text = problem["msg"].removeprefix("Value error, ")
     given = (
         ""

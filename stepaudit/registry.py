@@ -6,6 +6,8 @@ checking a configuration need no torch.
 
 import ast
 import importlib
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -119,8 +121,10 @@ def components(kind: str) -> dict[str, Component]:
 
 
 def _source(module: str, origin: str) -> Path | None:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a console script does not look there, `python -m` does
     try:
-        spec = find_spec(module)
+        spec = find_spec(module) if module and not module.startswith(".") else None
     except ModuleNotFoundError:
         spec = None
     if spec is None:
@@ -132,7 +136,10 @@ def _source(module: str, origin: str) -> Path | None:
 def _parse(source: Path | None, origin: str) -> tuple[ast.FunctionDef | None, ast.Module | None]:
     if source is None:
         return None, None
-    module = ast.parse(source.read_text())
+    try:
+        module = ast.parse(source.read_text())
+    except SyntaxError as error:
+        raise UsageError(f"{source}: no Python ({error})") from error
     name = origin.partition(":")[2]
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name]
     return (functions[-1] if functions else None), module
@@ -143,7 +150,9 @@ def _type_problem(annotation: str, value: Any) -> str | None:
     if not annotation or not names_used <= set(ANNOTATION_NAMES):
         return None
     try:
-        TypeAdapter(eval(annotation, {"__builtins__": {}}, ANNOTATION_NAMES)).validate_python(value)
+        # As JSON a list of YAML is taken for a tuple; strictly, because the component gets the value as it stands.
+        kind = TypeAdapter(eval(annotation, {"__builtins__": {}}, ANNOTATION_NAMES))
+        kind.validate_json(json.dumps(value, default=lambda other: {"": str(other)}), strict=True)
     except ValidationError as error:
         return error.errors()[0]["msg"]
     return None

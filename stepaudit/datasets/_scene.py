@@ -132,8 +132,12 @@ def _draw_actor(
     down = 0 if motion == "horizontal" else amplitude
     track = Track(
         motion,
-        x=random.uniform(edge + across, width - edge - across),
-        y=random.uniform(edge + down, height - edge - down),
+        x=_off_centre(random, edge, width)
+        if motion == "vertical"
+        else random.uniform(edge + across, width - edge - across),
+        y=_off_centre(random, edge, height)
+        if motion == "horizontal"
+        else random.uniform(edge + down, height - edge - down),
         amplitude=amplitude,
         phase=random.uniform(0, 4),
         speed=speed * size * random.uniform(0.85, 1.15),
@@ -141,6 +145,12 @@ def _draw_actor(
     )
     start, stop = _draw_stretch(random, part, frames)
     return Actor(shape, size, tuple(random.uniform(0.7, 1, 3)), track, start, stop)
+
+
+def _off_centre(random: np.random.Generator, edge: float, length: int) -> float:
+    """A place in the outer third at either side, so that pointing at the frame's centre does not find the actor."""
+    place = random.uniform(edge, max(edge, length / 3))
+    return place if random.random() < 0.5 else length - place
 
 
 def _draw_stretch(random: np.random.Generator, part: str, frames: int) -> tuple[int, int]:

@@ -40,7 +40,7 @@ def attribute(
     weighted = (gradients.mean(dim=axes, keepdim=True) * activations).sum(dim=1).relu()
     cam = weighted.reshape(len(clips), -1, *weighted.shape[-2:])
     peak = cam.amax(dim=(1, 2, 3), keepdim=True)
-    grid = torch.where(peak > 0, cam / peak, torch.zeros_like(cam)).half().float()
+    grid = torch.where(peak == 0, torch.zeros_like(cam), cam / peak).half().float()  # what is not finite stays so
     return Maps(grid, "trilinear", tuple(clips.shape[-3:]))
 
 

@@ -34,7 +34,7 @@ def score(
     Raises:
         NonFiniteError: the model's answer is NaN or infinite.
     """
-    mask = hard_mask(importance, share if ratio is None else ratio)
+    mask = hard_mask(importance.to(clip.device), share if ratio is None else ratio)
     levels = Perturbation(perturbation, blur_sigma).levels(clip[None])
     with frozen(model), torch.no_grad():
         targets = torch.tensor([target], device=clip.device)

@@ -5,10 +5,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.vgg import make_layers
 
+from stepaudit.errors import UsageError
 from stepaudit.models._normalise import Normalise
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 STAGES = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # of VGG16: channels in widths, convolutions
+SMALLEST = 2 ** len(STAGES)  # pixels of which the poolings leave one
 
 
 class VGG16LSTM(nn.Module):
@@ -85,6 +87,9 @@ class _Backbone(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        if min(height, width) < SMALLEST:
+            raise UsageError(f"VGG16 halves its input five times: {height} × {width} pixels, at least {SMALLEST} are needed")
         return self.classifier(self.avgpool(self.features(images)).flatten(1))
 
 

@@ -8,19 +8,20 @@ rule attribute:
         predictions=rules.predict.output.predictions,
         code=lambda wildcards: audit.source("methods", wildcards.method),
     output:
-        maps=audit.path("maps", dataset="{dataset}", model="{model}", method="{method}", shard="{shard}"),
+        maps=audit.path("maps", **per_method),
     log:
-        audit.log("attribute", dataset="{dataset}", model="{model}", method="{method}", shard="{shard}"),
+        audit.log("attribute", **per_method),
     benchmark:
-        audit.benchmark("attribute", dataset="{dataset}", model="{model}", method="{method}", shard="{shard}")
-    params:
-        settings=lambda wildcards: audit.decides("attribute", **wildcards),
+        audit.benchmark("attribute", **per_method)
     resources:
         mem_mb=8000,
         runtime=720,
+    params:
+        config=settings,
+        decides=lambda wildcards: audit.decides("attribute", **wildcards),
     shell:
-        "stepaudit attribute {settings} --dataset {wildcards.dataset} --model {wildcards.model}"
-        " --method {wildcards.method} --shard {wildcards.shard} 2> {log}"
+        "stepaudit attribute {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
+        " --method {wildcards.method} --shard {wildcards.shard} 2> {log:q}"
 
 
 rule preserve:
@@ -30,19 +31,20 @@ rule preserve:
         predictions=rules.predict.output.predictions,
         code=lambda wildcards: audit.source("methods", wildcards.method),
     output:
-        preservation=audit.path("preservation", dataset="{dataset}", model="{model}", method="{method}", shard="{shard}"),
+        preservation=audit.path("preservation", **per_method),
     log:
-        audit.log("preserve", dataset="{dataset}", model="{model}", method="{method}", shard="{shard}"),
+        audit.log("preserve", **per_method),
     benchmark:
-        audit.benchmark("preserve", dataset="{dataset}", model="{model}", method="{method}", shard="{shard}")
-    params:
-        settings=lambda wildcards: audit.decides("preserve", **wildcards),
+        audit.benchmark("preserve", **per_method)
     resources:
         mem_mb=8000,
         runtime=720,
+    params:
+        config=settings,
+        decides=lambda wildcards: audit.decides("preserve", **wildcards),
     shell:
-        "stepaudit preserve {settings} --dataset {wildcards.dataset} --model {wildcards.model}"
-        " --method {wildcards.method} --shard {wildcards.shard} 2> {log}"
+        "stepaudit preserve {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
+        " --method {wildcards.method} --shard {wildcards.shard} 2> {log:q}"
 
 
 rule score:
@@ -53,16 +55,17 @@ rule score:
         maps=rules.attribute.output.maps,
         code=[audit.source("metrics", metric) for metric in audit.metrics],
     output:
-        scores=audit.path("scores", dataset="{dataset}", model="{model}", method="{method}", shard="{shard}"),
+        scores=audit.path("scores", **per_method),
     log:
-        audit.log("score", dataset="{dataset}", model="{model}", method="{method}", shard="{shard}"),
+        audit.log("score", **per_method),
     benchmark:
-        audit.benchmark("score", dataset="{dataset}", model="{model}", method="{method}", shard="{shard}")
-    params:
-        settings=lambda wildcards: audit.decides("score", **wildcards),
+        audit.benchmark("score", **per_method)
     resources:
         mem_mb=4000,
         runtime=240,
+    params:
+        config=settings,
+        decides=lambda wildcards: audit.decides("score", **wildcards),
     shell:
-        "stepaudit score {settings} --dataset {wildcards.dataset} --model {wildcards.model}"
-        " --method {wildcards.method} --shard {wildcards.shard} 2> {log}"
+        "stepaudit score {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
+        " --method {wildcards.method} --shard {wildcards.shard} 2> {log:q}"

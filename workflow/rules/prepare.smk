@@ -5,19 +5,20 @@ rule index:
     input:
         code=lambda wildcards: audit.source("datasets", wildcards.dataset),
     output:
-        segments=audit.path("segments", dataset="{dataset}"),
-        boxes=audit.path("boxes", dataset="{dataset}"),
+        segments=audit.path("segments", **per_dataset),
+        boxes=audit.path("boxes", **per_dataset),
     log:
-        audit.log("index", dataset="{dataset}"),
+        audit.log("index", **per_dataset),
     benchmark:
-        audit.benchmark("index", dataset="{dataset}")
-    params:
-        settings=lambda wildcards: audit.decides("index", **wildcards),
+        audit.benchmark("index", **per_dataset)
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        config=settings,
+        decides=lambda wildcards: audit.decides("index", **wildcards),
     shell:
-        "stepaudit index {settings} --dataset {wildcards.dataset} 2> {log}"
+        "stepaudit index {params.config:q} --dataset {wildcards.dataset} 2> {log:q}"
 
 
 rule extract:
@@ -25,58 +26,61 @@ rule extract:
         segments=rules.index.output.segments,
         boxes=rules.index.output.boxes,
     output:
-        clips=audit.path("clips", dataset="{dataset}", shard="{shard}"),
-        boxes=audit.path("clip_boxes", dataset="{dataset}", shard="{shard}"),
+        clips=audit.path("clips", **per_shard),
+        boxes=audit.path("clip_boxes", **per_shard),
     log:
-        audit.log("extract", dataset="{dataset}", shard="{shard}"),
+        audit.log("extract", **per_shard),
     benchmark:
-        audit.benchmark("extract", dataset="{dataset}", shard="{shard}")
-    params:
-        settings=lambda wildcards: audit.decides("extract", **wildcards),
+        audit.benchmark("extract", **per_shard)
     resources:
         mem_mb=4000,
         runtime=120,
+    params:
+        config=settings,
+        decides=lambda wildcards: audit.decides("extract", **wildcards),
     shell:
-        "stepaudit extract {settings} --dataset {wildcards.dataset} --shard {wildcards.shard} 2> {log}"
+        "stepaudit extract {params.config:q} --dataset {wildcards.dataset} --shard {wildcards.shard} 2> {log:q}"
 
 
 rule train:
     input:
         segments=rules.index.output.segments,
-        train=audit.shard_paths("clips", "train", dataset="{dataset}"),
-        validation=audit.shard_paths("clips", "validation", dataset="{dataset}"),
+        train=audit.shard_paths("clips", "train", **per_dataset),
+        validation=audit.shard_paths("clips", "validation", **per_dataset),
         code=lambda wildcards: audit.source("models", wildcards.model),
         given=lambda wildcards: audit.given_checkpoint(wildcards.model),
     output:
         checkpoint=audit.checkpoint("{dataset}", "{model}"),
-        training_log=audit.path("training_log", dataset="{dataset}", model="{model}"),
+        training_log=audit.path("training_log", **per_model),
     log:
-        audit.log("train", dataset="{dataset}", model="{model}"),
+        audit.log("train", **per_model),
     benchmark:
-        audit.benchmark("train", dataset="{dataset}", model="{model}")
-    params:
-        settings=lambda wildcards: audit.decides("train", **wildcards),
+        audit.benchmark("train", **per_model)
     resources:
         mem_mb=8000,
         runtime=720,
+    params:
+        config=settings,
+        decides=lambda wildcards: audit.decides("train", **wildcards),
     shell:
-        "stepaudit train {settings} --dataset {wildcards.dataset} --model {wildcards.model} 2> {log}"
+        "stepaudit train {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model} 2> {log:q}"
 
 
 rule predict:
     input:
         checkpoint=rules.train.output.checkpoint,
-        clips=audit.shard_paths("clips", "test", dataset="{dataset}"),
+        clips=audit.shard_paths("clips", "test", **per_dataset),
     output:
-        predictions=audit.path("predictions", dataset="{dataset}", model="{model}"),
+        predictions=audit.path("predictions", **per_model),
     log:
-        audit.log("predict", dataset="{dataset}", model="{model}"),
+        audit.log("predict", **per_model),
     benchmark:
-        audit.benchmark("predict", dataset="{dataset}", model="{model}")
-    params:
-        settings=lambda wildcards: audit.decides("predict", **wildcards),
+        audit.benchmark("predict", **per_model)
     resources:
         mem_mb=8000,
         runtime=120,
+    params:
+        config=settings,
+        decides=lambda wildcards: audit.decides("predict", **wildcards),
     shell:
-        "stepaudit predict {settings} --dataset {wildcards.dataset} --model {wildcards.model} 2> {log}"
+        "stepaudit predict {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model} 2> {log:q}"

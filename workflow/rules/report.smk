@@ -5,7 +5,8 @@ rule report:
     input:
         scores=audit.all_shards("scores", audit.methods),
         preservation=audit.all_shards("preservation", audit.preserve.methods),
-        sql=audit.reports(),
+        questions=sorted(stepaudit.reports.folder().glob("*.sql")),
+        template=stepaudit.reports.folder() / "report.html.jinja",
     output:
         html=audit.folder / "report" / "index.html",
         database=audit.folder / "audit.duckdb",
@@ -13,10 +14,11 @@ rule report:
         audit.log("report"),
     benchmark:
         audit.benchmark("report")
-    params:
-        settings=audit.hash,
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        folder=audit.folder,
+        decides=audit.hash,
     shell:
-        "stepaudit report {audit.folder} 2> {log}"
+        "stepaudit report {params.folder:q} 2> {log:q}"

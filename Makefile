@@ -1,0 +1,31 @@
+# `make demo` and `make test` are all that a fresh machine needs; both build .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test lint format clean
+
+demo: .venv/installed
+	snakemake --cores all --rerun-incomplete
+
+test: .venv/installed
+	pytest -n 2 --dist worksteal
+
+lint: .venv/installed
+	ruff check .
+	ruff format --check .
+	snakefmt --check --quiet Snakefile workflow
+	snakemake --lint
+
+format: .venv/installed
+	ruff check --fix .
+	ruff format .
+	snakefmt --quiet Snakefile workflow
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .snakemake results data

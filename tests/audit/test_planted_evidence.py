@@ -1,0 +1,114 @@
+"""The default audit's own promise: its models use the plant, and the methods find it. Real videos, training and masks."""
+
+import math
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from stepaudit import config, tables
+from stepaudit.checkpoint import trained
+from stepaudit.clips import of_split, to_tensor
+from stepaudit.stages import attribute, extract, index, score
+
+ROOT = Path(__file__).parents[2]
+MODELS = ("r2plus1d", "vgg16lstm")
+METHODS = ("step", "ep3d", "center", "random_pixel")
+
+
+@pytest.fixture(scope="module")
+def audit(tmp_path_factory):
+    """The default configuration with the first ratio only; its test clips explained, its models trained side by side."""
+    folder = tmp_path_factory.mktemp("planted")
+    data = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    data |= {"results": str(folder / "results"), "shards": 1}
+    planted = data["datasets"]["planted"]
+    planted["root"] = str(folder / "data")
+    planted["options"]["broken"] = False
+    for erased in ("object", "decoy"):
+        options = {**planted["options"], "erase": erased}
+        data["datasets"][f"no_{erased}"] = {"use": "planted", "root": planted["root"], "options": options}
+    for name in ("step", "ep3d"):
+        data["methods"][name] = {**data["methods"][name], "ratios": [0.05]}
+    settings = config.parse(data)
+    config.save(settings, folder / "config.yaml")
+    for dataset in settings.datasets:
+        index.run(settings, dataset)
+        shards = ("train-000", "validation-000", "test-000") if dataset == "planted" else ("test-000",)
+        for shard in shards:
+            extract.run(settings, dataset, shard)
+    _side_by_side(["train", folder / "config.yaml", "--dataset", "planted", "--model"])
+    for model in MODELS:
+        _command("predict", folder / "config.yaml", "--dataset", "planted", "--model", model).wait()
+    _side_by_side([__file__, folder / "config.yaml"], module=False)
+    return settings
+
+
+def _side_by_side(arguments: list, module: bool = True) -> None:
+    running = [_command(*arguments, model, module=module) for model in MODELS]
+    assert [process.wait() for process in running] == [0] * len(running)
+
+
+def _command(*arguments, module: bool = True) -> subprocess.Popen:
+    start = [sys.executable, "-m", "stepaudit.cli"] if module else [sys.executable]
+    return subprocess.Popen([*start, *map(str, arguments)])
+
+
+def explain(settings: config.Config, model: str) -> None:
+    """Maps and scores of a model."""
+    for method in METHODS:
+        attribute.run(settings, "planted", model, method, "test-000")
+        score.run(settings, "planted", model, method, "test-000")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_narrow_models_classify_at_least_nine_of_ten_test_clips(audit, model):
+    ranks = [row["rank"] for row in tables.read("predictions", audit.path("predictions", dataset="planted", model=model))]
+    assert ranks.count(1) / len(ranks) >= 0.9
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_erasing_the_plant_drops_the_targets_probability_and_erasing_the_decoy_does_not(audit, model):
+    net, _ = trained(audit, "planted", model, torch.device("cpu"))
+    probability = {}
+    for dataset in audit.datasets:
+        clips = of_split(audit, dataset, "test")
+        targets = torch.tensor([clip["target"] for clip in clips])
+        with torch.no_grad():
+            probability[dataset] = net(to_tensor(clips)).softmax(1).gather(1, targets[:, None]).mean().item()
+    assert probability["planted"] - probability["no_object"] > 0.25
+    assert abs(probability["planted"] - probability["no_decoy"]) < 0.1
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("method", ["step", "ep3d"])
+def test_most_of_the_mask_lies_on_the_plant(audit, model, method):
+    mass, share = (_by_clip(audit, model, method, metric) for metric in ("mass_in_box", "box_share"))
+    assert statistics.mean(mass.values()) > 3 * statistics.mean(share.values())
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("method", ["step", "ep3d"])
+@pytest.mark.parametrize("floor", ["center", "random_pixel"])
+def test_pointing_beats_the_floor_beyond_the_interval_of_the_paired_difference(audit, model, method, floor):
+    ours, theirs = (_by_clip(audit, model, name, "spatial_pointing") for name in (method, floor))
+    gains = [ours[clip] - theirs[clip] for clip in ours]
+    assert statistics.mean(gains) > 2.1 * statistics.stdev(gains) / math.sqrt(len(gains))
+
+
+def _by_clip(audit, model, method, metric) -> dict[str, float]:
+    """Mean over a clip's frames."""
+    values: dict[str, list[float]] = {}
+    path = audit.path("scores", dataset="planted", model=model, method=method, shard="test-000")
+    for row in tables.read("scores", path):
+        if row["metric"] == metric and row["status"] == "ok":
+            values.setdefault(row["clip_id"], []).append(row["value"])
+    return {clip: statistics.mean(of_clip) for clip, of_clip in values.items()}
+
+
+if __name__ == "__main__":
+    explain(config.load(Path(sys.argv[1])), sys.argv[2])

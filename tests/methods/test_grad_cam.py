@@ -1,0 +1,93 @@
+"""Grad-CAM against Captum, and where there is nothing to show."""
+
+import pytest
+import torch
+from captum.attr import LayerGradCam
+from narrow_models import CLASSES, narrow, some_clips
+from torch import nn
+
+from stepaudit.errors import NotApplicableError
+from stepaudit.methods import grad_cam
+from stepaudit.models import vgg16_lstm
+
+TARGETS = torch.tensor([0, 2])
+
+
+def plain_vgg():
+    """Without batch normalisation, the activation layer is the in-place ReLU after conv5 as well."""
+    return vgg16_lstm.build(CLASSES, width=6, features=32, hidden=16, pooled=1).eval()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [lambda: narrow("r2plus1d_18"), lambda: narrow("vgg16_lstm"), plain_vgg],
+    ids=["r2plus1d_18", "vgg16_lstm", "vgg16_lstm without batch normalisation"],
+)
+def test_maps_equal_captums_but_for_their_scale(build):
+    model, clips, targets = (
+        build(),
+        some_clips(2, size=64).repeat(CLASSES, 1, 1, 1, 1),
+        torch.tensor([0, 0, 1, 1, 2, 2]),
+    )
+    theirs = LayerGradCam(model, model.activation_layer).attribute(clips, target=targets, relu_attributions=True)
+    maps = grad_cam.attribute(model, clips, targets)
+    theirs = theirs.detach().reshape(maps.grid.shape)
+    peaks = theirs.amax(dim=(1, 2, 3), keepdim=True)
+    assert (peaks > 0).sum() >= 2  # the premise: there is evidence to show; a logit without any is right, too
+    torch.testing.assert_close(maps.grid, theirs / peaks.clamp(min=1e-30), atol=1e-3, rtol=0)  # float16 rounds by 5e-4
+
+
+def test_the_probability_is_differentiated_on_request():
+    """∂p/∂A is not a multiple of ∂logit/∂A, but of a weighted sum of all logits' gradients."""
+    model, clips = narrow("r2plus1d_18"), some_clips(2)
+    theirs = LayerGradCam(lambda x: model(x).softmax(1), model.activation_layer)
+    expected = theirs.attribute(clips, target=TARGETS, relu_attributions=True).detach()[:, 0]
+    maps = grad_cam.attribute(model, clips, TARGETS, score="probability")
+    torch.testing.assert_close(maps.grid, expected / expected.amax(dim=(1, 2, 3), keepdim=True), atol=1e-3, rtol=0)
+    assert not torch.allclose(maps.grid, grad_cam.attribute(model, clips, TARGETS).grid, atol=1e-2)
+
+
+class Channel(nn.Module):
+    """A 'convolution' that passes the first channel on, and logits that are its mean times the given weights."""
+
+    def __init__(self, *weights: float):
+        super().__init__()
+        self.activation_layer = nn.Identity()
+        self.weights = nn.Parameter(torch.tensor(weights))
+
+    def forward(self, clips):
+        return self.activation_layer(clips[:, :1] * 1.0).mean(dim=(1, 2, 3, 4))[:, None] * self.weights
+
+
+def test_a_map_by_hand():
+    """One channel with a gradient of the same sign everywhere: the map is the activation over its maximum."""
+    clips = some_clips(2, frames=2, size=4)
+    grid = grad_cam.attribute(Channel(3.0, -1.0), clips, torch.tensor([0, 0])).grid
+    expected = clips[:, 0] / clips[:, 0].amax(dim=(1, 2, 3), keepdim=True)
+    torch.testing.assert_close(grid, expected, atol=5e-4, rtol=0)
+
+
+@pytest.mark.parametrize("weight", [0.0, -2.0], ids=["no evidence", "evidence against"])
+def test_without_evidence_the_map_is_zero(weight):
+    maps = grad_cam.attribute(Channel(weight, 1.0), some_clips(2, frames=2, size=4), torch.tensor([0, 0]))
+    assert torch.equal(maps.full(), torch.zeros(2, 2, 4, 4))
+
+
+def test_a_clip_without_evidence_does_not_touch_its_neighbour():
+    clips = some_clips(2, frames=2, size=4)
+    clips[0] = 0
+    grid = grad_cam.attribute(Channel(1.0), clips, torch.tensor([0, 0])).grid
+    assert torch.equal(grid[0], torch.zeros_like(grid[0]))
+    assert grid[1].max() == 1
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_evidence_that_is_not_finite_is_not_passed_off_as_none(broken):
+    """Zeros would be scored as a map that points nowhere; the stage must see that it failed."""
+    maps = grad_cam.attribute(Channel(broken), some_clips(1, frames=2, size=4), torch.tensor([0]))
+    assert not maps.grid.isfinite().all()
+
+
+def test_a_model_without_an_activation_layer_cannot_be_explained():
+    with pytest.raises(NotApplicableError, match="Sequential names no activation_layer"):
+        grad_cam.attribute(nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), some_clips(1), torch.tensor([0]))

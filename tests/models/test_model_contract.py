@@ -1,0 +1,49 @@
+"""What every registered model family promises; a new file in `models/` is tested without a change here."""
+
+import pytest
+import torch
+
+from stepaudit import registry
+
+MODELS = registry.components("models")
+SMALL = {"width": 2, "features": 8, "hidden": 4, "pooled": 1}  # options that make a family small, where it has them
+
+
+def build(name):
+    """A small model of a family for three classes."""
+    component = MODELS[name]
+    return component.load()(3, **{option: value for option, value in SMALL.items() if option in component.options})
+
+
+@pytest.fixture(params=MODELS)
+def model(request):
+    return build(request.param).eval()
+
+
+def test_logits_have_a_row_for_each_clip_and_a_column_for_each_class(model):
+    logits = model(torch.rand(2, 3, 8, 32, 32))
+    assert logits.shape == (2, 3)
+    assert logits.isfinite().all()
+
+
+def test_the_activation_layer_is_a_part_of_the_model_or_absent(model):
+    layer = getattr(model, "activation_layer", None)
+    assert layer is None or any(layer is module for module in model.modules())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_seed_gives_the_same_weights(name):
+    twins = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        twins.append(build(name).state_dict())
+    assert all(torch.equal(twins[0][key], twins[1][key]) for key in twins[0])
+
+
+def test_clips_and_gradients_pass(model):
+    """Methods differentiate to the clip, and hand over clips that nobody may write into."""
+    clips = torch.rand(2, 3, 8, 32, 32)
+    kept = clips.clone().requires_grad_()
+    assert torch.autograd.grad(model(kept).pow(2).sum(), kept)[0].abs().sum() > 0
+    model(clips)
+    assert torch.equal(clips, kept)

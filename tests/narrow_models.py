@@ -1,0 +1,95 @@
+"""The model families in a narrow form, and everything about a model that a method may not leave changed."""
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stepaudit.models import r2plus1d_18, vgg16_lstm
+
+CLASSES = 3
+FAMILIES: dict[str, Callable[[], nn.Module]] = {
+    "r2plus1d_18": lambda: r2plus1d_18.build(CLASSES, width=4),
+    "vgg16_lstm": lambda: vgg16_lstm.build(CLASSES, width=4, features=16, hidden=8, batch_norm=True, pooled=1),
+}
+
+
+def narrow(family: str) -> nn.Module:
+    """A narrow model with fixed random weights, in evaluation mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        return FAMILIES[family]().eval()
+
+
+def some_clips(count: int, frames: int = 8, size: int = 32) -> Tensor:
+    """Clips that differ from each other, in [0, 1]. [N, 3, T, H, W]."""
+    return torch.rand(count, 3, frames, size, size, generator=torch.Generator().manual_seed(9))
+
+
+class Failing(nn.Module):
+    """A model that raises at its n-th call."""
+
+    def __init__(self, inner: nn.Module, at: int):
+        super().__init__()
+        self.inner, self.at, self.calls = inner, at, 0
+
+    @property
+    def activation_layer(self) -> nn.Module:
+        return self.inner.activation_layer
+
+    def forward(self, clips: Tensor) -> Tensor:
+        self.calls += 1
+        if self.calls == self.at:
+            raise FloatingPointError("raised on purpose")
+        return self.inner(clips)
+
+
+def untidy(model: nn.Module) -> nn.Module:
+    """The model in training mode in parts, with gradients, some parameters frozen, and a hook: a state worth keeping."""
+    model.train()
+    next(model.children()).eval()
+    for index, parameter in enumerate(model.parameters()):
+        parameter.requires_grad_(index % 3 != 0)
+        parameter.grad = torch.full_like(parameter, index) if index % 2 else None
+    next(iter(model.children())).register_forward_hook(_nothing)
+    return model
+
+
+def _nothing(*arguments: object) -> None:
+    """A hook that changes nothing."""
+
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
+
+
+def state(model: nn.Module) -> dict[str, object]:
+    """All that a method could change: weights, buffers, gradients, modes, hooks, and the random states of the process."""
+    found: dict[str, object] = {name: value.clone() for name, value in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        found[f"{name} gradient"] = None if parameter.grad is None else parameter.grad.clone()
+        found[f"{name} requires_grad"] = parameter.requires_grad
+    for name, module in model.named_modules():
+        found[f"{name} training"] = module.training
+        found[f"{name} hooks"] = {kind: list(getattr(module, kind).values()) for kind in HOOKS}
+    numpy_state = np.random.get_state()
+    found |= {
+        "torch": torch.get_rng_state(),
+        "python": random.getstate(),
+        "numpy": torch.from_numpy(numpy_state[1].copy()),
+    }
+    found |= {"grad enabled": torch.is_grad_enabled(), "deterministic": torch.are_deterministic_algorithms_enabled()}
+    return found
+
+
+def changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
+    """Names of what differs."""
+    assert before.keys() == after.keys()
+    return [name for name, value in before.items() if not _same(value, after[name])]
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.equal(one, other)
+    return one == other

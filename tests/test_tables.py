@@ -1,0 +1,291 @@
+"""The tables: what is written is read again; nothing half, nothing old, nothing unknown passes unnoticed."""
+
+import multiprocessing
+import re
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stepaudit import tables
+from stepaudit.errors import UsageError
+from stepaudit.tables import TABLES, Parts
+
+EXAMPLES = {
+    pa.string(): "héllo 'x' \"y\"",
+    pa.int32(): -7,
+    pa.float64(): 0.1,
+    pa.bool_(): True,
+    pa.binary(): bytes(range(256)),
+    pa.list_(pa.int32()): [3, 1, 2],
+    pa.list_(pa.bool_()): [True, False],
+    pa.list_(pa.float16()): [0.0, 0.333251953125, 1.0, 6.103515625e-05],
+    pa.list_(pa.float32()): [0.25, 0.5],
+}
+
+every_table = pytest.mark.parametrize("name", TABLES)
+
+
+def file_of(folder: Path, name: str) -> Path:
+    keys = [f"{key}={key}-1" for key in TABLES[name].partitions]
+    return Path(folder, name, *keys, "test-000.parquet")
+
+
+def full_row(name: str) -> dict:
+    row = {column.name: EXAMPLES[column.type] for column in TABLES[name].columns}
+    return row | {key: f"{key}-1" for key in TABLES[name].partitions}
+
+
+def empty_row(name: str) -> dict:
+    return {column.name: None for column in TABLES[name].columns} | {key: f"{key}-1" for key in TABLES[name].partitions}
+
+
+@every_table
+def test_rows_come_back_as_they_were_with_the_columns_of_their_path(name, tmp_path):
+    path, rows = file_of(tmp_path, name), [full_row(name), empty_row(name)]
+    tables.write(rows, name, path)
+    assert tables.read(name, path) == rows
+    inside = pq.ParquetFile(path).schema_arrow
+    assert not set(inside.names) & set(TABLES[name].partitions)
+    assert [inside.field(key).type for key in inside.names] == [
+        tables.column(name, key).type for key in inside.names
+    ]
+
+
+@every_table
+def test_missing_columns_are_null_and_unknown_ones_an_error(name, tmp_path):
+    path = file_of(tmp_path, name)
+    tables.write([{}], name, path)
+    assert tables.read(name, path) == [empty_row(name)]
+    with pytest.raises(KeyError, match=rf"table '{name}' has no column \['nonsense'\]"):
+        tables.write([{}, {"nonsense": 1}], name, path)
+    assert tables.read(name, path) == [empty_row(name)]
+
+
+@every_table
+def test_no_rows_are_a_table_as_well(name, tmp_path):
+    path = file_of(tmp_path, name)
+    tables.write([], name, path)
+    assert tables.read(name, path) == []
+    assert pq.read_schema(path).names == TABLES[name].schema.names
+
+
+@every_table
+def test_every_table_says_what_its_columns_are(name):
+    table = TABLES[name]
+    assert 0 < table.keys <= len(table.columns)
+    assert set(table.partitions) <= set(table.key_names)
+    assert len({column.name for column in table.columns}) == len(table.columns)
+    for column in table.columns:
+        assert re.fullmatch(r"[a-z0-9_]+", column.name)
+        assert column.text[-1] in ".]"
+    failing = {"status", "error"} & {column.name for column in table.columns}
+    assert failing in (set(), {"status", "error"})
+
+
+def test_a_grid_of_float16_loses_nothing(tmp_path):
+    """Every finite half number from 0 to 1 comes back as it was."""
+    halves = np.arange(0, 0x3C01, dtype=np.uint16).view(np.float16)
+    path = file_of(tmp_path, "maps")
+    tables.write([{"grid": halves}], "maps", path)
+    (row,) = tables.read("maps", path)
+    assert np.array_equal(np.array(row["grid"], dtype=np.float64), halves.astype(np.float64))
+
+
+def test_chosen_columns_are_read_with_or_without_those_of_the_path(tmp_path):
+    path = file_of(tmp_path, "maps")
+    tables.write([{"clip_id": "a", "seed": 1}, {"clip_id": "b", "seed": 2}], "maps", path)
+    assert tables.read("maps", path, columns=["clip_id", "method"]) == [
+        {"clip_id": "a", "method": "method-1"},
+        {"clip_id": "b", "method": "method-1"},
+    ]
+    assert tables.read("maps", path, columns=["method"]) == [{"method": "method-1"}] * 2
+
+
+def test_a_folder_is_read_in_order_and_without_what_is_hidden(tmp_path):
+    for shard in ("test-001", "test-000"):
+        tables.write([{"clip_id": shard}], "clips", tmp_path / "clips" / "dataset=d" / f"{shard}.parquet")
+    tables.write([{"clip_id": "other"}], "clips", tmp_path / "clips" / "dataset=e" / "test-000.parquet")
+    Parts("clips", tmp_path / "clips" / "dataset=d" / "test-002.parquet", "x").add(0, [{"clip_id": "unfinished"}])
+    rows = tables.read("clips", tmp_path / "clips")
+    assert [(row["dataset"], row["clip_id"]) for row in rows] == [("d", "test-000"), ("d", "test-001"), ("e", "other")]
+
+
+def test_duckdb_reads_the_same_rows(tmp_path):
+    for method in ("step", "ep3d"):
+        path = tmp_path / "scores" / "dataset=d" / "model=m" / f"method={method}" / "test-000.parquet"
+        tables.write([{"clip_id": "c", "value": 0.5}], "scores", path)
+    found = duckdb.sql(
+        f"select method, clip_id, value from read_parquet('{tmp_path}/scores/**/*.parquet', hive_partitioning=true) order by 1"
+    )
+    assert found.fetchall() == [("ep3d", "c", 0.5), ("step", "c", 0.5)]
+
+
+def with_metadata(path: Path, version: bytes | None) -> None:
+    data = pq.read_table(path, partitioning=None)
+    metadata = {} if version is None else {tables.SCHEMA_KEY: version}
+    pq.write_table(data.replace_schema_metadata(metadata), path)
+
+
+@pytest.mark.parametrize(("version", "shown"), [(b"0", "0"), (b"2", "2"), (None, "none")])
+def test_another_schema_version_is_refused_with_the_next_step(tmp_path, version, shown):
+    path = file_of(tmp_path, "clips")
+    tables.write([{}], "clips", path)
+    with_metadata(path, version)
+    with pytest.raises(UsageError, match=f"table schema {shown}, this stepaudit reads schema 1 of 'clips'; read it with"):
+        tables.read("clips", path)
+
+
+def test_a_table_with_other_columns_is_refused(tmp_path):
+    path = file_of(tmp_path, "clips")
+    tables.write([{}], "clips", path)
+    with pytest.raises(UsageError, match="reads schema 1 of 'maps'"):
+        tables.read("maps", path)
+
+
+@pytest.mark.parametrize("size", [0, 3, 100, -8, -1])
+def test_a_truncated_file_is_refused_with_the_next_step(tmp_path, size):
+    path = file_of(tmp_path, "clips")
+    tables.write([full_row("clips")], "clips", path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(UsageError, match="not a readable Parquet file .*; delete it and run the workflow again"):
+        tables.read("clips", path)
+
+
+def test_a_missing_file_says_what_to_run(tmp_path):
+    with pytest.raises(UsageError, match="not there; run the stage that writes it first"):
+        tables.read("clips", tmp_path / "no.parquet")
+
+
+def test_a_file_is_written_under_another_name_first(tmp_path, monkeypatch):
+    path = file_of(tmp_path, "clips")
+    tables.write([{"clip_id": "old"}], "clips", path)
+    written = pq.write_table
+
+    def stop_after_half(data, where, **options):
+        written(data, where, **options)
+        Path(where).write_bytes(Path(where).read_bytes()[:40])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pq, "write_table", stop_after_half)
+    with pytest.raises(KeyboardInterrupt):
+        tables.write([{"clip_id": "new"}], "clips", path)
+    assert tables.read("clips", path.parent) == tables.read("clips", path)
+    assert tables.read("clips", path)[0]["clip_id"] == "old"
+    monkeypatch.undo()
+    tables.write([{"clip_id": "new"}], "clips", path)
+    assert tables.read("clips", path)[0]["clip_id"] == "new"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def _write_often(path: Path) -> None:
+    for number in range(40):
+        tables.write([{"clip_id": str(number)}] * 300, "clips", path)
+
+
+def test_a_reader_beside_a_writer_never_sees_half_a_file(tmp_path):
+    path = file_of(tmp_path, "clips")
+    tables.write([{"clip_id": "0"}] * 300, "clips", path)
+    writer = multiprocessing.get_context("spawn").Process(target=_write_often, args=(path,))
+    writer.start()
+    seen = set()
+    while writer.is_alive():
+        rows = tables.read("clips", path)
+        assert len(rows) == 300
+        seen.add(rows[0]["clip_id"])
+        assert len({row["clip_id"] for row in rows}) == 1
+    writer.join()
+    assert writer.exitcode == 0
+    assert len(seen) > 1
+
+
+class TestParts:
+    """A shard that is made batch by batch."""
+
+    @pytest.fixture
+    def output(self, tmp_path):
+        return file_of(tmp_path, "clips")
+
+    def test_batches_are_joined_in_their_order_whenever_they_were_made(self, output):
+        parts = Parts("clips", output, "x")
+        for batch in (2, 0, 1):
+            parts.add(batch, [{"clip_id": f"{batch}{row}"} for row in range(2)])
+        assert not output.exists()
+        parts.finish(3)
+        assert [row["clip_id"] for row in tables.read("clips", output)] == ["00", "01", "10", "11", "20", "21"]
+        assert [file.name for file in output.parent.iterdir()] == [output.name]
+
+    def test_what_was_finished_is_still_there_after_a_restart(self, output):
+        Parts("clips", output, "x").add(1, [{"clip_id": "kept"}])
+        again = Parts("clips", output, "x")
+        assert [batch in again for batch in range(3)] == [False, True, False]
+        again.add(0, [{"clip_id": "new"}])
+        again.finish(2)
+        assert [row["clip_id"] for row in tables.read("clips", output)] == ["new", "kept"]
+
+    def test_what_was_made_from_something_else_is_thrown_away(self, output):
+        Parts("clips", output, "x").add(0, [{"clip_id": "old"}])
+        assert 0 not in Parts("clips", output, "y")
+        assert 0 not in Parts("clips", output, "x")
+
+    def test_parts_without_a_mark_are_thrown_away(self, output):
+        """Stopped between making the folder and marking it."""
+        parts = Parts("clips", output, "x")
+        parts.add(0, [{}])
+        (parts.folder / "fingerprint").unlink()
+        assert 0 not in Parts("clips", output, "x")
+
+    def test_a_batch_that_was_stopped_half_way_is_made_again(self, output):
+        parts = Parts("clips", output, "x")
+
+        def rows():
+            yield {"clip_id": "one"}
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            parts.add(0, rows())
+        assert 0 not in Parts("clips", output, "x")
+
+    def test_stopped_after_the_output_and_before_the_end_it_ends_with_the_same_rows(self, output, monkeypatch):
+        parts = Parts("clips", output, "x")
+        parts.add(0, [{"clip_id": "a"}])
+        monkeypatch.setattr(tables.shutil, "rmtree", lambda *arguments, **options: None)
+        parts.finish(1)
+        monkeypatch.undo()
+        before = output.read_bytes()
+        again = Parts("clips", output, "x")
+        assert 0 in again
+        again.finish(1)
+        assert output.read_bytes() == before
+
+    def test_no_batches_are_an_empty_table(self, output):
+        Parts("clips", output, "x").finish(0)
+        assert tables.read("clips", output) == []
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text() | st.none(), max_size=4))
+def test_json_is_the_same_whatever_the_order(value):
+    shuffled = dict(reversed(value.items()))
+    assert tables.as_json(value) == tables.as_json(shuffled)
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(st.lists(st.tuples(texts, st.none() | st.floats(allow_nan=False), st.none() | st.integers(0, 15)), max_size=5))
+def test_any_text_and_number_survives(tmp_path, values):
+    path = file_of(tmp_path, "scores")
+    rows = [empty_row("scores") | {"clip_id": text, "value": value, "frame": frame} for text, value, frame in values]
+    tables.write(rows, "scores", path)
+    assert tables.read("scores", path) == rows
+
+
+def test_a_column_that_is_not_there_is_named_with_the_nearest():
+    with pytest.raises(KeyError, match="no column 'clipid'; did you mean 'clip_id'"):
+        tables.column("maps", "clipid")

@@ -1,0 +1,91 @@
+"""A run that is killed and started again gives the same tables as one that was left alone."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pyarrow.parquet as pq
+from checkouts import Checkout
+
+from stepaudit import checkpoint
+
+COMMAND = ("--cores", "2", "--configfile", "tiny.yaml")
+AFTER_A_KILL = (*COMMAND, "--rerun-incomplete")
+TIMED = {"seconds", "peak_memory_mb"}
+FILES = 70  # about as many does the audit write
+PATIENCE = 300  # seconds until a run must have come to the moment at which it is stopped
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def interrupt(checkout: Checkout, moment: Callable[[], bool], with_signal: signal.Signals, *command: str) -> int:
+    """Starts the audit in a process group of its own, and sends all of it a signal at a moment. Returns the exit status."""
+    with (checkout.folder / "interrupted.log").open("w") as log:
+        run = subprocess.Popen(**checkout.command(*command), start_new_session=True, stdout=log, stderr=log)
+        try:
+            limit = time.monotonic() + PATIENCE
+            while not moment():
+                assert run.poll() is None, f"ended too early:\n{Path(log.name).read_text()}"
+                assert time.monotonic() < limit
+                time.sleep(0.005)
+        except BaseException:
+            os.killpg(run.pid, signal.SIGKILL)
+            raise
+        os.killpg(run.pid, with_signal)
+        return run.wait()
+
+
+def same_tables(found: Path, expected: Path) -> None:
+    """Fails unless both folders hold the same files with the same rows, bit by bit, but for what a clock measured."""
+    names = [path.relative_to(expected) for path in files(expected)]
+    assert [path.relative_to(found) for path in files(found)] == names
+    for name in names:
+        one, other = found / name, expected / name
+        if name.suffix == ".parquet":
+            tables = [pq.read_table(path, partitioning=None) for path in (one, other)]
+            tables = [table.drop_columns(list(TIMED & set(table.column_names))) for table in tables]
+            assert tables[0].equals(tables[1], check_metadata=True), name
+        elif name.suffix == ".safetensors":
+            (about, weights), (other_about, other_weights) = checkpoint.read(one), checkpoint.read(other)
+            assert about == other_about
+            assert all(weights[key].equal(value) for key, value in other_weights.items())
+        elif name.suffix in (".csv", ".yaml"):
+            assert one.read_bytes() == other.read_bytes(), name
+
+
+def test_an_audit_that_is_stopped_again_and_again_gives_the_tables_of_one_that_was_left_alone(checkout, request):
+    results, random = checkout.folder / "results/tiny", Random(0)
+    checkout.configure("tiny.yaml")
+
+    def written(least: float, most: float) -> Callable[[], bool]:
+        wanted = random.uniform(least, most) * FILES
+        return lambda: len(files(results)) >= wanted
+
+    def explaining() -> bool:
+        return any(results.glob("maps/**/method=step/.*.parts/000000.parquet"))
+
+    assert interrupt(checkout, written(0.05, 0.25), signal.SIGKILL, *COMMAND) == -signal.SIGKILL
+    told = checkout.snakemake(*AFTER_A_KILL)
+    assert told.returncode != 0
+    assert "--unlock" in told.stdout
+
+    for moment in (written(0.3, 0.5), explaining, written(0.6, 0.75)):
+        assert checkout.snakemake("--unlock").returncode == 0
+        assert interrupt(checkout, moment, signal.SIGKILL, *AFTER_A_KILL) == -signal.SIGKILL
+        if moment is explaining:
+            (parts, *_) = results.glob("maps/**/.*.parts")
+            assert not parts.with_name(parts.name[1:].removesuffix(".parts")).exists(), "was to stop a shard halfway"
+
+    assert checkout.snakemake("--unlock").returncode == 0
+    assert interrupt(checkout, written(0.8, 0.95), signal.SIGINT, *AFTER_A_KILL) == 1
+    done = checkout.snakemake(*COMMAND)
+    assert done.returncode == 0, done.stdout
+    assert not [path for path in files(results) if path.name.startswith(".")]
+    assert "Nothing to be done" in checkout.snakemake(*COMMAND).stdout
+    same_tables(results, request.getfixturevalue("audited")[0].folder / "results/tiny")

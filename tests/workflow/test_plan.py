@@ -1,0 +1,54 @@
+"""What Snakemake wants to do, before it does anything."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+from checkouts import ROOT, SNAKEMAKE
+
+RULES = {"index", "extract", "train", "predict", "attribute", "preserve", "score", "report"}
+
+
+def test_a_dry_run_in_the_checkout_lists_jobs_of_every_rule_and_writes_nothing(checkout):
+    before = {path.name for path in checkout.folder.iterdir()}
+    done = checkout.snakemake("-n")
+    assert done.returncode == 0, done.stdout
+    assert {name for name in RULES if re.search(rf"^{name} +[1-9]", done.stdout, re.M)} == RULES
+    assert {path.name for path in checkout.folder.iterdir()} - before <= {".snakemake"}
+
+
+def test_a_configuration_given_by_name_replaces_the_default_and_is_not_merged_with_it(checkout):
+    methods = {"center": {}}
+    planned = checkout.planned(checkout.configure("own.yaml", audit="own", methods=methods, preserve={}))
+    assert planned == {"index": 1, "extract": 6, "train": 1, "predict": 1, "attribute": 2, "score": 2, "report": 1}
+
+
+def test_the_lint_has_nothing_but_its_hint_at_environments(checkout):
+    hints = re.findall(r"^ +\* (.*)$", checkout.snakemake("--lint").stdout, re.M)
+    assert set(hints) == {"Specify a conda environment or container for each rule.:"}
+
+
+def test_all_problems_of_a_configuration_are_told_before_any_job(checkout):
+    name = checkout.configure("wrong.yaml", methods={"stepp": {}, "step": {"ratios": [3]}}, shard=2)
+    done = checkout.snakemake("--cores", "1", "--configfile", name)
+    assert done.returncode != 0
+    for text in ("no method 'stepp'; did you mean 'step'?", "methods.step.ratios.0", "shard: unknown key"):
+        assert text in done.stdout
+    assert not (checkout.folder / "results").exists()
+
+
+def test_the_slurm_profile_is_found_by_its_name_in_the_checkout(checkout):
+    done = checkout.snakemake("-n", "--profile", "slurm")
+    if done.returncode:  # the executor is an extra that a laptop does without
+        assert "invalid choice: 'slurm'" in done.stdout
+
+
+@pytest.mark.parametrize("option", yaml.safe_load((ROOT / "workflow/profiles/slurm/profile.yaml").read_text()))
+def test_every_line_of_the_slurm_profile_is_an_option_of_snakemake_or_its_slurm_executor(option, snakemake_help):
+    assert f"--{option}" in snakemake_help or option.startswith("slurm-")
+
+
+@pytest.fixture(scope="module")
+def snakemake_help():
+    return subprocess.run([SNAKEMAKE, "--help"], capture_output=True, text=True, check=True).stdout

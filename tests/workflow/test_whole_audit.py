@@ -1,0 +1,142 @@
+"""The tiny audit from videos to the report: every row that was asked for, and what runs again after a change."""
+
+from collections import Counter
+from itertools import product
+
+import pytest
+from checkouts import TINY, Checkout
+
+from stepaudit import config, database, tables
+
+STAGES = {"index": 1, "extract": 6, "train": 1, "predict": 1, "attribute": 4, "preserve": 2, "score": 4, "report": 1}
+BROKEN = {
+    "broken-no_video": "bad_video",
+    "broken-damaged": "bad_video",
+    "broken-too_short": "too_short",
+}
+TEST_CLIPS = [f"{label}-test-{index:03d}" for label, index in product(("disc-horizontal", "cross-vertical"), range(3))]
+ASKED = [*TEST_CLIPS, *BROKEN, "broken-not_annotated"]
+
+
+def rows_of(checkout: Checkout, table: str) -> list[dict]:
+    return tables.read(table, checkout.folder / "results/tiny" / table)
+
+
+def answers(checkout: Checkout, sql: str) -> list[tuple]:
+    return database.query(checkout.folder / "results/tiny", sql)[1]
+
+
+def test_the_run_ends_with_the_name_of_the_report(audited):
+    checkout, log = audited
+    assert "Report: results/tiny/report/index.html\n" in log
+    assert "100%" in log
+    assert (checkout.folder / "results/tiny/report/index.html").stat().st_size > 10_000
+
+
+def test_every_job_leaves_a_log_a_benchmark_and_a_row_of_runs(audited):
+    results = audited[0].folder / "results/tiny"
+    assert {path.name: len(list(path.iterdir())) for path in (results / "logs").iterdir()} == STAGES
+    assert {path.name: len(list(path.iterdir())) for path in (results / "benchmarks").iterdir()} == STAGES
+    whole = config.load(results / "config.yaml")
+    runs = rows_of(audited[0], "runs")
+    assert Counter(row["stage"] for row in runs) == {name: count for name, count in STAGES.items() if name != "report"}
+    assert {row["config_hash"] for row in runs} == {whole.hash}
+
+
+def test_the_saved_configuration_is_there_before_the_first_job(audited):
+    results = audited[0].folder / "results/tiny"
+    first = min(path.stat().st_mtime_ns for path in (results / "logs").rglob("*.log"))
+    assert (results / "config.yaml").stat().st_mtime_ns < first
+
+
+def test_each_row_that_was_asked_for_is_there_once(audited):
+    seeds, methods = [0], [("step", 0.1), ("step", 0.3), ("center", None)]
+    frames = [("spatial_pointing", frame) for frame in range(16)] + [("temporal_pointing", None), ("mass_in_box", None)]
+    asked = {
+        "predictions": {(clip, "planted", "narrow") for clip in ASKED},
+        "maps": {(clip, "planted", "narrow", *method, seed) for clip, method, seed in product(ASKED, methods, seeds)},
+        "preservation": {(c, "planted", "narrow", "step", bound) for c, bound in product(ASKED, ("probability", "top1"))},
+        "scores": {(c, "planted", "narrow", *m, s, *f) for c, m, s, f in product(ASKED, methods, seeds, frames)},
+    }
+    for table, keys in asked.items():
+        names = tables.TABLES[table].key_names
+        found = Counter(tuple(row[name] for name in names) for row in rows_of(audited[0], table))
+        assert found == Counter(keys), table
+    tested = Counter(row["clip_id"] for row in rows_of(audited[0], "clips") if row["split"] == "test")
+    assert tested == Counter(ASKED)
+
+
+def test_no_table_has_a_key_twice(audited):
+    for table in tables.TABLES.values():
+        keys = [tuple(row[name] for name in table.key_names) for row in rows_of(audited[0], table.name)]
+        if table.name not in ("boxes", "clip_boxes"):  # a frame may hold several boxes of a label
+            assert keys, table.name
+            assert len(keys) == len(set(keys)), table.name
+
+
+def test_coverage_misses_nothing_and_failures_names_the_broken_files(audited):
+    checkout, _ = audited
+    assert answers(checkout, "select count(*), sum(missing) from coverage where asked > 0")[0][1] == 0
+    named = dict(answers(checkout, "select clip_id, status from failures where stage = 'clips'"))
+    assert named == BROKEN
+    told = dict(answers(checkout, "select clip_id, error from failures where stage = 'clips'"))
+    assert all(told[clip].startswith(f"{clip}.mp4: ") for clip in BROKEN)
+    (without,) = answers(checkout, "select clip_id, status from failures where error = 'no action is annotated'")
+    assert without == ("broken-not_annotated", "no_annotation")
+
+
+@pytest.mark.parametrize("table", ["predictions", "maps", "preservation", "scores"])
+def test_broken_files_are_rows_of_every_later_table(audited, table):
+    failed = [row for row in rows_of(audited[0], table) if row["clip_id"] in BROKEN]
+    assert {row["clip_id"] for row in failed} == set(BROKEN)
+    for row in failed:
+        assert row["status"] == "upstream"
+        assert BROKEN[row["clip_id"]] in row["error"]
+
+
+def test_a_second_run_has_nothing_to_do(audited):
+    done = audited[0].snakemake("--cores", "2", "--configfile", "tiny.yaml")
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+
+
+def test_a_changed_option_runs_the_jobs_of_its_method_again_and_no_others(audited):
+    checkout, _ = audited
+    step = TINY["methods"]["step"]
+    methods = {**TINY["methods"], "step": {**step, "options": {**step["options"], "iterations": 21}}}
+    planned = checkout.planned(checkout.configure("changed.yaml", methods=methods))
+    assert planned == {"attribute": 2, "preserve": 2, "score": 2, "report": 1}
+
+
+def test_another_bound_searches_again_and_keeps_the_maps(audited):
+    checkout, _ = audited
+    preserve = {**TINY["preserve"], "bounds": ["top1"]}
+    assert checkout.planned(checkout.configure("changed.yaml", preserve=preserve)) == {"preserve": 2, "report": 1}
+
+
+def test_a_new_method_runs_its_own_jobs_only(audited):
+    checkout, _ = audited
+    methods = {**TINY["methods"], "random_pixel": {}}
+    planned = checkout.planned(checkout.configure("changed.yaml", methods=methods))
+    assert planned == {"attribute": 2, "score": 2, "report": 1}
+
+
+@pytest.mark.parametrize(
+    ("edited", "planned"),
+    [
+        ("stepaudit/methods/step.py", {"attribute": 2, "preserve": 2, "score": 2, "report": 1}),
+        ("stepaudit/metrics/mass_in_box.py", {"score": 4, "report": 1}),
+        ("reports/coverage.sql", {"report": 1}),
+    ],
+)
+def test_editing_one_component_runs_its_jobs_again_and_touching_it_none(audited, edited, planned):
+    checkout, _ = audited
+    path = checkout.folder / edited
+    text = path.read_text()
+    path.touch()
+    assert checkout.planned("tiny.yaml") == {}
+    try:
+        path.write_text(text + "\n")
+        assert checkout.planned("tiny.yaml") == planned
+    finally:
+        path.write_text(text)
