@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format docs clean
 
 demo: .venv/installed
-	snakemake --cores all --rerun-incomplete
+	snakemake --cores all --rerun-incomplete --show-failed-logs
+	@echo "Report: results/demo/report/index.html"
 
 test: .venv/installed
 	pytest -n 2 --dist worksteal
@@ -14,13 +15,15 @@ test: .venv/installed
 lint: .venv/installed
 	ruff check .
 	ruff format --check .
-	snakefmt --check --quiet Snakefile workflow
-	snakemake --lint
+	snakefmt --check Snakefile workflow
 
 format: .venv/installed
 	ruff check --fix .
 	ruff format .
-	snakefmt --quiet Snakefile workflow
+	snakefmt Snakefile workflow
+
+docs: .venv/installed
+	python -m stepaudit.documentation
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,13 +1,17 @@
 -- Mass in box: how many times more of the map lies on the boxes than a uniform map would put there? (beside Table 3)
--- One row per dataset, model, method, ratio and metric. Annotated frames only, seeds averaged; clips without boxes are left out. Intervals: 95 %, over clips.
-with measured as (
-    select dataset, model, method, ratio, metric_name as metric, clip_id,
-        avg(value) filter (part is null) as mass,
-        avg(value) filter (part = 'box_share') as box
+-- One row per dataset, model, method, ratio and metric. Annotated frames only, seeds averaged; clips without boxes are left out; without the metric box_share only the mass is known. Intervals: 95 %, over clips.
+with boxes as (
+    select dataset, clip_id, avg(value) as box
     from clip_scores
-    where metric_use = 'mass_in_box'
+    where metric_use = 'box_share'
     group by all
-    having mass is not null and box is not null
+),
+measured as (
+    select dataset, model, method, ratio, metric, clip_id, avg(value) as mass, any_value(box) as box
+    from clip_scores
+    left join boxes using (dataset, clip_id)
+    where metric_use = 'mass_in_box' and part is null and value is not null
+    group by all
 ),
 averages as (
     select dataset, model, method, ratio, metric, count(*) as clips,

@@ -15,7 +15,7 @@ from stepaudit.errors import UsageError
 from stepaudit.registry import find
 from stepaudit.tables import as_json
 
-FORMAT = "stepaudit checkpoint 1"
+KEY, FORMAT = "stepaudit", 1
 
 
 def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details: dict[str, Any]) -> None:
@@ -23,8 +23,10 @@ def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details
     about = {"use": entry.use, "options": entry.options, "classes": classes, **details}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(state, temporary, metadata={"format": FORMAT, "about": as_json(about)})
+    # Cloned, because safetensors refuses weights that share their memory.
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+    # One entry: safetensors writes several in an order that changes from run to run.
+    save_file(state, temporary, metadata={KEY: as_json({"format": FORMAT, **about})})
     temporary.replace(path)
 
 
@@ -44,7 +46,12 @@ def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:
                 "correct the configuration, or delete the checkpoint and train again"
             )
     model = build(entry, len(classes))
-    model.load_state_dict(state)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise UsageError(
+            f"{path}: the weights do not fit {type(model).__name__} as it is now; delete the checkpoint and train again"
+        ) from error
     return model.eval()
 
 
@@ -56,9 +63,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError) as error:
         raise UsageError(f"{path}: no readable safetensors file ({error}); train the model first") from error
-    if metadata.get("format") != FORMAT:
+    about = json.loads(metadata.get(KEY, "{}"))
+    if about.pop("format", None) != FORMAT:
         raise UsageError(f"{path}: not a checkpoint of stepaudit; give foreign weights as `weights:` of the model")
-    return json.loads(metadata["about"]), state
+    return about, state
 
 
 def build(entry: Model, classes: int) -> nn.Module:
@@ -69,26 +77,27 @@ def build(entry: Model, classes: int) -> nn.Module:
 def load_initial(model: nn.Module, weights: str) -> None:
     """Fills `model.backbone` from a torchvision weights name (fetched by torchvision) or a local file.
 
-    The head, whose shape depends on the classes, keeps its own weights. Parameters that the backbone lacks (the source's
-    own classifier) are left out.
+    The head, whose shape depends on the classes, keeps its own weights. Parameters that the backbone lacks (the
+    source's own classifier) are left out.
 
     Raises:
         UsageError: the file cannot be read, or a parameter is missing or has another shape.
     """
     backbone, head = getattr(model, "backbone", model), getattr(model, "head", None)
     state, own = _state(weights), backbone.state_dict()
-    wanted = {name for name in own if not (head and name.startswith(head))}
-    if wrong := sorted(name for name in wanted if name not in state or state[name].shape != own[name].shape):
+    optional = {name for name in own if name.endswith(".num_batches_tracked")} - set(state)  # newer than some weights
+    wanted = {name for name in own if not (head and name.startswith(head))} - optional
+    if wrong := sorted(name for name in wanted if getattr(state.get(name), "shape", None) != own[name].shape):
         raise UsageError(
-            f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(wanted)} parameters are missing "
-            f"or have another shape, such as {wrong[0]}; a narrow model (`width`) takes no full-size weights"
+            f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(wanted)} parameters are "
+            f"missing or have another shape, such as {wrong[0]}; a narrow model (`width`) takes no full-size weights"
         )
     backbone.load_state_dict({name: state[name] for name in wanted}, strict=False)
 
 
 def _state(weights: str) -> dict[str, Tensor]:
     path = Path(weights)
-    if path.exists():
+    if path.is_file():
         return _file_state(path)
     try:
         from torchvision.models import get_weight
@@ -96,7 +105,12 @@ def _state(weights: str) -> dict[str, Tensor]:
         found = get_weight(weights)
     except (KeyError, ValueError, AttributeError) as error:
         raise UsageError(f"weights '{weights}': neither a file nor a torchvision weights name") from error
-    return found.get_state_dict(progress=False, check_hash=True)
+    try:
+        return found.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except Exception as error:
+        raise UsageError(
+            f"weights '{weights}': cannot be fetched or read ({error}); fetch {found.url} and give the file's path"
+        ) from error
 
 
 def _file_state(path: Path) -> dict[str, Tensor]:
@@ -105,7 +119,7 @@ def _file_state(path: Path) -> dict[str, Tensor]:
             with safe_open(path, framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 (torch.load raises anything on a damaged file)
+    except Exception as error:  # torch.load raises anything on a damaged file
         raise UsageError(f"{path}: cannot be read as a state dict ({error})") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else None
     if not isinstance(state, dict):

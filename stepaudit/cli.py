@@ -1,4 +1,4 @@
-"""The command line: a command for each stage, and `check`, `list`, `report`, `sql`. Heavy imports live in the commands."""
+"""The command line: a command a stage, and `check`, `list`, `report`, `sql`. Heavy imports live in the commands."""
 
 import logging
 from collections.abc import Iterator
@@ -144,8 +144,9 @@ def check(config: ConfigFile) -> None:
 
     settings = configuration.load(config)
     typer.echo(
-        f"{config}: audit '{settings.audit}' is valid: {len(settings.datasets)} data sets, {len(settings.models)} models, "
-        f"{len(settings.methods)} methods, {len(settings.metrics)} metrics, {settings.shards} shards"
+        f"{config}: audit '{settings.audit}' is valid: {len(settings.datasets)} data sets, "
+        f"{len(settings.models)} models, {len(settings.methods)} methods, "
+        f"{len(settings.metrics)} metrics, {settings.shards} shards"
     )
 
 

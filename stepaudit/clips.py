@@ -36,6 +36,23 @@ def of_split(config: Config, dataset: str, split: str) -> list[dict]:
     return tables.read("clips", *paths)
 
 
+def with_predictions(config: Config, dataset: str, model: str, shard: str) -> list[dict]:
+    """The clips of a shard, each with what a model says of it: rows of `clips` and `predictions`.
+
+    Raises:
+        UsageError: a clip has no prediction, because the shard is not of the test split or the table is older than it.
+    """
+    rows = tables.read("clips", config.path("clips", dataset=dataset, shard=shard))
+    predictions = tables.read("predictions", config.path("predictions", dataset=dataset, model=model))
+    of_clip = {row["clip_id"]: row for row in predictions}
+    if missing := [row["clip_id"] for row in rows if row["clip_id"] not in of_clip]:
+        raise UsageError(
+            f"shard '{shard}': {model} has no prediction for {len(missing)} of {len(rows)} clips, such as "
+            f"'{missing[0]}'; name a test shard, and run `predict` after `extract`"
+        )
+    return [{"clip": row, "prediction": of_clip[row["clip_id"]]} for row in rows]
+
+
 def class_names(segments: Path) -> list[str]:
     """Names of the classes, by target. Raises UsageError if a class between two others has no segment."""
     labels = {row["target"]: row["label"] for row in tables.read("segments", segments)}

@@ -8,8 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import yaml
 from pydantic import (
-    AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator,
-)  # fmt: skip
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from stepaudit import __version__, registry
 from stepaudit.errors import UsageError, did_you_mean
@@ -100,7 +107,7 @@ class Model(Component):
     kind = "models"
     weights: str | None = Field(
         default=None,
-        description="Initial weights: none, a local file, or a torchvision name (`R2Plus1D_18_Weights.KINETICS400_V1`).",
+        description="Initial weights: none, a local file, or a torchvision name, `R2Plus1D_18_Weights.KINETICS400_V1`.",
     )
     checkpoint: Path | None = Field(default=None, description="A checkpoint of stepaudit to audit instead of training.")
     training: Training = Field(default=Training(), description="How it is fine-tuned.")
@@ -109,7 +116,9 @@ class Model(Component):
 
 class Method(Component):
     kind = "methods"
-    ratios: Annotated[list[Ratio], Once] | None = Field(default=None, description="Preservation ratios, for methods that need them.")
+    ratios: Annotated[list[Ratio], Once] | None = Field(
+        default=None, description="Preservation ratios, for methods that need them."
+    )
     seeds: Annotated[list[Seed], Once] = Field(default=[0], min_length=1, description="One map for each seed.")
     batch_size: Count = Field(default=16, description="Rows (clip × ratio) explained together.")
 
@@ -143,7 +152,9 @@ class Clips(Closed):
 
 
 class Preserve(Closed):
-    methods: Annotated[list[Name], Once] = Field(default=[], description="Which of `methods` search the minimum preservation ratio.")
+    methods: Annotated[list[Name], Once] = Field(
+        default=[], description="Which of `methods` search the minimum preservation ratio."
+    )
     grid: list[Ratio] = Field(
         default=[0.02, 0.05, 0.1, 0.2, 0.4, 0.7],
         min_length=1,
@@ -228,11 +239,11 @@ class Config(Closed):
 
     def log(self, stage: str, **keys: str) -> Path:
         """A job's log file."""
-        return self.folder / "logs" / stage / f"{'_'.join(keys.values()) or 'all'}.log"
+        return self.folder / "logs" / stage / f"{job_name(keys)}.log"
 
     def benchmark(self, stage: str, **keys: str) -> Path:
         """A job's benchmark file of Snakemake."""
-        return self.folder / "benchmarks" / stage / f"{'_'.join(keys.values()) or 'all'}.tsv"
+        return self.folder / "benchmarks" / stage / f"{job_name(keys)}.tsv"
 
     def source(self, kind: str, name: str) -> list[str]:
         """The source file of a component, if it has one; a change of it makes its jobs run again."""
@@ -267,6 +278,11 @@ class Config(Closed):
 def shard_names(shards: int, split: str) -> list[str]:
     """File names of the shards of a split, without ending: `test-000`, …"""
     return [f"{split}-{shard:03d}" for shard in range(shards)]
+
+
+def job_name(keys: dict[str, str]) -> str:
+    """The name of a job's files: a comma, which no name holds, keeps `a_b` of `c` and `a` of `b_c` apart."""
+    return ",".join(keys.values()) or "all"
 
 
 def require(config: Config, kind: str, name: str) -> None:

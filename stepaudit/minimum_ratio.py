@@ -48,7 +48,7 @@ def keeps_first_place(mask: Evaluation) -> bool:
 def next_ratio(masks: Sequence[Evaluation], bound: Bound, grid: Sequence[float], tolerance: float) -> float | None:
     """The ratio to try next, or None when the search has ended.
 
-    The grid is ascended until a mask satisfies the bound; then the step below is halved until it is at most `tolerance`.
+    The grid is ascended until a mask satisfies the bound; then the step below is halved down to the tolerance.
     """
     failed, satisfied = _bracket(masks, bound)
     if satisfied is None:
@@ -68,9 +68,9 @@ def _bracket(masks: Sequence[Evaluation], bound: Bound) -> tuple[float, float | 
 def minimum(masks: Sequence[Evaluation], bound: Bound) -> Minimum:
     """a* = min {volume of a mask that satisfies the bound}, with the largest smaller volume that fails.
 
-    Unlike the paper, whose grids differ by model and whose ratios are nominal, ratios are the volumes of the masks that
-    the model saw, and clips without a bracket are censored: 'right' if no mask suffices (a* is above `lower`), 'left' if
-    no smaller mask fails (a* is at most `upper`).
+    Unlike the paper, whose grids differ by model and whose ratios are nominal, ratios are the volumes of the masks
+    that the model saw, and clips without a bracket are censored: 'right' if no mask suffices (a* is above `lower`),
+    'left' if no smaller mask fails (a* is at most `upper`).
     """
     enough = [mask for mask in masks if bound(mask)]
     if not enough:

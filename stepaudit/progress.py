@@ -36,4 +36,4 @@ class _Lines:
         if now - self.last >= SECONDS_BETWEEN_LINES or self.done >= self.total:
             self.last = now
             line = f"{self.description}: {self.done}/{self.total}, {now - self.start:.0f} s {note}"
-            console.print(line.rstrip(), highlight=False, soft_wrap=True)
+            console.print(line.rstrip(), highlight=False, markup=False, soft_wrap=True)

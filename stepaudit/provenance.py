@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from stepaudit import __version__, tables
-from stepaudit.config import Config, fingerprint
+from stepaudit.config import Config, fingerprint, job_name
 
 LIBRARIES = ("torch", "torchvision", "numpy", "pyarrow", "duckdb", "ffmpeg-python", "imageio-ffmpeg", "snakemake")
 
@@ -31,8 +31,7 @@ def recorded(config: Config, stage: str, keys: dict[str, str]) -> Iterator[None]
         "seconds": time.monotonic() - start,
         "peak_memory_mb": _peak_memory_mb(),
     }
-    name = "_".join(keys.values()) or "all"
-    tables.write([row], "runs", config.path("runs", stage=stage, shard=name))
+    tables.write([row], "runs", config.path("runs", stage=stage, shard=job_name(keys)))
 
 
 def versions() -> dict[str, str]:

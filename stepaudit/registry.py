@@ -22,9 +22,7 @@ from stepaudit.errors import UsageError, did_you_mean
 
 FUNCTIONS = {"methods": "attribute", "models": "build", "datasets": "read", "metrics": "score"}
 CONTRACT_KEYWORDS = {"methods": {"ratios", "seed"}, "models": set(), "datasets": set(), "metrics": set()}
-ANNOTATION_NAMES = {
-    "int": int, "float": float, "str": str, "bool": bool, "list": list, "tuple": tuple, "dict": dict, "Literal": Literal,
-}  # fmt: skip
+ANNOTATION_NAMES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)} | {"Literal": Literal}
 
 
 @dataclass(frozen=True)

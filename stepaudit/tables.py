@@ -21,7 +21,7 @@ SCHEMA_KEY = b"stepaudit_schema"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its Arrow type, a sentence that ends with the unit where there is one, and whether DuckDB leaves it out."""
+    """A column: its Arrow type, a sentence with the unit where there is one, and whether DuckDB leaves it out."""
 
     name: str
     type: pa.DataType
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its grain in words, the columns in order (keys first), how many of them are keys, and the path columns."""
+    """A table: its grain in words, the columns in order (keys first), how many are keys, and the path columns."""
 
     name: str
     grain: str
@@ -254,7 +254,7 @@ TABLES = {
                 Column(
                     "ratio",
                     FLOAT,
-                    "Minimum preservation ratio a* (Li et al. 2021, eq. 3), measured on the mask; NULL if right-censored.",
+                    "Minimum preservation ratio a* (Li et al. 2021, eq. 3), of the mask; NULL if right-censored.",
                 ),
                 Column(
                     "lower", FLOAT, "a* is above this ratio: the largest mask below a* that fails; 0 if left-censored."
@@ -403,7 +403,7 @@ def column(table: str, name: str) -> Column:
 
 
 class Parts:
-    """Rows of a shard that is being made, kept batch by batch beside the output, so that a restart goes on where it stopped.
+    """Rows of a shard that is being made, kept batch by batch beside the output, so that a restart can go on.
 
     `fingerprint` describes everything that decides the rows; parts with another one are thrown away.
     """

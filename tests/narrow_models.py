@@ -47,7 +47,7 @@ class Failing(nn.Module):
 
 
 def untidy(model: nn.Module) -> nn.Module:
-    """The model in training mode in parts, with gradients, some parameters frozen, and a hook: a state worth keeping."""
+    """The model partly in training mode and partly frozen, with gradients and a hook: a state worth keeping."""
     model.train()
     next(model.children()).eval()
     for index, parameter in enumerate(model.parameters()):
@@ -65,7 +65,7 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 def state(model: nn.Module) -> dict[str, object]:
-    """All that a method could change: weights, buffers, gradients, modes, hooks, and the random states of the process."""
+    """All that a method could change: weights, buffers, gradients, modes, hooks, and the process's random states."""
     found: dict[str, object] = {name: value.clone() for name, value in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         found[f"{name} gradient"] = None if parameter.grad is None else parameter.grad.clone()

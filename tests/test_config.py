@@ -70,7 +70,10 @@ def test_an_unknown_key_is_named_with_the_nearest_at_every_level(path):
 
 UNKNOWN_NAMES = {
     ("methods.stepp", "ratios"): "methods.stepp.use: no method 'stepp'; did you mean 'step'? (known: center, ep3d,",
-    ("models.m", "vgg16"): "models.m.use: no model 'vgg16'; did you mean 'vgg16_lstm'? (known: r2plus1d_18, vgg16_lstm)",
+    (
+        "models.m",
+        "vgg16",
+    ): "models.m.use: no model 'vgg16'; did you mean 'vgg16_lstm'? (known: r2plus1d_18, vgg16_lstm)",
     ("datasets.d", "ucf101"): "datasets.d.use: no dataset 'ucf101'; did you mean 'ucf101_24'? (known: folder, planted",
     ("metrics.m", "spacial_pointing"): "metrics.m.use: no metric 'spacial_pointing'; did you mean 'spatial_pointing'?",
     ("models.m", "nowhere:build"): "models.m.use: cannot find the module of 'nowhere:build'; is it installed",
@@ -219,7 +222,7 @@ def test_a_file_that_is_no_configuration_says_so(tmp_path, monkeypatch, content,
 
 def test_a_missing_file_says_what_to_name(tmp_path):
     for path in (tmp_path / "no.yaml", tmp_path):
-        with pytest.raises(UsageError, match="cannot be read .*; name a configuration file"):
+        with pytest.raises(UsageError, match=r"cannot be read .*; name a configuration file"):
             config.load(path)
 
 
@@ -306,7 +309,7 @@ def test_a_stage_runs_again_for_the_settings_that_decide_its_rows_and_for_no_oth
     "code",
     [
         "import stepaudit.config",
-        "from stepaudit import registry; [(c.summary, c.options) for k in registry.FUNCTIONS for c in registry.components(k).values()]",
+        "from stepaudit import registry as r; [c.options for kind in r.FUNCTIONS for c in r.components(kind).values()]",
         "import pathlib, stepaudit.config as c; c.load(pathlib.Path('config/config.yaml'))",
         "import stepaudit.cli",
         "import stepaudit.tables, stepaudit.errors",

@@ -1,4 +1,4 @@
-"""The registry: files of a folder, entry points of installed packages, `module:object`; nothing is imported to list them."""
+"""The registry: files of a folder, entry points, `module:object`; nothing is imported to list them."""
 
 import subprocess
 import sys
@@ -84,7 +84,7 @@ def test_a_name_that_exists_twice_names_both_origins(installed):
     installed("stepaudit.methods", "step", "json.decoder")
     with pytest.raises(
         UsageError,
-        match="method 'step' exists twice: stepaudit.methods.step:attribute and json.decoder:attribute; rename one",
+        match=r"method 'step' exists twice: stepaudit.methods.step:attribute and json.decoder:attribute; rename one",
     ):
         registry.components("methods")
 
@@ -92,13 +92,13 @@ def test_a_name_that_exists_twice_names_both_origins(installed):
 def test_two_packages_with_one_name_are_named_both(installed):
     installed("stepaudit.metrics", "mine", "json.decoder")
     installed("stepaudit.metrics", "mine", "json.encoder")
-    with pytest.raises(UsageError, match="metric 'mine' exists twice: json.decoder:score and json.encoder:score"):
+    with pytest.raises(UsageError, match=r"metric 'mine' exists twice: json.decoder:score and json.encoder:score"):
         registry.find("metrics", "mine")
 
 
 def test_an_installed_package_that_is_gone_is_named(installed):
     installed("stepaudit.models", "gone", "nowhere.at_all")
-    with pytest.raises(UsageError, match="cannot find the module of 'nowhere.at_all:build'"):
+    with pytest.raises(UsageError, match=r"cannot find the module of 'nowhere.at_all:build'"):
         registry.components("models")
 
 

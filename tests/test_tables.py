@@ -52,9 +52,7 @@ def test_rows_come_back_as_they_were_with_the_columns_of_their_path(name, tmp_pa
     assert tables.read(name, path) == rows
     inside = pq.ParquetFile(path).schema_arrow
     assert not set(inside.names) & set(TABLES[name].partitions)
-    assert [inside.field(key).type for key in inside.names] == [
-        tables.column(name, key).type for key in inside.names
-    ]
+    assert [inside.field(key).type for key in inside.names] == [tables.column(name, key).type for key in inside.names]
 
 
 @every_table
@@ -120,9 +118,8 @@ def test_duckdb_reads_the_same_rows(tmp_path):
     for method in ("step", "ep3d"):
         path = tmp_path / "scores" / "dataset=d" / "model=m" / f"method={method}" / "test-000.parquet"
         tables.write([{"clip_id": "c", "value": 0.5}], "scores", path)
-    found = duckdb.sql(
-        f"select method, clip_id, value from read_parquet('{tmp_path}/scores/**/*.parquet', hive_partitioning=true) order by 1"
-    )
+    files = f"read_parquet('{tmp_path}/scores/**/*.parquet', hive_partitioning=true)"
+    found = duckdb.sql(f"select method, clip_id, value from {files} order by 1")
     assert found.fetchall() == [("ep3d", "c", 0.5), ("step", "c", 0.5)]
 
 
@@ -137,7 +134,9 @@ def test_another_schema_version_is_refused_with_the_next_step(tmp_path, version,
     path = file_of(tmp_path, "clips")
     tables.write([{}], "clips", path)
     with_metadata(path, version)
-    with pytest.raises(UsageError, match=f"table schema {shown}, this stepaudit reads schema 1 of 'clips'; read it with"):
+    with pytest.raises(
+        UsageError, match=f"table schema {shown}, this stepaudit reads schema 1 of 'clips'; read it with"
+    ):
         tables.read("clips", path)
 
 
@@ -153,7 +152,7 @@ def test_a_truncated_file_is_refused_with_the_next_step(tmp_path, size):
     path = file_of(tmp_path, "clips")
     tables.write([full_row("clips")], "clips", path)
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(UsageError, match="not a readable Parquet file .*; delete it and run the workflow again"):
+    with pytest.raises(UsageError, match=r"not a readable Parquet file .*; delete it and run the workflow again"):
         tables.read("clips", path)
 
 

@@ -10,7 +10,7 @@ CONFIG = {
     "datasets": {"planted": {"root": "data"}},
     "models": {"r3d": {"use": "r2plus1d_18"}},
     "methods": {"step": {"ratios": [0.1]}, "middle": {"use": "center"}, "noise": {"use": "random_pixel"}},
-    "metrics": {"spatial_pointing": {}, "temporal_pointing": {}, "mass_in_box": {}},
+    "metrics": {"spatial_pointing": {}, "temporal_pointing": {}, "mass_in_box": {}, "box_share": {}},
 }
 DEFAULTS = {
     "segments": {"video_id": "v", "path": "v.mp4", "split": "test", "label": "a", "target": 0},

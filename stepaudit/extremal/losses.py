@@ -32,7 +32,7 @@ def area_loss(masks: Tensor, ratios: Tensor, tie: float = 0.0) -> Tensor:
 
 
 def top_sum(values: Tensor, count: int, tie: float = 0.0) -> Tensor:
-    """Sum of the `count` largest of `values` [n]. Values within `tie` of the edge share the rest of the count equally."""
+    """Sum of the `count` largest of `values` [n]; those within `tie` of the edge share the rest of the count."""
     if count == 0:
         return values.sum() * 0
     with torch.no_grad():
@@ -46,14 +46,15 @@ def top_sum(values: Tensor, count: int, tie: float = 0.0) -> Tensor:
 class Core:
     """The core term L_K, which gathers a mask's high values into ellipsoids. Li et al. 2021, eqs. 7–9.
 
-        Args:
-            height, width: of the frame, pixels; they set the kernel's size by default.
-            frames: length of the ellipsoid, T_K.
-            size: diameter of the ellipsoid, H_K = W_K, pixels; by default 11 for a shorter side of 112, and in proportion.
-    released: as the paper's release has it: no temporal padding, so that a clip's first and last frames carry almost
-                no weight; the template sized by the continuous ellipsoid's volume. Unlike the release, the corrected form
-                places ellipsoids at every frame, in two tilings shifted by half a kernel, divides each by the part of it that
-                lies inside the clip, lets it count by that part, and sizes the template by the true number of voxels.
+    Args:
+        height, width: of the frame, pixels; they set the kernel's size by default.
+        frames: length of the ellipsoid, T_K.
+        size: diameter of the ellipsoid, H_K = W_K, pixels; by default 11 for a side of 112, and in proportion.
+        released: as the paper's release has it: no temporal padding, so that a clip's first and last frames carry
+            almost no weight; the template sized by the continuous ellipsoid's volume. Unlike the release, the
+            corrected form places ellipsoids at every frame, in two tilings shifted by half a kernel, divides each by
+            the part of it that lies inside the clip, lets it count by that part, and sizes the template by the true
+            number of voxels.
         tie: placements this near to the smallest kept one share its place, see `Settings.tie`.
     """
 

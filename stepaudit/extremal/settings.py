@@ -16,13 +16,13 @@ class Settings:
     Args:
         data_weight: of −log Φ_c.
         area_weight: of the area term, at the start.
-        area_growth: the area weight at the end, in multiples of the start; it grows by the same factor in each iteration.
+        area_growth: the area weight at the end, in multiples of the start; it grows by one factor an iteration.
         area_on: the area term sees the `padded` mask, or what the model sees (`cropped`).
         core: L_K as `released`, `corrected`, or `none`.
         core_weight: of L_K.
-        tie: voxels within this distance of the smallest kept one share its place. The start, all ones, is flat but for the
-            upsampling's own texture (2 %, greatest in the corners of the frame). Without sharing, that texture chooses the
-            voxels to keep before the model does: with the area on the crop, nothing but corners is then found.
+        tie: voxels within this distance of the smallest kept one share its place. The start, all ones, is flat but for
+            the upsampling's own texture (2 %, greatest in the corners of the frame). Without sharing, that texture
+            chooses the voxels to keep before the model does: with the area on the crop, only corners are then found.
         core_start: share of the iterations before L_K sets in.
         iterations: steps of the optimiser.
         optimizer: `sgd`, or `adam` with a learning rate that falls to 0 along a cosine.
@@ -44,10 +44,10 @@ class Settings:
     dampening: float = 0.9
 
 
-# `paper`: the release behind the paper, whose EP-3D and STEP differ in more than L_K. `matched`: L_K is the only difference;
-# the data weight lies between the release's 1 and 100, because with 1 a model of few classes, whose −log Φ_c is small, is
-# not heard above the area term and masks hold no evidence. `corrected`: besides, L_K treats all frames alike, and the area
-# is imposed on what the model sees.
+# `paper`: the release behind the paper, whose EP-3D and STEP differ in more than L_K. `matched`: L_K is the only
+# difference; the data weight lies between the release's 1 and 100, because with 1 a model of few classes, whose
+# −log Φ_c is small, is not heard above the area term and masks hold no evidence. `corrected`: besides, L_K treats all
+# frames alike, and the area is imposed on what the model sees.
 MATCHED = Settings(data_weight=10.0)
 CORRECTED = replace(MATCHED, area_on="cropped", tie=0.05)
 PRESETS = {

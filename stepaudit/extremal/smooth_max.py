@@ -17,9 +17,9 @@ TEMPERATURE = 20.0
 class SmoothMax:
     """The geometry of the upsampling for frames of H × W pixels.
 
-    A seed stands in the middle of each cell of `step` pixels. An output pixel takes the softmax-weighted mean (temperature
-    20) of its neighbouring seeds, each first multiplied by exp(−2·max(z − ½, 0)²), z = distance / σ. The mask is made for
-    a frame that is `margin` pixels larger on each side; `crop` leaves what the model sees.
+    A seed stands in the middle of each cell of `step` pixels. An output pixel takes the softmax-weighted mean
+    (temperature 20) of its neighbouring seeds, each first multiplied by exp(−2·max(z − ½, 0)²), z = distance / σ. The
+    mask is made for a frame that is `margin` pixels larger on each side; `crop` leaves what the model sees.
 
     Args:
         height, width: of the frame, pixels.

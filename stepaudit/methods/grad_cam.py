@@ -21,8 +21,8 @@ def attribute(
 ) -> Maps:
     """Activations weighted by their channel's mean gradient, rectified, scaled to a maximum of 1 in each clip.
 
-    A 3-D convolution's gradient is averaged over space and time, a per-frame convolution's over each frame's space. A map
-    without positive evidence is all zeros.
+    A 3-D convolution's gradient is averaged over space and time, a per-frame convolution's over each frame's space.
+    A map without positive evidence is all zeros.
 
     Args:
         clips: [N, 3, T, H, W] in [0, 1].

@@ -9,7 +9,7 @@ from stepaudit.maps import Maps
 
 
 def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
-    """One pixel in every frame, drawn uniformly from the clip's content and the seed, so that a row does not depend on others.
+    """One pixel in every frame, drawn uniformly; clip and seed decide it, so that a row depends on no other.
 
     Args:
         clips: [N, 3, T, H, W].

@@ -1,4 +1,4 @@
-"""STEP: the mask of a given volume that best keeps the class, gathered in space and time by L_K. Li et al. 2021, section 3.2.2."""
+"""STEP: the mask of a given volume that best keeps the class, gathered by L_K. Li et al. 2021, section 3.2.2."""
 
 from typing import Literal
 
@@ -24,7 +24,7 @@ def attribute(
     blur_sigma: float | None = None,
     mask_sigma: float | None = None,
 ) -> Maps:
-    """STEP: the mask of a given volume that best keeps the class, gathered in space and time by L_K. Li et al. 2021, section 3.2.2.
+    """STEP: the mask of a given volume that best keeps the class, gathered by L_K. Li et al. 2021, section 3.2.2.
 
     Args:
         clips: [N, 3, T, H, W] in [0, 1].

@@ -7,8 +7,10 @@ TIE = 1e-4
 
 
 def tied(values: Tensor) -> Tensor:
-    """Which of the values [...] tie for the greatest: those within 0.01 % of the range. An extremal mask is about 1 over a
-    whole region, where rounding must not choose."""
+    """Which of the values [...] tie for the greatest: those within 0.01 % of the range.
+
+    An extremal mask is about 1 over a whole region, where rounding must not choose.
+    """
     top = values.max()
     return values >= top - TIE * (top - values.min())
 

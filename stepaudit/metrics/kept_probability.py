@@ -30,6 +30,7 @@ def score(
         ratio: share of the voxels to keep, the map's own; None takes `share`.
         share: of the voxels to keep, for maps without a ratio.
         perturbation: what stands in the place of the other voxels.
+        blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.
 
     Raises:
         NonFiniteError: the model's answer is NaN or infinite.

@@ -1,4 +1,4 @@
-"""VGG16LSTM, a CNN-RNN: VGG16 to its second fully connected layer, then one LSTM over the frames. Bargal et al. 2018."""
+"""VGG16LSTM, a CNN-RNN: VGG16 to its layer fc7, then one LSTM over the frames. Bargal et al. 2018."""
 
 import torch
 from torch import Tensor, nn
@@ -89,7 +89,9 @@ class _Backbone(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
         if min(height, width) < SMALLEST:
-            raise UsageError(f"VGG16 halves its input five times: {height} × {width} pixels, at least {SMALLEST} are needed")
+            raise UsageError(
+                f"VGG16 halves its input five times: {height} × {width} pixels, at least {SMALLEST} are needed"
+            )
         return self.classifier(self.avgpool(self.features(images)).flatten(1))
 
 

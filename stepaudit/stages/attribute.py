@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stepaudit import device, tables
 from stepaudit.checkpoint import trained
-from stepaudit.clips import batches, require_ok, to_tensor
+from stepaudit.clips import batches, require_ok, to_tensor, with_predictions
 from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.isolation import each
@@ -18,7 +18,7 @@ from stepaudit.provenance import inputs_fingerprint
 
 
 def run(config: Config, dataset: str, model: str, method: str, shard: str) -> None:
-    """Writes a shard of the table `maps`: a row for each test clip, seed and ratio. A restart goes on where it stopped."""
+    """Writes a shard of the table `maps`, a row for each test clip, seed and ratio; resumes where it stopped."""
     asked = _asked(config, dataset, model, method, shard)
     entry, output = (
         config.methods[method],
@@ -41,12 +41,9 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
 
 def _asked(config: Config, dataset: str, model: str, method: str, shard: str) -> list[dict]:
     """What is asked: a dict for each clip, seed and ratio, with the clip's row and its prediction."""
-    clips = tables.read("clips", config.path("clips", dataset=dataset, shard=shard))
-    predictions = tables.read("predictions", config.path("predictions", dataset=dataset, model=model))
-    of_clip = {row["clip_id"]: row for row in predictions}
-    entry = config.methods[method]
+    clips, entry = with_predictions(config, dataset, model, shard), config.methods[method]
     return [
-        {"clip": clip, "prediction": of_clip[clip["clip_id"]], "ratio": ratio, "seed": seed}
+        {**clip, "ratio": ratio, "seed": seed}
         for seed in entry.seeds
         for clip in clips
         for ratio in entry.ratios or [None]

@@ -7,7 +7,7 @@ import torch
 
 from stepaudit import device, tables
 from stepaudit.checkpoint import trained
-from stepaudit.clips import batches, require_ok, to_tensor
+from stepaudit.clips import batches, require_ok, to_tensor, with_predictions
 from stepaudit.config import Config, Preserve
 from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
 from stepaudit.isolation import each
@@ -20,8 +20,8 @@ Evaluate = Callable[[list[dict], list[float]], list[Evaluation]]
 
 
 def run(config: Config, dataset: str, model: str, method: str, shard: str) -> None:
-    """Writes a shard of the table `preservation`: a row for each test clip and bound. A restart goes on where it stopped."""
-    asked, settings = _asked(config, dataset, model, shard), config.preserve
+    """Writes a shard of the table `preservation`, a row for each test clip and bound; resumes where it stopped."""
+    asked, settings = with_predictions(config, dataset, model, shard), config.preserve
     output = config.path("preservation", dataset=dataset, model=model, method=method, shard=shard)
     parts = tables.Parts("preservation", output, inputs_fingerprint(config, dataset, model, method, shard))
     todo = list(batches(asked, config.methods[method].batch_size))
@@ -37,13 +37,6 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
                 parts.add(index, [row for clip_rows in rows for row in clip_rows])
             advance(len(batch))
     parts.finish(len(todo))
-
-
-def _asked(config: Config, dataset: str, model: str, shard: str) -> list[dict]:
-    clips = tables.read("clips", config.path("clips", dataset=dataset, shard=shard))
-    predictions = tables.read("predictions", config.path("predictions", dataset=dataset, model=model))
-    of_clip = {row["clip_id"]: row for row in predictions}
-    return [{"clip": clip, "prediction": of_clip[clip["clip_id"]]} for clip in clips]
 
 
 def _search(asked: list[dict], evaluate: Evaluate, settings: Preserve) -> list[tuple[dict, list[Evaluation]]]:

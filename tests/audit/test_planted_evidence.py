@@ -1,4 +1,4 @@
-"""The default audit's own promise: its models use the plant, and the methods find it. Real videos, training and masks."""
+"""The default audit's promise: its models use the plant, and the methods find it. Real videos, training and masks."""
 
 import math
 import statistics
@@ -22,7 +22,7 @@ METHODS = ("step", "ep3d", "center", "random_pixel")
 
 @pytest.fixture(scope="module")
 def audit(tmp_path_factory):
-    """The default configuration with the first ratio only; its test clips explained, its models trained side by side."""
+    """The default configuration with one ratio; its models trained, and its test clips explained, side by side."""
     folder = tmp_path_factory.mktemp("planted")
     data = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     data |= {"results": str(folder / "results"), "shards": 1}
@@ -67,7 +67,8 @@ def explain(settings: config.Config, model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_narrow_models_classify_at_least_nine_of_ten_test_clips(audit, model):
-    ranks = [row["rank"] for row in tables.read("predictions", audit.path("predictions", dataset="planted", model=model))]
+    path = audit.path("predictions", dataset="planted", model=model)
+    ranks = [row["rank"] for row in tables.read("predictions", path)]
     assert ranks.count(1) / len(ranks) >= 0.9
 
 

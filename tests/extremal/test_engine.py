@@ -1,4 +1,4 @@
-"""The optimiser as a whole: its schedule, rows with ratios of their own, and what it does when something cannot work."""
+"""The optimiser as a whole: its schedule, rows with ratios of their own, and what happens when something fails."""
 
 from dataclasses import replace
 
@@ -79,11 +79,12 @@ def test_without_the_released_kernel_short_clips_are_explained(method, preset):
 @pytest.mark.parametrize("method", PRESETS)
 def test_every_row_reaches_its_own_ratio(method):
     ratios = [0.05, 0.2, 0.5]
-    batch = clips().expand(3, -1, -1, -1, -1)
-    result = run(model_for(CUBOID), batch, ratios, settings(method, "corrected", "short", None))
+    batch, small = clips().expand(3, -1, -1, -1, -1), Cuboid((2, 5), (10, 20), (10, 20))
+    assert small.mask((FRAMES, SIDE, SIDE)).mean() < 0.04  # so that no row needs more than its ratio
+    result = run(model_for(small), batch, ratios, settings(method, "corrected", "short", None))
     volumes = GEOMETRY.crop(GEOMETRY(result.seed_masks)).mean(dim=(1, 2, 3))
-    # A smooth mask cannot be 0 or 1 at its border, and L_K pulls too: a third of the ratio, or 0.03.
-    assert volumes.tolist() == pytest.approx(ratios, rel=0.33, abs=0.03)
+    # A smooth mask cannot be 0 or 1 at its border, and L_K pulls too: a third of the ratio, or 0.04.
+    assert volumes.tolist() == pytest.approx(ratios, rel=0.33, abs=0.04)
     assert volumes.tolist() == sorted(volumes.tolist())
 
 
@@ -136,14 +137,15 @@ def test_matched_methods_differ_by_the_core_term_alone():
 
 def test_the_area_weight_grows_by_the_released_factor_in_every_one_of_2000_iterations():
     """1.0008668 to the power of the iteration, from 1 to 5.66; the other terms keep their weight."""
-    energy = _energy(settings("ep3d", "matched", "paper", None), GEOMETRY, torch.tensor([0.25]), clips())
+    chosen = settings("ep3d", "matched", "paper", None)
+    energy = _energy(chosen, GEOMETRY, torch.tensor([0.25]), clips())
     masks = torch.full((1, FRAMES, SIDE, SIDE), 0.5)
     start = energy(torch.zeros(1), masks, 0).item()
     assert start == pytest.approx(300 * 0.25)  # every voxel is 0.5 away from its place in the template
     for step in range(0, 2000, 37):
         area = energy(torch.zeros(1), masks, step).item()
         assert area / start == pytest.approx(1.0008668**step, rel=1e-6)
-        assert energy(torch.tensor([2.0]), masks, step).item() - area == pytest.approx(2.0, abs=1e-3)
+        assert energy(torch.tensor([2.0]), masks, step).item() - area == pytest.approx(2 * chosen.data_weight, abs=1e-3)
 
 
 def test_another_number_of_iterations_ends_with_the_same_weight():

@@ -17,8 +17,10 @@ def _values_and_gradients(function, masks):
 def test_area_loss_equals_the_sorted_form(ratios):
     masks = torch.rand(2, 3, 9, 11, dtype=torch.float64)
     fast = _values_and_gradients(lambda m: area_loss(m, torch.tensor(ratios)), masks)
-    slow = _values_and_gradients(lambda m: torch.stack([literal.area(r, v) for r, v in zip(m, ratios)]), masks)
-    for mine, theirs in zip(fast, slow):
+    slow = _values_and_gradients(
+        lambda m: torch.stack([literal.area(r, v) for r, v in zip(m, ratios, strict=True)]), masks
+    )
+    for mine, theirs in zip(fast, slow, strict=True):
         torch.testing.assert_close(mine, theirs)
 
 
@@ -45,7 +47,7 @@ def test_core_as_released_equals_the_literal_form(ratio):
     ratios = torch.tensor([ratio, ratio])
     fast = _values_and_gradients(lambda m: core(m, ratios), masks)
     slow = _values_and_gradients(lambda m: torch.stack([literal.core_released(r, ratio, 5, 7) for r in m]), masks)
-    for mine, theirs in zip(fast, slow):
+    for mine, theirs in zip(fast, slow, strict=True):
         torch.testing.assert_close(mine, theirs)
 
 

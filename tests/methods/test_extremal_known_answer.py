@@ -24,11 +24,9 @@ def clips():
 @pytest.mark.parametrize("cuboid", CUBOIDS.values(), ids=CUBOIDS)
 def test_the_fixture_is_sure_of_the_clip_and_of_the_cuboid_alone_and_rejects_the_blurred_clip(cuboid, clips):
     model, levels = model_for(cuboid), Perturbation().levels(clips)
-    inside = cuboid.mask(SHAPE)[None]
-    probability = {
-        name: model(blend(levels, mask)).softmax(1)[0, 1].item()
-        for name, mask in {"all": torch.ones(1, *SHAPE), "none": torch.zeros(1, *SHAPE), "inside": inside, "outside": 1 - inside}.items()
-    }
+    inside, everything = cuboid.mask(SHAPE)[None], torch.ones(1, *SHAPE)
+    masks = {"all": everything, "none": 0 * everything, "inside": inside, "outside": 1 - inside}
+    probability = {name: model(blend(levels, mask)).softmax(1)[0, 1].item() for name, mask in masks.items()}
     assert min(probability["all"], probability["inside"]) > 0.98
     assert max(probability["none"], probability["outside"]) < 0.02
 

@@ -1,4 +1,4 @@
-"""What every registered method promises, on both model families; a new file in `methods/` is tested without a change here."""
+"""What every registered method promises, on both model families; a new one is tested without a change here."""
 
 import pytest
 import torch
@@ -80,7 +80,7 @@ def test_a_row_does_not_depend_on_the_other_rows(method, family):
 @every_family
 @every_method
 def test_a_row_alone_has_the_map_that_it_has_in_a_batch(method, family):
-    """But for rounding: a convolution of one clip adds in another order, and the optimiser ranks voxels that all but tie."""
+    """But for rounding: one clip's convolution adds in another order, and the optimiser ranks voxels that near-tie."""
     model, clips = narrow(family), some_clips(3)
     together = attribute(method, model, clips)
     for row in range(3):

@@ -132,7 +132,7 @@ def test_a_narrow_network_takes_clips_of_any_size_from_32_pixels_on(frames, heig
 
 def test_smaller_clips_are_refused_with_a_reason():
     """Five poolings leave nothing of 31 pixels."""
-    with pytest.raises(UsageError, match="31 × 40 pixels.*at least 32"):
+    with pytest.raises(UsageError, match=r"31 × 40 pixels.*at least 32"):
         narrow()(torch.rand(1, 3, 2, 31, 40))
 
 

@@ -6,7 +6,7 @@ def mass(clip_id, inside, box):
     base = {"clip_id": clip_id, "ratio": 0.1}
     return [
         {**base, "metric": "mass_in_box", "value": inside},
-        {**base, "metric": "mass_in_box.box_share", "value": box},
+        {**base, "metric": "box_share", "value": box},
     ]
 
 
@@ -26,3 +26,9 @@ def test_interval_of_the_quotient_is_clustered_by_clip(tmp_path):
     assert row["times"] == 5
     assert row["times_low"] == pytest.approx(5 - 2.484, abs=0.01)
     assert row["times_high"] == pytest.approx(5 + 2.484, abs=0.01)
+
+
+def test_without_the_boxes_share_the_mass_still_stands_there(tmp_path):
+    rows = [row for row in mass("a", 0.5, 0.1) if row["metric"] == "mass_in_box"]
+    (row,) = answer(write_audit(tmp_path, {**clips("a"), "scores": rows}), "mass_in_box")
+    assert (row["mass_percent"], row["box_percent"], row["times"], row["clips"]) == (50, None, None, 1)

@@ -168,7 +168,8 @@ def test_a_reader_that_contradicts_itself_writes_nothing(tmp_path):
     with pytest.raises(UsageError, match=r"data set 'set' in .*:\n  class 'a' has no training segment"):
         index.run(made, "set")
     assert not made.folder.exists()
-    index.run(audit(tmp_path, {"use": "folder"}, {"checkpoint": "trained.safetensors"}), "set")
+    for trained in ({"checkpoint": "trained.safetensors"}, {"weights": "trained.pt", "training": {"epochs": 0}}):
+        index.run(audit(tmp_path, {"use": "folder"}, trained), "set")
 
 
 def test_a_missing_root_says_what_to_do(tmp_path):

@@ -31,7 +31,7 @@ TINY = {
         "center": {},
     },
     "preserve": {"methods": ["step"], "bounds": ["probability", "top1"], "grid": [0.2, 0.6], "tolerance": 0.3},
-    "metrics": {"spatial_pointing": {}, "temporal_pointing": {}, "mass_in_box": {}},
+    "metrics": {"spatial_pointing": {}, "temporal_pointing": {}, "mass_in_box": {}, "box_share": {}},
 }
 
 

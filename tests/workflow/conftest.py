@@ -18,7 +18,7 @@ def checkout(tmp_path) -> Checkout:
 
 @pytest.fixture
 def audited(tmp_path_factory) -> Iterator[tuple[Checkout, str]]:
-    """A checkout in which the tiny audit has run undisturbed, and what Snakemake said. Tests share it, one after another."""
+    """A checkout in which the tiny audit has run, and what Snakemake said. Tests share it, one after another."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent

@@ -25,7 +25,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def interrupt(checkout: Checkout, moment: Callable[[], bool], with_signal: signal.Signals, *command: str) -> int:
-    """Starts the audit in a process group of its own, and sends all of it a signal at a moment. Returns the exit status."""
+    """Starts the audit in a process group of its own, sends all of it a signal at a moment, returns its exit status."""
     with (checkout.folder / "interrupted.log").open("w") as log:
         run = subprocess.Popen(**checkout.command(*command), start_new_session=True, stdout=log, stderr=log)
         try:

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 from checkouts import TINY, Checkout
 
-from stepaudit import config, database, tables
+from stepaudit import config, database, reports, tables
 
 STAGES = {"index": 1, "extract": 6, "train": 1, "predict": 1, "attribute": 4, "preserve": 2, "score": 4, "report": 1}
 BROKEN = {
@@ -51,11 +51,16 @@ def test_the_saved_configuration_is_there_before_the_first_job(audited):
 
 def test_each_row_that_was_asked_for_is_there_once(audited):
     seeds, methods = [0], [("step", 0.1), ("step", 0.3), ("center", None)]
-    frames = [("spatial_pointing", frame) for frame in range(16)] + [("temporal_pointing", None), ("mass_in_box", None)]
+    frames = [
+        *(("spatial_pointing", frame) for frame in range(16)),
+        *((metric, None) for metric in ("temporal_pointing", "mass_in_box", "box_share")),
+    ]
     asked = {
         "predictions": {(clip, "planted", "narrow") for clip in ASKED},
         "maps": {(clip, "planted", "narrow", *method, seed) for clip, method, seed in product(ASKED, methods, seeds)},
-        "preservation": {(c, "planted", "narrow", "step", bound) for c, bound in product(ASKED, ("probability", "top1"))},
+        "preservation": {
+            (c, "planted", "narrow", "step", bound) for c, bound in product(ASKED, ("probability", "top1"))
+        },
         "scores": {(c, "planted", "narrow", *m, s, *f) for c, m, s, f in product(ASKED, methods, seeds, frames)},
     }
     for table, keys in asked.items():
@@ -83,6 +88,13 @@ def test_coverage_misses_nothing_and_failures_names_the_broken_files(audited):
     assert all(told[clip].startswith(f"{clip}.mp4: ") for clip in BROKEN)
     (without,) = answers(checkout, "select clip_id, status from failures where error = 'no action is annotated'")
     assert without == ("broken-not_annotated", "no_annotation")
+
+
+def test_every_report_has_an_answer(audited):
+    for report in reports.all_reports():
+        assert answers(audited[0], f"from {report.name}"), report.name
+    measured = answers(audited[0], "select method, clips, times > 0 from mass_in_box order by all")
+    assert measured == [("center", 6, True), ("step", 6, True), ("step", 6, True)]
 
 
 @pytest.mark.parametrize("table", ["predictions", "maps", "preservation", "scores"])

@@ -1,0 +1,55 @@
+"""Methods and metrics that a configuration may name, `odd_methods:…`, and that go wrong or right in a known way."""
+
+import torch
+from torch import Tensor, nn
+
+from stepaudit.errors import NotApplicableError
+from stepaudit.maps import Maps
+
+
+def _uniform(clips: Tensor, values: Tensor) -> Tensor:
+    return values[:, None, None, None].half().float().expand(-1, clips.shape[2], 1, 1)
+
+
+def picky(
+    model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0, above: float = 1.0
+) -> Maps:
+    """Refuses clips that are brighter than a threshold, on average over their first frame."""
+    if (clips[:, :, 0].mean(dim=(1, 2, 3)) > above).any():
+        raise NotApplicableError("too bright for me")
+    return Maps(_uniform(clips, torch.full((len(clips),), 0.5)), "nearest", tuple(clips.shape[-3:]))
+
+
+def buggy(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
+    """Has a bug."""
+    raise ValueError("a bug")
+
+
+def uniform(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: Tensor, seed: int = 0) -> Maps:
+    """The ratio everywhere; no mask is optimised, nothing is known of what it keeps."""
+    return Maps(_uniform(clips, ratios), "nearest", tuple(clips.shape[-3:]))
+
+
+def threshold(
+    model: nn.Module,
+    clips: Tensor,
+    targets: Tensor,
+    *,
+    ratios: Tensor,
+    seed: int = 0,
+    at: float = 0.14,
+    rank_at: float = 2.0,
+) -> Maps:
+    """The ratio everywhere; claims to keep probability 1 from one ratio on, and the first place from another on."""
+    details = {"kept_probability": (ratios >= at).float(), "kept_rank": torch.where(ratios >= rank_at, 1, 2)}
+    return Maps(_uniform(clips, ratios), "nearest", tuple(clips.shape[-3:]), details)
+
+
+def buggy_metric(importance: Tensor) -> float:
+    """A metric with a bug."""
+    raise ValueError("a bug")
+
+
+def mean_by_frame(importance: Tensor, *, scale: float = 1.0) -> list[float]:
+    """A metric of each frame: its mean."""
+    return [scale * value for value in importance.mean(dim=(1, 2)).tolist()]

@@ -1,0 +1,54 @@
+"""Models that a configuration may name, `odd_models:…`, and that go wrong in a known way."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Brightness(nn.Module):
+    """Logits that are the clip's brightness times fixed weights. Nothing to train, nothing to normalise."""
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.weights = nn.Parameter(torch.linspace(-1, 1, classes))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return clips.mean(dim=(1, 2, 3, 4))[:, None] * self.weights
+
+
+class NanAbove(Brightness):
+    """NaN for clips that are brighter than a threshold, on average over their first frame."""
+
+    def __init__(self, classes: int, threshold: float):
+        super().__init__(classes)
+        self.threshold = threshold
+
+    def forward(self, clips: Tensor) -> Tensor:
+        bright = clips[:, :, 0].mean(dim=(1, 2, 3)) > self.threshold
+        return super().forward(clips) + torch.where(bright, float("nan"), 0.0)[:, None]
+
+
+class SteepAtZero(Brightness):
+    """Finite logits whose gradient is infinite: the square root of something that is 0."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return super().forward(clips) + (0 * clips.sum(dim=(1, 2, 3, 4), keepdim=False)).sqrt()[:, None] * self.weights
+
+
+def blind(classes: int) -> nn.Module:
+    """A model without a convolution."""
+    return Brightness(classes)
+
+
+def nan_above(classes: int, *, threshold: float = -1.0) -> nn.Module:
+    """A model that answers NaN for bright clips."""
+    return NanAbove(classes, threshold)
+
+
+def steep(classes: int) -> nn.Module:
+    """A model whose gradient is not finite."""
+    return SteepAtZero(classes)
+
+
+def broken(classes: int) -> nn.Module:
+    """A model with a bug."""
+    return nn.Linear(5, classes)

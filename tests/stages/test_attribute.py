@@ -1,0 +1,222 @@
+"""The attribute stage: a row for each clip, seed and ratio; failures stay with their clip; restarts change nothing."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from stepaudit import checkpoint, config, tables
+from stepaudit.clips import to_tensor
+from stepaudit.errors import UsageError
+from stepaudit.extremal.perturbation import Perturbation, blend
+from stepaudit.maps import render
+from stepaudit.stages import attribute, extract, predict, train
+
+CLASSES = ["cross-vertical", "disc-horizontal"]
+UNTRAINED = {"training": {"epochs": 0}}
+
+
+def explain(made, model, method):
+    """Runs the stage on both shards, and what goes before it where that is missing."""
+    if not made.path("predictions", dataset="planted", model=model).exists():
+        train.run(made, "planted", model)
+        predict.run(made, "planted", model)
+    for shard in config.shard_names(made.shards, "test"):
+        attribute.run(made, "planted", model, method, shard)
+
+
+def full_map(row):
+    grid = torch.tensor(row["grid"]).view(1, *row["grid_shape"])
+    return render(grid, row["upsampling"], (16, 32, 32))
+
+
+def lasting(rows):
+    """Rows without their wall time."""
+    return [{**row, "seconds": None} for row in rows]
+
+
+def test_every_clip_has_one_row_for_each_model_method_ratio_and_seed(whole, rows, tested):
+    asked = {"step": [(0.1, 0), (0.3, 0)], "ep3d": [(0.2, 0)], "noise": [(None, 0), (None, 7)]}
+    expected = Counter(
+        (model, method, clip["clip_id"], ratio, seed)
+        for model in whole.models
+        for method in whole.methods
+        for clip in tested
+        for ratio, seed in asked.get(method, [(None, 0)])
+    )
+    found = rows(whole, "maps")
+    assert Counter((r["model"], r["method"], r["clip_id"], r["ratio"], r["seed"]) for r in found) == expected
+
+
+def test_broken_videos_are_rows_that_say_what_was_wrong(whole, rows, tested):
+    status = {clip["clip_id"]: clip for clip in tested}
+    for row in rows(whole, "maps"):
+        clip = status[row["clip_id"]]
+        assert row["target"] == clip["target"]
+        if clip["status"] == "ok":
+            assert (row["status"], row["error"]) == ("ok", None)
+        else:
+            assert (row["status"], row["error"]) == ("upstream", f"{clip['status']}: {clip['error']}")
+            assert row["grid"] is row["volume"] is row["upsampling"] is row["seconds"] is None
+
+
+def test_the_full_map_comes_back_from_the_table(whole, rows):
+    for row in rows(whole, "maps", status="ok"):
+        full = full_map(row)[0]
+        assert 0 <= full.min() <= full.max() <= 1
+        assert full.mean().item() == pytest.approx(row["volume"], abs=1e-6)
+        assert full.mean(dim=(1, 2)).tolist() == pytest.approx(row["frame_volume"], abs=1e-6)
+        assert row["seconds"] > 0
+
+
+def test_the_kept_probability_is_that_of_the_clip_under_the_map_of_the_table(whole, rows, tested):
+    clips = {clip["clip_id"]: clip for clip in tested}
+    for name, entry in whole.models.items():
+        model = checkpoint.load(whole.checkpoint("planted", name), entry, CLASSES)
+        for row in [row for method in ("step", "ep3d") for row in rows(whole, "maps", model=name, method=method)]:
+            if row["status"] != "ok":
+                continue
+            clip = to_tensor([clips[row["clip_id"]]])
+            with torch.no_grad():
+                kept = model(blend(Perturbation().levels(clip), full_map(row))).softmax(1)[0, row["target"]].item()
+            assert row["kept_probability"] == pytest.approx(kept, abs=1e-5)
+            assert row["steps"] == 3
+            assert row["preset"] == {"step": "matched", "ep3d": "corrected"}[row["method"]]
+            assert row["perturbation"] == f"blur:sigma={20 / 112 * 32:g}"
+
+
+def test_what_a_method_does_not_know_is_null(whole, rows):
+    for method in ("grad_cam", "center", "noise"):
+        for row in rows(whole, "maps", method=method):
+            assert {row[name] for name in ("preset", "perturbation", "kept_probability", "steps", "ratio")} == {None}
+
+
+def test_the_target_probability_is_the_predictions(whole, rows):
+    of_clip = {(row["model"], row["clip_id"]): row["target_probability"] for row in rows(whole, "predictions")}
+    for row in rows(whole, "maps", status="ok"):
+        assert row["target_probability"] == of_clip[row["model"], row["clip_id"]]
+
+
+def test_seeds_give_other_maps(whole, rows):
+    for clip_id in {row["clip_id"] for row in rows(whole, "maps", method="noise", status="ok")}:
+        one, other = rows(whole, "maps", method="noise", clip_id=clip_id, model="r3d")
+        assert (one["seed"], other["seed"]) == (0, 7)
+        assert one["grid"] != other["grid"]
+
+
+def test_a_method_that_cannot_explain_a_model_has_rows_that_say_so(changed, rows):
+    made = changed(models={"blind": {"use": "odd_models:blind", **UNTRAINED}})
+    explain(made, "blind", "grad_cam")
+    found = rows(made, "maps", model="blind", method="grad_cam")
+    assert Counter(row["status"] for row in found) == {"not_applicable": 7, "upstream": 3}
+    assert {row["error"] for row in found if row["status"] == "not_applicable"} == {
+        "Brightness names no activation_layer, which Grad-CAM reads"
+    }
+
+
+def test_a_model_that_answers_nan_has_rows_that_say_so(changed, rows):
+    made = changed(models={"nan": {"use": "odd_models:nan_above", **UNTRAINED}})
+    for method in ("ep3d", "center"):
+        explain(made, "nan", method)
+        found = rows(made, "maps", model="nan", method=method)
+        assert Counter(row["status"] for row in found) == {"upstream": 10}
+        assert sum("non_finite: the model's logits hold" in row["error"] for row in found) == 7
+
+
+@pytest.mark.parametrize("method", ["ep3d", "step"])
+def test_an_optimisation_that_is_not_finite_has_rows_that_say_so(changed, rows, method):
+    """The model's answers are finite, their gradient is not."""
+    made = changed(models={"steep": {"use": "odd_models:steep", **UNTRAINED}})
+    explain(made, "steep", method)
+    found = rows(made, "maps", model="steep", method=method)
+    ratios = len(made.methods[method].ratios)
+    assert Counter(row["status"] for row in found) == {"non_finite": 7 * ratios, "upstream": 3 * ratios}
+    assert all(row["grid"] is None for row in found)
+
+
+def test_clips_too_short_for_the_released_kernel_have_rows_that_say_so(changed, rows):
+    made = changed(clips={"frames": 6})
+    for shard in config.shard_names(made.shards, "test"):
+        extract.run(made, "planted", shard)
+    for method, expected in (("step", {"too_short": 8 * 2, "upstream": 2 * 2}), ("ep3d", {"ok": 8, "upstream": 2})):
+        made.path("predictions", dataset="planted", model="r3d").unlink(missing_ok=True)
+        predict.run(made, "planted", "r3d")
+        for shard in config.shard_names(made.shards, "test"):
+            attribute.run(made, "planted", "r3d", method, shard)
+        found = rows(made, "maps", model="r3d", method=method)
+        assert Counter(row["status"] for row in found) == expected
+
+
+def test_a_clip_that_a_method_refuses_is_the_only_one_to_fail(changed, rows, tested):
+    first = {clip["clip_id"]: to_tensor([clip])[0, :, 0].mean().item() for clip in tested if clip["status"] == "ok"}
+    values = sorted(first.values())
+    above = (values[-2] + values[-1]) / 2
+    made = changed(methods={"picky": {"use": "odd_methods:picky", "options": {"above": above}}})
+    explain(made, "r3d", "picky")
+    status = {row["clip_id"]: (row["status"], row["error"]) for row in rows(made, "maps", method="picky")}
+    assert len(status) == 10
+    for clip_id, value in first.items():
+        assert status[clip_id] == (("not_applicable", "too bright for me") if value > above else ("ok", None))
+
+
+def test_a_bug_in_a_method_crashes_and_writes_no_table(changed):
+    made = changed(methods={"buggy": {"use": "odd_methods:buggy"}})
+    with pytest.raises(ValueError, match="a bug"):
+        explain(made, "r3d", "buggy")
+    assert not list((made.folder / "maps").rglob("method=buggy/*.parquet"))
+
+
+def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed, whole, monkeypatch):
+    made, keys = changed(), {"dataset": "planted", "model": "r3d", "method": "step", "shard": "test-000"}
+    output = made.path("maps", **keys)
+    output.unlink()
+    add, added = tables.Parts.add, []
+
+    def stop_at_the_third(parts, batch, rows):
+        if len(added) == 2:
+            raise KeyboardInterrupt
+        added.append(batch)
+        add(parts, batch, rows)
+
+    monkeypatch.setattr(tables.Parts, "add", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        attribute.run(made, **keys)
+    assert not output.exists()
+    monkeypatch.setattr(tables.Parts, "add", lambda parts, batch, rows: (added.append(batch), add(parts, batch, rows)))
+    attribute.run(made, **keys)
+    assert added == [0, 1, 2, 3]  # ten rows, three at a time, each batch made once
+    assert lasting(tables.read("maps", output)) == lasting(tables.read("maps", whole.path("maps", **keys)))
+    assert [path.name for path in output.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_was_finished_under_other_settings_is_made_again(changed, monkeypatch):
+    keys = {"dataset": "planted", "model": "r3d", "method": "step", "shard": "test-000"}
+    made = changed()
+    finish = tables.Parts.finish
+    monkeypatch.setattr(tables.Parts, "finish", lambda parts, batches: None)
+    attribute.run(made, **keys)
+    monkeypatch.setattr(tables.Parts, "finish", finish)
+    other = changed(methods={"step": {"ratios": [0.1, 0.3], "options": {"iterations": 1}, "batch_size": 3}})
+    attribute.run(other, **keys)
+    steps = {row["steps"] for row in tables.read("maps", other.path("maps", **keys)) if row["status"] == "ok"}
+    assert steps == {1}
+
+
+def test_batches_do_not_decide_the_rows(changed, whole, rows):
+    """One row at a time gives the maps of a batch; but for rounding, which a few steps of the optimiser leave small."""
+    made = changed(methods={"ep3d": {**whole.methods["ep3d"].model_dump(exclude={"use"}), "batch_size": 1}})
+    explain(made, "rnn", "ep3d")
+    pairs = zip(
+        rows(made, "maps", method="ep3d", model="rnn"), rows(whole, "maps", method="ep3d", model="rnn"), strict=True
+    )
+    for mine, theirs in pairs:
+        assert (mine["clip_id"], mine["status"]) == (theirs["clip_id"], theirs["status"])
+        if mine["status"] == "ok":
+            assert mine["volume"] == pytest.approx(theirs["volume"], abs=1e-3)
+            assert mine["kept_probability"] == pytest.approx(theirs["kept_probability"], abs=1e-3)
+
+
+def test_a_shard_of_training_clips_is_refused_with_the_reason(changed):
+    """Only test clips are predicted and explained."""
+    with pytest.raises(UsageError, match=r"'train-000'.* test"):
+        attribute.run(changed(), "planted", "r3d", "center", "train-000")

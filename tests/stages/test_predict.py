@@ -1,0 +1,103 @@
+"""The predict stage: a row for each test clip and model."""
+
+import pytest
+import torch
+
+from stepaudit import checkpoint
+from stepaudit.clips import to_tensor
+from stepaudit.errors import UsageError
+from stepaudit.stages import predict, train
+
+UNTRAINED = {"training": {"epochs": 0}}
+
+
+def brightness(clip):
+    """Mean of the first frame, in [0, 1], as the models of `odd_models` see it."""
+    return to_tensor([clip])[0, :, 0].mean().item()
+
+
+def test_every_test_clip_has_one_row_for_each_model(whole, rows, tested):
+    found = [(row["model"], row["clip_id"]) for row in rows(whole, "predictions")]
+    assert sorted(found) == sorted((model, clip["clip_id"]) for model in whole.models for clip in tested)
+
+
+def test_broken_videos_are_rows_that_say_what_was_wrong(whole, rows, tested):
+    for clip in tested:
+        for row in rows(whole, "predictions", clip_id=clip["clip_id"]):
+            assert (row["target"], row["label"]) == (clip["target"], clip["label"])
+            if clip["status"] == "ok":
+                assert (row["status"], row["error"]) == ("ok", None)
+            else:
+                assert row["status"] == "upstream"
+                assert row["error"] == f"{clip['status']}: {clip['error']}"
+                assert [row[name] for name in ("target_probability", "rank", "probabilities")] == [None] * 3
+
+
+def test_the_numbers_are_the_models_own(whole, rows, tested):
+    """Each clip by itself, so that batches do not matter; the logits are taken apart by hand."""
+    for name, entry in whole.models.items():
+        model = checkpoint.load(whole.checkpoint("planted", name), entry, ["cross-vertical", "disc-horizontal"])
+        for clip in (clip for clip in tested if clip["status"] == "ok"):
+            (row,) = rows(whole, "predictions", model=name, clip_id=clip["clip_id"])
+            with torch.no_grad():
+                powers = model(to_tensor([clip]))[0].double().exp()
+            expected = (powers / powers.sum()).tolist()
+            assert row["probabilities"] == pytest.approx(expected, abs=1e-5)
+            assert row["target_probability"] == pytest.approx(expected[clip["target"]], abs=1e-5)
+            assert row["rank"] == 1 + sum(value > expected[clip["target"]] for value in expected)
+
+
+def test_a_model_that_answers_nan_has_rows_that_say_so(changed, rows, tested):
+    made = changed(models={"nan": {"use": "odd_models:nan_above", **UNTRAINED}})
+    train.run(made, "planted", "nan")
+    predict.run(made, "planted", "nan")
+    found = {row["clip_id"]: row for row in rows(made, "predictions", model="nan")}
+    for clip in tested:
+        row = found.pop(clip["clip_id"])
+        assert row["status"] == ("non_finite" if clip["status"] == "ok" else "upstream")
+        assert row["target_probability"] is None
+        assert clip["status"] != "ok" or "the model's logits hold 2 NaN or infinite values" in row["error"]
+    assert not found
+
+
+def test_a_clip_that_gives_nan_is_the_only_one_to_fail(changed, rows, tested):
+    values = sorted(brightness(clip) for clip in tested if clip["status"] == "ok")
+    threshold = (values[-2] + values[-1]) / 2
+    made = changed(models={"nan": {"use": "odd_models:nan_above", "options": {"threshold": threshold}, **UNTRAINED}})
+    train.run(made, "planted", "nan")
+    predict.run(made, "planted", "nan")
+    status = {row["clip_id"]: row["status"] for row in rows(made, "predictions", model="nan")}
+    expected = {
+        clip["clip_id"]: "upstream"
+        if clip["status"] != "ok"
+        else "non_finite"
+        if brightness(clip) > threshold
+        else "ok"
+        for clip in tested
+    }
+    assert status == expected
+    assert list(status.values()).count("non_finite") == 1
+
+
+def test_a_bug_in_a_model_crashes_and_writes_nothing(changed):
+    made = changed(models={"bug": {"use": "odd_models:broken", **UNTRAINED}})
+    train.run(made, "planted", "bug")
+    with pytest.raises(RuntimeError):
+        predict.run(made, "planted", "bug")
+    assert not made.path("predictions", dataset="planted", model="bug").exists()
+
+
+def test_running_again_gives_the_same_file(changed):
+    made = changed()
+    path = made.path("predictions", dataset="planted", model="r3d")
+    before = path.read_bytes()
+    path.unlink()
+    predict.run(made, "planted", "r3d")
+    assert path.read_bytes() == before
+
+
+def test_before_training_it_says_what_to_do(changed):
+    made = changed()
+    made.checkpoint("planted", "r3d").unlink()
+    with pytest.raises(UsageError, match="train the model first"):
+        predict.run(made, "planted", "r3d")

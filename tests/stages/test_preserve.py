@@ -1,0 +1,157 @@
+"""The preserve stage: a row for each clip and bound, censored or not."""
+
+from collections import Counter
+
+import pytest
+
+from stepaudit import config, tables
+from stepaudit.errors import UsageError
+from stepaudit.stages import preserve
+
+PLANTED = {"dataset": "planted", "model": "r3d"}
+
+
+def search(made, method):
+    for shard in config.shard_names(made.shards, "test"):
+        preserve.run(made, method=method, shard=shard, **PLANTED)
+
+
+def known(**options):
+    """A method whose kept probability is known from the ratio alone."""
+    return {"use": "odd_methods:threshold", "ratios": [0.1], "options": options, "batch_size": 4}
+
+
+def test_every_clip_has_one_row_for_each_bound(whole, rows, tested):
+    found = Counter((row["model"], row["method"], row["clip_id"], row["bound"]) for row in rows(whole, "preservation"))
+    assert found == Counter(
+        (model, "ep3d", clip["clip_id"], bound)
+        for model in whole.models
+        for clip in tested
+        for bound in ("probability", "top1")
+    )
+
+
+def test_broken_videos_are_rows_that_say_what_was_wrong(whole, rows, tested):
+    for clip in tested:
+        for row in rows(whole, "preservation", clip_id=clip["clip_id"]):
+            if clip["status"] != "ok":
+                assert (row["status"], row["error"]) == ("upstream", f"{clip['status']}: {clip['error']}")
+                assert row["ratio"] is row["lower"] is row["upper"] is row["censored"] is None
+
+
+def test_a_first_place_that_a_clip_does_not_have_cannot_be_kept(whole, rows):
+    rank = {(row["model"], row["clip_id"]): row["rank"] for row in rows(whole, "predictions", status="ok")}
+    assert {1, 2} <= set(rank.values())  # the premise
+    for row in rows(whole, "preservation", bound="top1"):
+        place = rank.get((row["model"], row["clip_id"]))
+        if place is not None:
+            assert row["status"] == ("ok" if place == 1 else "not_applicable")
+            assert place == 1 or row["error"] == f"the clip's target has rank {place}, no first place to keep"
+
+
+def test_numbers_agree_with_each_other(whole, rows):
+    for row in rows(whole, "preservation", status="ok"):
+        assert row["required_probability"] == (row["target_probability"] if row["bound"] == "probability" else None)
+        assert 1 <= row["evaluations"] <= 2 + 3 + 3  # the grid, and two bisections of 0.3 to 0.1
+        if row["censored"] == "right":
+            assert row["ratio"] is row["upper"] is row["kept_probability"] is None
+            assert row["lower"] > 0
+        else:
+            assert 0 <= row["lower"] < row["ratio"] == row["upper"] <= 1
+            assert (row["lower"] == 0) == (row["censored"] == "left")
+            if row["bound"] == "probability":
+                assert row["kept_probability"] >= row["required_probability"] * (1 - 1e-6)
+
+
+def test_a_known_threshold_is_found(changed, rows):
+    """Between 0.1 and 0.4 at 0.14: 0.25 suffices, 0.175 suffices, and 0.175 − 0.1 is at most 0.1."""
+    made = changed(methods={"known": known(at=0.14)}, preserve={"methods": ["known"], "bounds": ["probability"]})
+    search(made, "known")
+    found = rows(made, "preservation", method="known", status="ok")
+    assert len(found) == 7
+    for row in found:
+        assert (row["ratio"], row["lower"], row["upper"]) == pytest.approx((0.175, 0.1, 0.175), abs=1e-4)  # float16
+        assert (row["censored"], row["evaluations"], row["kept_probability"]) == (None, 4, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [(0.05, ("left", 0.1, 0.0, 0.1, 1)), (0.9, ("right", None, 0.4, None, 2))],
+)
+def test_clips_without_a_bracket_are_kept_as_censored(changed, rows, at, expected):
+    made = changed(methods={"known": known(at=at)}, preserve={"methods": ["known"], "bounds": ["probability"]})
+    search(made, "known")
+    for row in rows(made, "preservation", method="known", status="ok"):
+        values = [row[name] for name in ("ratio", "lower", "upper", "evaluations")]
+        assert (row["censored"], *values) == pytest.approx(expected, abs=1e-4)
+
+
+def test_bounds_are_searched_apart_from_each_other(changed, rows):
+    """The probability is kept from 0.05 on, the first place from 0.3 on; only clips in the first place are asked."""
+    made = changed(methods={"known": known(at=0.05, rank_at=0.3)}, preserve={"methods": ["known"]})
+    search(made, "known")
+    for row in rows(made, "preservation", method="known", status="ok"):
+        expected = {"probability": ("left", 0.1, 0.0), "top1": (None, 0.325, 0.25)}[row["bound"]]
+        assert (row["censored"], row["ratio"], row["lower"]) == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_share_of_the_probability_is_what_must_be_kept(changed, rows):
+    made = changed(methods={"known": known()}, preserve={"methods": ["known"], "share": 0.5})
+    search(made, "known")
+    for row in rows(made, "preservation", method="known", bound="probability", status="ok"):
+        assert row["required_probability"] == pytest.approx(0.5 * row["target_probability"])
+
+
+def test_a_method_that_optimises_nothing_has_rows_that_say_so(changed, rows):
+    made = changed(
+        methods={"uniform": {"use": "odd_methods:uniform", "ratios": [0.1]}}, preserve={"methods": ["uniform"]}
+    )
+    search(made, "uniform")
+    found = rows(made, "preservation", method="uniform")
+    assert Counter(row["status"] for row in found) == {"not_applicable": 14, "upstream": 6}
+    assert "method 'uniform' optimises no mask" in next(r["error"] for r in found if r["status"] == "not_applicable")
+
+
+def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed, whole, monkeypatch):
+    settings = {**whole.methods["ep3d"].model_dump(exclude={"use"}), "batch_size": 2}
+    made, keys = changed(methods={"ep3d": settings}), {**PLANTED, "method": "ep3d", "shard": "test-000"}
+    output = made.path("preservation", **keys)
+    preserve.run(made, **keys)
+    undisturbed = tables.read("preservation", output)
+    output.unlink()
+    add, added = tables.Parts.add, []
+
+    def stop_at_the_second(parts, batch, rows):
+        if len(added) == 1:
+            raise KeyboardInterrupt
+        added.append(batch)
+        add(parts, batch, rows)
+
+    monkeypatch.setattr(tables.Parts, "add", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        preserve.run(made, **keys)
+    assert not output.exists()
+    monkeypatch.setattr(tables.Parts, "add", lambda parts, batch, rows: (added.append(batch), add(parts, batch, rows)))
+    preserve.run(made, **keys)
+    assert added == [0, 1, 2]
+    assert tables.read("preservation", output) == undisturbed
+
+
+def test_a_bug_in_a_method_crashes_and_writes_no_table(changed, monkeypatch):
+    import odd_methods
+
+    def bug(*arguments, **options):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(odd_methods, "uniform", bug)
+    made = changed(
+        methods={"uniform": {"use": "odd_methods:uniform", "ratios": [0.1]}}, preserve={"methods": ["uniform"]}
+    )
+    with pytest.raises(ValueError, match="a bug"):
+        search(made, "uniform")
+    assert not list((made.folder / "preservation").rglob("method=uniform/*.parquet"))
+
+
+def test_a_shard_of_training_clips_is_refused_with_the_reason(changed):
+    with pytest.raises(UsageError, match=r"'train-000'.* test"):
+        preserve.run(changed(), method="ep3d", shard="train-000", **PLANTED)

@@ -1,0 +1,152 @@
+"""The score stage: a row for each map and metric, or one for each frame."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from stepaudit import config, tables
+from stepaudit.clips import boxes_by_frame
+from stepaudit.maps import render
+from stepaudit.metrics import box_share, mass_in_box, spatial_pointing, temporal_pointing
+from stepaudit.stages import score
+
+PLANTED = {"dataset": "planted", "model": "r3d"}
+OFFERED = {"importance", "boxes", "in_action", "steps", "clip", "model", "target", "ratio"}
+
+
+def score_all(made, method):
+    for shard in config.shard_names(made.shards, "test"):
+        score.run(made, method=method, shard=shard, **PLANTED)
+
+
+def test_every_map_has_one_row_for_each_metric_or_one_for_each_of_its_frames(whole, rows):
+    frames = {"spatial_pointing": range(16)}
+    expected = Counter(
+        (row["model"], row["method"], row["clip_id"], row["ratio"], row["seed"], metric, frame)
+        for row in rows(whole, "maps")
+        for metric in whole.metrics
+        for frame in frames.get(metric, [None])
+    )
+    keys = ("model", "method", "clip_id", "ratio", "seed", "metric", "frame")
+    assert Counter(tuple(row[key] for key in keys) for row in rows(whole, "scores")) == expected
+
+
+def test_maps_that_failed_have_rows_that_say_what_was_wrong(whole, rows):
+    failed = {row["clip_id"]: f"upstream: {row['error']}" for row in rows(whole, "maps", status="upstream")}
+    for row in rows(whole, "scores"):
+        assert (row["value"] is None) == (row["status"] != "ok") == (row["error"] is not None)
+        if row["clip_id"] in failed:
+            assert (row["status"], row["error"]) == ("upstream", failed[row["clip_id"]])
+        else:
+            assert row["status"] in ("ok", "no_annotation", "not_applicable", "no_peak")
+
+
+def test_a_clip_without_annotation_has_values_only_where_none_is_needed(whole, rows):
+    found = rows(whole, "scores", clip_id="broken-not_annotated", method="step")
+    status = {metric: {row["status"] for row in found if row["metric"] == metric} for metric in whole.metrics}
+    needy = {"spatial_pointing", "temporal_pointing", "mass_in_box", "box_share"}
+    assert status == {**{metric: {"no_annotation"} for metric in needy}, "kept_probability": {"ok"}}
+
+
+def test_a_map_with_too_few_time_steps_is_not_asked_when(whole, rows):
+    """Grad-CAM on R(2+1)D has 2 steps for 16 frames, on VGG16LSTM 16."""
+    for model, status in (("r3d", "not_applicable"), ("rnn", "ok")):
+        found = rows(whole, "scores", model=model, method="grad_cam", metric="temporal_pointing")
+        sound = {row["status"] for row in found if not row["clip_id"].startswith("broken")}
+        assert sound <= {status, "no_peak"}
+        assert status in sound
+
+
+def test_values_are_those_of_the_metrics_on_what_the_tables_hold(whole, rows, tested):
+    """Maps, boxes and actions read from the tables by hand."""
+    clips, boxes = {clip["clip_id"]: clip for clip in tested}, rows(whole, "clip_boxes", view="middle")
+    found = {
+        (row["method"], row["clip_id"], row["ratio"], row["metric"], row["frame"]): row["value"]
+        for row in rows(whole, "scores", model="rnn", seed=0)
+    }
+    checked = 0
+    for row in rows(whole, "maps", model="rnn", seed=0, status="ok"):
+        clip = clips[row["clip_id"]]
+        own = boxes_by_frame([box for box in boxes if box["clip_id"] == row["clip_id"]], clip["label"], 16)
+        if not any(own):
+            continue
+        importance = render(torch.tensor(row["grid"]).view(1, *row["grid_shape"]), row["upsampling"], (16, 32, 32))[0]
+        key = (row["method"], row["clip_id"], row["ratio"])
+        assert found[*key, "box_share", None] == box_share.score(importance, own)
+        if importance.max() > importance.min():
+            assert found[*key, "mass_in_box", None] == mass_in_box.score(importance, own)
+            assert found[*key, "temporal_pointing", None] == temporal_pointing.score(importance, clip["in_action"], 16)
+            for frame, value in enumerate(spatial_pointing.score(importance, own)):
+                assert found[*key, "spatial_pointing", frame] == (value if own[frame] else None)
+            checked += 1
+    assert checked > 20
+
+
+def pixels_in(boxes):
+    """Pixels whose centre lies in a box, of each frame that has one."""
+    found = {}
+    for box in boxes:
+        columns = [x for x in range(32) if box["x0"] <= x + 0.5 < box["x1"]]
+        rows = [y for y in range(32) if box["y0"] <= y + 0.5 < box["y1"]]
+        found.setdefault(box["frame"], set()).update((x, y) for x in columns for y in rows)
+    return found
+
+
+def test_the_decoys_boxes_do_not_count(whole, rows, tested):
+    """The box share of each clip, counted pixel by pixel."""
+    checked = 0
+    for clip in tested:
+        boxes = rows(whole, "clip_boxes", clip_id=clip["clip_id"])
+        own = pixels_in(box for box in boxes if box["label"] == clip["label"])
+        for row in rows(whole, "scores", metric="box_share", clip_id=clip["clip_id"], status="ok"):
+            assert row["value"] == pytest.approx(sum(map(len, own.values())) / len(own) / 32**2)
+            checked += 1
+        assert not own or sum(map(len, pixels_in(boxes).values())) > sum(map(len, own.values()))  # there is a decoy
+    assert checked == 6 * 2 * 7  # annotated clips, models, and maps of each
+
+
+def test_options_of_a_metric_are_passed_on(changed, rows):
+    made = changed(metrics={"wide": {"use": "spatial_pointing", "options": {"tolerance_px": 100}}})
+    score_all(made, "center")
+    found = rows(made, "scores", metric="wide", model="r3d", method="center", status="ok")
+    assert {row["value"] for row in found} == {1.0}
+    assert len(found) == len(rows(made, "scores", metric="spatial_pointing", model="r3d", method="center", status="ok"))
+
+
+def test_a_metric_of_the_users_own_is_found_and_measured(changed, rows):
+    made = changed(metrics={"own": {"use": "odd_methods:mean_by_frame", "options": {"scale": 2.0}}})
+    score_all(made, "noise")
+    found = rows(made, "scores", metric="own", model="r3d", status="ok")
+    assert len(found) == 7 * 2 * 16
+    assert all(row["value"] == pytest.approx(2 / 32**2) for row in found)
+
+
+def test_a_bug_in_a_metric_crashes_and_leaves_the_table_as_it_was(changed, whole):
+    made = changed(metrics={"buggy": {"use": "odd_methods:buggy_metric"}})
+    path = made.path("scores", **PLANTED, method="center", shard="test-000")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="a bug"):
+        score_all(made, "center")
+    assert path.read_bytes() == before
+
+
+def test_running_again_gives_the_same_file(changed):
+    made = changed()
+    path = made.path("scores", **PLANTED, method="step", shard="test-001")
+    before = path.read_bytes()
+    path.unlink()
+    score_all(made, "step")
+    assert path.read_bytes() == before
+
+
+def test_the_measurements_are_those_that_the_contract_of_metrics_names(whole):
+    """tests/metrics/test_metric_contract.py calls every metric with these names."""
+    measure = score._Measurements(whole, "planted", "r3d", "test-000")
+    maps = tables.read("maps", whole.path("maps", **PLANTED, method="step", shard="test-000"))
+    offered = measure(next(row for row in maps if row["status"] == "ok"))
+    assert set(offered) == OFFERED
+    assert offered["importance"].shape == (16, 32, 32)
+    assert offered["clip"].shape == (3, 16, 32, 32)
+    assert offered["steps"] == 16
+    assert len(offered["boxes"]) == len(offered["in_action"]) == 16

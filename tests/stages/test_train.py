@@ -1,0 +1,128 @@
+"""The train stage: a checkpoint and a log, from the clips that could be extracted."""
+
+import pytest
+import torch
+
+from stepaudit import checkpoint, tables
+from stepaudit.clips import of_split, to_tensor
+from stepaudit.errors import UsageError
+from stepaudit.stages import train
+
+
+def test_every_epoch_of_every_model_has_a_row_and_one_of_them_is_the_best(whole, rows):
+    log = rows(whole, "training_log")
+    assert [(row["model"], row["epoch"]) for row in log] == [("r3d", 1), ("r3d", 2), ("rnn", 1)]
+    for model in whole.models:
+        assert [row["best"] for row in log if row["model"] == model].count(True) == 1
+
+
+def test_the_checkpoint_is_the_best_epochs(whole, rows):
+    """Its accuracy and loss on the validation clips are those that the log gives for this epoch."""
+    (best,) = rows(whole, "training_log", model="r3d", best=True)
+    model = checkpoint.load(
+        whole.checkpoint("planted", "r3d"), whole.models["r3d"], ["cross-vertical", "disc-horizontal"]
+    )
+    clips = [row for row in of_split(whole, "planted", "validation") if row["status"] == "ok"]
+    targets = torch.tensor([row["target"] for row in clips])
+    with torch.no_grad():
+        probabilities = model(to_tensor(clips)).softmax(1)
+    loss = -probabilities[torch.arange(len(clips)), targets].log().mean().item()
+    assert best["validation_loss"] == pytest.approx(loss, rel=1e-4)
+    assert best["validation_accuracy"] == pytest.approx((probabilities.argmax(1) == targets).double().mean().item())
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another(whole, changed):
+    made = changed()
+    first = whole.checkpoint("planted", "r3d").read_bytes()
+    made.checkpoint("planted", "r3d").unlink()
+    train.run(made, "planted", "r3d")
+    assert made.checkpoint("planted", "r3d").read_bytes() == first
+    train.run(made.model_copy(update={"seed": 5}), "planted", "r3d")
+    assert made.checkpoint("planted", "r3d").read_bytes() != first
+
+
+def spoil(made, split, spoiled):
+    """Marks clips as failed where `spoiled` says so."""
+    for path in made.shard_paths("clips", split, dataset="planted"):
+        clips = tables.read("clips", path)
+        for clip in clips:
+            if spoiled(clip):
+                clip |= {"status": "bad_video", "error": "broken", "pixels": None, "frames": None}
+        tables.write(clips, "clips", path)
+
+
+def test_clips_that_could_not_be_extracted_are_left_out(changed):
+    made = changed()
+    first = of_split(made, "planted", "train")[0]
+    spoil(made, "train", lambda clip: clip["clip_id"] == first["clip_id"])
+    train.run(made, "planted", "r3d")
+    assert len(tables.read("training_log", made.path("training_log", dataset="planted", model="r3d"))) == 2
+
+
+def test_a_class_without_a_training_clip_is_named_before_anything_is_trained(changed):
+    made = changed()
+    made.checkpoint("planted", "r3d").unlink()
+    spoil(made, "train", lambda clip: clip["label"] == "cross-vertical")
+    with pytest.raises(UsageError, match="data set 'planted': no training clip of class 'cross-vertical'; add videos"):
+        train.run(made, "planted", "r3d")
+    assert not made.checkpoint("planted", "r3d").exists()
+
+
+def test_without_validation_clips_the_last_epoch_is_kept(changed, rows):
+    made = changed()
+    spoil(made, "validation", lambda clip: True)
+    train.run(made, "planted", "r3d")
+    assert [row["best"] for row in rows(made, "training_log", model="r3d")] == [False, True]
+
+
+def test_no_epochs_audit_the_initial_weights(changed, rows):
+    made = changed(models={"raw": {"use": "r2plus1d_18", "options": {"width": 2}, "training": {"epochs": 0}}})
+    train.run(made, "planted", "raw")
+    first = made.checkpoint("planted", "raw").read_bytes()
+    train.run(made, "planted", "raw")
+    assert made.checkpoint("planted", "raw").read_bytes() == first  # drawn with the audit's seed
+    assert rows(made, "training_log", model="raw") == []
+
+
+def test_initial_weights_come_from_a_file(changed, tmp_path):
+    """Two models of one kind: the second starts from the first's backbone, and is not trained any further."""
+    options = {"use": "r2plus1d_18", "options": {"width": 2}, "training": {"epochs": 0}}
+    made = changed(models={"raw": {**options, "weights": str(tmp_path / "weights.pth")}})
+    _, state = checkpoint.read(made.checkpoint("planted", "r3d"))
+    backbone = {name.removeprefix("backbone."): value for name, value in state.items()}
+    torch.save(backbone, tmp_path / "weights.pth")
+    train.run(made, "planted", "raw")
+    _, taken = checkpoint.read(made.checkpoint("planted", "raw"))
+    assert {name for name in state if not torch.equal(state[name], taken[name])} == {
+        "backbone.fc.weight",
+        "backbone.fc.bias",
+    }
+
+
+def test_a_given_checkpoint_is_taken_over_and_nothing_is_trained(changed, whole, rows):
+    given = {"use": "r2plus1d_18", "options": {"width": 2}, "checkpoint": str(whole.checkpoint("planted", "r3d"))}
+    made = changed(models={"given": given})
+    train.run(made, "planted", "given")
+    states = [checkpoint.read(made.checkpoint("planted", name))[1] for name in ("r3d", "given")]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert rows(made, "training_log", model="given") == []
+
+
+def test_a_given_checkpoint_of_another_model_is_refused(changed, whole):
+    given = {"use": "r2plus1d_18", "options": {"width": 4}, "checkpoint": str(whole.checkpoint("planted", "r3d"))}
+    made = changed(models={"given": given})
+    with pytest.raises(UsageError, match=r"a checkpoint with options \{'width': 2\}"):
+        train.run(made, "planted", "given")
+    assert not made.checkpoint("planted", "given").exists()
+
+
+def test_a_given_checkpoint_of_other_classes_is_refused(changed, whole):
+    given = {"use": "r2plus1d_18", "options": {"width": 2}, "checkpoint": str(whole.checkpoint("planted", "r3d"))}
+    made = changed(models={"given": given})
+    path = made.path("segments", dataset="planted")
+    segments = tables.read("segments", path)
+    tables.write([{**row, "label": row["label"].replace("disc", "square")} for row in segments], "segments", path)
+    with pytest.raises(
+        UsageError, match=r"a checkpoint with classes .*disc-horizontal.* the configuration says .*square"
+    ):
+        train.run(made, "planted", "given")

@@ -1,0 +1,298 @@
+"""Everything that a user can name is documented, and everything that the documentation names exists and works."""
+
+import csv
+import io
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+import yaml
+from pydantic import BaseModel
+from tiny_audit import write_audit
+from typer.main import get_command
+
+from stepaudit import config, database, documentation, registry, reports, tables
+from stepaudit.cli import app
+from stepaudit.datasets import folder as own_videos
+from stepaudit.errors import STATUSES, AuditError
+from stepaudit.maps import Maps
+from stepaudit.stages import index
+
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (*ROOT.glob("*.md"), *(ROOT / "config").glob("*.md"), *(ROOT / "reports").glob("*.md"))
+}
+COMMANDS = get_command(app).commands
+KINDS = list(registry.FUNCTIONS)
+REWRITE = f"`{documentation.COMMAND}` (or `make docs`) writes it anew"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```$", PAGES[page], re.M | re.S)
+
+
+def code_of(page: str) -> str:
+    """All code of a page: blocks, and spans within lines."""
+    fenced = re.compile(r"^ *```.*?^ *```$", re.M | re.S)
+    spans = re.findall(r"`([^`\n]+)`", fenced.sub("", PAGES[page]))
+    return "\n".join([*fenced.findall(PAGES[page]), *spans])
+
+
+def sections(model: type[BaseModel]) -> set[type[BaseModel]]:
+    """The model and all models that its fields hold."""
+    found, waiting = {model}, [field.annotation for field in model.model_fields.values()]
+    while waiting:
+        kind = waiting.pop()
+        waiting += get_args(kind)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found |= sections(kind)
+    return found
+
+
+def test_there_are_pages_to_test():
+    assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md", "reports/README.md"} <= set(PAGES)
+
+
+@pytest.mark.parametrize("path", documentation.pages(), ids=lambda path: path.name)
+def test_a_reference_page_is_what_the_code_says(path):
+    assert path.read_text() == documentation.pages()[path], f"{path.relative_to(ROOT)} is out of date; {REWRITE}"
+
+
+def test_every_section_of_the_configuration_is_in_the_reference_and_every_key_has_a_sentence():
+    assert sections(config.Config) == set(documentation.SECTIONS.values())
+    for section in documentation.SECTIONS.values():
+        for name, field in section.model_fields.items():
+            assert field.description, f"{section.__name__}.{name} has no description"
+            assert field.description.endswith("."), f"{section.__name__}.{name}: {field.description}"
+            assert f"| `{name}` |" in PAGES["config/README.md"]
+
+
+def test_every_column_and_status_has_a_sentence():
+    for table in tables.TABLES.values():
+        for column in table.columns:
+            assert column.text.endswith((".", "…")), f"{table.name}.{column.name}"
+    assert set(STATUSES) == {"ok", *(error.status for error in AuditError.__subclasses__())}
+    assert all(text and text.endswith(".") for text in STATUSES.values())
+
+
+@pytest.mark.parametrize("component", [c for kind in KINDS for c in documentation.own_components(kind)], ids=str)
+def test_every_component_says_what_it_is_and_what_each_option_means(component):
+    assert documentation.about(component).endswith("."), component.origin
+    assert component.options is not None, f"{component.origin} hides its options behind **keywords"
+    for option in component.options:
+        text = documentation.argument_texts(component).get(option, "")
+        assert text.endswith("."), f"{component.origin}: no line for '{option}' under Args"
+    assert f"### `{component.name}`" in PAGES["config/README.md"]
+    assert f"`{component.name}`" in PAGES["CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("report", reports.all_reports(), ids=lambda report: report.name)
+def test_every_report_is_in_the_list_of_reports(report):
+    assert f"| `{report.name}` |" in PAGES["reports/README.md"]
+    assert f"`{report.name}`" in PAGES["CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_in_the_readme(name):
+    lines = [line for line in PAGES["README.md"].splitlines() if re.match(rf"\|.*`stepaudit {name}\b", line)]
+    assert lines, f"no row for `stepaudit {name}` in a table of README.md"
+    assert COMMANDS[name].help
+    options = [parameter for parameter in COMMANDS[name].params if parameter.param_type_name == "option"]
+    for option in options:
+        assert any(f"`{spelling}`" in line for line in lines for spelling in option.opts), option.opts
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_that_is_mentioned_exists_with_its_options(page):
+    for name, rest in re.findall(r"(?<![\w/.-])stepaudit ([a-z]+)\b([^`|\n]*)", code_of(page)):
+        assert name in COMMANDS, f"{page}: stepaudit {name}"
+        known = {spelling for parameter in COMMANDS[name].params for spelling in parameter.opts}
+        given = re.findall(r"(?<!\S)--[\w-]+", re.sub(r"\"[^\"]*\"|#.*", "", rest))
+        assert set(given) <= known, f"{page}: stepaudit {name} {rest}"
+
+
+@pytest.fixture(scope="module")
+def snakemake_help():
+    command = Path(sys.executable).with_name("snakemake")
+    return subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_option_of_snakemake_that_is_mentioned_exists(page, snakemake_help):
+    for line in re.findall(r"(?<![\w/.-])snakemake (-[^`\n]*)", code_of(page)):
+        for option in re.findall(r"(?<!\S)--?[a-z][\w-]*", line.partition("#")[0]):
+            assert re.search(rf"(?<![\w-]){option}\b", snakemake_help), f"{page}: snakemake {line}"
+
+
+def test_every_target_of_make_that_is_mentioned_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    for page in PAGES:
+        assert set(re.findall(r"(?<![\w-])make ([a-z]+)\b", code_of(page))) <= targets, page
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_and_path_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", PAGES[page]):
+        assert ((ROOT / page).parent / target).exists(), target
+    for path in re.findall(r"`((?:stepaudit|tests|workflow|config|reports)/[\w./-]*)`", PAGES[page]):
+        example = f"`{path}`\n\n" in PAGES[page] or f": `{path}`\n" in PAGES[page]
+        assert (ROOT / path).exists() or example, f"{page}: {path}"
+
+
+@pytest.fixture
+def in_my_folder(tmp_path, monkeypatch):
+    """A working folder in which the examples' own model lies."""
+    (source,) = blocks("config/README.md", "python")
+    (tmp_path / "my_models.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    yield tmp_path
+    sys.modules.pop("my_models", None)
+
+
+def example_configurations() -> list[dict]:
+    found = [yaml.safe_load(text) for page in PAGES for text in blocks(page, "yaml")]
+    base = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    del base["preserve"]
+    return [example if "audit" in example else {**base, **example} for example in found]
+
+
+@pytest.mark.parametrize("data", example_configurations(), ids=lambda data: ", ".join(data["methods"]))
+def test_every_configuration_that_is_shown_is_valid(data, in_my_folder):
+    config.parse(data)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_configuration_that_is_shipped_is_valid_and_in_the_list(path):
+    config.load(path)
+    assert f"| `{path.name}` |" in PAGES["config/README.md"]
+
+
+def test_the_folder_of_own_videos_that_is_shown_can_be_read(in_my_folder):
+    listing = re.findall(r"^videos/\S+$", PAGES["config/README.md"], re.M)
+    segments, boxes = blocks("config/README.md", "csv")
+    for name in listing:
+        path = in_my_folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text({"segments.csv": segments, "boxes.csv": boxes}.get(path.name, ""))
+    entry = config.parse(next(data for data in example_configurations() if data["audit"] == "sports"))
+    dataset = entry.datasets["sports"]
+    found, found_boxes = own_videos.read(dataset.root, **dataset.options)
+    assert index.find_problems(found, found_boxes, trains=True) == []
+    assert len(found) == sum(name.endswith(".mp4") for name in listing) == 4
+    assert len(found_boxes) == len(list(csv.DictReader(io.StringIO(boxes))))
+
+
+@pytest.fixture
+def audit(tmp_path):
+    """An audit without rows, for SQL that is to be understood."""
+    folder = write_audit(tmp_path / "results")
+    database.create(folder, config.load(folder / "config.yaml"))
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_query_that_is_shown_is_valid(page, audit):
+    for query in re.findall(r"stepaudit sql \S+ \"([^\"]+)\"", code_of(page)):
+        database.query(audit, query)
+
+
+def examples() -> dict[str, str]:
+    """The complete examples of CONTRIBUTING.md by the file that each heading names."""
+    pattern = r"^## [^\n]*: `([^`]+)`\n(?:(?!^## ).)*?```(?:python|sql)\n(.*?)```"
+    return dict(re.findall(pattern, PAGES["CONTRIBUTING.md"], re.M | re.S))
+
+
+def example(kind: str):
+    """The function of an example, and its component as the registry reads it from the source."""
+    (path,) = (path for path in examples() if path.startswith(f"stepaudit/{kind}/"))
+    namespace = {"__name__": f"example_{kind}"}
+    exec(compile(examples()[path], path, "exec"), namespace)
+    return namespace[registry.FUNCTIONS[kind]]
+
+
+def test_there_is_an_example_of_each_kind_and_none_exists_already():
+    folders = sorted(Path(path).parent.as_posix() for path in examples())
+    assert folders == sorted(["reports", *(f"stepaudit/{kind}" for kind in KINDS)])
+    assert not [path for path in examples() if (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_example_is_documented_as_the_others_are(kind, tmp_path):
+    (path,) = (path for path in examples() if path.startswith(f"stepaudit/{kind}/"))
+    source = tmp_path / Path(path).name
+    source.write_text(examples()[path])
+    component = registry.Component(kind, source.stem, f"example:{registry.FUNCTIONS[kind]}", source)
+    assert documentation.about(component).endswith(".")
+    assert component.options
+    assert set(component.options) <= set(documentation.argument_texts(component))
+
+
+def test_the_example_of_a_method_points_at_the_moving_pixel():
+    clips = torch.zeros(1, 3, 4, 5, 6)
+    clips[0, :, 2, 3, 4] = 1
+    maps = example("methods")(None, clips, torch.tensor([0]), ratios=None, seed=0)
+    assert isinstance(maps, Maps)
+    assert maps.full()[0].nonzero().tolist() == [[2, 3, 4], [3, 3, 4]]
+
+
+def test_the_example_of_a_model_and_the_own_model_give_logits(in_my_folder):
+    own = registry.find("models", "my_models:build").load()
+    for build in (example("models"), own):
+        model = build(3, channels=2)
+        assert model(torch.rand(2, 3, 8, 16, 16)).shape == (2, 3)
+        assert isinstance(model.activation_layer, torch.nn.Module)
+
+
+def test_the_example_of_a_data_set_gives_sound_rows(tmp_path):
+    for name in ("train/a/1", "train/b/1", "test/a/2", "test/b/2"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.mp4").touch()
+    segments, boxes = example("datasets")(tmp_path)
+    assert index.find_problems(segments, boxes, trains=True) == []
+    assert [row["clip_id"] for row in segments] == ["test/a/2", "test/b/2", "train/a/1", "train/b/1"]
+    assert {key for row in segments for key in row} == set(tables.TABLES["segments"].schema.names)
+
+
+def test_the_example_of_a_metric_measures():
+    score = example("metrics")
+    assert score(torch.ones(2, 5, 10)) == pytest.approx(0.05)
+    peak = torch.zeros(2, 5, 10)
+    peak[1, 2, 3] = 0.7
+    assert score(peak) == pytest.approx(1)
+    with pytest.raises(AuditError):
+        score(torch.zeros(2, 5, 10))
+
+
+def test_the_measurements_that_metrics_may_ask_for_are_the_ones_that_are_listed():
+    text = PAGES["CONTRIBUTING.md"].partition("## A metric")[2].partition("```")[0]
+    for kind in registry.components("metrics").values():
+        asked = set(kind.load().__annotations__) - {"return"} - set(kind.options)
+        assert all(f"`{name}`" in text for name in asked), asked
+
+
+def test_the_example_of_a_report_is_valid(tmp_path, audit):
+    (name,) = (path for path in examples() if path.endswith(".sql"))
+    (tmp_path / "slowest.sql").write_text(examples()[name])
+    report = reports.read(tmp_path / "slowest.sql")
+    assert database.query(audit, report.sql)[0][-1] == "seconds"
+
+
+def test_entry_points_that_are_shown_are_of_known_groups():
+    (text,) = blocks("CONTRIBUTING.md", "toml")
+    groups = tomllib.loads(text)["project"]["entry-points"]
+    assert set(groups) <= {f"stepaudit.{kind}" for kind in KINDS}
+
+
+def test_every_dependency_has_its_reason_in_the_changelog():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [name for group in project["optional-dependencies"].values() for name in group]
+    named = re.sub(r"[^\w\s-]", " ", PAGES["CHANGELOG.md"]).split()
+    for requirement in [*project["dependencies"], *extras]:
+        assert re.match(r"[\w-]+", requirement)[0] in named, requirement

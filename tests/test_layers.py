@@ -1,0 +1,66 @@
+"""Looking into a model without leaving a trace, and Gaussian smoothing."""
+
+import pytest
+import torch
+from narrow_models import changes, narrow, some_clips, state, untidy
+from scipy.ndimage import gaussian_filter
+from torch import nn
+
+from stepaudit import layers
+
+
+def test_a_frozen_model_is_in_evaluation_mode_without_gradients_and_then_as_it_was():
+    model = untidy(narrow("vgg16_lstm"))
+    before = state(model)
+    with layers.frozen(model) as inner:
+        assert inner is model
+        assert not any(module.training for module in model.modules())
+        assert not any(parameter.requires_grad for parameter in model.parameters())
+        model(some_clips(1))
+    assert changes(before, state(model)) == []
+
+
+def test_a_frozen_model_is_as_it_was_after_an_error_too():
+    model = untidy(narrow("r2plus1d_18"))
+    before = state(model)
+    with pytest.raises(ValueError, match="a bug"), layers.frozen(model):
+        raise ValueError("a bug")
+    assert changes(before, state(model)) == []
+
+
+def test_outputs_are_recorded_while_it_is_asked_for():
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    with layers.recorded(model[0]) as outputs:
+        model(torch.ones(1, 2))
+        model(torch.zeros(1, 2))
+    model(torch.ones(1, 2))
+    assert len(outputs) == 2
+    torch.testing.assert_close(outputs[1][0], model[0].bias)
+    with pytest.raises(ValueError, match="a bug"), layers.recorded(model[0]):
+        raise ValueError("a bug")
+    assert not model[0]._forward_hooks
+
+
+def test_probability_and_rank_by_hand():
+    logits = torch.tensor([[1.0, 3.0, 2.0], [0.0, 0.0, 0.0], [5.0, 1.0, 1.0]])
+    probability, rank = layers.probability_and_rank(logits, torch.tensor([2, 1, 0]))
+    powers = torch.tensor([[1.0, 3.0, 2.0], [0.0, 0.0, 0.0], [5.0, 1.0, 1.0]]).exp()
+    expected = [powers[row, target] / powers[row].sum() for row, target in ((0, 2), (1, 1), (2, 0))]
+    torch.testing.assert_close(probability, torch.stack(expected))
+    assert rank.tolist() == [2, 1, 1]
+
+
+@pytest.mark.parametrize("sigma", [0.8, 1.0, 2.5])
+@pytest.mark.parametrize(("padding", "mode"), [("replicate", "nearest"), ("zeros", "constant")])
+def test_blur_equals_scipys(sigma, padding, mode):
+    frames = torch.rand(2, 3, 21, 17, dtype=torch.float64)
+    radius = max(1, round(3 * sigma))
+    expected = gaussian_filter(frames.numpy(), (0, 0, sigma, sigma), mode=mode, radius=(0, 0, radius, radius))
+    ours = layers.gaussian_blur(frames, sigma, padding=padding)
+    # Weights are made in float32.
+    torch.testing.assert_close(ours, torch.from_numpy(expected), atol=1e-6, rtol=1e-5)
+
+
+def test_a_blur_of_zero_pixels_changes_nothing():
+    frames = torch.rand(2, 5, 7)
+    assert layers.gaussian_blur(frames, 0) is frames

@@ -1,0 +1,133 @@
+"""Where results come from: the record of a job, and what decides a shard's rows."""
+
+import re
+import subprocess
+
+import pytest
+
+from stepaudit import __version__, config, provenance, tables
+
+AUDIT = {
+    "audit": "a",
+    "datasets": {"planted": {"root": "x"}, "planted_b": {"use": "planted", "root": "x"}},
+    "models": {"m": {"use": "r2plus1d_18"}, "b_m": {"use": "r2plus1d_18"}},
+    "methods": {"step": {"ratios": [0.1]}, "center": None},
+}
+
+
+@pytest.fixture
+def made(tmp_path):
+    return config.parse({**AUDIT, "results": str(tmp_path / "results")})
+
+
+def test_a_job_leaves_a_row_that_says_where_its_results_come_from(made):
+    with provenance.recorded(made, "train", {"dataset": "planted", "model": "m"}):
+        pass
+    (row,) = tables.read("runs", made.folder / "runs")
+    assert row["stage"] == "train"
+    assert row["keys"] == '{"dataset":"planted","model":"m"}'
+    assert row["config_hash"] == made.hash
+    assert f'"stepaudit":"{__version__}"' in row["versions"]
+    assert re.search(r'"torch":"\d', row["versions"])
+    assert 0 <= row["seconds"] < 10
+    assert 10 < row["peak_memory_mb"] < 100_000
+    assert row["device"]
+
+
+def test_a_job_that_fails_leaves_none(made):
+    with pytest.raises(ValueError, match="a bug"), provenance.recorded(made, "train", {"dataset": "planted"}):
+        raise ValueError("a bug")
+    assert not (made.folder / "runs").exists()
+
+
+def test_a_job_that_runs_again_replaces_its_row(made):
+    for _ in range(2):
+        with provenance.recorded(made, "index", {"dataset": "planted"}):
+            pass
+    assert len(tables.read("runs", made.folder / "runs")) == 1
+
+
+def test_jobs_whose_names_join_to_the_same_text_have_a_row_each(made):
+    """Model `b_m` of `planted`, and model `m` of `planted_b`."""
+    for dataset, model in (("planted", "b_m"), ("planted_b", "m")):
+        with provenance.recorded(made, "train", {"dataset": dataset, "model": model}):
+            pass
+    assert len(tables.read("runs", made.folder / "runs")) == 2
+    assert made.log("train", dataset="planted", model="b_m") != made.log("train", dataset="planted_b", model="m")
+
+
+def git(folder, *arguments):
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    return subprocess.run(
+        ["git", *who, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_the_commit_has_a_plus_where_tracked_files_differ(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert provenance.commit() is None
+    git(tmp_path, "init", "--quiet")
+    assert provenance.commit() is None  # no commit yet
+    (tmp_path / "file").write_text("one")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    head = git(tmp_path, "rev-parse", "HEAD")
+    assert provenance.commit() == head
+    (tmp_path / "untracked").write_text("results do not count")
+    assert provenance.commit() == head
+    (tmp_path / "file").write_text("two")
+    assert provenance.commit() == f"{head}+"
+
+
+def test_without_git_there_is_no_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.commit() is None
+
+
+def test_the_sha_is_that_of_the_content(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    assert provenance.sha256(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+class TestFingerprint:
+    """Finished batches are kept only while all that decides their rows is the same."""
+
+    keys = {"dataset": "planted", "model": "m", "method": "step", "shard": "test-000"}  # noqa: RUF012
+
+    def of(self, made, **changes):
+        return provenance.inputs_fingerprint(made, *{**self.keys, **changes}.values())
+
+    @pytest.fixture
+    def ready(self, made):
+        self.write(made)
+        for dataset, model in (("planted", "m"), ("planted", "b_m")):
+            path = made.checkpoint(dataset, model)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("weights")
+        return made
+
+    def write(self, made, sha="1"):
+        clips = [{"clip_id": "c", "view": "middle", "sha256": sha}, {"clip_id": "d", "sha256": None}]
+        tables.write(clips, "clips", made.path("clips", dataset="planted", shard="test-000"))
+
+    def test_it_is_the_same_for_the_same_inputs(self, ready):
+        assert self.of(ready) == self.of(ready)
+
+    def test_other_clips_another_checkpoint_and_other_settings_change_it(self, ready):
+        found = [self.of(ready), self.of(ready, method="center")]
+        self.write(ready, sha="2")
+        found.append(self.of(ready))
+        ready.checkpoint("planted", "m").write_text("other weights")
+        found.append(self.of(ready))
+        for change in (
+            {"methods": {**AUDIT["methods"], "step": {"ratios": [0.2]}}},
+            {"preserve": {"share": 0.5}},
+            {"device": "cpu"},
+        ):
+            found.append(self.of(config.parse({**AUDIT, "results": str(ready.results), **change})))
+        assert len(set(found)) == len(found)
+
+    def test_other_versions_change_it(self, ready, monkeypatch):
+        before = self.of(ready)
+        monkeypatch.setattr(provenance, "versions", lambda: {"torch": "0"})
+        assert self.of(ready) != before
