@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: demo test lint format docs clean
 
 demo: .venv/installed
-	snakemake --cores all --rerun-incomplete --show-failed-logs
+	snakemake --cores all --rerun-incomplete
 	@echo "Report: results/demo/report/index.html"
 
 test: .venv/installed

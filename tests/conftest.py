@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("stepaudit", deadline=None)  # a busy machine is no failure
+settings.load_profile("stepaudit")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -38,10 +38,11 @@ def threshold(
     ratios: Tensor,
     seed: int = 0,
     at: float = 0.14,
+    kept: float = 1.0,
     rank_at: float = 2.0,
 ) -> Maps:
-    """The ratio everywhere; claims to keep probability 1 from one ratio on, and the first place from another on."""
-    details = {"kept_probability": (ratios >= at).float(), "kept_rank": torch.where(ratios >= rank_at, 1, 2)}
+    """The ratio everywhere; claims to keep a probability from one ratio on, and the first place from another on."""
+    details = {"kept_probability": kept * (ratios >= at), "kept_rank": torch.where(ratios >= rank_at, 1, 2)}
     return Maps(_uniform(clips, ratios), "nearest", tuple(clips.shape[-3:]), details)
 
 

@@ -148,8 +148,8 @@ def _draw_actor(
 
 
 def _off_centre(random: np.random.Generator, edge: float, length: int) -> float:
-    """A place in the outer third at either side, so that pointing at the frame's centre does not find the actor."""
-    place = random.uniform(edge, max(edge, length / 3))
+    """A place near either side, so that pointing at the frame's centre does not find the actor."""
+    place = random.uniform(edge, max(edge, 0.3 * length))
     return place if random.random() < 0.5 else length - place
 
 

@@ -19,7 +19,7 @@ from stepaudit.datasets._render import SHAPES, boxes, render
 from stepaudit.datasets._scene import MOTIONS, PARTS, Scene, draw_scene
 from stepaudit.errors import UsageError, did_you_mean
 
-GENERATOR = 3  # of the pixels: count up when the same options would draw another video
+GENERATOR = 4  # of the pixels: count up when the same options would draw another video
 BROKEN = ("no_video", "too_short", "damaged", "not_annotated")
 SHORT_FRAMES = 11
 DAMAGED_SHARE = 0.6

@@ -95,11 +95,18 @@ def test_bounds_are_searched_apart_from_each_other(changed, rows):
         assert (row["censored"], row["ratio"], row["lower"]) == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_share_of_the_probability_is_what_must_be_kept(changed, rows):
-    made = changed(methods={"known": known()}, preserve={"methods": ["known"], "share": 0.5})
+@pytest.mark.parametrize(("share", "censored"), [(1.0, "right"), (0.5, "left")])
+def test_the_share_of_the_probability_is_what_must_be_kept(changed, rows, share, censored):
+    """Every mask keeps 0.3 of a probability that lies between 0.4 and 0.6."""
+    made = changed(
+        methods={"known": known(at=0.0, kept=0.3)},
+        preserve={"methods": ["known"], "share": share, "bounds": ["probability"]},
+    )
     search(made, "known")
-    for row in rows(made, "preservation", method="known", bound="probability", status="ok"):
-        assert row["required_probability"] == pytest.approx(0.5 * row["target_probability"])
+    for row in rows(made, "preservation", method="known", status="ok"):
+        assert 0.4 < row["target_probability"] < 0.6  # the premise
+        assert row["required_probability"] == pytest.approx(share * row["target_probability"])
+        assert row["censored"] == censored
 
 
 def test_a_method_that_optimises_nothing_has_rows_that_say_so(changed, rows):

@@ -16,7 +16,6 @@ from stepaudit import checkpoint
 COMMAND = ("--cores", "2", "--configfile", "tiny.yaml")
 AFTER_A_KILL = (*COMMAND, "--rerun-incomplete")
 TIMED = {"seconds", "peak_memory_mb"}
-FILES = 70  # about as many does the audit write
 PATIENCE = 300  # seconds until a run must have come to the moment at which it is stopped
 
 
@@ -63,19 +62,20 @@ def test_an_audit_that_is_stopped_again_and_again_gives_the_tables_of_one_that_w
     results, random = checkout.folder / "results/tiny", Random(0)
     checkout.configure("tiny.yaml")
 
-    def written(least: float, most: float) -> Callable[[], bool]:
-        wanted = random.uniform(least, most) * FILES
-        return lambda: len(files(results)) >= wanted
+    def written(least: int, most: int) -> Callable[[], bool]:
+        """So many files of the about 70 are new; drawn anew each time, so that the moments spread over the run."""
+        before, wanted = set(files(results)), random.randint(least, most)
+        return lambda: len(set(files(results)) - before) >= wanted
 
     def explaining() -> bool:
         return any(results.glob("maps/**/method=step/.*.parts/000000.parquet"))
 
-    assert interrupt(checkout, written(0.05, 0.25), signal.SIGKILL, *COMMAND) == -signal.SIGKILL
+    assert interrupt(checkout, written(3, 12), signal.SIGKILL, *COMMAND) == -signal.SIGKILL
     told = checkout.snakemake(*AFTER_A_KILL)
     assert told.returncode != 0
     assert "--unlock" in told.stdout
 
-    for moment in (written(0.3, 0.5), explaining, written(0.6, 0.75)):
+    for moment in (written(8, 16), explaining, written(2, 8)):
         assert checkout.snakemake("--unlock").returncode == 0
         assert interrupt(checkout, moment, signal.SIGKILL, *AFTER_A_KILL) == -signal.SIGKILL
         if moment is explaining:
@@ -83,7 +83,7 @@ def test_an_audit_that_is_stopped_again_and_again_gives_the_tables_of_one_that_w
             assert not parts.with_name(parts.name[1:].removesuffix(".parts")).exists(), "was to stop a shard halfway"
 
     assert checkout.snakemake("--unlock").returncode == 0
-    assert interrupt(checkout, written(0.8, 0.95), signal.SIGINT, *AFTER_A_KILL) == 1
+    assert interrupt(checkout, written(1, 3), signal.SIGINT, *AFTER_A_KILL) == 1
     done = checkout.snakemake(*COMMAND)
     assert done.returncode == 0, done.stdout
     assert not [path for path in files(results) if path.name.startswith(".")]

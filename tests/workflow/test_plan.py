@@ -38,6 +38,15 @@ def test_all_problems_of_a_configuration_are_told_before_any_job(checkout):
     assert not (checkout.folder / "results").exists()
 
 
+def test_what_stops_a_job_is_told_at_once_and_in_its_log(checkout):
+    datasets = {"mine": {"use": "folder", "root": "no/such"}}
+    done = checkout.snakemake("--cores", "1", "--configfile", checkout.configure("mine.yaml", datasets=datasets))
+    assert done.returncode != 0
+    assert "stepaudit: no/such: no such folder" in done.stdout
+    assert "stepaudit: no/such: no such folder" in (checkout.folder / "results/tiny/logs/index/mine.log").read_text()
+    assert "Report:" not in done.stdout
+
+
 def test_the_slurm_profile_is_found_by_its_name_in_the_checkout(checkout):
     done = checkout.snakemake("-n", "--profile", "slurm")
     if done.returncode:  # the executor is an extra that a laptop does without

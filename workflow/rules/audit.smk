@@ -21,7 +21,7 @@ rule attribute:
         decides=lambda wildcards: audit.decides("attribute", **wildcards),
     shell:
         "stepaudit attribute {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
-        " --method {wildcards.method} --shard {wildcards.shard} 2> {log:q}"
+        " --method {wildcards.method} --shard {wildcards.shard} 2>&1 | tee {log:q}"
 
 
 rule preserve:
@@ -44,7 +44,7 @@ rule preserve:
         decides=lambda wildcards: audit.decides("preserve", **wildcards),
     shell:
         "stepaudit preserve {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
-        " --method {wildcards.method} --shard {wildcards.shard} 2> {log:q}"
+        " --method {wildcards.method} --shard {wildcards.shard} 2>&1 | tee {log:q}"
 
 
 rule score:
@@ -68,4 +68,4 @@ rule score:
         decides=lambda wildcards: audit.decides("score", **wildcards),
     shell:
         "stepaudit score {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
-        " --method {wildcards.method} --shard {wildcards.shard} 2> {log:q}"
+        " --method {wildcards.method} --shard {wildcards.shard} 2>&1 | tee {log:q}"

@@ -18,7 +18,7 @@ rule index:
         config=settings,
         decides=lambda wildcards: audit.decides("index", **wildcards),
     shell:
-        "stepaudit index {params.config:q} --dataset {wildcards.dataset} 2> {log:q}"
+        "stepaudit index {params.config:q} --dataset {wildcards.dataset} 2>&1 | tee {log:q}"
 
 
 rule extract:
@@ -39,7 +39,7 @@ rule extract:
         config=settings,
         decides=lambda wildcards: audit.decides("extract", **wildcards),
     shell:
-        "stepaudit extract {params.config:q} --dataset {wildcards.dataset} --shard {wildcards.shard} 2> {log:q}"
+        "stepaudit extract {params.config:q} --dataset {wildcards.dataset} --shard {wildcards.shard} 2>&1 | tee {log:q}"
 
 
 rule train:
@@ -63,7 +63,7 @@ rule train:
         config=settings,
         decides=lambda wildcards: audit.decides("train", **wildcards),
     shell:
-        "stepaudit train {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model} 2> {log:q}"
+        "stepaudit train {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model} 2>&1 | tee {log:q}"
 
 
 rule predict:
@@ -83,4 +83,4 @@ rule predict:
         config=settings,
         decides=lambda wildcards: audit.decides("predict", **wildcards),
     shell:
-        "stepaudit predict {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model} 2> {log:q}"
+        "stepaudit predict {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model} 2>&1 | tee {log:q}"

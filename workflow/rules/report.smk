@@ -21,4 +21,4 @@ rule report:
         folder=audit.folder,
         decides=audit.hash,
     shell:
-        "stepaudit report {params.folder:q} 2> {log:q}"
+        "stepaudit report {params.folder:q} 2>&1 | tee {log:q}"
