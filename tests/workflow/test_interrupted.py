@@ -23,13 +23,18 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def interrupt(checkout: Checkout, moment: Callable[[], bool], with_signal: signal.Signals, *command: str) -> int:
-    """Starts the audit in a process group of its own, sends all of it a signal at a moment, returns its exit status."""
+def interrupt(checkout: Checkout, moment: Callable[[int], bool], with_signal: signal.Signals, *command: str) -> int:
+    """Starts the audit in a process group of its own, sends all of it a signal at a moment, returns its exit status.
+
+    Args:
+        moment: whether it has come, told how many new files there are.
+    """
+    before = set(files(checkout.folder / "results"))
     with (checkout.folder / "interrupted.log").open("w") as log:
         run = subprocess.Popen(**checkout.command(*command), start_new_session=True, stdout=log, stderr=log)
         try:
             limit = time.monotonic() + PATIENCE
-            while not moment():
+            while not moment(len(set(files(checkout.folder / "results")) - before)):
                 assert run.poll() is None, f"ended too early:\n{Path(log.name).read_text()}"
                 assert time.monotonic() < limit
                 time.sleep(0.005)
@@ -62,12 +67,12 @@ def test_an_audit_that_is_stopped_again_and_again_gives_the_tables_of_one_that_w
     results, random = checkout.folder / "results/tiny", Random(0)
     checkout.configure("tiny.yaml")
 
-    def written(least: int, most: int) -> Callable[[], bool]:
-        """So many files of the about 70 are new; drawn anew each time, so that the moments spread over the run."""
-        before, wanted = set(files(results)), random.randint(least, most)
-        return lambda: len(set(files(results)) - before) >= wanted
+    def written(least: int, most: int) -> Callable[[int], bool]:
+        """So many of the about 70 files of the audit are new."""
+        wanted = random.randint(least, most)
+        return lambda new: new >= wanted
 
-    def explaining() -> bool:
+    def explaining(_new: int) -> bool:
         return any(results.glob("maps/**/method=step/.*.parts/000000.parquet"))
 
     assert interrupt(checkout, written(3, 12), signal.SIGKILL, *COMMAND) == -signal.SIGKILL
@@ -79,7 +84,7 @@ def test_an_audit_that_is_stopped_again_and_again_gives_the_tables_of_one_that_w
         assert checkout.snakemake("--unlock").returncode == 0
         assert interrupt(checkout, moment, signal.SIGKILL, *AFTER_A_KILL) == -signal.SIGKILL
         if moment is explaining:
-            (parts, *_) = results.glob("maps/**/.*.parts")
+            (parts, *_) = results.glob("maps/**/method=step/.*.parts")
             assert not parts.with_name(parts.name[1:].removesuffix(".parts")).exists(), "was to stop a shard halfway"
 
     assert checkout.snakemake("--unlock").returncode == 0
