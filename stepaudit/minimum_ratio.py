@@ -70,13 +70,12 @@ def minimum(masks: Sequence[Evaluation], bound: Bound) -> Minimum:
 
     Unlike the paper, whose grids differ by model and whose ratios are nominal, ratios are the volumes of the masks
     that the model saw, and clips without a bracket are censored: 'right' if no mask suffices (a* is above `lower`),
-    'left' if no mask of a smaller ratio fails (a* is at most `upper`).
+    'left' if no mask of a smaller volume fails (a* is at most `upper`).
     """
     enough = [mask for mask in masks if bound(mask)]
     if not enough:
         return Minimum(None, max(mask.volume for mask in masks), None, "right", None)
     smallest = min(enough, key=lambda mask: mask.volume)
-    failing = [mask for mask in masks if not bound(mask)]
-    lower = max((mask.volume for mask in failing if mask.volume < smallest.volume), default=0.0)
-    censored = None if any(mask.ratio < smallest.ratio for mask in failing) else "left"
-    return Minimum(smallest.volume, lower, smallest.volume, censored, smallest.kept_probability)
+    failing = [mask.volume for mask in masks if not bound(mask) and mask.volume < smallest.volume]
+    censored = None if failing else "left"
+    return Minimum(smallest.volume, max(failing, default=0.0), smallest.volume, censored, smallest.kept_probability)

@@ -263,7 +263,7 @@ TABLES = {
                 Column(
                     "censored",
                     TEXT,
-                    "'left': the smallest ratio tried suffices; 'right': the largest does not; NULL: neither.",
+                    "'left': no smaller mask fails; 'right': the largest mask does not suffice; NULL: neither.",
                 ),
                 Column("evaluations", INT, "Masks optimised for this clip."),
                 STATUS,
