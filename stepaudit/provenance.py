@@ -53,7 +53,7 @@ def commit() -> str | None:
 
 
 def inputs_fingerprint(config: Config, dataset: str, model: str, method: str, shard: str) -> str:
-    """Everything that decides the rows of a shard: versions, settings, code of the method, checkpoint and clips."""
+    """Everything that decides the rows of a shard: versions, settings, code, checkpoint and clips."""
     component = config.component("methods", method)
     clips = tables.read("clips", config.path("clips", dataset=dataset, shard=shard), columns=["clip_id", "sha256"])
     return fingerprint(
@@ -62,6 +62,7 @@ def inputs_fingerprint(config: Config, dataset: str, model: str, method: str, sh
             [part.model_dump(mode="json") for part in (config.models[model], config.methods[method], config.preserve)],
             config.device,
             component.source and sha256(component.source),
+            [sha256(path) for path in sorted(Path(__file__).parent.rglob("*.py"))],
             sha256(config.checkpoint(dataset, model)),
             clips,
         ]

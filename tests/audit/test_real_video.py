@@ -65,6 +65,6 @@ def test_real_boxes_are_scored_and_lie_inside_the_clips(results):
 
 
 def test_every_clip_has_a_minimum_ratio_or_is_censored(results):
-    sql = "select count(*) from preservation where status = 'ok' and ratio is null and censored is distinct from 'right'"
-    assert rows(results, sql) == [(0,)]
+    uncensored = "status = 'ok' and ratio is null and censored is distinct from 'right'"
+    assert rows(results, f"select count(*) from preservation where {uncensored}") == [(0,)]
     assert rows(results, "select count(*) from preservation") == [(2 * 4 * 2,)]
