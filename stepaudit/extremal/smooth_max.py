@@ -63,8 +63,9 @@ class SmoothMax:
 
 class _SmoothMaximum(torch.autograd.Function):
     """Weighted neighbours are visited one by one, so that neighbours × pixels never stand in memory; the backward pass
-    visits them again. Output pixels are grouped by their place in a seed's cell, because weights depend on that alone.
-    Rows are visited one by one as well: on a CPU a row's buffers then stay in its cache."""
+    visits them again. Output pixels are grouped by their place in a seed's cell, because weights depend on that alone:
+    P places × M cells of all frames. Rows are visited one by one too, so that a row's buffers stay in a CPU's cache.
+    """
 
     @staticmethod
     def forward(ctx, seed_masks: Tensor, geometry: SmoothMax) -> Tensor:
@@ -73,7 +74,7 @@ class _SmoothMaximum(torch.autograd.Function):
         output, denominator = (torch.stack(parts) for parts in zip(*pairs, strict=True))
         ctx.save_for_backward(padded, output, denominator)
         ctx.geometry, ctx.cells = geometry, cells
-        return _unfold_cells(output, geometry)
+        return _unfold_cells(output, geometry, cells)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
@@ -81,14 +82,14 @@ class _SmoothMaximum(torch.autograd.Function):
         scaled = _fold_cells(gradient, ctx.geometry, ctx.cells) / denominator
         rows = zip(padded, output, scaled, strict=True)
         total = torch.stack([_gradient(*row, ctx.geometry, ctx.cells) for row in rows])
-        return _unpad(total[..., None, None], ctx.geometry), None
+        return _unpad(total, ctx.geometry), None
 
 
 def _maximum(padded: Tensor, geometry: "SmoothMax", cells: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Softmax-weighted mean and sum of exponentials of a row: both [T, cells down, cells across, step, step]."""
+    """Softmax-weighted mean and sum of exponentials of a row of padded seeds [T, h', w']: both [P, M]."""
     numerator = denominator = value = power = None
     for weight, (down, across) in zip(*_neighbours(geometry, padded.device, padded.dtype), strict=True):
-        value = torch.mul(_shifted(padded, down, across, cells), weight, out=value)
+        value = torch.outer(weight, _shifted(padded, down, across, cells).flatten(), out=value)
         power = torch.mul(value, TEMPERATURE, out=power).exp_()
         if numerator is None:
             numerator, denominator = torch.zeros_like(value), torch.zeros_like(value)
@@ -98,14 +99,14 @@ def _maximum(padded: Tensor, geometry: "SmoothMax", cells: tuple[int, int]) -> t
 
 
 def _gradient(padded: Tensor, output: Tensor, scaled: Tensor, geometry: "SmoothMax", cells: tuple[int, int]) -> Tensor:
-    """Gradient of a row's seeds from ∂M/∂v = exp(20 v) · (1 + 20 (v − M)) / Σ exp(20 v)."""
+    """Gradient of a row's padded seeds from ∂M/∂v = exp(20 v) · (1 + 20 (v − M)) / Σ exp(20 v)."""
     constant, slope = scaled * (1 - TEMPERATURE * output), scaled * TEMPERATURE
-    total, value, power, term = torch.zeros_like(padded[..., 0, 0]), None, None, None
+    total, value, power, term = torch.zeros_like(padded), None, None, None
     for weight, (down, across) in zip(*_neighbours(geometry, padded.device, padded.dtype), strict=True):
-        value = torch.mul(_shifted(padded, down, across, cells), weight, out=value)
+        value = torch.outer(weight, _shifted(padded, down, across, cells).flatten(), out=value)
         power = torch.mul(value, TEMPERATURE, out=power).exp_()
         term = torch.mul(slope, value, out=term).add_(constant).mul_(power)
-        _shifted(total, down, across, cells).add_(term.flatten(-2) @ weight.flatten())
+        _shifted(total, down, across, cells).add_((weight @ term).view(-1, *cells))
     return total
 
 
@@ -121,35 +122,36 @@ def _lead(geometry: SmoothMax) -> int:
 
 @cache
 def _neighbours(geometry: SmoothMax, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, list[tuple[int, int]]]:
-    """Weights [neighbours, step, step] for each place in a cell, and the neighbours' offsets in cells, from 0."""
+    """Weights [neighbours, P] for each place in a cell, and the neighbours' offsets in cells, from 0."""
     reach, step = _reach(geometry), geometry.step
     offsets = [(down, across) for down in range(2 * reach + 1) for across in range(2 * reach + 1)]
     place = torch.arange(step, dtype=torch.float32) - (step - 1) / 2
     rows, columns = (torch.tensor([offset[axis] - reach for offset in offsets]) * step for axis in (0, 1))
     squared = (rows[:, None, None] - place[:, None]) ** 2 + (columns[:, None, None] - place[None]) ** 2
     z = squared.sqrt() / geometry.sigma
-    return torch.exp(-2 * (z - 0.5).clamp(min=0) ** 2).to(device, dtype), offsets
+    return torch.exp(-2 * (z - 0.5).clamp(min=0) ** 2).flatten(1).to(device, dtype), offsets
 
 
 def _pad(seed_masks: Tensor, geometry: SmoothMax) -> tuple[Tensor, tuple[int, int]]:
-    """Seeds with zeros around them, [N, T, h', w', 1, 1], and how many cells the output covers."""
+    """Seeds with zeros around them, [N, T, h', w'], and how many cells the output covers."""
     around = _lead(geometry) + _reach(geometry)
     cells = tuple(size + 2 * _lead(geometry) for size in seed_masks.shape[-2:])
-    return functional.pad(seed_masks, (around,) * 4)[..., None, None], cells
+    return functional.pad(seed_masks, (around,) * 4), cells
 
 
 def _unpad(padded: Tensor, geometry: SmoothMax) -> Tensor:
     around = _lead(geometry) + _reach(geometry)
-    return padded[..., around:-around, around:-around, 0, 0]
+    return padded[..., around:-around, around:-around]
 
 
 def _shifted(padded: Tensor, down: int, across: int, cells: tuple[int, int]) -> Tensor:
     return padded[:, down : down + cells[0], across : across + cells[1]]
 
 
-def _unfold_cells(cells: Tensor, geometry: SmoothMax) -> Tensor:
-    """[N, T, cells down, cells across, step, step] to the padded masks."""
-    full = cells.transpose(-3, -2).flatten(-2).flatten(-3, -2)
+def _unfold_cells(values: Tensor, geometry: SmoothMax, cells: tuple[int, int]) -> Tensor:
+    """[N, P, M] to the padded masks."""
+    places = values.view(len(values), geometry.step, geometry.step, -1, *cells)
+    full = places.permute(0, 3, 4, 1, 5, 2).flatten(4, 5).flatten(2, 3)
     first = _lead(geometry) * geometry.step - geometry.margin
     height, width = geometry.height + 2 * geometry.margin, geometry.width + 2 * geometry.margin
     return full[..., first : first + height, first : first + width]
@@ -162,4 +164,5 @@ def _fold_cells(gradient: Tensor, geometry: SmoothMax, cells: tuple[int, int]) -
         count * geometry.step - first - size for count, size in zip(cells, gradient.shape[-2:], strict=True)
     )
     full = functional.pad(gradient, (first, right, first, below))
-    return full.unflatten(-1, (cells[1], geometry.step)).unflatten(-3, (cells[0], geometry.step)).transpose(-3, -2)
+    split = full.unflatten(-1, (cells[1], geometry.step)).unflatten(-3, (cells[0], geometry.step))
+    return split.permute(0, 3, 5, 1, 2, 4).reshape(len(gradient), geometry.step**2, -1)

@@ -31,7 +31,8 @@ def interrupt(checkout: Checkout, moment: Callable[[int], bool], with_signal: si
     """
     before = set(files(checkout.folder / "results"))
     with (checkout.folder / "interrupted.log").open("w") as log:
-        run = subprocess.Popen(**checkout.command(*command), start_new_session=True, stdout=log, stderr=log)
+        options = {"start_new_session": True, "preexec_fn": _heed_ctrl_c, "stdout": log, "stderr": log}
+        run = subprocess.Popen(**checkout.command(*command), **options)
         try:
             limit = time.monotonic() + PATIENCE
             while not moment(len(set(files(checkout.folder / "results")) - before)):
@@ -43,6 +44,11 @@ def interrupt(checkout: Checkout, moment: Callable[[int], bool], with_signal: si
             raise
         os.killpg(run.pid, with_signal)
         return run.wait()
+
+
+def _heed_ctrl_c() -> None:
+    """Tests that a shell started in the background inherit that SIGINT is ignored, and would hand it on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def same_tables(found: Path, expected: Path) -> None:
