@@ -22,4 +22,4 @@ select stage, dataset, status, error,
     array_to_string(clip_ids[1:3], ', ') || if(len(clip_ids) > 3, ' and ' || (len(clip_ids) - 3) || ' more', '') as clip_id,
     models, methods, metric, rows, upstream_rows
 from grouped
-order by list_position(['clips', 'predictions', 'maps', 'preservation', 'scores'], stage), dataset, rows desc, clip_id, error
+order by list_position(['clips', 'predictions', 'maps', 'preservation', 'scores'], stage), dataset, rows desc, clip_id, error, status, metric

@@ -12,6 +12,7 @@ from stepaudit.extremal.losses import Core, area_loss
 from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.extremal.settings import Settings
 from stepaudit.extremal.smooth_max import SmoothMax
+from stepaudit.extremal.temporal import temporal_gaussian
 from stepaudit.layers import frozen, probability_and_rank, target_log_probability
 
 
@@ -60,13 +61,13 @@ def optimise(
             target_probability = target_log_probability(model, clips, targets).exp()
 
         def loss(step: int) -> Tensor:
-            masks = geometry(seeds)
+            masks = geometry(temporal_gaussian(seeds, settings.reach))
             data = -target_log_probability(model, blend(levels, geometry.crop(masks)), targets)
             return energy(data, masks, step).sum()
 
         _descend(seeds, settings, loss)
         with torch.no_grad():
-            final = seeds.half().float()
+            final = temporal_gaussian(seeds, settings.reach).half().float()
             kept = model(blend(levels, geometry.crop(geometry(final))))
     return Result(final, target_probability, *probability_and_rank(kept, targets))
 

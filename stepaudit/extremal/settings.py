@@ -23,6 +23,7 @@ class Settings:
         tie: voxels within this distance of the smallest kept one share its place. The start, all ones, is flat but for
             the upsampling's own texture (2 %, greatest in the corners of the frame). Without sharing, that texture
             chooses the voxels to keep before the model does: with the area on the crop, only corners are then found.
+        reach: frames on each side over which seeds are smoothed in time (eq. 12); 0 does not.
         core_start: share of the iterations before L_K sets in.
         iterations: steps of the optimiser.
         optimizer: `sgd`, or `adam` with a learning rate that falls to 0 along a cosine.
@@ -37,6 +38,7 @@ class Settings:
     core_weight: float = 300.0
     core_start: float = 0.05
     tie: float = 0.0
+    reach: int = 0
     iterations: int = RELEASED_ITERATIONS
     optimizer: Literal["sgd", "adam"] = "sgd"
     learning_rate: float = 0.05

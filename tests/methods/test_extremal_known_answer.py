@@ -5,7 +5,7 @@ import torch
 from known_answer import Cuboid, model_for, textured_clips
 
 from stepaudit.extremal.perturbation import Perturbation, blend
-from stepaudit.methods import ep3d, step
+from stepaudit.methods import ep3d, ep3d_gaussian, step
 
 SHAPE = (16, 48, 48)
 CUBOIDS = {
@@ -32,7 +32,7 @@ def test_the_fixture_is_sure_of_the_clip_and_of_the_cuboid_alone_and_rejects_the
 
 
 @pytest.mark.parametrize("preset", ["matched", "corrected"])
-@pytest.mark.parametrize("method", [ep3d, step], ids=["ep3d", "step"])
+@pytest.mark.parametrize("method", [ep3d, ep3d_gaussian, step], ids=["ep3d", "ep3d_gaussian", "step"])
 @pytest.mark.parametrize("cuboid", CUBOIDS.values(), ids=CUBOIDS)
 def test_the_mask_lies_on_the_cuboid(cuboid, method, preset, clips):
     truth = cuboid.mask(SHAPE)

@@ -79,3 +79,13 @@ def test_coverage_shows_what_the_configuration_asks_for_and_nobody_made(tmp_path
     folder = write_audit(tmp_path, clips("a", "b", "c"), methods=methods, preserve=preserve)
     missing = {row["stage"]: (row["asked"], row["missing"]) for row in answer(folder, "coverage") if row["missing"]}
     assert missing == {"predictions": (3, 3), "maps": (12, 12), "preservation": (6, 6)}
+
+
+def test_reasons_that_differ_by_the_metric_alone_have_an_order(tmp_path):
+    failed = {"clip_id": "a", "ratio": 0.1, "status": "no_annotation", "error": "no frame has a box"}
+    rows = [{**failed, "metric": metric} for metric in ("mass_in_box", "spatial_pointing", "box_share")]
+    found = answer(
+        write_audit(tmp_path, {**clips("a"), "scores": rows}, metrics=dict.fromkeys(row["metric"] for row in rows)),
+        "failures",
+    )
+    assert [row["metric"] for row in found] == ["box_share", "mass_in_box", "spatial_pointing"]
