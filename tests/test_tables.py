@@ -119,7 +119,7 @@ def test_duckdb_reads_the_same_rows(tmp_path):
         path = tmp_path / "scores" / "dataset=d" / "model=m" / f"method={method}" / "test-000.parquet"
         tables.write([{"clip_id": "c", "value": 0.5}], "scores", path)
     files = f"read_parquet('{tmp_path}/scores/**/*.parquet', hive_partitioning=true)"
-    found = duckdb.sql(f"select method, clip_id, value from {files} order by 1")
+    found = duckdb.connect().sql(f"select method, clip_id, value from {files} order by 1")
     assert found.fetchall() == [("ep3d", "c", 0.5), ("step", "c", 0.5)]
 
 

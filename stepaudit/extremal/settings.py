@@ -22,7 +22,8 @@ class Settings:
         core_weight: of L_K.
         tie: voxels within this distance of the smallest kept one share its place. The start, all ones, is flat but for
             the upsampling's own texture (2 %, greatest in the corners of the frame). Without sharing, that texture
-            chooses the voxels to keep before the model does: with the area on the crop, only corners are then found.
+            can choose the voxels to keep before the model does: with the area on the crop and a data weight of 1, only
+            corners are then found.
         reach: frames on each side over which seeds are smoothed in time (eq. 12); 0 does not.
         core_start: share of the iterations before L_K sets in.
         iterations: steps of the optimiser.
