@@ -95,7 +95,7 @@ def test_an_audit_that_is_stopped_again_and_again_gives_the_tables_of_one_that_w
 
     assert checkout.snakemake("--unlock").returncode == 0
     assert interrupt(checkout, written(1, 3), signal.SIGINT, *AFTER_A_KILL) == 1
-    done = checkout.snakemake(*COMMAND)
+    done = checkout.snakemake(*AFTER_A_KILL)
     assert done.returncode == 0, done.stdout
     assert not [path for path in files(results) if path.name.startswith(".")]
     assert "Nothing to be done" in checkout.snakemake(*COMMAND).stdout
