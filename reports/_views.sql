@@ -39,9 +39,23 @@ create macro effective_size(rate, error, clips, frames) as case
     else clips
 end;
 
+-- Half the width of the 95 % interval of a mean difference, each clip a cluster; where all clips differ by the same, as
+-- wide as Wilson's interval leaves the share of clips that differ so.
+create macro paired_margin(part, whole) as case
+    when clustered_error(part, whole) > 1e-9 then t95(count(*) - 1) * clustered_error(part, whole)
+    when count(*) > 1 then 2 * (1 - wilson_low(1, count(*))) * abs(sum(part) / sum(whole))
+end;
+
+-- Whether something is greater than a threshold: the interval must leave one answer.
+create macro verdict(low, high, threshold) as case
+    when low > threshold then 'yes'
+    when high < threshold then 'no'
+    else 'cannot tell'
+end;
+
 create view test_clips as
 select * from clips where split = 'test' and view = 'middle';
-comment on view test_clips is 'The clips that are explained: the middle view of each test segment.';
+comment on view test_clips is 'The clips that are explained: the middle view of each test segment, in each size that a model takes.';
 
 create view metric_values as
 select
@@ -72,7 +86,7 @@ comment on view clip_scores is 'Score rows of whole clips.';
 
 -- What became of each row, over all tables that say so.
 create view outcomes as
-select 'clips' as stage, dataset, clip_id, null as model, null as method, null as ratio, null as seed, null as metric,
+select 'clips' as stage, dataset, clip_id, size, null as model, null as method, null as ratio, null as seed, null as metric,
     status, error
 from clips
 union all by name
@@ -98,8 +112,13 @@ with causes as (
             else {'stage': stage, 'status': outcomes.status, 'error': outcomes.error}
         end as first
     from outcomes
-    left join test_clips using (dataset, clip_id)
-    left join predictions using (dataset, clip_id, model)
+    left join models on outcomes.model = models.name
+    left join test_clips
+        on outcomes.dataset = test_clips.dataset and outcomes.clip_id = test_clips.clip_id
+        and coalesce(outcomes.size, models.size) = test_clips.size
+    left join predictions
+        on outcomes.dataset = predictions.dataset and outcomes.clip_id = predictions.clip_id
+        and outcomes.model = predictions.model
     left join maps
         on outcomes.dataset = maps.dataset and outcomes.clip_id = maps.clip_id and outcomes.model = maps.model
         and outcomes.method = maps.method and outcomes.ratio is not distinct from maps.ratio and outcomes.seed = maps.seed
@@ -109,70 +128,148 @@ select * exclude (first), first.stage as cause_stage, first.status as cause_stat
 from causes;
 comment on view failed is 'Every row without a value; those that failed upstream name the stage, status and error that began it.';
 
--- Pointing games, clip by clip. Seeds are averaged first; the floors are measured on the same frames.
+-- Pointing games. Seeds are averaged first; the floors are measured on the same frames.
+create view pointing_hits as
+select dataset, model, method, method_use, ratio, metric, metric_use, label, clip_id, frame, avg(value) as hit
+from score_rows
+where metric_use in ('spatial_pointing', 'spatial_pointing_released', 'temporal_pointing')
+    and part is null and value is not null
+group by all;
+comment on view pointing_hits is 'Hits of the pointing games by frame (NULL for a whole clip), seeds averaged.';
+
 create view pointing_clips as
-with hits as (
-    select dataset, model, method, method_use, ratio, metric, metric_use, clip_id, frame, avg(value) as hit
-    from score_rows
-    where metric_use in ('spatial_pointing', 'temporal_pointing') and part is null and value is not null
-    group by all
-),
-floors as (
-    select dataset, model, metric, clip_id, frame,
-        avg(hit) filter (method_use = 'center') as center,
-        avg(hit) filter (method_use = 'random_pixel') as random
-    from hits
+with clips as (
+    select dataset, model, method, method_use, ratio, metric, metric_use, label, clip_id,
+        count(*) as frames, sum(hit) as hits
+    from pointing_hits
     group by all
 )
-select hits.dataset, hits.model, method, method_use, ratio, hits.metric, metric_use, hits.clip_id,
-    count(*) as frames, sum(hit) as hits, sum(center) as center_hits, sum(random) as random_hits
-from hits
+select *,
+    if(
+        metric_use = 'spatial_pointing_released',
+        1 / sum(frames) over (partition by dataset, model, method, ratio, metric, label),
+        1
+    ) as weight
+from clips;
+comment on view pointing_clips is 'Hits and measured frames (1 for a whole clip) of a pointing game by clip, and the weight of a frame: the released game gives each class the same.';
+
+create view pointing_floors as
+with floors as (
+    select dataset, model, metric, clip_id, frame, method_use as floor, avg(hit) as hit
+    from pointing_hits
+    where method_use in ('center', 'random_pixel', 'annotation_prior', 'motion_energy')
+    group by all
+)
+select hits.dataset, hits.model, method, ratio, hits.metric, hits.clip_id, floor,
+    count(*) as frames, sum(hits.hit) as hits, sum(floors.hit) as floor_hits
+from pointing_hits as hits
 join floors
     on hits.dataset = floors.dataset and hits.model = floors.model and hits.metric = floors.metric
     and hits.clip_id = floors.clip_id and hits.frame is not distinct from floors.frame
 group by all;
-comment on view pointing_clips is 'Hits and measured frames (1 for a whole clip) of a pointing game, and the hits of the floors on the same frames.';
+comment on view pointing_floors is 'Hits of a method and of each floor by clip, on the frames where both were measured.';
 
 create view pointing_rates as
 with asked as (
-    select dataset, model, method, ratio, metric, metric_use, count(distinct clip_id) as clips_asked
+    select dataset, model, method, method_use, ratio, metric, metric_use, count(distinct clip_id) as clips_asked
     from score_rows
-    where metric_use in ('spatial_pointing', 'temporal_pointing') and part is null
+    where metric_use in ('spatial_pointing', 'spatial_pointing_released', 'temporal_pointing') and part is null
     group by all
 ),
 rates as (
-    select dataset, model, method, method_use, ratio, metric, count(*) as clips, sum(frames) as frames,
-        sum(hits) / sum(frames) as rate, clustered_error(hits, frames) as error, avg(hits / frames) as clip_mean,
-        sum(center_hits) / sum(frames) as center, sum(random_hits) / sum(frames) as random,
-        clustered_error(hits - center_hits, frames) as center_error,
-        clustered_error(hits - random_hits, frames) as random_error
+    select dataset, model, method, ratio, metric, count(*) as clips, sum(frames) as frames,
+        sum(weight * hits) / sum(weight * frames) as rate,
+        clustered_error(weight * hits, weight * frames) as error,
+        avg(hits / frames) as clip_mean
     from pointing_clips
     group by all
 ),
-gains as (
-    select *, effective_size(rate, error, clips, frames) as size,
-        if(method_use in ('center', 'random_pixel'), null, rate - greatest(center, random)) as gain,
-        t95(clips - 1) * if(random is null or center >= random, center_error, random_error) as gain_margin
-    from rates
+floor_rates as (
+    select clips.dataset, clips.model, clips.method, clips.method_use, clips.ratio, clips.metric, floor,
+        sum(weight * floor_hits) / sum(weight * floors.frames) as floor_rate,
+        sum(weight * (floors.hits - floor_hits)) / sum(weight * floors.frames) as gain,
+        t95(count(*) - 1) * clustered_error(weight * (floors.hits - floor_hits), weight * floors.frames) as margin
+    from pointing_floors as floors
+    join pointing_clips as clips
+        on clips.dataset = floors.dataset and clips.model = floors.model and clips.method = floors.method
+        and clips.ratio is not distinct from floors.ratio and clips.metric = floors.metric
+        and clips.clip_id = floors.clip_id
+    group by all
 ),
+floors as (
+    select dataset, model, method, ratio, metric,
+        max(floor_rate) filter (floor = 'center') as center,
+        max(floor_rate) filter (floor = 'random_pixel') as random,
+        max(floor_rate) filter (floor = 'annotation_prior') as prior,
+        max(floor_rate) filter (floor = 'motion_energy') as motion,
+        max({'rate': floor_rate, 'gain': gain, 'margin': margin})
+            filter (method_use not in ('center', 'random_pixel', 'annotation_prior', 'motion_energy')) as best
+    from floor_rates
+    group by all
+),
+-- what cannot be measured by its nature comes before what the annotation lacks
 reasons as (
-    select dataset, model, method, ratio, metric, mode(concat_ws(': ', cause_status, cause)) as reason
+    select dataset, model, method, ratio, metric,
+        coalesce(
+            mode(concat_ws(': ', cause_status, cause)) filter (cause_status = 'not_applicable'),
+            mode(concat_ws(': ', cause_status, cause))
+        ) as reason
     from failed
     where stage = 'scores'
     group by all
 )
-select asked.*, coalesce(clips, 0) as clips, coalesce(frames, 0) as frames,
-    rate, wilson_low(rate, size) as rate_low, wilson_high(rate, size) as rate_high, clip_mean, center, random,
-    gain, clamped(gain - gain_margin + 1, 2) - 1 as gain_low, clamped(gain + gain_margin + 1, 2) - 1 as gain_high,
+select asked.*, coalesce(clips, 0) as clips, coalesce(frames, 0) as frames, rate,
+    wilson_low(rate, effective_size(rate, error, clips, frames)) as rate_low,
+    wilson_high(rate, effective_size(rate, error, clips, frames)) as rate_high,
+    clip_mean, center, random, prior, motion, best.gain as gain,
+    clamped(best.gain - best.margin + 1, 2) - 1 as gain_low, clamped(best.gain + best.margin + 1, 2) - 1 as gain_high,
     case when rate is null then reason end as reason
 from asked
-left join gains
-    on asked.dataset = gains.dataset and asked.model = gains.model and asked.method = gains.method
-    and asked.ratio is not distinct from gains.ratio and asked.metric = gains.metric
+left join rates
+    on asked.dataset = rates.dataset and asked.model = rates.model and asked.method = rates.method
+    and asked.ratio is not distinct from rates.ratio and asked.metric = rates.metric
+left join floors
+    on asked.dataset = floors.dataset and asked.model = floors.model and asked.method = floors.method
+    and asked.ratio is not distinct from floors.ratio and asked.metric = floors.metric
 left join reasons
     on asked.dataset = reasons.dataset and asked.model = reasons.model and asked.method = reasons.method
     and asked.ratio is not distinct from reasons.ratio and asked.metric = reasons.metric;
-comment on view pointing_rates is 'Pointing games: hit rate with 95 % interval (clips are the sampling unit), floors, paired gain over the better floor, and why there is no rate.';
+comment on view pointing_rates is 'Pointing games: hit rate with 95 % interval (clips are the sampling unit), floors, paired gain over the best floor, and why there is no rate.';
+
+-- Smoothing in time is compared with EP-3D that was optimised in the same way.
+create view ep3d_pairs as
+with variants as (
+    select name, use, ratios,
+        settings ->> ['$.preset', '$.schedule', '$.iterations', '$.perturbation', '$.blur_sigma', '$.mask_sigma'] as way
+    from methods
+    where use in ('step', 'ep3d', 'ep3d_evenly', 'ep3d_gaussian')
+)
+select smooth.name as method, smooth.use as method_use, plain.name as ep3d,
+    list_intersect(smooth.ratios, plain.ratios) as ratios
+from variants as smooth
+join variants as plain on smooth.use != 'ep3d' and plain.use = 'ep3d' and smooth.way is not distinct from plain.way;
+comment on view ep3d_pairs is 'STEP and the baselines of smoothness, each with the EP-3D of the same preset, schedule and perturbation.';
+
+create view gains_over_ep3d as
+with clips as (
+    select hits.dataset, hits.model, hits.method, pairs.ep3d, hits.ratio, hits.metric, hits.clip_id,
+        count(*) as frames, sum(hits.hit) as hits, sum(plain.hit) as ep3d_hits
+    from ep3d_pairs as pairs
+    join pointing_hits as hits on hits.method = pairs.method
+    join pointing_hits as plain
+        on plain.method = pairs.ep3d and hits.dataset = plain.dataset and hits.model = plain.model
+        and hits.ratio = plain.ratio and hits.metric = plain.metric and hits.clip_id = plain.clip_id
+        and hits.frame is not distinct from plain.frame
+    group by all
+)
+select dataset, model, method, ep3d, ratio, metric, count(*) as clips, sum(frames) as frames,
+    count(*) filter (hits > ep3d_hits) as better_clips,
+    count(*) filter (hits < ep3d_hits) as worse_clips,
+    sum(hits) / sum(frames) as rate, sum(ep3d_hits) / sum(frames) as ep3d_rate,
+    sum(hits - ep3d_hits) / sum(frames) as gain, paired_margin(hits - ep3d_hits, frames) as margin
+from clips
+group by all;
+comment on view gains_over_ep3d is 'Pointing games on the frames where both were measured: hit rates of a smoothed method and of EP-3D, the paired gain with half its 95 % interval, and on how many clips either hits more.';
 
 -- The minimum preservation ratio as a survival time: a clip "survives" every ratio at which its probability is not kept.
 create view preservation_times as
@@ -211,11 +308,12 @@ select datasets.name as dataset, datasets.use,
     count(*) filter (segments.split = 'train') as train_clips,
     count(*) filter (segments.split = 'validation') as validation_clips,
     count(*) filter (segments.split = 'test') as test_clips,
-    count(*) filter (segments.split = 'test' and test_clips.status = 'ok') as extracted,
+    count(*) filter (segments.split = 'test' and cut.ok) as extracted,
     count(*) filter (segments.split = 'test' and explained.clip_id is not null) as explained
 from datasets
 left join segments on datasets.name = segments.dataset
-left join test_clips on segments.dataset = test_clips.dataset and segments.clip_id = test_clips.clip_id
+left join (select dataset, clip_id, bool_and(status = 'ok') as ok from test_clips group by all) as cut
+    on segments.dataset = cut.dataset and segments.clip_id = cut.clip_id
 left join (select distinct dataset, clip_id from maps where status = 'ok') as explained
     on segments.dataset = explained.dataset and segments.clip_id = explained.clip_id
 group by all

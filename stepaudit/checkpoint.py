@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from stepaudit.adapters import Adapter
 from stepaudit.clips import class_names
 from stepaudit.config import Config, Model
 from stepaudit.errors import UsageError
@@ -75,24 +76,41 @@ def build(entry: Model, classes: int) -> nn.Module:
 
 
 def load_initial(model: nn.Module, weights: str) -> None:
-    """Fills `model.backbone` from a torchvision weights name (fetched by torchvision) or a local file.
+    """Fills a model from a torchvision weights name (fetched by torchvision) or a local file.
 
-    The head, whose shape depends on the classes, keeps its own weights. Parameters that the backbone lacks (the
+    A file of the whole model under its own names fills all of it. Another fills `model.backbone`, if there is one:
+    the head, whose shape depends on the classes, keeps its own weights, and parameters that the backbone lacks (the
     source's own classifier) are left out.
 
     Raises:
         UsageError: the file cannot be read, or a parameter is missing or has another shape.
     """
-    backbone, head = getattr(model, "backbone", model), getattr(model, "head", None)
-    state, own = _state(weights), backbone.state_dict()
-    optional = {name for name in own if name.endswith(".num_batches_tracked")} - set(state)  # newer than some weights
-    wanted = {name for name in own if not (head and name.startswith(head))} - optional
+    state = _state(weights)
+    backbone, head = _to_fill(model.model if isinstance(model, Adapter) else model, state)
+    own = backbone.state_dict()
+    wanted = {name for name in _needed(own, state) if not (head and name.startswith(head))}
     if wrong := sorted(name for name in wanted if getattr(state.get(name), "shape", None) != own[name].shape):
         raise UsageError(
             f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(wanted)} parameters are "
-            f"missing or have another shape, such as {wrong[0]}; a narrow model (`width`) takes no full-size weights"
+            f"missing or have another shape, such as {wrong[0]}; a narrow model (`width`, `embed_dim`), or one for "
+            "other clips (`size`), takes no full-size weights"
         )
     backbone.load_state_dict({name: state[name] for name in wanted}, strict=False)
+
+
+def _to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str | None]:
+    """The module that weights fill, and the prefix of its parameters that they do not."""
+    backbone, head = getattr(model, "backbone", None), getattr(model, "head", None)
+    if not isinstance(backbone, nn.Module):
+        backbone = model
+    elif _needed(model.state_dict(), state) <= set(state):
+        return model, None
+    return backbone, head if isinstance(head, str) else None  # in many networks `head` is the last layer itself
+
+
+def _needed(own: dict[str, Tensor], state: dict[str, Tensor]) -> set[str]:
+    """Names that weights must hold; the counters of batches are newer than some weights."""
+    return {name for name in own if name in state or not name.endswith(".num_batches_tracked")}
 
 
 def _state(weights: str) -> dict[str, Tensor]:

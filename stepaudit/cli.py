@@ -1,4 +1,7 @@
-"""The command line: a command a stage, and `check`, `list`, `report`, `sql`. Heavy imports live in the commands."""
+"""The command line: a command a stage, and `check`, `figure`, `list`, `report`, `sql`.
+
+Heavy imports live in the commands.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -17,12 +20,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+figure = typer.Typer(help="Draw one clip with its maps as a PNG for a publication.", no_args_is_help=True)
+app.add_typer(figure, name="figure")
 ConfigFile = Annotated[Path, typer.Argument(help="Configuration file, such as config/config.yaml.", show_default=False)]
 Results = Annotated[Path, typer.Argument(help="Results of an audit, such as results/demo.", show_default=False)]
 DatasetName = Annotated[str, typer.Option("--dataset", help="Name of the data set in the configuration.")]
 ModelName = Annotated[str, typer.Option("--model", help="Name of the model in the configuration.")]
 MethodName = Annotated[str, typer.Option("--method", help="Name of the method in the configuration.")]
+Size = Annotated[str, typer.Option("--size", help="Frames, height and width of the clips, such as 16x112x112.")]
 Shard = Annotated[str, typer.Option("--shard", help="Part of the clips, such as test-000.")]
+ClipName = Annotated[str | None, typer.Option("--clip", help="The clip; by default one is chosen by rule.")]
+OfDataset = Annotated[str | None, typer.Option("--dataset", help="Data set of the clip; default: the first with it.")]
+Frames = Annotated[int, typer.Option("--frames", min=1, help="Frames to show, spread evenly over the clip.")]
+Out = Annotated[Path, typer.Option("--out", help="The PNG file to write.")]
 
 
 def main() -> None:
@@ -64,12 +74,12 @@ def index(config: ConfigFile, dataset: DatasetName) -> None:
 
 
 @app.command()
-def extract(config: ConfigFile, dataset: DatasetName, shard: Shard) -> None:
+def extract(config: ConfigFile, dataset: DatasetName, size: Size, shard: Shard) -> None:
     """Cut the clips of a shard out of their videos."""
     from stepaudit.stages import extract
 
-    with _job(config, "extract", dataset=dataset, shard=shard) as settings:
-        extract.run(settings, dataset, shard)
+    with _job(config, "extract", dataset=dataset, size=size, shard=shard) as settings:
+        extract.run(settings, dataset, size, shard)
 
 
 @app.command()
@@ -135,6 +145,46 @@ def sql(
     from stepaudit import database
 
     typer.echo(database.format_rows(*database.query(results, query), format), nl=False)
+
+
+@figure.command("methods")
+def figure_methods(
+    results: Results,
+    out: Out,
+    clip: ClipName = None,
+    dataset: OfDataset = None,
+    model: Annotated[str | None, typer.Option("--model", help="The model; default: the first.")] = None,
+    methods: Annotated[str, typer.Option("--methods", help="Methods, such as step,ep3d; default: all.")] = "",
+    ratio: Annotated[float, typer.Option("--ratio", help="Of the masks; the nearest there is.")] = 0.1,
+    frames: Frames = 8,
+) -> None:
+    """Draw one clip as several methods explain it (Figure 3 of the paper)."""
+    from stepaudit import clip_figures
+
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    drawn = clip_figures.of_methods(
+        results, clip=clip, dataset=dataset, model=model, methods=names, ratio=ratio, frames=frames
+    )
+    typer.echo(clip_figures.save(drawn, out))
+
+
+@figure.command("compare")
+def figure_compare(
+    results: Results,
+    out: Out,
+    clip: ClipName = None,
+    dataset: OfDataset = None,
+    models: Annotated[tuple[str, str], typer.Option("--models", help="Two models; default: the first two.")] = ("", ""),
+    method: Annotated[str | None, typer.Option("--method", help="Of the masks; default: the first EP-3D.")] = None,
+    frames: Frames = 8,
+) -> None:
+    """Draw one clip as two models need it, at equal probability (Figure 2 of the paper)."""
+    from stepaudit import clip_figures
+
+    drawn = clip_figures.of_models(
+        results, clip=clip, dataset=dataset, models=[name for name in models if name], method=method, frames=frames
+    )
+    typer.echo(clip_figures.save(drawn, out))
 
 
 @app.command()

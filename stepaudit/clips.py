@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stepaudit import tables
-from stepaudit.config import Config, shard_names
+from stepaudit.config import Config
 from stepaudit.errors import UpstreamError, UsageError
 
 
@@ -30,10 +30,14 @@ def require_ok(row: dict) -> dict:
     return row
 
 
-def of_split(config: Config, dataset: str, split: str) -> list[dict]:
-    """All clips of a split, in the order of its shards."""
-    paths = [config.path("clips", dataset=dataset, shard=shard) for shard in shard_names(config.shards, split)]
-    return tables.read("clips", *paths)
+def of_split(config: Config, dataset: str, model: str, split: str) -> list[dict]:
+    """All clips of a split as a model takes them, in the order of its shards."""
+    return tables.read("clips", *config.clips_for(split, dataset=dataset, model=model))
+
+
+def of_shard(config: Config, table: str, dataset: str, model: str, shard: str) -> list[dict]:
+    """A shard of `clips` or `clip_boxes` as a model takes them."""
+    return tables.read(table, config.shard_for(table, dataset=dataset, model=model, shard=shard))
 
 
 def with_predictions(config: Config, dataset: str, model: str, shard: str) -> list[dict]:
@@ -42,7 +46,7 @@ def with_predictions(config: Config, dataset: str, model: str, shard: str) -> li
     Raises:
         UsageError: a clip has no prediction, because the shard is not of the test split or the table is older than it.
     """
-    rows = tables.read("clips", config.path("clips", dataset=dataset, shard=shard))
+    rows = of_shard(config, "clips", dataset, model, shard)
     predictions = tables.read("predictions", config.path("predictions", dataset=dataset, model=model))
     of_clip = {row["clip_id"]: row for row in predictions}
     if missing := [row["clip_id"] for row in rows if row["clip_id"] not in of_clip]:

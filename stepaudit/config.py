@@ -75,11 +75,30 @@ class Component(Closed):
             raise ValueError(str(error)) from error
 
 
+class Clips(Closed):
+    frames: Count = Field(default=16, description="Frames of a clip, one from each of as many equal parts.")
+    height: Annotated[int, Field(ge=16)] = Field(default=112, description="Pixels.")
+    width: Annotated[int, Field(ge=16)] = Field(default=112, description="Pixels.")
+    fit: Literal["stretch", "crop"] = Field(
+        default="stretch", description="`stretch` keeps the whole frame; `crop` keeps its shape and the centre."
+    )
+    random_views: Count = Field(default=4, description="Random views extracted of each training segment.")
+
+    @property
+    def size(self) -> str:
+        """Frames, height and width as text, `16x112x112`: the folder of these clips."""
+        return f"{self.frames}x{self.height}x{self.width}"
+
+
 class Dataset(Component):
     kind = "datasets"
     root: Path = Field(description="Folder of the data set, relative to where you run.")
     validation: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.2, description="Share of the training groups kept for choosing the best epoch."
+    )
+    box_distance: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="A clip frame takes the boxes of the nearest annotated source frame within this many frames.",
     )
 
 
@@ -103,15 +122,43 @@ class Training(Closed):
     )
 
 
+class ClipSize(Closed):
+    """What a model needs otherwise than the audit's `clips`."""
+
+    frames: Count | None = Field(default=None, description="Frames of this model's clips; default: those of `clips`.")
+    height: Annotated[int, Field(ge=16)] | None = Field(default=None, description="Likewise, pixels.")
+    width: Annotated[int, Field(ge=16)] | None = Field(default=None, description="Likewise, pixels.")
+
+
 class Model(Component):
     kind = "models"
+    clips: ClipSize = Field(default=ClipSize(), description="Where this model's clips differ from the audit's.")
     weights: str | None = Field(
         default=None,
         description="Initial weights: none, a local file, or a torchvision name, `R2Plus1D_18_Weights.KINETICS400_V1`.",
     )
     checkpoint: Path | None = Field(default=None, description="A checkpoint of stepaudit to audit instead of training.")
     training: Training = Field(default=Training(), description="How it is fine-tuned.")
+    training_on: dict[Name, dict[str, Any]] = Field(
+        default={}, description="By data set, the keys of `training` that differ there, `{epic: {epochs: 20}}`."
+    )
     batch_size: Count = Field(default=16, description="Clips in a forward pass when predicting.")
+
+    @field_validator("training_on")
+    @classmethod
+    def _training_on_fits(cls, changes: dict[str, dict], info: ValidationInfo) -> dict[str, dict]:
+        base = info.data.get("training", Training())
+        for dataset, change in changes.items():
+            try:
+                _changed(base, change)
+            except ValidationError as error:
+                lines = [_sentence(problem, Training) for problem in error.errors()]
+                raise ValueError("; ".join(f"{dataset}.{line}" for line in lines)) from error
+        return changes
+
+    def training_for(self, dataset: str) -> Training:
+        """How the model is fine-tuned on a data set."""
+        return _changed(self.training, self.training_on.get(dataset, {}))
 
 
 class Method(Component):
@@ -135,20 +182,6 @@ class Method(Component):
 
 class Metric(Component):
     kind = "metrics"
-
-
-class Clips(Closed):
-    frames: Count = Field(default=16, description="Frames of a clip, one from each of as many equal parts.")
-    height: Annotated[int, Field(ge=16)] = Field(default=112, description="Pixels.")
-    width: Annotated[int, Field(ge=16)] = Field(default=112, description="Pixels.")
-    fit: Literal["stretch", "crop"] = Field(
-        default="stretch", description="`stretch` keeps the whole frame; `crop` keeps its shape and the centre."
-    )
-    random_views: Count = Field(default=4, description="Random views extracted of each training segment.")
-    box_distance: Annotated[int, Field(ge=0)] = Field(
-        default=0,
-        description="A clip frame takes the boxes of the nearest annotated source frame within this many frames.",
-    )
 
 
 class Preserve(Closed):
@@ -206,6 +239,24 @@ class Config(Closed):
                 raise ValueError(f"preserve.methods: no method '{name}' with ratios{did_you_mean(name, able)}")
         return self
 
+    @model_validator(mode="after")
+    def _training_on_names_datasets(self):
+        for name, model in self.models.items():
+            for dataset in model.training_on:
+                if dataset not in self.datasets:
+                    hint = did_you_mean(dataset, list(self.datasets))
+                    raise ValueError(f"models.{name}.training_on: no data set '{dataset}'{hint}")
+        return self
+
+    @property
+    def sizes(self) -> dict[str, Clips]:
+        """The clips that any of the models needs, by size."""
+        return {clips.size: clips for clips in map(self.clips_of, self.models)}
+
+    def clips_of(self, model: str) -> Clips:
+        """How the clips of a model are cut."""
+        return self.clips.model_copy(update=self.models[model].clips.model_dump(exclude_none=True))
+
     @property
     def folder(self) -> Path:
         """Folder of the audit's results."""
@@ -228,6 +279,19 @@ class Config(Closed):
     def shard_paths(self, table: str, split: str, **keys: str) -> list[Path]:
         """The files of a split's shards."""
         return [self.path(table, **keys, shard=shard) for shard in shard_names(self.shards, split)]
+
+    def clips_for(self, split: str, *, dataset: str, model: str, table: str = "clips") -> list[Path]:
+        """The files of a split's clips as a model takes them."""
+        return self.shard_paths(table, split, dataset=dataset, size=self.clips_of(model).size)
+
+    def shard_for(self, table: str, *, dataset: str, model: str, shard: str, method: str = "") -> Path:
+        """The file of a shard's `clips` or `clip_boxes` as a model takes them."""
+        return self.path(table, dataset=dataset, size=self.clips_of(model).size, shard=shard)
+
+    def training_boxes(self, *, dataset: str, model: str, method: str, shard: str = "") -> list[Path]:
+        """The boxes of the training clips, if the method asks for them (`box_prior`)."""
+        needed = "box_prior" in self.component("methods", method).requires
+        return self.clips_for("train", dataset=dataset, model=model, table="clip_boxes") if needed else []
 
     def all_shards(self, table: str, methods: Iterable[str]) -> list[Path]:
         """The files of a table for every data set, model, method and test shard."""
@@ -259,9 +323,10 @@ class Config(Closed):
         """Fingerprint of the settings that decide a stage's rows; a change of it makes the stage's jobs run again."""
         whole = self.model_dump(mode="json")
         dataset, model, method = (whole[f"{kind}s"].get(keys.get(kind)) for kind in ("dataset", "model", "method"))
+        clips = self.sizes[keys["size"]].model_dump() if "size" in keys else None
         parts = {
             "index": [dataset, self.seed],
-            "extract": [whole["clips"], self.seed, self.shards],
+            "extract": [clips, dataset and dataset["box_distance"], self.seed, self.shards],
             "train": [model, self.seed, self.shards],
             "predict": [model],
             "attribute": [method],
@@ -337,11 +402,15 @@ def _with_uses(entries: Any) -> Any:
     return {name: {"use": name, **entry} if isinstance(entry, dict) else entry for name, entry in filled.items()}
 
 
-def _sentence(problem: dict) -> str:
+def _changed(base: Training, changes: dict[str, Any]) -> Training:
+    return Training.model_validate(base.model_dump() | changes)
+
+
+def _sentence(problem: dict, root: type[BaseModel] | None = None) -> str:
     where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     if problem["type"] == "extra_forbidden":
         *parents, name = problem["loc"]
-        return f"{where}: unknown key{did_you_mean(str(name), _known_keys(parents))}"
+        return f"{where}: unknown key{did_you_mean(str(name), _known_keys(parents, root or Config))}"
     if problem["type"] == "missing":
         return f"{where}: missing"
     if problem["type"] in ("model_type", "dict_type"):
@@ -355,8 +424,8 @@ def _sentence(problem: dict) -> str:
     return f"{where}: {text}{given}" if where else text
 
 
-def _known_keys(parents: list) -> list[str]:
-    kind: Any = Config
+def _known_keys(parents: list, root: type[BaseModel]) -> list[str]:
+    kind: Any = root
     for part in parents:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             kind = kind.model_fields[part].annotation

@@ -1,10 +1,13 @@
 """`audit.duckdb`: the tables of an audit in one file to hand on, and read-only SQL over it.
 
-The tables are copied without their heavy columns (`Column.heavy`); beside them lie the configuration (`audit`,
-`datasets`, `models`, `methods`, `metrics`), the views of `reports/_views.sql`, and each report as a view.
+The tables are copied without their heavy columns (`Column.heavy`) and without what lies in the folder of an earlier
+configuration; beside them lie the configuration (`audit`, `datasets`, `models`, `methods`, `metrics`), the views of
+`reports/_*.sql`, and each report as a view.
 """
 
-from collections.abc import Iterable
+import ast
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,10 @@ import duckdb
 import pyarrow as pa
 
 from stepaudit import __version__, reports
-from stepaudit.config import Config
+from stepaudit.config import Config, shard_names
 from stepaudit.errors import UsageError
 from stepaudit.formats import format_rows as format_rows
+from stepaudit.registry import Component
 from stepaudit.tables import SCHEMA_VERSION, TABLES, TEXT, Table, as_json, check_schema, path_columns
 
 FILE = "audit.duckdb"
@@ -26,13 +30,15 @@ READ_ONLY = {
     "autoload_known_extensions": "false",
     "lock_configuration": "true",
 }
-COMPONENT = pa.schema([("name", TEXT), ("use", TEXT), ("options", TEXT)])
+COMPONENT = pa.schema([("name", TEXT), ("use", TEXT), ("options", TEXT), ("settings", TEXT)])
+SHARD = re.compile(r"(train|validation|test)-\d+")
+SPLITS = ("train", "validation", "test")
 COMMENTS = {
     "audit": "One row: the audit's name, its configuration as JSON with the hash, and what wrote this file.",
-    "datasets": "The configuration's data sets: name, what it uses, options as JSON.",
-    "models": "The configuration's models: name, what it uses, options as JSON.",
+    "datasets": "The configuration's data sets: name, what it uses, options as JSON, settings (options with defaults).",
+    "models": "The configuration's models: name, what it uses, options and settings as JSON, size of their clips.",
     "methods": "The configuration's methods, also with their ratios, seeds, and the bounds that they are searched for.",
-    "metrics": "The configuration's metrics: name, what it uses, options as JSON.",
+    "metrics": "The configuration's metrics: name, what it uses, options and settings as JSON.",
 }
 
 
@@ -57,10 +63,10 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
         raise UsageError(f"{path}: cannot be opened ({error}); run `stepaudit report {folder}` again") from error
 
 
-def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple]]:
-    """Column names and rows of a statement. Raises UsageError with DuckDB's message."""
+def fetch(connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None) -> tuple[list[str], list[tuple]]:
+    """Column names and rows of a statement, whose `$name` are values. Raises UsageError with DuckDB's message."""
     try:
-        result = connection.execute(sql)
+        result = connection.execute(sql, values)
         if result is None or result.description is None:
             raise UsageError('no statement; write one such as "from coverage"')
         return [column[0] for column in result.description], result.fetchall()
@@ -68,9 +74,9 @@ def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], l
         raise UsageError(str(error).strip()) from error
 
 
-def records(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict]:
-    """Rows of a statement as dicts. Raises UsageError with DuckDB's message."""
-    names, rows = fetch(connection, sql)
+def records(connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None) -> list[dict]:
+    """Rows of a statement, whose `$name` are values, as dicts. Raises UsageError with DuckDB's message."""
+    names, rows = fetch(connection, sql, values)
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
@@ -93,7 +99,8 @@ def create(folder: Path, config: Config) -> Path:
         connection.execute(f"attach {_literal(temporary)} as audit (storage_version '{STORAGE_VERSION}'); use audit")
         connection.begin()
         for table in TABLES.values():
-            _copy(connection, table, folder)
+            _copy(connection, table, folder, config)
+        _forget_jobs(connection, config)
         _write_config(connection, config)
         _create_views(connection)
         connection.commit()
@@ -102,10 +109,10 @@ def create(folder: Path, config: Config) -> Path:
     return path
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> None:
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path, config: Config) -> None:
     columns = [column for column in table.columns if not column.heavy]
     _create_table(connection, table.name, pa.schema([(column.name, column.type) for column in columns]).empty_table())
-    for partition, files in _partitions(table, folder).items():
+    for partition, files in _partitions(table, folder, config).items():
         values = dict(partition)
         chosen = ", ".join(_literal(values[c.name]) if c.name in values else _name(c.name) for c in columns)
         connection.execute(
@@ -116,18 +123,42 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> 
         connection.execute(f"comment on column {table.name}.{_name(column.name)} is {_literal(column.text)}")
 
 
-def _partitions(table: Table, folder: Path) -> dict[tuple, list[str]]:
-    """Files of a table by the columns that stand in their paths."""
+def _partitions(table: Table, folder: Path, config: Config) -> dict[tuple, list[str]]:
+    """Files of a table by the columns that stand in their paths; what the configuration no longer names is left out."""
     found: dict[tuple, list[str]] = {}
     for path in parquet_files(folder / table.name):
-        check_schema(table.name, path)
         values = path_columns(path.relative_to(folder))
         if missing := set(table.partitions) - set(values):
             raise UsageError(
                 f"{path}: its path has no folder `{min(missing)}=…`; move it away, stepaudit did not write it"
             )
-        found.setdefault(tuple((key, values[key]) for key in table.partitions), []).append(str(path))
+        if _is_current(path, values, _known(config, table.name)):
+            check_schema(table.name, path)
+            found.setdefault(tuple((key, values[key]) for key in table.partitions), []).append(str(path))
     return found
+
+
+def _known(config: Config, table: str) -> dict[str, list[str]]:
+    """What the configuration names, by the keys of jobs: results of anything else are of an earlier one."""
+    return {
+        "dataset": list(config.datasets),
+        "size": list(config.sizes),
+        "model": list(config.models),
+        "method": config.preserve.methods if table == "preservation" else list(config.methods),
+        "shard": [name for split in SPLITS for name in shard_names(config.shards, split)],
+    }
+
+
+def _is_current(path: Path, values: dict[str, str], known: dict[str, list[str]]) -> bool:
+    if SHARD.fullmatch(path.stem):
+        values = {**values, "shard": path.stem}
+    return all(values[key] in names for key, names in known.items() if key in values)
+
+
+def _forget_jobs(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    """Leaves out the jobs of what the configuration no longer names."""
+    for key, names in _known(config, "runs").items():
+        connection.execute("delete from runs where not list_contains(?, keys ->> ?)", [names, f"$.{key}"])
 
 
 def _write_config(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
@@ -141,23 +172,42 @@ def _write_config(connection: duckdb.DuckDBPyConnection, config: Config) -> None
     }
     _create_table(connection, "audit", pa.Table.from_pylist([audit]))
     connection.execute("alter table audit alter config type json")
-    for kind in ("datasets", "models", "metrics"):
-        _create_table(connection, kind, _components(getattr(config, kind).items()))
+    for kind in ("datasets", "metrics"):
+        _create_table(connection, kind, _components(config, kind))
+    sizes = pa.array([config.clips_of(name).size for name in config.models], TEXT)
+    _create_table(connection, "models", _components(config, "models").append_column("size", sizes))
     _create_table(connection, "methods", _methods(config))
     for name, text in COMMENTS.items():
         connection.execute(f"comment on table {name} is {_literal(text)}")
 
 
-def _components(entries: Iterable[tuple[str, Any]]) -> pa.Table:
-    rows = [{"name": name, "use": entry.use, "options": as_json(entry.options)} for name, entry in entries]
+def _components(config: Config, kind: str) -> pa.Table:
+    rows = [
+        {
+            "name": name,
+            "use": entry.use,
+            "options": as_json(entry.options),
+            "settings": as_json(_defaults(config.component(kind, name)) | entry.options),
+        }
+        for name, entry in getattr(config, kind).items()
+    ]
     return pa.Table.from_pylist(rows, schema=COMPONENT)
+
+
+def _defaults(component: Component) -> dict[str, Any]:
+    """The options' defaults; those that are no literals, as a package of others may have them, are not known."""
+    found = {}
+    for name, (_, default) in (component.options or {}).items():
+        with suppress(ValueError):
+            found[name] = ast.literal_eval(default)
+    return found
 
 
 def _methods(config: Config) -> pa.Table:
     entries = config.methods
     bounds = [config.preserve.bounds if name in config.preserve.methods else [] for name in entries]
     return (
-        _components(entries.items())
+        _components(config, "methods")
         .append_column("ratios", pa.array([entry.ratios or [] for entry in entries.values()], pa.list_(pa.float64())))
         .append_column("seeds", pa.array([entry.seeds for entry in entries.values()], pa.list_(pa.int32())))
         .append_column("bounds", pa.array(bounds, pa.list_(TEXT)))
@@ -165,7 +215,8 @@ def _methods(config: Config) -> pa.Table:
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    _execute(connection, "_views.sql", reports.views())
+    for file, sql in reports.shared().items():
+        _execute(connection, file, sql)
     for report in reports.all_reports():
         _execute(connection, f"{report.name}.sql", f"create view {_name(report.name)} as {report.sql}")
         connection.execute(f"comment on view {_name(report.name)} is {_literal(report.question)}")

@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from stepaudit import registry
-from stepaudit.config import Clips, Config, Dataset, Method, Metric, Model, Preserve, Training
+from stepaudit.config import Clips, ClipSize, Config, Dataset, Method, Metric, Model, Preserve, Training
 from stepaudit.errors import STATUSES
 from stepaudit.tables import SCHEMA_VERSION, TABLES, Table
 
@@ -28,6 +28,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`clips`": Clips,
     "`datasets.<name>`": Dataset,
     "`models.<name>`": Model,
+    "`models.<name>.clips`": ClipSize,
     "`models.<name>.training`": Training,
     "`methods.<name>`": Method,
     "`metrics.<name>`": Metric,

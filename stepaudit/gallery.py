@@ -9,25 +9,24 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from stepaudit import pictures
-from stepaudit.database import parquet_files, records
+from stepaudit import heavy, pictures
+from stepaudit.database import records
 
 CLIPS, FRAMES, RATIO = 6, 8, 0.1
 CHOSEN_CLIPS = f"""
     select * from (
         select * from test_clips
         where status = 'ok'
-        qualify row_number() over (partition by dataset, label order by clip_id) = 1
+        qualify row_number() over (partition by dataset, label order by clip_id, height * width desc, size) = 1
     )
     qualify row_number() over (partition by dataset order by label) <= {CLIPS}
     order by dataset, label
 """
 CHOSEN_MAPS = f"""
-    select maps.* from maps
+    select maps.*, models.size from maps
     join ({CHOSEN_CLIPS}) using (dataset, clip_id)
+    join models on maps.model = models.name
     qualify row_number() over (
         partition by dataset, clip_id, model, method order by abs(ratio - {RATIO}), ratio, seed
     ) = 1
@@ -35,7 +34,7 @@ CHOSEN_MAPS = f"""
 """
 CHOSEN_BOXES = f"""
     select dataset, clip_id, frame, x0, y0, x1, y1 from clip_boxes
-    join ({CHOSEN_CLIPS}) using (dataset, clip_id, view, label)
+    join ({CHOSEN_CLIPS}) using (dataset, clip_id, size, view, label)
 """
 
 
@@ -77,8 +76,7 @@ def _same(row: dict, clip: dict) -> bool:
 
 
 def _example(clip: dict, maps: list[dict], boxes: list[dict], folder: Path) -> Example:
-    heavy = _heavy("clips", folder / "clips" / f"dataset={clip['dataset']}", "pixels", clip, ("clip_id", "view"))
-    frames = np.frombuffer(heavy.as_py(), np.uint8).reshape(len(clip["frames"]), clip["height"], clip["width"], 3)
+    frames = heavy.pixels(clip, folder)
     shown = pictures.spread(len(frames), FRAMES)
     marks = clip["in_action"] and [clip["in_action"][frame] for frame in shown]
     framed = [
@@ -113,24 +111,9 @@ def _probabilities(row: dict) -> str:
 
 
 def _importance(row: dict, size: tuple[int, ...], folder: Path) -> np.ndarray:
-    """The full map, [T, H, W]."""
+    """The full map, [T, H, W]; that of a model which takes other clips is scaled to the size of the shown one."""
     import torch
+    from torch.nn import functional
 
-    from stepaudit.maps import render
-
-    place = folder / "maps" / f"dataset={row['dataset']}" / f"model={row['model']}" / f"method={row['method']}"
-    grid = _heavy("maps", place, "grid", row, ("clip_id", "ratio", "seed")).values.to_numpy(zero_copy_only=False)
-    seeds = torch.from_numpy(grid.reshape(1, *row["grid_shape"]).copy())
-    return render(seeds, row["upsampling"], tuple(size))[0].numpy()
-
-
-def _heavy(table: str, place: Path, column: str, row: dict, keys: tuple[str, ...]) -> pa.Scalar:
-    """A heavy value of a row, which the database leaves in Parquet. Raises KeyError if it is not there."""
-    for path in parquet_files(place):
-        found = pq.read_table(
-            path, columns=[*keys, column], filters=[("clip_id", "==", row["clip_id"])], partitioning=None
-        )
-        for index, candidate in enumerate(found.select(list(keys)).to_pylist()):
-            if candidate == {key: row[key] for key in keys}:
-                return found[column][index]
-    raise KeyError(f"{table}.{column} of {row['clip_id']}")
+    full = torch.from_numpy(heavy.full_map(row, folder))
+    return functional.interpolate(full[None, None], size=tuple(size), mode="trilinear")[0, 0].numpy()

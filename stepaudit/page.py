@@ -1,5 +1,6 @@
 """The report's page: answers, counts, charts and pictures in one HTML file that loads nothing."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -45,11 +46,12 @@ class Chart:
 
 @dataclass(frozen=True)
 class Section:
-    """A report with its answer, and a chart if there is one."""
+    """A report with its answer, a chart if there is one, and for a claim of the paper what became of it."""
 
     report: Report
     grid: Grid
     chart: Chart | None = None
+    verdict: str = ""
 
 
 def render(**context: Any) -> str:
@@ -67,11 +69,14 @@ def render(**context: Any) -> str:
 def grid(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Grid:
     """Rows of a query as a table: `x`, `x_low` and `x_high` are one column, a key that repeats the row above is dimmed.
 
-    A number that is missing from a row with a `reason` is shown as "/", as in the paper.
+    A number that is missing from a row with a `reason` is shown as "/", as in the paper. A column without an interval
+    that has no value at all is left out, such as a floor that is not in the audit.
     """
     records = [dict(zip(names, row, strict=True)) for row in rows]
-    explained = any(record.get("reason") for record in records)
-    headers = [name for name in names if not _is_bound(name, names) and (name != "reason" or explained)]
+    known = {
+        name for record in records for name, value in record.items() if value is not None or f"{name}_low" in names
+    }
+    headers = [name for name in names if name in known and not _is_bound(name, names)]
     numeric = {name for name in headers if any(isinstance(record[name], int | float) for record in records)}
     keys = list(takewhile(lambda name: name not in numeric, headers))
     lines = []
@@ -79,6 +84,14 @@ def grid(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Grid:
         repeated = _repeated(record, above, keys)
         lines.append([_cell(record, name, name in numeric, name in repeated) for name in headers])
     return Grid([name.replace("_", " ") for name in headers], lines, max(0, len(rows) - MAX_ROWS))
+
+
+def verdict(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """What a report with a column `answer` says of the paper's claim, in a sentence; empty for all others."""
+    answers = [dict(zip(names, row, strict=True)).get("answer") for row in rows]
+    counts = Counter(answer for answer in answers if answer)
+    parts = [f"{answer} in {count} of {counts.total()}" for answer, count in sorted(counts.items(), reverse=True)]
+    return f"In this audit: {', '.join(parts)}." if parts else ""
 
 
 def number(value: float, name: str = "") -> str:

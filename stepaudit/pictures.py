@@ -57,7 +57,19 @@ def overlay(frames: np.ndarray, importance: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [F, H, W, 3].
     """
-    share = importance.astype(np.float32) / max(float(importance.max()), 1e-9)
+    return tint(frames, importance.astype(np.float32) / max(float(importance.max()), 1e-9))
+
+
+def tint(frames: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Frames in grey, coloured by shares of the greatest value.
+
+    Args:
+        frames: uint8 [F, H, W, 3].
+        share: [F, H, W] in [0, 1].
+
+    Returns:
+        uint8 [F, H, W, 3].
+    """
     grey = frames.mean(axis=3, keepdims=True) * 0.55
     opacity = 0.7 * share[..., None] ** 0.7
     return (grey * (1 - opacity) + heat(share) * opacity + frames * 0.3 * opacity).clip(0, 255).astype(np.uint8)

@@ -55,7 +55,9 @@ def commit() -> str | None:
 def inputs_fingerprint(config: Config, dataset: str, model: str, method: str, shard: str) -> str:
     """Everything that decides the rows of a shard: versions, settings, code, checkpoint and clips."""
     component = config.component("methods", method)
-    clips = tables.read("clips", config.path("clips", dataset=dataset, shard=shard), columns=["clip_id", "sha256"])
+    clips = tables.read(
+        "clips", config.shard_for("clips", dataset=dataset, model=model, shard=shard), columns=["clip_id", "sha256"]
+    )
     return fingerprint(
         [
             versions(),

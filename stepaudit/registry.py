@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from stepaudit.errors import UsageError, did_you_mean
 
 FUNCTIONS = {"methods": "attribute", "models": "build", "datasets": "read", "metrics": "score"}
-CONTRACT_KEYWORDS = {"methods": {"ratios", "seed"}, "models": set(), "datasets": set(), "metrics": set()}
+CONTRACT_KEYWORDS = {"methods": {"ratios", "seed", "box_prior"}, "models": set(), "datasets": set(), "metrics": set()}
 ANNOTATION_NAMES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)} | {"Literal": Literal}
 
 

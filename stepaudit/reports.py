@@ -1,7 +1,6 @@
 """The questions of `reports/*.sql`: where the files lie, and what each asks."""
 
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +23,16 @@ class Report:
 
     @property
     def paper(self) -> str:
-        """The table of the paper that it answers, such as `Table 1`; empty if none."""
-        found = re.search(r"\(([^()]*Table \d+)\)$", self.question)
+        """The place of the paper that it answers, such as `Table 1` or `section 4.2`; empty if none."""
+        found = re.search(r"\(([^()]*(?:Table|section) [\d.]+)\)$", self.question)
         return found[1] if found else ""
 
     @property
     def order(self) -> tuple:
-        """Sorts reports as the paper's tables, what stands beside a table after it, then all others by name."""
-        prefix, _, table = self.paper.rpartition("Table ")
-        return (int(table) if table else sys.maxsize, prefix, self.name)
+        """Sorts reports: the paper's tables, what stands beside a table after it, its claims in words, all others."""
+        kind, number = re.search(r"(?:(Table|section) ([\d.]+))?$", self.paper).groups()
+        place = [int(part) for part in number.split(".")] if number else []
+        return (("Table", "section", None).index(kind), place, self.paper, self.name)
 
 
 def folder() -> Path:
@@ -41,9 +41,9 @@ def folder() -> Path:
     return package / "_reports" if (package / "_reports").is_dir() else package.parent / "reports"
 
 
-def views() -> str:
-    """The SQL that makes the views which reports share."""
-    return (folder() / "_views.sql").read_text()
+def shared() -> dict[str, str]:
+    """The SQL that makes what reports share, by the file's name: the paper's numbers, macros and views."""
+    return {path.name: path.read_text() for path in sorted(folder().glob("_*.sql"))}
 
 
 def all_reports() -> list[Report]:

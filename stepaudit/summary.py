@@ -11,7 +11,7 @@ from stepaudit.page import Grid, duration, grid
 
 COUNTS = """
     select coalesce(sum(test_clips), 0) as asked, coalesce(sum(explained), 0) as explained,
-        (select count(*) from test_clips where status != 'ok') as unusable,
+        (select count(distinct (dataset, clip_id)) from test_clips where status != 'ok') as unusable,
         (select count(*) from datasets) as datasets,
         (select count(*) from models) as models,
         (select count(*) from methods) as methods,

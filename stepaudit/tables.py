@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from stepaudit.errors import UsageError, did_you_mean
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA_KEY = b"stepaudit_schema"
 
 
@@ -55,6 +55,7 @@ TEXT, INT, FLOAT, FLAG = pa.string(), pa.int32(), pa.float64(), pa.bool_()
 
 CLIP_ID = Column("clip_id", TEXT, "Identifies the segment within its data set.")
 DATASET = Column("dataset", TEXT, "The data set's name in the configuration.")
+SIZE = Column("size", TEXT, "Frames, height and width of the clips, `16x112x112`; models may differ in what they take.")
 MODEL = Column("model", TEXT, "The model's name in the configuration.")
 METHOD = Column("method", TEXT, "The method's name in the configuration.")
 SEED = Column("seed", INT, "The seed of the method's randomness.")
@@ -114,10 +115,11 @@ TABLES = {
         ),
         Table(
             "clips",
-            "segment × view",
+            "segment × size × view",
             (
                 CLIP_ID,
                 DATASET,
+                SIZE,
                 VIEW,
                 Column("split", TEXT, "'train', 'validation' or 'test'."),
                 Column("label", TEXT, "Name of the annotated class."),
@@ -137,8 +139,8 @@ TABLES = {
                 STATUS,
                 ERROR,
             ),
-            3,
-            ("dataset",),
+            4,
+            ("dataset", "size"),
         ),
         Table(
             "clip_boxes",
@@ -146,13 +148,14 @@ TABLES = {
             (
                 CLIP_ID,
                 DATASET,
+                SIZE,
                 VIEW,
                 Column("frame", INT, "Clip frame, from 0."),
                 Column("label", TEXT, "What the box holds; pointing games use the boxes whose label is the clip's."),
                 *BOX,
             ),
-            5,
-            ("dataset",),
+            6,
+            ("dataset", "size"),
         ),
         Table(
             "training_log",
@@ -201,6 +204,7 @@ TABLES = {
                 RATIO,
                 SEED,
                 TARGET,
+                Column("options", TEXT, "JSON: the method's options in the configuration; `{}` are its defaults."),
                 Column("preset", TEXT, "Preset of the extremal family; NULL for other methods."),
                 Column(
                     "perturbation",

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from stepaudit.config import Training
 from stepaudit.errors import UsageError
+from stepaudit.extremal.prepared import channels_last
 
 FLIPS = {"horizontal": -1, "vertical": -2, "time": -3}
 
@@ -41,7 +42,7 @@ def fit(
     Raises:
         UsageError: the loss is no longer finite.
     """
-    with seeded(seed):
+    with seeded(seed), channels_last(model):
         optimizer = _optimizer(model, settings)
         log, best, chosen, weights = [], (-math.inf, -math.inf), None, model.state_dict()
         for epoch in range(1, settings.epochs + 1):
@@ -56,7 +57,7 @@ def fit(
                 best, chosen, weights = rank, epoch, copy.deepcopy(model.state_dict())
             log.append(_row(epoch, rate, (loss, accuracy), measured, time.monotonic() - start))
             advance(1, f"loss {loss:.3f}, accuracy {accuracy:.1%}, validation {measured[1] or 0:.1%}")
-    model.load_state_dict(weights)
+        model.load_state_dict(weights)
     return [{**row, "best": row["epoch"] == chosen} for row in log]
 
 

@@ -7,12 +7,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stepaudit.models import r2plus1d_18, vgg16_lstm
+from stepaudit.models import mc3_18, mvit_v2_s, r2plus1d_18, r3d_18, resnet50_lstm, s3d, swin3d_t, vgg16_lstm
 
 CLASSES = 3
 FAMILIES: dict[str, Callable[[], nn.Module]] = {
     "r2plus1d_18": lambda: r2plus1d_18.build(CLASSES, width=4),
     "vgg16_lstm": lambda: vgg16_lstm.build(CLASSES, width=4, features=16, hidden=8, batch_norm=True, pooled=1),
+    "r3d_18": lambda: r3d_18.build(CLASSES, width=4),
+    "mc3_18": lambda: mc3_18.build(CLASSES, width=4),
+    "s3d": lambda: with_statistics(s3d.build(CLASSES, width=4)),
+    "mvit_v2_s": lambda: mvit_v2_s.build(CLASSES, embed_dim=8, depths=(1, 1, 1), frames=8, size=32),
+    "swin3d_t": lambda: swin3d_t.build(CLASSES, embed_dim=12, depths=(2, 2), window=(2, 4, 4)),
+    "resnet50_lstm": lambda: with_statistics(resnet50_lstm.build(CLASSES, width=2, depths=(1, 1, 1, 1), hidden=8)),
 }
 
 
@@ -26,6 +32,19 @@ def narrow(family: str) -> nn.Module:
 def some_clips(count: int, frames: int = 8, size: int = 32) -> Tensor:
     """Clips that differ from each other, in [0, 1]. [N, 3, T, H, W]."""
     return torch.rand(count, 3, frames, size, size, generator=torch.Generator().manual_seed(9))
+
+
+def with_statistics(model: nn.Module) -> nn.Module:
+    """Batch normalisation with the statistics of a few clips: fresh ones leave a deep random network constant."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
+    momentum = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.97  # all of it would scale rounding up in every layer, too
+    with torch.no_grad():
+        model.train()(some_clips(4))
+    for norm, value in zip(norms, momentum, strict=True):
+        norm.momentum = value
+    return model
 
 
 class Failing(nn.Module):

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from stepaudit.adapters import Adapter
+
 
 class Brightness(nn.Module):
     """Logits that are the clip's brightness times fixed weights. Nothing to train, nothing to normalise."""
@@ -34,6 +36,21 @@ class SteepAtZero(Brightness):
         return super().forward(clips) + (0 * clips.sum(dim=(1, 2, 3, 4), keepdim=False)).sqrt()[:, None] * self.weights
 
 
+class TwoHeads(Brightness):
+    """Returns two outputs."""
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        logits = super().forward(clips)
+        return logits, logits
+
+
+class Sure(Brightness):
+    """Returns probabilities."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return super().forward(clips).softmax(dim=1)
+
+
 def blind(classes: int) -> nn.Module:
     """A model without a convolution."""
     return Brightness(classes)
@@ -52,3 +69,23 @@ def steep(classes: int) -> nn.Module:
 def broken(classes: int) -> nn.Module:
     """A model with a bug."""
     return nn.Linear(5, classes)
+
+
+def two_heads(classes: int) -> nn.Module:
+    """A model of two outputs."""
+    return TwoHeads(classes)
+
+
+def first_head(classes: int) -> nn.Module:
+    """The first output of a model of two."""
+    return Adapter(TwoHeads(classes), take=0)
+
+
+def sure(classes: int, *, told: bool = False) -> nn.Module:
+    """A model that returns probabilities, and says so or not."""
+    return Adapter(Sure(classes), gives="probabilities") if told else Sure(classes)
+
+
+def other_classes(classes: int) -> nn.Module:
+    """A model of a fixed number of classes, whatever it is asked for."""
+    return Brightness(400)

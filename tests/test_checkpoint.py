@@ -12,6 +12,7 @@ from torchvision.models import vgg16_bn
 from torchvision.models.video import r2plus1d_18 as torchvisions
 
 from stepaudit import checkpoint
+from stepaudit.adapters import Adapter
 from stepaudit.config import Model
 from stepaudit.errors import UsageError
 from stepaudit.models import r2plus1d_18, vgg16_lstm
@@ -245,6 +246,43 @@ def test_a_backbone_without_a_head_is_filled_whole(tmp_path):
     checkpoint.load_initial(model, str(as_file(state, tmp_path, "plain")))
     assert same_state(model.backbone, other.backbone)
     assert all(torch.equal(value, lstm[name]) for name, value in model.lstm.state_dict().items())
+
+
+class Own(nn.Module):
+    """A network as people write them: `backbone` and `head` are its parts."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.backbone, self.head = nn.Sequential(nn.Conv3d(3, 2, 1), nn.BatchNorm3d(2)), nn.Linear(2, classes)
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, Adapter, lambda net: Adapter(net, layout="NTCHW")])
+def test_weights_of_a_whole_model_under_its_own_names_fill_all_of_it(tmp_path, wrap):
+    trained, model = Own(4), Own(4)
+    state = {name: value for name, value in trained.state_dict().items() if "num_batches" not in name}
+    checkpoint.load_initial(wrap(model), str(as_file(state, tmp_path, "plain")))
+    assert same_state(model, trained)
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, Adapter])
+def test_weights_of_a_backbone_alone_leave_a_head_that_is_a_layer_as_it_is(tmp_path, wrap):
+    trained, model = Own(4), Own(3)
+    head = model.head.weight.clone()
+    checkpoint.load_initial(wrap(model), str(as_file(trained.backbone.state_dict(), tmp_path, "plain")))
+    assert same_state(model.backbone, trained.backbone)
+    assert torch.equal(model.head.weight, head)
+
+
+def test_a_whole_model_for_other_classes_does_not_fit_and_says_so(tmp_path):
+    for model, trained in ((Own(3), Own(4)), (nn.Linear(2, 3), nn.Linear(2, 4))):
+        with pytest.raises(UsageError, match="parameters are missing or have another shape, such as"):
+            checkpoint.load_initial(model, str(as_file(trained.state_dict(), tmp_path, "plain")))
+
+
+def test_a_network_of_ours_that_was_trained_elsewhere_is_taken_with_its_recurrence_and_last_layer(tmp_path):
+    model, other = (vgg16_lstm.build(3, width=2, features=8, hidden=4, pooled=1) for _ in range(2))
+    checkpoint.load_initial(model, str(as_file(other.state_dict(), tmp_path, "safetensors")))
+    assert same_state(model, other)
 
 
 def test_weights_older_than_the_counter_of_batches_are_taken(tmp_path):

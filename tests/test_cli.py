@@ -19,7 +19,7 @@ models: {small: {use: r2plus1d_18, options: {width: 2}}}
 methods: {step: {ratios: [0.1]}, center: }
 """
 COMMANDS = get_command(cli.app).commands
-ALL = {"--dataset": "planted", "--model": "small", "--method": "center", "--shard": "test-000"}
+ALL = {"--dataset": "planted", "--model": "small", "--method": "center", "--shard": "test-000", "--size": "16x112x112"}
 
 
 @pytest.fixture
@@ -49,7 +49,8 @@ def options_of(command):
 
 def test_the_commands_are_the_stages_and_a_few_questions():
     stages = {path.stem for path in (Path(cli.__file__).parent / "stages").glob("[a-z]*.py")}
-    assert set(COMMANDS) == stages | {"sql", "list", "check"}
+    assert set(COMMANDS) == stages | {"sql", "list", "check", "figure"}
+    assert set(COMMANDS["figure"].commands) == {"methods", "compare"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -83,6 +84,7 @@ def test_nothing_asked_is_answered_with_help(stepaudit):
         ("index", "--dataset", "plantd", "the configuration has no dataset 'plantd'; did you mean 'planted'?"),
         ("extract", "--shard", "test-001", "no shard 'test-001'; did you mean 'test-000'?"),
         ("extract", "--shard", "../x", "no shard '../x'"),
+        ("extract", "--size", "16x112x12", "no size '16x112x12'; did you mean '16x112x112'?"),
         ("train", "--model", "smal", "no model 'smal'; did you mean 'small'?"),
         ("predict", "--model", "r2plus1d_18", "no model 'r2plus1d_18' (known: small)"),
         ("attribute", "--method", "stepp", "no method 'stepp'; did you mean 'step'?"),

@@ -66,7 +66,7 @@ def test_the_clips_of_a_split_come_in_the_order_of_its_shards(tmp_path):
     )  # fmt: skip
     for split in ("train", "test"):
         for shard in (1, 0):
-            path = made.path("clips", dataset="planted", shard=f"{split}-{shard:03d}")
+            path = made.path("clips", dataset="planted", size="16x112x112", shard=f"{split}-{shard:03d}")
             tables.write([{"clip_id": f"{split}{shard}{row}"} for row in range(2)], "clips", path)
-    found = [row["clip_id"] for row in clips.of_split(made, "planted", "test")]
+    found = [row["clip_id"] for row in clips.of_split(made, "planted", "r2plus1d_18", "test")]
     assert found == ["test00", "test01", "test10", "test11"]

@@ -69,12 +69,12 @@ def test_an_unknown_key_is_named_with_the_nearest_at_every_level(path):
 
 
 UNKNOWN_NAMES = {
-    ("methods.stepp", "ratios"): "methods.stepp.use: no method 'stepp'; did you mean 'step'? (known: center, ep3d,",
     (
-        "models.m",
-        "vgg16",
-    ): "models.m.use: no model 'vgg16'; did you mean 'vgg16_lstm'? (known: r2plus1d_18, vgg16_lstm)",
-    ("datasets.d", "ucf101"): "datasets.d.use: no dataset 'ucf101'; did you mean 'ucf101_24'? (known: folder, planted",
+        "methods.stepp",
+        "ratios",
+    ): "methods.stepp.use: no method 'stepp'; did you mean 'step'? (known: annotation_prior, center,",
+    ("models.m", "vgg16"): "models.m.use: no model 'vgg16'; did you mean 'vgg16_lstm'? (known: ",
+    ("datasets.d", "ucf101"): "datasets.d.use: no dataset 'ucf101'; did you mean 'ucf101_24'? (known: epic_action,",
     ("metrics.m", "spacial_pointing"): "metrics.m.use: no metric 'spacial_pointing'; did you mean 'spatial_pointing'?",
     ("models.m", "nowhere:build"): "models.m.use: cannot find the module of 'nowhere:build'; is it installed",
 }
@@ -144,7 +144,7 @@ BAD_OPTIONS = {
     ("models.small.options.width", "2"): "option 'width' of r2plus1d_18: Input should be a valid integer",
     ("models.small.options.width", 2.5): "option 'width' of r2plus1d_18: Input should be a valid integer",
     ("models.small.options.width", True): "option 'width' of r2plus1d_18: Input should be a valid integer",
-    ("methods.step.options.preset", "matchd"): "option 'preset' of step: Input should be 'paper', 'matched' or",
+    ("methods.step.options.preset", "matchd"): "option 'preset' of step: Input should be 'paper', 'follow-up',",
     ("methods.step.options.blur_sigma", "wide"): "option 'blur_sigma' of step: Input should be a valid number",
     ("datasets.planted.options.classes", "disc-vertical"): "option 'classes' of planted: Input should be a valid",
     ("datasets.planted.options.broken", "no"): "option 'broken' of planted: Input should be a valid boolean",
@@ -297,12 +297,42 @@ OTHER = {
 @pytest.mark.parametrize("stage", DECIDES)
 def test_a_stage_runs_again_for_the_settings_that_decide_its_rows_and_for_no_others(stage):
     keys = {"dataset": "planted", "model": "small", "method": "center"}
-    before = config.parse(SOUND).decides(stage, **keys)
+
+    def decides(data):
+        made = config.parse(data)
+        return made.decides(stage, **keys, **({"size": made.clips.size} if stage == "extract" else {}))
+
+    before = decides(SOUND)
     deciding, indifferent = DECIDES[stage]
     for path in deciding:
-        assert config.parse(changed(path, OTHER[path])).decides(stage, **keys) != before, path
+        assert decides(changed(path, OTHER[path])) != before, path
     for path in indifferent:
-        assert config.parse(changed(path, OTHER[path])).decides(stage, **keys) == before, path
+        assert decides(changed(path, OTHER[path])) == before, path
+
+
+def test_a_model_may_take_clips_of_its_own_size_and_train_otherwise_on_a_data_set():
+    big = {"use": "vgg16_lstm", "clips": {"height": 224}, "training_on": {"planted": {"epochs": 3}}}
+    made = config.parse({**SOUND, "models": {**SOUND["models"], "big": big}})
+    assert list(made.sizes) == ["16x112x112", "16x224x112"]
+    assert made.clips_of("small") == made.clips
+    assert made.shard_for("clips", dataset="planted", model="big", shard="test-000").parts[-2] == "size=16x224x112"
+    assert made.models["big"].training_for("planted").epochs == 3
+    assert made.models["big"].training_for("other") == made.models["big"].training
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"planted": {"epoch": 3}}, "planted.epoch: unknown key; did you mean 'epochs'?"),
+        ({"planted": {"epochs": -1}}, "planted.epochs: Input should be greater than or equal to 0, got -1"),
+        ({"plantd": {"epochs": 3}}, "models.small.training_on: no data set 'plantd'; did you mean 'planted'?"),
+    ],
+)
+def test_a_change_of_training_is_checked_like_training_itself(change, text):
+    data = {**SOUND, "models": {"small": {**SOUND["models"]["small"], "training_on": change}}}
+    with pytest.raises(UsageError) as error:
+        config.parse(data)
+    assert text in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,72 @@ def test_the_file_alone_opens_elsewhere_with_its_views(audit, tmp_path, monkeypa
 
 def test_the_configuration_stands_in_the_database(audit):
     assert database.query(audit, "select name, use from models")[1] == [("r3d", "r2plus1d_18")]
-    assert database.query(audit, "from methods where name = 'step'")[1] == [("step", "step", "{}", [0.1], [0], [])]
+    sql = "select * exclude (settings) from methods where name = 'step'"
+    assert database.query(audit, sql)[1] == [("step", "step", "{}", [0.1], [0], [])]
     assert one(audit, "select config_hash from audit") == config.load(audit / "config.yaml").hash
     assert one(audit, "select config ->> '$.datasets.planted.root' from audit") == "data"
+
+
+def test_settings_are_the_options_with_the_defaults_of_those_that_were_not_given(tmp_path):
+    methods = {"smooth": {"use": "ep3d_gaussian", "ratios": [0.1], "options": {"reach": 3}}}
+    folder = write_audit(tmp_path, methods=methods)
+    database.create(folder, config.load(folder / "config.yaml"))
+    sql = "select settings ->> ['$.reach', '$.preset', '$.iterations'], options from methods"
+    assert database.query(folder, sql)[1] == [(["3", "matched", None], '{"reach":3}')]
+
+
+def old_and_new(folder):
+    """Results of a data set, two models, two methods and two shards, of which the configuration names one each."""
+    places = [
+        ("planted", "r3d", "step"),
+        ("gone", "r3d", "step"),
+        ("planted", "gone", "step"),
+        ("planted", "r3d", "gone"),
+    ]
+    whole = {"datasets": ("planted", "gone"), "models": ("r3d", "gone"), "methods": ("step", "gone")}
+    uses = {
+        "datasets": {"use": "planted", "root": "d"},
+        "models": {"use": "r2plus1d_18"},
+        "methods": {"use": "grad_cam"},
+    }
+    rows = {
+        "segments": [{"clip_id": "a", "dataset": dataset} for dataset in whole["datasets"]],
+        "clips": [{"clip_id": "a", "dataset": dataset} for dataset in whole["datasets"]],
+        "predictions": [{"clip_id": "a", "dataset": d, "model": m, "rank": 1} for d, m, _ in places[:3]],
+        "runs": [
+            {"keys": tables.as_json(dict(zip(("dataset", "model", "method"), place, strict=True)))} for place in places
+        ],
+    }
+    keyed = [{"clip_id": "a", "dataset": d, "model": m, "method": method} for d, m, method in places]
+    rows |= {name: [dict(row) for row in keyed] for name in ("maps", "preservation")}
+    rows["scores"] = [row | {"metric": "mass_in_box", "value": 0.5} for row in keyed]
+    write_audit(folder, rows, **{kind: dict.fromkeys(names, uses[kind]) for kind, names in whole.items()})
+    now = {kind: {names[0]: uses[kind]} for kind, names in whole.items()}
+    methods = {"step": {"ratios": [0.1]}}
+    return write_audit(folder, **{**now, "methods": methods, "preserve": {"methods": ["step"]}})
+
+
+def test_results_of_what_the_configuration_no_longer_names_are_not_counted(tmp_path):
+    folder = old_and_new(tmp_path)
+    for table in ("maps", "scores", "clips"):
+        source = next((folder / table).rglob("dataset=planted/**/test-000.parquet"))
+        shutil.copy(source, source.with_name("test-001.parquet"))  # of a time with more shards
+    unreadable = folder / "maps" / "dataset=planted" / "model=gone" / "method=step" / "test-000.parquet"
+    unreadable.write_bytes(b"of an older version")
+    database.create(folder, config.load(folder / "config.yaml"))
+    for table in ("segments", "clips", "predictions", "maps", "preservation", "scores", "runs"):
+        assert one(folder, f"select count(*) from {table}") == 1, table
+    assert database.query(folder, "select distinct dataset, model, method from scores")[1] == [
+        ("planted", "r3d", "step")
+    ]
+    assert len(list((folder / "maps").rglob("*.parquet"))) == 5  # they stay where they are
+
+
+def test_a_search_that_the_configuration_no_longer_asks_for_is_not_counted(tmp_path):
+    rows = {"preservation": [{"clip_id": "a", "ratio": 0.1, "lower": 0.05, "upper": 0.1}]}
+    folder = write_audit(tmp_path, rows)
+    database.create(folder, config.load(folder / "config.yaml"))
+    assert one(folder, "select count(*) from preservation") == 0
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ MAY_IMPORT = {
     "metrics": {"extremal", "layers", "errors", "metrics._"},
     "models": {"errors", "models._"},
     "datasets": {"errors", "video", "splits", "datasets._"},
+    "adapters": {"answers", "errors"},
+    "answers": {"errors"},
     "geometry": {"errors"},
     "video": {"errors", "geometry"},
     "splits": set(),

@@ -35,6 +35,20 @@ def test_without_reasons_there_is_no_such_column():
     assert texts(["method", "reason"], [("a", None)])[0] == ["method"]
 
 
+def test_a_column_without_any_value_is_left_out_unless_it_has_an_interval():
+    names = ["method", "hit_percent", "hit_percent_low", "center_percent", "prior_percent", "reason"]
+    headers, rows = texts(names, [("a", None, None, 30.0, None, "bad_video: x"), ("b", None, None, None, None, None)])
+    assert headers == ["method", "hit percent", "center percent", "reason"]
+    assert [[text for text, _ in row] for row in rows] == [["a", "/", "30.0", "bad_video: x"], ["b", "", "–", ""]]
+
+
+def test_answers_to_a_claim_become_a_sentence():
+    names = ["claim", "answer"]
+    rows = [("x", "yes"), ("x", "cannot tell"), ("x", "yes"), (None, None), ("x", "no")]
+    assert page.verdict(names, rows) == "In this audit: yes in 2 of 4, no in 1 of 4, cannot tell in 1 of 4."
+    assert page.verdict(names, []) == page.verdict(["model"], [("a",)]) == ""
+
+
 def test_keys_that_repeat_the_row_above_are_dimmed_but_not_after_a_change():
     rows = [("d", "a", "m", 1), ("d", "a", "m", 2), ("d", "b", "m", 3)]
     styles = [[cell.style for cell in row] for row in page.grid(["dataset", "model", "method", "clips"], rows).rows]

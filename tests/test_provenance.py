@@ -108,7 +108,7 @@ class TestFingerprint:
 
     def write(self, made, sha="1"):
         clips = [{"clip_id": "c", "view": "middle", "sha256": sha}, {"clip_id": "d", "sha256": None}]
-        tables.write(clips, "clips", made.path("clips", dataset="planted", shard="test-000"))
+        tables.write(clips, "clips", made.shard_for("clips", dataset="planted", model="m", shard="test-000"))
 
     def test_it_is_the_same_for_the_same_inputs(self, ready):
         assert self.of(ready) == self.of(ready)

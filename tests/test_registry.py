@@ -62,7 +62,7 @@ def test_every_component_of_the_folder_loads_and_tells_about_itself(kind):
 
 def test_options_are_the_keywords_with_their_defaults_as_written():
     found = registry.find("methods", "step").options
-    assert found["preset"] == ("Literal['paper', 'matched', 'corrected']", "'matched'")
+    assert found["preset"] == ("Literal['paper', 'follow-up', 'matched', 'corrected']", "'matched'")
     assert found["iterations"] == ("int | None", "None")
     assert not {"ratios", "seed", "model", "clips", "targets"} & set(found)
     assert registry.find("methods", "step").requires == {"ratios"}

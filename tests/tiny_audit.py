@@ -23,7 +23,7 @@ DEFAULTS = {
     "training_log": {"best": False},
     "runs": {"config_hash": "0", "versions": '{"python":"3"}', "device": "cpu", "seconds": 1.0, "peak_memory_mb": 1.0},
 }
-PARTITIONS = {"dataset": "planted", "model": "r3d", "method": "step", "stage": "index"}
+PARTITIONS = {"dataset": "planted", "size": "16x112x112", "model": "r3d", "method": "step", "stage": "index"}
 
 
 def write_audit(folder: Path, rows: dict[str, list[dict]] | None = None, **changes: object) -> Path:
@@ -43,11 +43,11 @@ def write_audit(folder: Path, rows: dict[str, list[dict]] | None = None, **chang
     return audit.folder
 
 
-def clips(*clip_ids: str) -> dict[str, list[dict]]:
-    """Test segments and their clips, by name."""
+def clips(*clip_ids: str, **values: object) -> dict[str, list[dict]]:
+    """Test segments and their clips, by name; `values` stand in the rows of both."""
     return {
-        "segments": [{"clip_id": clip_id} for clip_id in clip_ids],
-        "clips": [{"clip_id": clip_id} for clip_id in clip_ids],
+        "segments": [{"clip_id": clip_id, **values} for clip_id in clip_ids],
+        "clips": [{"clip_id": clip_id, **values} for clip_id in clip_ids],
     }
 
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from stepaudit.errors import TooShortError
-from stepaudit.extremal.losses import Core, area_loss
+from stepaudit.extremal.losses import Core, area_loss, area_loss_per_frame
 from stepaudit.extremal.perturbation import Perturbation, blend
+from stepaudit.extremal.prepared import prepared
 from stepaudit.extremal.settings import Settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.extremal.temporal import temporal_gaussian
@@ -65,7 +66,8 @@ def optimise(
             data = -target_log_probability(model, blend(levels, geometry.crop(masks)), targets)
             return energy(data, masks, step).sum()
 
-        _descend(seeds, settings, loss)
+        with prepared(model):
+            _descend(seeds, settings, loss)
         with torch.no_grad():
             final = temporal_gaussian(seeds, settings.reach).half().float()
             kept = model(blend(levels, geometry.crop(geometry(final))))
@@ -75,17 +77,18 @@ def optimise(
 def _energy(settings: Settings, geometry: SmoothMax, ratios: Tensor, clips: Tensor) -> Callable[..., Tensor]:
     """The energy [N] of an iteration as a function of the data term [N], the padded masks and the iteration."""
     frames, core = clips.shape[2], None
+    area = {"clip": area_loss, "frame": area_loss_per_frame}[settings.area_per]
     if settings.core != "none":
-        core = Core(geometry.height, geometry.width, released=settings.core == "released", tie=settings.tie)
+        shape = (geometry.height, geometry.width, settings.core_frames, settings.core_size)
+        core = Core(*shape, released=settings.core == "released", tie=settings.tie)
         if core.released and frames < core.frames:
             raise TooShortError(f"clip of {frames} frames: L_K as released needs {core.frames}; use preset 'corrected'")
 
     def energy(data: Tensor, masks: Tensor, step: int) -> Tensor:
         seen = geometry.crop(masks) if settings.area_on == "cropped" else masks
-        area_weight = settings.area_weight * settings.area_growth ** (step / settings.iterations)
-        total = settings.data_weight * data + area_weight * area_loss(seen, ratios, settings.tie)
-        if core is not None and step >= settings.core_start * settings.iterations:
-            total = total + settings.core_weight * core(seen, ratios)
+        total = settings.data_weight * data + settings.area_weight_at(step) * area(seen, ratios, settings.tie)
+        if core is not None and settings.core_weight_at(step):
+            total = total + settings.core_weight_at(step) * core(seen, ratios)
         return total
 
     return energy

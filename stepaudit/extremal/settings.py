@@ -5,8 +5,8 @@ from typing import Literal
 
 from stepaudit.errors import UsageError, did_you_mean
 
-RELEASED_ITERATIONS = 2000
-RELEASED_GROWTH = 1.0008668**RELEASED_ITERATIONS
+RELEASED_ITERATIONS, FOLLOW_UP_ITERATIONS = 2000, 1200
+GROWTH_PER_ITERATION = 1.0008668
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,12 @@ class Settings:
         data_weight: of −log Φ_c.
         area_weight: of the area term, at the start.
         area_growth: the area weight at the end, in multiples of the start; it grows by one factor an iteration.
+        area_per: the ratio holds over the whole `clip`, or in each `frame` (eq. 11).
         area_on: the area term sees the `padded` mask, or what the model sees (`cropped`).
         core: L_K as `released`, `corrected`, or `none`.
         core_weight: of L_K.
+        core_frames: length of its ellipsoid, T_K.
+        core_size: diameter of its ellipsoid in pixels; by default in proportion to the frame, see `Core`.
         tie: voxels within this distance of the smallest kept one share its place. The start, all ones, is flat but for
             the upsampling's own texture (2 %, greatest in the corners of the frame). Without sharing, that texture
             can choose the voxels to keep before the model does: with the area on the crop and a data weight of 1, only
@@ -29,14 +32,18 @@ class Settings:
         iterations: steps of the optimiser.
         optimizer: `sgd`, or `adam` with a learning rate that falls to 0 along a cosine.
         learning_rate, momentum, dampening: of `sgd`; `adam` takes the learning rate alone.
+        perturbation: what stands in the place of removed pixels, unless the caller says otherwise.
     """
 
     data_weight: float = 1.0
     area_weight: float = 300.0
-    area_growth: float = RELEASED_GROWTH
+    area_growth: float = GROWTH_PER_ITERATION**RELEASED_ITERATIONS
+    area_per: Literal["clip", "frame"] = "clip"
     area_on: Literal["padded", "cropped"] = "padded"
     core: Literal["released", "corrected", "none"] = "none"
     core_weight: float = 300.0
+    core_frames: int = 7
+    core_size: int | None = None
     core_start: float = 0.05
     tie: float = 0.0
     reach: int = 0
@@ -45,24 +52,47 @@ class Settings:
     learning_rate: float = 0.05
     momentum: float = 0.9
     dampening: float = 0.9
+    perturbation: str = "blur"
+
+    def area_weight_at(self, step: int) -> float:
+        """The area term's weight in an iteration, counted from 0."""
+        return self.area_weight * self.area_growth ** (step / self.iterations)
+
+    def core_weight_at(self, step: int) -> float:
+        """L_K's weight in an iteration, counted from 0."""
+        return self.core_weight if self.core != "none" and step >= self.core_start * self.iterations else 0.0
 
 
-# `paper`: the release behind the paper, whose EP-3D and STEP differ in more than L_K. `matched`: L_K is the only
-# difference; the data weight lies between the release's 1 and 100, because with 1 a model of few classes, whose
-# −log Φ_c is small, is not heard above the area term and masks hold no evidence. `corrected`: besides, L_K treats all
-# frames alike, and the area is imposed on what the model sees.
+# `paper`: the release behind the paper, whose EP-3D and STEP differ in more than L_K. `follow-up`: the release of the
+# journal paper of 2021, which treats both alike. `matched`: L_K is the only difference; the data weight lies between
+# the release's 1 and 100, because with 1 a model of few classes, whose −log Φ_c is small, is not heard above the area
+# term and masks hold no evidence. `corrected`: besides, L_K treats all frames alike, and the area is imposed on what
+# the model sees.
+RELEASED = Settings(perturbation="blur-pyramid")
+CONSTANT = replace(RELEASED, data_weight=100.0, area_growth=1.0)
+FOLLOW_UP = replace(
+    RELEASED,
+    iterations=FOLLOW_UP_ITERATIONS,
+    area_growth=GROWTH_PER_ITERATION**FOLLOW_UP_ITERATIONS,
+    core_start=100 / FOLLOW_UP_ITERATIONS,
+)
 MATCHED = Settings(data_weight=10.0)
 CORRECTED = replace(MATCHED, area_on="cropped", tie=0.05)
 PRESETS = {
-    "ep3d": {"paper": Settings(data_weight=100.0, area_growth=1.0), "matched": MATCHED, "corrected": CORRECTED},
+    "ep3d": {"paper": CONSTANT, "follow-up": FOLLOW_UP, "matched": MATCHED, "corrected": CORRECTED},
+    "ep3d_evenly": {
+        name: replace(chosen, area_per="frame")
+        for name, chosen in (("paper", CONSTANT), ("matched", MATCHED), ("corrected", CORRECTED))
+    },
     "step": {
-        "paper": Settings(core="released"),
+        "paper": replace(RELEASED, core="released", core_size=11),
+        "follow-up": replace(FOLLOW_UP, core="released", core_size=11, core_frames=8),
         "matched": replace(MATCHED, core="released"),
         "corrected": replace(CORRECTED, core="corrected"),
     },
 }
 
-# `paper` is the release's schedule. `short` reaches comparable masks in a twentieth of the iterations.
+# `paper` is the preset's own schedule. `short` reaches comparable masks in a twentieth of the iterations.
 SCHEDULES = {
     "paper": {},
     "short": {"iterations": 100, "optimizer": "adam", "learning_rate": 0.1},

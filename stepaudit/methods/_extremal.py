@@ -18,17 +18,19 @@ def explain(
     *,
     preset: str,
     settings: Settings,
-    perturbation: Perturbation,
+    perturbation: str | None,
+    blur_sigma: float | None,
     mask_sigma: float | None,
 ) -> Maps:
     """Optimises a mask for each row and packs it with what the table `maps` keeps of it."""
     height, width = clips.shape[-2:]
+    removal = Perturbation(perturbation or settings.perturbation, blur_sigma)
     geometry = SmoothMax.of(height, width, mask_sigma)
     with torch.enable_grad():
-        result = optimise(model, clips, targets, ratios, settings, perturbation, geometry)
+        result = optimise(model, clips, targets, ratios, settings, removal, geometry)
     details = {
         "preset": preset,
-        "perturbation": perturbation.text(height, width),
+        "perturbation": removal.text(height, width),
         "kept_probability": result.kept_probability,
         "kept_rank": result.kept_rank,
         "steps": settings.iterations,

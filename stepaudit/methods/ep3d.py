@@ -4,7 +4,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.extremal.settings import settings
 from stepaudit.maps import Maps
 from stepaudit.methods._extremal import explain
@@ -17,10 +16,10 @@ def attribute(
     *,
     ratios: Tensor,
     seed: int = 0,
-    preset: Literal["paper", "matched", "corrected"] = "matched",
+    preset: Literal["paper", "follow-up", "matched", "corrected"] = "matched",
     schedule: Literal["paper", "short"] = "paper",
     iterations: int | None = None,
-    perturbation: Literal["blur", "blur-pyramid", "fade", "freeze", "noise"] = "blur",
+    perturbation: Literal["blur", "blur-pyramid", "fade", "freeze", "noise"] | None = None,
     blur_sigma: float | None = None,
     mask_sigma: float | None = None,
 ) -> Maps:
@@ -32,9 +31,9 @@ def attribute(
         ratios: [N] preservation ratios, in (0, 1).
         seed: not used, the start is fixed.
         preset: the weights of the energy (`stepaudit.extremal.settings`).
-        schedule: the optimiser: `paper` is the release's.
+        schedule: the optimiser: `paper` is the preset's own.
         iterations: by default the schedule's own number.
-        perturbation: what stands in the place of removed pixels.
+        perturbation: what stands in the place of removed pixels; by default the preset's.
         blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.
         mask_sigma: of the smooth maximum, pixels; by default 11 for a shorter side of 112, and in proportion.
     """
@@ -45,6 +44,7 @@ def attribute(
         ratios,
         preset=preset,
         settings=settings("ep3d", preset, schedule, iterations),
-        perturbation=Perturbation(perturbation, blur_sigma),
+        perturbation=perturbation,
+        blur_sigma=blur_sigma,
         mask_sigma=mask_sigma,
     )

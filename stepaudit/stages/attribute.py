@@ -2,13 +2,15 @@
 
 import functools
 import time
+from collections import defaultdict
 
 import torch
 from torch import Tensor
 
 from stepaudit import device, tables
+from stepaudit.box_prior import mean_boxes
 from stepaudit.checkpoint import trained
-from stepaudit.clips import batches, require_ok, to_tensor, with_predictions
+from stepaudit.clips import batches, boxes_by_frame, require_ok, to_tensor, with_predictions
 from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.isolation import each
@@ -55,6 +57,8 @@ def _explainer(config: Config, dataset: str, model: str, method: str):
     place = device.choose(config)
     net, _ = trained(config, dataset, model, place)
     entry, attribute = config.methods[method], config.component("methods", method).load()
+    asked_for = config.component("methods", method).requires
+    extra = {"box_prior": _box_prior(config, dataset, model).to(place)} if "box_prior" in asked_for else {}
 
     def explain(asked: list[dict]) -> list[dict]:
         clips = to_tensor([require_ok(row["clip"]) for row in asked]).to(place)
@@ -63,14 +67,26 @@ def _explainer(config: Config, dataset: str, model: str, method: str):
         targets = torch.tensor([row["clip"]["target"] for row in asked], device=place)
         ratios = None if entry.ratios is None else torch.tensor([row["ratio"] for row in asked], device=place)
         start = time.monotonic()
-        maps = attribute(net, clips, targets, ratios=ratios, seed=asked[0]["seed"], **entry.options)
+        maps = attribute(net, clips, targets, ratios=ratios, seed=asked[0]["seed"], **extra, **entry.options)
         full = maps.full()
         if not (full.isfinite().all() and maps.grid.isfinite().all()):
             raise NonFiniteError("the map holds NaN or infinite values")
         seconds = (time.monotonic() - start) / len(asked)
-        return [{**_row(row, maps, full, index), "seconds": seconds} for index, row in enumerate(asked)]
+        same = {"options": tables.as_json(entry.options), "seconds": seconds}
+        return [{**_row(row, maps, full, index), **same} for index, row in enumerate(asked)]
 
     return explain
+
+
+def _box_prior(config: Config, dataset: str, model: str) -> Tensor:
+    """Share of the annotated training clips whose boxes cover each voxel, [T, H, W]."""
+    size, paths = config.clips_of(model), config.clips_for("train", dataset=dataset, model=model)
+    clips = tables.read("clips", *paths, columns=["clip_id", "view", "label"])
+    boxes = defaultdict(list)
+    for row in tables.read("clip_boxes", *config.clips_for("train", dataset=dataset, model=model, table="clip_boxes")):
+        boxes[row["clip_id"], row["view"]].append(row)
+    framed = [boxes_by_frame(boxes[clip["clip_id"], clip["view"]], clip["label"], size.frames) for clip in clips]
+    return mean_boxes([frames for frames in framed if any(frames)], size.frames, size.height, size.width)
 
 
 def _row(asked: dict, maps: Maps, full: Tensor, index: int) -> dict:

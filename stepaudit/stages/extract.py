@@ -20,27 +20,28 @@ from stepaudit.progress import progress
 BATCH = 8  # segments whose clips are kept together while a shard is being made
 
 
-def run(config: Config, dataset: str, shard: str) -> None:
-    """Writes the `clips` and `clip_boxes` of a shard, such as 'test-000': a clip for each segment and view.
+def run(config: Config, dataset: str, size: str, shard: str) -> None:
+    """Writes the `clips` and `clip_boxes` of a shard, such as 'test-000': a clip of a size for each segment and view.
 
     Raises:
         UsageError: there is no such shard, or the stage `index` has not run.
     """
     segments = shard_segments(config, dataset, shard)
-    views = view_names(shard.rpartition("-")[0], config.clips.random_views)
-    output = config.path("clips", dataset=dataset, shard=shard)
+    clips, distance = config.sizes[size], config.datasets[dataset].box_distance
+    views = view_names(shard.rpartition("-")[0], clips.random_views)
+    output = config.path("clips", dataset=dataset, size=size, shard=shard)
     batches = [segments[first : first + BATCH] for first in range(0, len(segments), BATCH)]
-    decisive = [config.clips.model_dump(), config.seed, segments, _files(segments)]
+    decisive = [clips.model_dump(), config.seed, segments, _files(segments)]
     parts = tables.Parts("clips", output, fingerprint(decisive))
-    with progress(f"extract {dataset} {shard}", len(segments)) as advance:
+    with progress(f"extract {dataset} {size} {shard}", len(segments)) as advance:
         for number, batch in enumerate(batches):
             if number not in parts:
-                rows = (clip_rows(segment, views, config.clips, config.seed) for segment in batch)
+                rows = (clip_rows(segment, views, clips, config.seed) for segment in batch)
                 parts.add(number, chain.from_iterable(rows))
             advance(len(batch))
     parts.finish(len(batches))
-    rows = _moved_boxes(output, config.path("boxes", dataset=dataset), segments, config.clips)
-    tables.write(rows, "clip_boxes", config.path("clip_boxes", dataset=dataset, shard=shard))
+    rows = _moved_boxes(output, config.path("boxes", dataset=dataset), segments, clips, distance)
+    tables.write(rows, "clip_boxes", config.path("clip_boxes", dataset=dataset, size=size, shard=shard))
 
 
 def shard_segments(config: Config, dataset: str, shard: str) -> list[dict]:
@@ -67,19 +68,20 @@ def clip_rows(segment: dict, views: list[str], clips: Clips, seed: int) -> list[
         return [{**keys, "view": view, "status": error.status, "error": str(error)} for view in views]
 
 
-def clip_boxes(clip: dict, boxes: dict[int, list[dict]], clips: Clips) -> list[dict]:
+def clip_boxes(clip: dict, boxes: dict[int, list[dict]], clips: Clips, distance: int) -> list[dict]:
     """The boxes of a clip's frames, in clip pixels.
 
     Args:
         clip: a row of `clips`; one that failed has no boxes.
         boxes: rows of `boxes` of its video, by source frame.
+        distance: source frames; a clip frame takes the boxes of the nearest annotated frame within it.
     """
     if clip["status"] != "ok":
         return []
     to = Geometry(clip["source_height"], clip["source_width"], clips.height, clips.width, clips.fit)
     keys, rows = {"clip_id": clip["clip_id"], "view": clip["view"]}, []
     for frame, source_frame in enumerate(clip["frames"]):
-        nearest = geometry.nearest_frame(source_frame, boxes, clips.box_distance)
+        nearest = geometry.nearest_frame(source_frame, boxes, distance)
         for box in boxes.get(nearest, []):
             if moved := to.move((box["x0"], box["y0"], box["x1"], box["y1"])):
                 edges = dict(zip(("x0", "y0", "x1", "y1"), moved, strict=True))
@@ -127,12 +129,12 @@ def _in_action(segment: dict, frames: list[int]) -> list[bool] | None:
     return [start <= frame < stop for frame in frames]
 
 
-def _moved_boxes(clips_file: Path, boxes_file: Path, segments: list[dict], clips: Clips) -> list[dict]:
+def _moved_boxes(clips_file: Path, boxes_file: Path, segments: list[dict], clips: Clips, distance: int) -> list[dict]:
     videos = {segment["clip_id"]: segment["video_id"] for segment in segments}
     by_frame = _boxes_by_frame(boxes_file, set(videos.values()))
     columns = ["clip_id", "view", "frames", "source_height", "source_width", "status"]
     rows = tables.read("clips", clips_file, columns=columns)
-    return [box for row in rows for box in clip_boxes(row, by_frame[videos[row["clip_id"]]], clips)]
+    return [box for row in rows for box in clip_boxes(row, by_frame[videos[row["clip_id"]]], clips, distance)]
 
 
 def _boxes_by_frame(path: Path, videos: set[str]) -> dict[str, dict[int, list[dict]]]:

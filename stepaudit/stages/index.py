@@ -21,7 +21,7 @@ def run(config: Config, dataset: str) -> None:
     """
     entry = config.datasets[dataset]
     segments, boxes = config.component("datasets", dataset).load()(entry.root, **entry.options)
-    trains = any(model.checkpoint is None and model.training.epochs for model in config.models.values())
+    trains = any(model.checkpoint is None and model.training_for(dataset).epochs for model in config.models.values())
     if problems := find_problems(segments, boxes, trains=trains):
         more = [f"… and {len(problems) - SHOWN} more"] * (len(problems) > SHOWN)
         raise UsageError("\n  ".join([f"data set '{dataset}' in {entry.root}:", *problems[:SHOWN], *more]))

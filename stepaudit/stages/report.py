@@ -41,7 +41,7 @@ def _sections(connection: DuckDBPyConnection, folder: Path, config: Config) -> l
     for report in reports.all_reports():
         names, rows = database.fetch(connection, report.sql)
         _write(folder / "report" / f"{report.name}.csv", database.format_rows(names, rows, "csv"))
-        sections.append(page.Section(report, page.grid(names, rows), drawn.get(report.name)))
+        sections.append(page.Section(report, page.grid(names, rows), drawn.get(report.name), page.verdict(names, rows)))
     return sections
 
 

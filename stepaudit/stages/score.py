@@ -8,7 +8,7 @@ import torch
 
 from stepaudit import device, tables
 from stepaudit.checkpoint import trained
-from stepaudit.clips import boxes_by_frame, require_ok, to_tensor
+from stepaudit.clips import boxes_by_frame, of_shard, require_ok, to_tensor
 from stepaudit.config import Config
 from stepaudit.errors import AuditError
 from stepaudit.maps import render
@@ -22,13 +22,13 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
     metrics = {
         name: (config.component("metrics", name).load(), entry.options) for name, entry in config.metrics.items()
     }
-    rows = []
+    rows, frames = [], config.clips_of(model).frames
     with progress(f"score {method} of {model} on {dataset} {shard}", len(maps)) as advance:
         for row in maps:
             measurements = measure(row)
             for name, (score, options) in metrics.items():
                 key = {**{key: row[key] for key in ("clip_id", "ratio", "seed")}, "metric": name}
-                rows += [{**key, **value} for value in _values(score, measurements, options, config.clips.frames)]
+                rows += [{**key, **value} for value in _values(score, measurements, options, frames)]
             advance()
     tables.write(rows, "scores", config.path("scores", dataset=dataset, model=model, method=method, shard=shard))
 
@@ -39,10 +39,10 @@ class _Measurements:
     def __init__(self, config: Config, dataset: str, model: str, shard: str):
         self.device = device.choose(config)
         self.model, _ = trained(config, dataset, model, self.device)
-        clips = tables.read("clips", config.path("clips", dataset=dataset, shard=shard))
+        clips = of_shard(config, "clips", dataset, model, shard)
         self.clips = {clip["clip_id"]: clip for clip in clips}
         self.boxes: dict[str, list[dict]] = {clip_id: [] for clip_id in self.clips}
-        for box in tables.read("clip_boxes", config.path("clip_boxes", dataset=dataset, shard=shard)):
+        for box in of_shard(config, "clip_boxes", dataset, model, shard):
             self.boxes[box["clip_id"]].append(box)
 
     def __call__(self, row: dict) -> dict[str, Any] | AuditError:

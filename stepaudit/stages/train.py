@@ -1,12 +1,17 @@
 """Stage train: a model is fine-tuned on a data set, or a given checkpoint is checked and taken over."""
 
+import tempfile
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from stepaudit import checkpoint, device, tables, training
-from stepaudit.clips import class_names, of_split
+from stepaudit.answers import logits_of
+from stepaudit.clips import class_names
 from stepaudit.config import Config
 from stepaudit.errors import UsageError
+from stepaudit.layers import frozen
 from stepaudit.progress import progress
 
 
@@ -26,29 +31,40 @@ def run(config: Config, dataset: str, model: str) -> None:
             net = checkpoint.build(entry, len(classes))
         if entry.weights is not None:
             checkpoint.load_initial(net, entry.weights)
-        if entry.training.epochs:
+        if entry.training_for(dataset).epochs:
             log = _fit(config, dataset, model, net, classes)
     checkpoint.save(net, path, entry, classes, {"dataset": dataset, "seed": config.seed})
     tables.write(log, "training_log", config.path("training_log", dataset=dataset, model=model))
 
 
 def _fit(config: Config, dataset: str, model: str, net: torch.nn.Module, classes: list[str]) -> list[dict]:
-    settings = config.models[model].training
-    train, validation = (_clips(of_split(config, dataset, split), config) for split in ("train", "validation"))
+    settings = config.models[model].training_for(dataset)
+    train, validation = (_clips(config, dataset, model, split) for split in ("train", "validation"))
     _require_every_class(train[1], classes, dataset)
     place = device.choose(config)
     net.to(place)
+    with frozen(net), torch.no_grad():
+        logits_of(net, train[0][:1].to(place) / 255, len(classes))  # an answer of another kind is told before it trains
     with progress(f"train {model} on {dataset}", settings.epochs) as advance:
         return training.fit(net, train, validation, settings, seed=config.seed, device=place, advance=advance)
 
 
-def _clips(rows: list[dict], config: Config) -> tuple[Tensor, Tensor]:
-    """Clips [N, 3, T, H, W] as uint8 and targets [N] of the rows that could be extracted."""
-    usable = [row for row in rows if row["status"] == "ok"]
-    shape = (config.clips.frames, config.clips.height, config.clips.width, 3)
-    clips = [torch.frombuffer(bytearray(row["pixels"]), dtype=torch.uint8).view(shape) for row in usable]
-    stacked = torch.stack(clips) if clips else torch.empty(0, *shape, dtype=torch.uint8)
-    return stacked.permute(0, 4, 1, 2, 3), torch.tensor([row["target"] for row in usable], dtype=torch.long)
+def _clips(config: Config, dataset: str, model: str, split: str) -> tuple[Tensor, Tensor]:
+    """Clips [N, 3, T, H, W] as uint8 and targets [N] of the rows that could be extracted.
+
+    The pixels lie in a temporary file: a full-size training split is larger than most memories.
+    """
+    size, targets = config.clips_of(model), []
+    with tempfile.TemporaryFile() as spool:
+        for path in config.clips_for(split, dataset=dataset, model=model):
+            for row in tables.read("clips", path, columns=["status", "target", "pixels"]):
+                if row["status"] == "ok":
+                    spool.write(row["pixels"])
+                    targets.append(row["target"])
+        spool.flush()
+        shape = (len(targets), size.frames, size.height, size.width, 3)
+        pixels = np.memmap(spool, np.uint8, "c", shape=shape) if targets else np.empty(shape, np.uint8)
+    return torch.from_numpy(pixels).permute(0, 4, 1, 2, 3), torch.tensor(targets, dtype=torch.long)
 
 
 def _require_every_class(targets: Tensor, classes: list[str], dataset: str) -> None:

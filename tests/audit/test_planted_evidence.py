@@ -38,7 +38,7 @@ def audit(tmp_path_factory):
         index.run(settings, dataset)
         shards = ("train-000", "validation-000", "test-000") if dataset == "planted" else ("test-000",)
         for shard in shards:
-            extract.run(settings, dataset, shard)
+            extract.run(settings, dataset, *settings.sizes, shard)
     _side_by_side(["train", folder / "config.yaml", "--dataset", "planted", "--model"])
     for model in MODELS:
         _command("predict", folder / "config.yaml", "--dataset", "planted", "--model", model).wait()
@@ -75,7 +75,7 @@ def test_erasing_the_plant_drops_the_targets_probability_and_erasing_the_decoy_d
     net, _ = trained(audit, "planted", model, torch.device("cpu"))
     probability = {}
     for dataset in audit.datasets:
-        clips = of_split(audit, dataset, "test")
+        clips = of_split(audit, dataset, model, "test")
         targets = torch.tensor([clip["target"] for clip in clips])
         with torch.no_grad():
             probability[dataset] = net(to_tensor(clips)).softmax(1).gather(1, targets[:, None]).mean().item()

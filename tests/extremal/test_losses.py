@@ -4,7 +4,7 @@ import literal
 import pytest
 import torch
 
-from stepaudit.extremal.losses import Core, area_loss, template_loss
+from stepaudit.extremal.losses import Core, area_loss, area_loss_per_frame, template_loss
 
 
 def _values_and_gradients(function, masks):
@@ -31,6 +31,19 @@ def test_area_loss_of_ties_has_the_sorted_value_and_the_mean_of_its_gradients():
     assert value.item() == pytest.approx(literal.area(mask[0], 0.4).item())
     tied = 2 * 0.5 - 2 * (1 / 3)  # one of the three stands on a 1 of the template
     torch.testing.assert_close(gradient * 5, torch.tensor([[0.0, tied, tied, tied, 0.0]], dtype=torch.float64))
+
+
+def test_the_area_per_frame_is_the_mean_of_the_frames_own_areas():
+    masks, ratios = torch.rand(2, 3, 9, 11, dtype=torch.float64), (0.1, 0.5)
+    fast = _values_and_gradients(lambda m: area_loss_per_frame(m, torch.tensor(ratios)), masks)
+    slow = _values_and_gradients(
+        lambda m: torch.stack(
+            [torch.stack([literal.area(f, v) for f in r]).mean() for r, v in zip(m, ratios, strict=True)]
+        ),
+        masks,
+    )
+    for mine, theirs in zip(fast, slow, strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_area_loss_is_zero_for_a_binary_mask_of_the_right_volume_and_the_difference_otherwise():

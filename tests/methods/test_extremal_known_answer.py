@@ -3,9 +3,10 @@
 import pytest
 import torch
 from known_answer import Cuboid, model_for, textured_clips
+from scipy.ndimage import gaussian_filter
 
 from stepaudit.extremal.perturbation import Perturbation, blend
-from stepaudit.methods import ep3d, ep3d_gaussian, step
+from stepaudit.methods import ep3d, ep3d_evenly, ep3d_gaussian, step, step_summed
 
 SHAPE = (16, 48, 48)
 CUBOIDS = {
@@ -47,6 +48,28 @@ def test_the_mask_lies_on_the_cuboid(cuboid, method, preset, clips):
     in_frames = mask[slice(*cuboid.frames)].sum() / mask.sum()
     assert in_frames > 0.6
     assert maps.details["kept_probability"].item() > 0.85
+
+
+@pytest.mark.parametrize("preset", ["matched", "corrected"])
+def test_evenly_keeps_the_same_share_of_every_frame_and_finds_the_place_where_the_evidence_is(preset, clips):
+    """Its area is a frame's: the cuboid's 0.14 of the frame, in its own frames on the cuboid."""
+    cuboid = CUBOIDS["middle frames"]
+    truth, ratio = cuboid.mask(SHAPE), torch.tensor([18 * 18 / 48**2])
+    maps = ep3d_evenly.attribute(model_for(cuboid), clips, TARGET, ratios=ratio, preset=preset, schedule="short")
+    mask, inside = maps.full()[0], slice(*cuboid.frames)
+    assert mask.mean(dim=(1, 2)).sub(ratio).abs().max() < 0.08
+    assert (mask * truth)[inside].sum() / mask[inside].sum() > 0.5
+    assert maps.details["kept_probability"].item() > 0.85
+
+
+def test_a_summed_heat_map_is_the_smoothed_sum_of_the_masks(clips):
+    model, ratios = model_for(CUBOIDS["middle frames"]), (0.05, 0.2)
+    options = {"preset": "follow-up", "iterations": 4}
+    heat = step_summed.attribute(model, clips, TARGET, summed=ratios, smoothing_sigma=3.0, **options)
+    masks = sum(step.attribute(model, clips, TARGET, ratios=torch.tensor([v]), **options).full()[0] for v in ratios)
+    expected = torch.from_numpy(gaussian_filter(masks.numpy(), sigma=(0, 3, 3), mode="nearest", radius=(0, 9, 9)))
+    torch.testing.assert_close(heat.full()[0], expected / expected.max(), atol=2e-3, rtol=0)
+    assert heat.full().max() == 1
 
 
 def test_the_papers_own_schedule_finds_the_cuboid_too():

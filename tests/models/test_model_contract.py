@@ -6,7 +6,10 @@ import torch
 from stepaudit import registry
 
 MODELS = registry.components("models")
-SMALL = {"width": 2, "features": 8, "hidden": 4, "pooled": 1}  # options that make a family small, where it has them
+SMALL = {
+    **{"width": 2, "features": 8, "hidden": 4, "pooled": 1},
+    **{"embed_dim": 6, "frames": 8, "size": 32, "window": (2, 4, 4)},
+}  # options that make a family small, where it has them
 
 
 def build(name):
@@ -47,3 +50,11 @@ def test_clips_and_gradients_pass(model):
     assert torch.autograd.grad(model(kept).pow(2).sum(), kept)[0].abs().sum() > 0
     model(clips)
     assert torch.equal(clips, kept)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_parameter_takes_part_in_training(name):
+    model = build(name).train()
+    torch.nn.functional.cross_entropy(model(torch.rand(4, 3, 8, 32, 32)), torch.tensor([0, 1, 2, 0])).backward()
+    assert [key for key, value in model.named_parameters() if value.grad is None] == []
+    assert all(value.grad.isfinite().all() for value in model.parameters())

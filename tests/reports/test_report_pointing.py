@@ -1,7 +1,14 @@
 import pytest
 from tiny_audit import answer, clips, write_audit
 
-METHODS = {"step": {"ratios": [0.1]}, "middle": {"use": "center"}, "noise": {"use": "random_pixel"}, "grad_cam": {}}
+METHODS = {
+    "step": {"ratios": [0.1]},
+    "middle": {"use": "center"},
+    "noise": {"use": "random_pixel"},
+    "where": {"use": "annotation_prior"},
+    "moves": {"use": "motion_energy"},
+    "grad_cam": {},
+}
 
 
 def frames(clip_id, hits, method="step", **values):
@@ -109,6 +116,28 @@ def test_with_one_floor_the_gain_is_over_that_one(tmp_path):
     audit = write_audit(tmp_path, {**clips("a"), "scores": rows}, methods=METHODS)
     row = by_method(audit, "spatial_pointing")["step"]
     assert (row["random_percent"], row["gain_points"]) == (None, 50)
+
+
+def test_every_floor_of_the_audit_stands_beside_a_rate_and_the_gain_is_over_the_best(tmp_path):
+    floors = {"middle": [1, 0, 0, 0], "noise": [0, 0, 0, 0], "where": [1, 1, 0, 0], "moves": [1, 1, 1, 0]}
+    rows = [row for method, hits in {"step": [1, 1, 1, 1], **floors}.items() for row in frames("a", hits, method)]
+    audit = write_audit(tmp_path, {**clips("a"), "scores": rows}, methods=METHODS)
+    found = by_method(audit, "spatial_pointing")
+    names = ("center_percent", "random_percent", "prior_percent", "motion_percent", "gain_points")
+    assert [found["step"][name] for name in names] == [25, 0, 50, 75, 25]
+    assert [found[floor]["gain_points"] for floor in floors] == [None] * 4
+    nothing = write_audit(tmp_path / "bare", {**clips("a"), "scores": frames("a", [1, 0])}, methods=METHODS)
+    assert [by_method(nothing, "spatial_pointing")["step"][name] for name in names] == [None] * 5
+
+
+def test_a_floor_that_failed_on_a_clip_is_compared_on_the_others_alone(tmp_path):
+    still = [
+        row | {"value": None, "status": "no_peak", "error": "nothing moves"} for row in frames("b", [1, 1], "moves")
+    ]
+    rows = [*frames("a", [1, 1]), *frames("b", [0, 0]), *frames("a", [1, 0], "moves"), *still]
+    audit = write_audit(tmp_path, {**clips("a", "b"), "scores": rows}, methods=METHODS)
+    row = by_method(audit, "spatial_pointing")["step"]
+    assert (row["hit_percent"], row["motion_percent"], row["gain_points"]) == (50, 50, 50)  # 2 - 1 of clip a's 2 frames
 
 
 def test_metrics_are_found_by_what_they_use_even_if_a_name_begins_with_another(tmp_path):

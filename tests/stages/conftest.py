@@ -47,7 +47,7 @@ def run_stages(made: config.Config, models: Iterable[str], methods: Iterable[str
         index.run(made, "planted")
         for split in ("train", "validation", "test"):
             for shard in config.shard_names(made.shards, split):
-                extract.run(made, "planted", shard)
+                extract.run(made, "planted", *made.sizes, shard)
     for model in models:
         train.run(made, "planted", model)
         predict.run(made, "planted", model)

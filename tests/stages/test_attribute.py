@@ -137,7 +137,7 @@ def test_an_optimisation_that_is_not_finite_has_rows_that_say_so(changed, rows, 
 def test_clips_too_short_for_the_released_kernel_have_rows_that_say_so(changed, rows):
     made = changed(clips={"frames": 6})
     for shard in config.shard_names(made.shards, "test"):
-        extract.run(made, "planted", shard)
+        extract.run(made, "planted", *made.sizes, shard)
     for method, expected in (("step", {"too_short": 8 * 2, "upstream": 2 * 2}), ("ep3d", {"ok": 8, "upstream": 2})):
         made.path("predictions", dataset="planted", model="r3d").unlink(missing_ok=True)
         predict.run(made, "planted", "r3d")

@@ -31,11 +31,21 @@ def extracted(made: config.Config, *splits: str) -> tuple[list[dict], list[dict]
     index.run(made, "set")
     shards = [shard for split in splits for shard in config.shard_names(made.shards, split)]
     for shard in shards:
-        extract.run(made, "set", shard)
+        extract.run(made, "set", *made.sizes, shard)
     return tuple(
-        [row for shard in shards for row in tables.read(table, made.path(table, dataset="set", shard=shard))]
+        [
+            row
+            for shard in shards
+            for row in tables.read(table, made.path(table, dataset="set", size=size_of(made), shard=shard))
+        ]
         for table in ("clips", "clip_boxes")
     )
+
+
+def size_of(made: config.Config) -> str:
+    """The one size of an audit's clips."""
+    (size,) = made.sizes
+    return size
 
 
 def pixels(row: dict) -> np.ndarray:
@@ -108,11 +118,11 @@ def test_a_shard_without_segments_is_an_empty_table(tmp_path, root):
 def test_an_unknown_shard_and_a_missing_index_say_so(tmp_path, root):
     made = audit(tmp_path, root, shards=2)
     with pytest.raises(UsageError, match="run the stage that writes it first"):
-        extract.run(made, "set", "test-000")
+        extract.run(made, "set", size_of(made), "test-000")
     index.run(made, "set")
     for shard in ("test-002", "val-000", "test"):
         with pytest.raises(UsageError, match=f"no shard '{shard}'; name one such as test-001"):
-            extract.run(made, "set", shard)
+            extract.run(made, "set", *made.sizes, shard)
 
 
 def segments_csv(root: Path, *lines: str) -> dict:
@@ -183,9 +193,16 @@ def boxes_csv(root: Path, *lines: str) -> dict:
 def test_boxes_are_moved_with_the_pixels_and_land_on_the_clip_frame(tmp_path, root):
     """The clip of 17 frames takes frames 0 to 6 and 8 to 16 or so; 128×96 becomes 64×48: half of everything."""
     lines = ("test/b/1.mp4,3,10,20,30,40,", "test/b/1.mp4,3,100,90,140,100,ball", "test/b/1.mp4,4,128,0,130,9,")
-    clips, boxes = extracted(audit(tmp_path, root, **boxes_csv(root, *lines)), "test")
+    made = audit(tmp_path, root, **boxes_csv(root, *lines))
+    clips, boxes = extracted(made, "test")
     frames = next(row["frames"] for row in clips if row["clip_id"] == "test/b/1.mp4")
-    keys = {"dataset": "set", "clip_id": "test/b/1.mp4", "view": "middle", "frame": frames.index(3)}
+    keys = {
+        "dataset": "set",
+        "size": size_of(made),
+        "clip_id": "test/b/1.mp4",
+        "view": "middle",
+        "frame": frames.index(3),
+    }
     assert boxes == [
         {**keys, "label": "b", "x0": 5, "y0": 10, "x1": 15, "y1": 20},
         {**keys, "label": "ball", "x0": 50, "y0": 45, "x1": 64, "y1": 48},
@@ -195,7 +212,7 @@ def test_boxes_are_moved_with_the_pixels_and_land_on_the_clip_frame(tmp_path, ro
 def test_a_clip_frame_takes_the_boxes_of_the_nearest_source_frame_within_the_distance(tmp_path, root):
     lines = ("test/a/1.mp4,30,0,0,10,10,", "test/a/1.mp4,20,0,0,20,20,")
     for distance in (0, 3):
-        made = audit(tmp_path / str(distance), root, clips={"box_distance": distance}, **boxes_csv(root, *lines))
+        made = audit(tmp_path / str(distance), root, box_distance=distance, **boxes_csv(root, *lines))
         clips, boxes = extracted(made, "test")
         frames = next(row["frames"] for row in clips if row["clip_id"] == "test/a/1.mp4")
         near = {20: 10.0, 30: 5.0}
@@ -225,12 +242,12 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(tmp_pat
 
     monkeypatch.setattr(video, "decoded", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        extract.run(made, "set", "train-000")
-    assert not made.path("clips", dataset="set", shard="train-000").exists()
-    extract.run(made, "set", "train-000")
+        extract.run(made, "set", size_of(made), "train-000")
+    assert not made.path("clips", dataset="set", size=size_of(made), shard="train-000").exists()
+    extract.run(made, "set", size_of(made), "train-000")
     assert len(opened) == 3 + 3  # five videos; the first two were kept
     for table in ("clips", "clip_boxes"):
-        files = [each.path(table, dataset="set", shard="train-000") for each in (whole, made)]
+        files = [each.path(table, dataset="set", size=size_of(each), shard="train-000") for each in (whole, made)]
         assert tables.read(table, files[0]) == tables.read(table, files[1])
     assert [path.name for path in files[1].parent.iterdir()] == ["train-000.parquet"]
 

@@ -22,7 +22,7 @@ def test_the_checkpoint_is_the_best_epochs(whole, rows):
     model = checkpoint.load(
         whole.checkpoint("planted", "r3d"), whole.models["r3d"], ["cross-vertical", "disc-horizontal"]
     )
-    clips = [row for row in of_split(whole, "planted", "validation") if row["status"] == "ok"]
+    clips = [row for row in of_split(whole, "planted", "r3d", "validation") if row["status"] == "ok"]
     targets = torch.tensor([row["target"] for row in clips])
     with torch.no_grad():
         probabilities = model(to_tensor(clips)).softmax(1)
@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(whole, chang
 
 def spoil(made, split, spoiled):
     """Marks clips as failed where `spoiled` says so."""
-    for path in made.shard_paths("clips", split, dataset="planted"):
+    for path in made.clips_for(split, dataset="planted", model="r3d"):
         clips = tables.read("clips", path)
         for clip in clips:
             if spoiled(clip):
@@ -53,7 +53,7 @@ def spoil(made, split, spoiled):
 
 def test_clips_that_could_not_be_extracted_are_left_out(changed):
     made = changed()
-    first = of_split(made, "planted", "train")[0]
+    first = of_split(made, "planted", "r3d", "train")[0]
     spoil(made, "train", lambda clip: clip["clip_id"] == first["clip_id"])
     train.run(made, "planted", "r3d")
     assert len(tables.read("training_log", made.path("training_log", dataset="planted", model="r3d"))) == 2

@@ -3,9 +3,10 @@
 
 rule attribute:
     input:
-        clips=rules.extract.output.clips,
+        clips=lambda wildcards: audit.shard_for("clips", **wildcards),
         checkpoint=rules.train.output.checkpoint,
         predictions=rules.predict.output.predictions,
+        training_boxes=lambda wildcards: audit.training_boxes(**wildcards),
         code=lambda wildcards: audit.source("methods", wildcards.method),
     output:
         maps=audit.path("maps", **per_method),
@@ -26,7 +27,7 @@ rule attribute:
 
 rule preserve:
     input:
-        clips=rules.extract.output.clips,
+        clips=lambda wildcards: audit.shard_for("clips", **wildcards),
         checkpoint=rules.train.output.checkpoint,
         predictions=rules.predict.output.predictions,
         code=lambda wildcards: audit.source("methods", wildcards.method),
@@ -49,8 +50,8 @@ rule preserve:
 
 rule score:
     input:
-        clips=rules.extract.output.clips,
-        boxes=rules.extract.output.boxes,
+        clips=lambda wildcards: audit.shard_for("clips", **wildcards),
+        boxes=lambda wildcards: audit.shard_for("clip_boxes", **wildcards),
         checkpoint=rules.train.output.checkpoint,
         maps=rules.attribute.output.maps,
         code=[audit.source("metrics", metric) for metric in audit.metrics],

@@ -39,14 +39,15 @@ rule extract:
         config=settings,
         decides=lambda wildcards: audit.decides("extract", **wildcards),
     shell:
-        "stepaudit extract {params.config:q} --dataset {wildcards.dataset} --shard {wildcards.shard} 2>&1 | tee {log:q}"
+        "stepaudit extract {params.config:q} --dataset {wildcards.dataset} --size {wildcards.size}"
+        " --shard {wildcards.shard} 2>&1 | tee {log:q}"
 
 
 rule train:
     input:
         segments=rules.index.output.segments,
-        train=audit.shard_paths("clips", "train", **per_dataset),
-        validation=audit.shard_paths("clips", "validation", **per_dataset),
+        train=lambda wildcards: audit.clips_for("train", **wildcards),
+        validation=lambda wildcards: audit.clips_for("validation", **wildcards),
         code=lambda wildcards: audit.source("models", wildcards.model),
         given=lambda wildcards: audit.given_checkpoint(wildcards.model),
     output:
@@ -69,7 +70,7 @@ rule train:
 rule predict:
     input:
         checkpoint=rules.train.output.checkpoint,
-        clips=audit.shard_paths("clips", "test", **per_dataset),
+        clips=lambda wildcards: audit.clips_for("test", **wildcards),
     output:
         predictions=audit.path("predictions", **per_model),
     log:

@@ -1,0 +1,138 @@
+"""EPIC-KITCHENS-55's official annotation files. Their frames count from 1, at 60 a second; here they count from 0."""
+
+import ast
+import csv
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stepaudit.datasets._csv import Row, read_rows
+from stepaudit.errors import UsageError
+
+RATE = 60  # frames a second that the annotation counts, whatever a video has
+ACTIONS = "EPIC_train_action_labels.csv"
+OBJECTS = "EPIC_train_object_labels.csv"
+VIDEOS = "EPIC_video_info.csv"
+
+Box = tuple[float, float, float, float]
+Boxes = dict[tuple[str, str], dict[int, list[Box]]]  # by video and label, then by frame
+
+
+@dataclass(frozen=True)
+class Action:
+    """An annotated action [start, stop). `synonym`: it was narrated by another word than its class is named by."""
+
+    uid: str
+    video: str
+    label: str
+    synonym: bool
+    start: int
+    stop: int
+
+    @property
+    def participant(self) -> str:
+        """Who wore the camera, such as P01."""
+        return self.video.partition("_")[0]
+
+    @property
+    def name(self) -> str:
+        """Names the action in all of EPIC-KITCHENS-55."""
+        return f"{self.video}_{self.uid}"
+
+
+@dataclass(frozen=True)
+class Info:
+    """Size in pixels, frames a second, and length in annotation frames, of a video."""
+
+    width: int
+    height: int
+    fps: float
+    frames: int
+
+
+def read_actions(folder: Path, kind: Literal["noun", "verb"], videos: dict[str, Info]) -> list[Action]:
+    """All annotated actions, labelled by the class of their (first) noun or of their verb.
+
+    Raises:
+        UsageError: a file is missing or holds something else, named by line and column.
+    """
+    names = read_classes(folder, kind)
+    columns = ("uid", "video_id", "start_frame", "stop_frame", kind, f"{kind}_class")
+    return [_action(row, kind, names, videos) for row in _rows(folder / ACTIONS, columns)]
+
+
+def read_classes(folder: Path, kind: Literal["noun", "verb"]) -> dict[str, str]:
+    """The names of the noun or verb classes by their numbers, as the files write them."""
+    rows = _rows(folder / f"EPIC_{kind}_classes.csv", (f"{kind}_id", "class_key"))
+    return {row.text(f"{kind}_id", needed=True): row.text("class_key", needed=True) for row in rows}
+
+
+def read_videos(folder: Path) -> dict[str, Info]:
+    """Every video's own size, rate and length."""
+    rows = _rows(folder / VIDEOS, ("video", "resolution", "duration", "fps"))
+    return {row.text("video", needed=True): _info(row) for row in rows}
+
+
+def read_boxes(folder: Path, videos: dict[str, Info]) -> Boxes:
+    """The object boxes, x0, y0, x1, y1 in the pixels of each video's own resolution, cut to its frame."""
+    names = read_classes(folder, "noun")
+    boxes: Boxes = defaultdict(dict)
+    for row in _rows(folder / OBJECTS, ("noun_class", "video_id", "frame", "bounding_boxes")):
+        video = row.one_of("video_id", videos)
+        frame = row.integer("frame", needed=True) - 1
+        if frame < 0:
+            raise row.complaint("frame", "frames count from 1")
+        if found := _boxes(row, videos[video]):
+            boxes[video, names[row.one_of("noun_class", names)]].setdefault(frame, []).extend(found)
+    return dict(boxes)
+
+
+def has_box(action: Action, boxes: Boxes) -> bool:
+    """Whether any frame of the action has a box of its label."""
+    return any(action.start <= frame < action.stop for frame in boxes.get((action.video, action.label), ()))
+
+
+def _rows(path: Path, columns: Collection[str]) -> list[Row]:
+    """The lines of an official file, whose other columns, and their order, differ between its versions."""
+    if not path.is_file():
+        raise UsageError(
+            f"{path}: not there; put the files of the repository epic-kitchens-55-annotations there, "
+            "or set `root` and `annotations`"
+        )
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        header = next(csv.reader(file), [])
+    return read_rows(path, columns, [name for name in header if name not in columns])
+
+
+def _action(row: Row, kind: str, names: dict[str, str], videos: dict[str, Info]) -> Action:
+    label = names[row.one_of(f"{kind}_class", names)]
+    first, last = row.integer("start_frame", needed=True), row.integer("stop_frame", needed=True)
+    if not 0 <= first <= last:
+        raise row.complaint("stop_frame", f"{last} must not be smaller than start_frame, {first}")
+    video, uid = row.one_of("video_id", videos), row.text("uid", needed=True)
+    return Action(uid, video, label, row.text(kind) != label, max(first - 1, 0), max(last, 1))
+
+
+def _info(row: Row) -> Info:
+    width, _, height = row.text("resolution", needed=True).partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise row.complaint("resolution", "write width x height, such as 1920x1080")
+    duration = row.number("duration", needed=True)
+    return Info(int(width), int(height), row.number("fps", needed=True), int(duration * RATE))
+
+
+def _boxes(row: Row, video: Info) -> list[Box]:
+    """The boxes of a line, a Python list of (top, left, height, width). A few reach beyond the frame."""
+    try:
+        listed = ast.literal_eval(row.text("bounding_boxes", needed=True))
+        edges = [(left, top, left + width, top + height) for top, left, height, width in listed]
+        cut = [tuple(min(max(v, 0), m) for v, m in zip(box, _limits(video), strict=True)) for box in edges]
+    except (ValueError, TypeError, SyntaxError, RecursionError) as error:
+        raise row.complaint("bounding_boxes", "no list of (top, left, height, width)") from error
+    return [box for box in cut if box[0] < box[2] and box[1] < box[3]]
+
+
+def _limits(video: Info) -> Box:
+    return video.width, video.height, video.width, video.height

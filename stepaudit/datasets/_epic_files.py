@@ -1,0 +1,66 @@
+"""Finds the files or folders of EPIC-KITCHENS-55 that a template such as `videos/{participant}/{video}.MP4` names."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepaudit.datasets._epic import Action
+from stepaudit.errors import UsageError
+
+FIELDS = {"participant": r"P\d+", "video": r"P\d+_\d+", "uid": r"\d+"}
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is there of the files or folders that a template names, by the fields `needed`."""
+
+    root: Path
+    template: str
+    needed: tuple[str, ...]
+    found: dict[tuple[str, ...], Path]
+
+    def __contains__(self, action: Action) -> bool:
+        return self._key(action) in self.found
+
+    def path(self, action: Action) -> Path:
+        """Where an action's pictures lie, or where they should."""
+        named = self.template.format(**{name: getattr(action, name) for name in FIELDS})
+        return self.found.get(self._key(action), self.root / named)
+
+    def _key(self, action: Action) -> tuple[str, ...]:
+        return tuple(getattr(action, name) for name in self.needed)
+
+
+def find(root: Path, template: str, needed: tuple[str, ...]) -> Files:
+    """Looks for all that a template names: a path below `root` with {participant}, {video}, {uid}, and * for the rest.
+
+    Raises:
+        UsageError: the template lacks a field that is needed, or has an unknown one, or nothing is there.
+    """
+    fields = set(re.findall(r"{(.*?)}", template))
+    if not set(needed) <= fields <= set(FIELDS):
+        must, may = (", ".join(f"{{{name}}}" for name in names) for names in (needed, FIELDS))
+        raise UsageError(f"option `files`: '{template}' must name {must} for this `media`, and may name {may} alone")
+    found = {
+        tuple(match[name] for name in needed): path
+        for path in sorted(root.glob(re.sub(r"{\w+}", "*", template)))
+        if (match := re.fullmatch(_pattern(template), path.relative_to(root).as_posix()))
+    }
+    if not found:
+        raise UsageError(f"{root / template}: nothing there; set `root`, `media` and `files` to what you have")
+    return Files(root, template, needed, found)
+
+
+def _pattern(template: str) -> str:
+    """A regular expression of the template; a field that it names again must say the same again."""
+    parts, seen = re.split(r"({\w+}|\*)", template), set()
+    for index, part in enumerate(parts):
+        name = part.strip("{}")
+        if part == "*":
+            parts[index] = "[^/]*"
+        elif part.startswith("{"):
+            parts[index] = f"(?P={name})" if name in seen else f"(?P<{name}>{FIELDS[name]})"
+            seen.add(name)
+        else:
+            parts[index] = re.escape(part)
+    return "".join(parts)

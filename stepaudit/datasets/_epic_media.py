@@ -1,0 +1,161 @@
+"""Where the pictures of EPIC-KITCHENS-55 lie, and where annotated frames and boxes lie in them.
+
+The annotation counts 60 frames a second and the pixels of the original videos. The pictures may have others.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from math import floor
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from stepaudit import video
+from stepaudit.datasets._epic import RATE, Action, Box, Boxes, Info
+from stepaudit.datasets._epic_files import Files, find
+from stepaudit.errors import BadVideoError, UsageError
+
+STRETCHES = ("start", "stop", "action_start", "action_stop")
+
+Kind = Literal["videos", "frames", "clips"]
+ByFrame = dict[int, list[Box]]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A file, or a folder of numbered pictures, for each video. `fps`: pictures a second; None: each video's own."""
+
+    files: Files
+    videos: dict[str, Info]
+    fps: float | None
+
+    def video_id(self, action: Action) -> str:
+        """Names the file or folder: the video."""
+        return action.video
+
+    def segment(self, action: Action, start: int, stop: int) -> dict:
+        """The pictures of the annotation frames [start, stop), and those among them that show the action."""
+        inner = self._moved(action, max(start, action.start), min(stop, action.stop))
+        ends = dict(zip(STRETCHES, (*self._moved(action, start, stop), *inner), strict=True))
+        return {"path": str(self.files.path(action)), **ends}
+
+    def boxes(self, action: Action, boxes: ByFrame) -> ByFrame:
+        """The boxes of an object by picture, in the action's whole video."""
+        return {self._picture(action, frame): found for frame, found in boxes.items()}
+
+    def _moved(self, action: Action, start: int, stop: int) -> tuple[int, int]:
+        first = self._picture(action, start)
+        return first, max(self._picture(action, stop), first + 1)
+
+    def _picture(self, action: Action, frame: int) -> int:
+        """The picture nearest in time to an annotation frame."""
+        return floor(frame * (self.fps or self.videos[action.video].fps) / RATE + 0.5)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A folder for each action, with a picture from the middle of each of as many equal parts as there are pictures.
+
+    `box_distance`: a picture takes the boxes of the nearest annotated frame within so many annotation frames.
+    """
+
+    files: Files
+    box_distance: int
+
+    def video_id(self, action: Action) -> str:
+        """Names the folder: the action."""
+        return action.name
+
+    def segment(self, action: Action, start: int, stop: int) -> dict:
+        """All pictures of the action. Raises UsageError if another stretch is asked for."""
+        path = self.files.path(action)
+        if (start, stop) != (action.start, action.stop):
+            raise UsageError(f"{path}: it shows the action alone; set `media` to videos or frames, or `test` to plain")
+        return {"path": str(path), **dict.fromkeys(STRETCHES)}
+
+    def boxes(self, action: Action, boxes: ByFrame) -> ByFrame:
+        """The boxes of an object by picture, those near each."""
+        frames = _middle_frames(action, len(_pictures(self.files.path(action))))
+        near = {picture: self._nearest(frame, boxes) for picture, frame in enumerate(frames)}
+        return {picture: boxes[frame] for picture, frame in near.items() if frame is not None}
+
+    def _nearest(self, frame: int, boxes: ByFrame) -> int | None:
+        """The annotated frame nearest to `frame`, the earlier of two."""
+        around = (frame + sign * step for step in range(self.box_distance + 1) for sign in (-1, 1))
+        return next((candidate for candidate in around if candidate in boxes), None)
+
+
+Pictures = Whole | Sampled
+
+
+def open_media(
+    root: Path, kind: Kind, template: str, videos: dict[str, Info], fps: float | None, box_distance: int
+) -> Pictures:
+    """The pictures of a kind.
+
+    Raises:
+        UsageError: the template is wrong, or nothing is there.
+    """
+    if kind == "clips":
+        return Sampled(find(root, template, ("video", "uid")), box_distance)
+    return Whole(find(root, template, ("video",)), videos, RATE if kind == "frames" else fps)
+
+
+def box_rows(pictures: Pictures, actions: Iterable[Action], boxes: Boxes, videos: dict[str, Info]) -> list[dict]:
+    """Rows of `boxes`: those of the actions' own objects; of a video and object once, if several actions share them."""
+    rows, sizes = {}, {}
+    for action in actions:
+        key, path = (pictures.video_id(action), action.label), pictures.files.path(action)
+        if key not in rows:
+            sizes[path] = sizes.get(path) or picture_size(path, videos[action.video])
+            shown = pictures.boxes(action, boxes[action.video, action.label])
+            rows[key] = _rows(*key, shown, sizes[path], videos[action.video])
+    return [row for found in rows.values() for row in found]
+
+
+def picture_size(path: Path, info: Info) -> tuple[int, int]:
+    """Height and width of a video's pictures; what cannot be read is taken to be as it was recorded."""
+    try:
+        if path.is_file():
+            return video.source_size(path)
+        with Image.open(_pictures(path)[0]) as picture:
+            return picture.height, picture.width
+    except (BadVideoError, OSError, IndexError):
+        return info.height, info.width
+
+
+def segment_rows(
+    pictures: Pictures, chosen: dict[str, list[Action]], labels: list[str], stretches: dict[Action, tuple[int, int]]
+) -> list[dict]:
+    """Rows of `segments`: the actions of each split, as they are or as a stretch of annotation frames."""
+    rows = []
+    for split, actions in chosen.items():
+        for action in actions:
+            shown = pictures.segment(action, *stretches.get(action, (action.start, action.stop)))
+            keys = {"clip_id": action.name, "video_id": pictures.video_id(action), "group": action.video}
+            rows.append({**keys, "split": split, "label": action.label, "target": labels.index(action.label), **shown})
+    return rows
+
+
+def _middle_frames(action: Action, count: int) -> Iterator[int]:
+    """The middle frame of each of `count` equal parts of the action, as `stepaudit.geometry` finds it."""
+    length = action.stop - action.start
+    edges = (action.start + part * length // max(count, 1) for part in range(count + 1))
+    return ((first + last) // 2 for first, last in pairwise(edges))
+
+
+def _pictures(folder: Path) -> list[Path]:
+    there = folder.iterdir() if folder.is_dir() else ()
+    return [file for file in there if file.suffix.lower() in video.STILLS and not file.name.startswith(".")]
+
+
+def _rows(video_id: str, label: str, boxes: ByFrame, size: tuple[int, int], info: Info) -> list[dict]:
+    across, down = size[1] / info.width, size[0] / info.height
+    return [
+        {"video_id": video_id, "frame": frame, "label": label}
+        | {"x0": x0 * across, "y0": y0 * down, "x1": x1 * across, "y1": y1 * down}
+        for frame, found in sorted(boxes.items())
+        for x0, y0, x1, y1 in found
+    ]

@@ -1,0 +1,151 @@
+"""A model made fast for many passes without training: batch norms folded away, and on a CPU 3-D convolutions as 2-D."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+CONVOLUTIONS, BATCH_NORMS = (nn.Conv2d, nn.Conv3d), (nn.BatchNorm2d, nn.BatchNorm3d)
+Place = tuple[nn.Module, str]  # a module and the name of its child
+
+
+@contextmanager
+def prepared(model: nn.Module) -> Iterator[nn.Module]:
+    """The model with batch norms folded away, and `channels_last`; its own parts are put back, also after an error.
+
+    Batch norms behind convolutions of a Sequential are folded into them, exactly but for the order of rounding.
+
+    Args:
+        model: in evaluation mode. Parts with hooks, shared parts and subclasses stay as they are.
+    """
+    with _swapping() as swap:
+        for convolution, norm in _folds(model):
+            swap(convolution, fuse_conv_bn_eval(_child(convolution), _child(norm)))
+            swap(norm, nn.Identity())
+        with channels_last(model):
+            yield model
+
+
+@contextmanager
+def channels_last(model: nn.Module) -> Iterator[nn.Module]:
+    """The model with convolutions that are faster on a CPU and share its parameters; also to train it.
+
+    Convolutions over space alone or time alone (those of R(2+1)D) become 2-D convolutions over channels-last frames,
+    and 2-D ones work on channels-last pictures. On other devices nothing is changed.
+    """
+    with _swapping() as swap:
+        if next((parameter.device.type for parameter in model.parameters()), None) == "cpu":
+            for place in _places(model, CONVOLUTIONS):
+                if faster := _channels_last(_child(place)):
+                    swap(place, faster)
+        yield model
+
+
+@contextmanager
+def _swapping() -> Iterator[Callable[[Place, nn.Module], None]]:
+    """A function that puts a module in a place; at the end all that stood there are put back."""
+    own: list[tuple[Place, nn.Module]] = []
+
+    def swap(place: Place, module: nn.Module) -> None:
+        own.append((place, _child(place)))
+        place[0]._modules[place[1]] = module
+
+    try:
+        yield swap
+    finally:
+        for place, module in reversed(own):
+            place[0]._modules[place[1]] = module
+
+
+def _child(place: Place) -> nn.Module:
+    return place[0]._modules[place[1]]
+
+
+def _places(model: nn.Module, kinds: tuple[type, ...]) -> list[Place]:
+    """Where modules of exactly these kinds stand that have no hooks and stand nowhere else."""
+    found = [(parent, name) for parent in model.modules() for name, child in parent._modules.items() if child]
+    count = Counter(id(_child(place)) for place in found)
+    return [place for place in found if _plain(_child(place), kinds) and count[id(_child(place))] == 1]
+
+
+def _plain(module: nn.Module, kinds: tuple[type, ...]) -> bool:
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return type(module) in kinds and not any(hooks)
+
+
+def _folds(model: nn.Module) -> list[tuple[Place, Place]]:
+    """Convolutions with the batch norms right behind them in a Sequential, or behind one that ends with them."""
+    convolutions, norms = _places(model, CONVOLUTIONS), _places(model, BATCH_NORMS)
+    pairs = []
+    for parent in filter(_runs_in_order, model.modules()):
+        names = list(parent._modules)
+        for before, after in pairwise(names):
+            place = _last((parent, before))
+            if place in convolutions and (parent, after) in norms:
+                pairs.append((place, (parent, after)))
+    return pairs
+
+
+def _last(place: Place) -> Place:
+    """The place of the module that computes what this place gives."""
+    while _runs_in_order(_child(place)) and len(_child(place)):
+        place = (_child(place), list(_child(place)._modules)[-1])
+    return place
+
+
+def _runs_in_order(module: nn.Module) -> bool:
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+
+
+def _channels_last(convolution: nn.Module) -> nn.Module | None:
+    """The same convolution on channels-last frames; None where there is no faster form."""
+    if isinstance(convolution, nn.Conv2d):
+        return _Images(convolution) if convolution.padding_mode == "zeros" else None
+    if convolution.groups > 1 or convolution.padding_mode != "zeros" or isinstance(convolution.padding, str):
+        return None
+    axes = zip(convolution.kernel_size, convolution.stride, convolution.padding, convolution.dilation, strict=True)
+    time, *space = [axis == (1, 1, 0, 1) for axis in axes]  # whether nothing happens along an axis
+    return _Frames(convolution, over_space=time) if time or all(space) else None
+
+
+class _Images(nn.Module):
+    """A 2-D convolution on channels-last pictures [N, C, H, W]."""
+
+    def __init__(self, convolution: nn.Conv2d):
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, images: Tensor) -> Tensor:
+        own = self.convolution
+        images, weight = (values.contiguous(memory_format=torch.channels_last) for values in (images, own.weight))
+        return functional.conv2d(images, weight, own.bias, own.stride, own.padding, own.dilation, own.groups)
+
+
+class _Frames(nn.Module):
+    """A 3-D convolution that spans only space, or only time, as a 2-D one. [N, C, T, H, W].
+
+    In channels-last memory a clip is, without copying, a row of frames [N·T, C, H, W] or a picture [N, C, T, H·W].
+    """
+
+    def __init__(self, convolution: nn.Conv3d, over_space: bool):
+        super().__init__()
+        self.convolution, self.over_space = convolution, over_space
+        axes = slice(1, 3) if over_space else slice(0, 2)  # over time the second axis is H·W, where nothing happens
+        self.options = (convolution.stride[axes], convolution.padding[axes], convolution.dilation[axes])
+
+    def forward(self, clips: Tensor) -> Tensor:
+        own = self.convolution
+        weight = own.weight[:, :, 0] if self.over_space else own.weight[..., 0]
+        last = clips.permute(0, 2, 3, 4, 1).contiguous()  # [N, T, H, W, C]
+        pictures = last.flatten(0, 1) if self.over_space else last.flatten(2, 3)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        convolved = functional.conv2d(pictures.permute(0, 3, 1, 2), weight, own.bias, *self.options)
+        convolved = convolved.permute(0, 2, 3, 1)
+        count, height, width = len(clips), *clips.shape[-2:]
+        convolved = convolved.unflatten(0, (count, -1)) if self.over_space else convolved.unflatten(2, (height, width))
+        return convolved.permute(0, 4, 1, 2, 3)

@@ -1,0 +1,46 @@
+"""What the methods share that differentiate to the clip."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from stepaudit.methods._scale import rectified
+
+
+def target_gradients(forward: Callable[[Tensor], Tensor], clips: Tensor, targets: Tensor, score: str) -> Tensor:
+    """Gradient of each target's logit or probability to its own clip; not finite if that score is not.
+
+    Args:
+        forward: clips [N, 3, T, H, W] to logits [N, K]: a model, frozen by the caller.
+        targets: [N] class indices.
+        score: `logit` or `probability`.
+
+    Returns:
+        [N, 3, T, H, W].
+    """
+    inputs = clips.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = forward(inputs)
+        values = logits if score == "logit" else logits.softmax(dim=1)
+        own = values.gather(1, targets[:, None])
+        (gradients,) = torch.autograd.grad(own.sum(), inputs)
+    return gradients + 0 * own.detach()[..., None, None, None]  # NaN plus a constant has a finite gradient
+
+
+def strongest_channel(gradients: Tensor) -> Tensor:
+    """Greatest absolute value over the colour channels. [N, 3, T, H, W] to [N, T, H, W]. Simonyan et al. 2014, 3.1."""
+    return gradients.abs().amax(dim=1)
+
+
+def contributions(products: Tensor, sign: str) -> Tensor:
+    """Sum over the colour channels, of which the `positive` part or the `absolute` value is taken.
+
+    Args:
+        products: [N, 3, T, H, W], parts of the score that add up.
+
+    Returns:
+        [N, T, H, W], not negative.
+    """
+    total = products.sum(dim=1)
+    return total.abs() if sign == "absolute" else rectified(total)

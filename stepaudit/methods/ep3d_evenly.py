@@ -1,0 +1,50 @@
+"""EP-3D-Evenly: the mask that best keeps the class with the same ratio in every frame. Li et al. 2021, eqs. 10–11."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from stepaudit.extremal.settings import settings
+from stepaudit.maps import Maps
+from stepaudit.methods._extremal import explain
+
+
+def attribute(
+    model: nn.Module,
+    clips: Tensor,
+    targets: Tensor,
+    *,
+    ratios: Tensor,
+    seed: int = 0,
+    preset: Literal["paper", "matched", "corrected"] = "matched",
+    schedule: Literal["paper", "short"] = "paper",
+    iterations: int | None = None,
+    perturbation: Literal["blur", "blur-pyramid", "fade", "freeze", "noise"] | None = None,
+    blur_sigma: float | None = None,
+    mask_sigma: float | None = None,
+) -> Maps:
+    """EP-3D-Evenly: the mask that best keeps the class with the same ratio in every frame. Li et al. 2021, eqs. 10–11.
+
+    Args:
+        clips: [N, 3, T, H, W] in [0, 1].
+        targets: [N] class indices.
+        ratios: [N] preservation ratios, in (0, 1).
+        seed: not used, the start is fixed.
+        preset: the weights of the energy (`stepaudit.extremal.settings`).
+        schedule: the optimiser: `paper` is the preset's own.
+        iterations: by default the schedule's own number.
+        perturbation: what stands in the place of removed pixels; by default the preset's.
+        blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.
+        mask_sigma: of the smooth maximum, pixels; by default 11 for a shorter side of 112, and in proportion.
+    """
+    return explain(
+        model,
+        clips,
+        targets,
+        ratios,
+        preset=preset,
+        settings=settings("ep3d_evenly", preset, schedule, iterations),
+        perturbation=perturbation,
+        blur_sigma=blur_sigma,
+        mask_sigma=mask_sigma,
+    )

@@ -1,0 +1,119 @@
+"""Saliency Tubes: the last activations of a 3-D CNN, weighted as its final layer weights them. Stergiou et al. 2019."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from stepaudit.errors import NotApplicableError
+from stepaudit.layers import frozen
+from stepaudit.maps import Maps
+from stepaudit.methods._scale import scaled
+
+ROUNDING = 1e-2  # of the greatest term; a GPU's TF32 rounds by 1e-3, another kind of model is wrong altogether
+CONSTANT = 1e-6  # of the greatest value: float32 rounds sums by that much
+
+
+def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
+    """Σ_c w_c · activation_c at each place, from 0 at the clip's least to 1 at its greatest. Stergiou et al. 2019.
+
+    As in the release weights keep their sign, nothing is rectified, and 0 is the least of the clip. Unlike the release,
+    which scales after a cubic interpolation, the map is scaled before it is interpolated linearly. The pooling may be
+    any fixed average over the places: S3D's, whose windows overlap, too. A constant map is all zeros.
+
+    Args:
+        clips: [N, 3, T, H, W] in [0, 1].
+        targets: [N] class indices.
+
+    Raises:
+        NotApplicableError: the logits are not one linear layer over averages of a 3-D convolution's activations.
+    """
+    layer = getattr(model, "activation_layer", None)
+    if layer is None:
+        raise NotApplicableError(f"{type(model).__name__} names no activation_layer, which Saliency Tubes read")
+    tubes = _weighted_activations(model, layer, clips, targets)
+    above = tubes - tubes.amin(dim=(1, 2, 3), keepdim=True)
+    constant = above.amax(dim=(1, 2, 3), keepdim=True) <= CONSTANT * tubes.abs().amax(dim=(1, 2, 3), keepdim=True)
+    return Maps(scaled(above.masked_fill(constant, 0.0)), "trilinear", tuple(clips.shape[-3:]))
+
+
+def _weighted_activations(model: nn.Module, layer: nn.Module, clips: Tensor, targets: Tensor) -> Tensor:
+    """Σ_c w_c · activation_c, [N, t, h, w]; not finite if the logit is not."""
+    with frozen(model), _called(model) as classifiers, _differentiable(layer) as outputs, torch.enable_grad():
+        logits = model(clips.detach()).gather(1, targets[:, None])[:, 0]
+        if not logits.requires_grad:
+            raise NotApplicableError("Saliency Tubes find no gradient from the logits to activation_layer")
+        (gradients,) = torch.autograd.grad(logits.sum(), outputs[-1:], materialize_grads=True)
+    activations, logits = outputs[-1].detach(), logits.detach()
+    weights, biases = _of_classes(classifiers, activations.shape[1], targets)
+    weights = weights[..., None, None, None]
+    _check(gradients, weights, activations, logits, biases)
+    return (weights * activations).sum(dim=1) + 0 * logits[:, None, None, None]
+
+
+def _of_classes(classifiers: list[nn.Module], channels: int, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The final layer's weights [N, C] and biases [N] of the targets."""
+    given = classifiers[-1].weight.shape[1] if classifiers else "no"
+    if given != channels:
+        raise NotApplicableError(
+            f"Saliency Tubes need a linear layer over the {channels} channels of activation_layer; "
+            f"the last one that the model calls has {given} inputs"
+        )
+    weight, bias = classifiers[-1].weight.detach().flatten(1), classifiers[-1].bias
+    return weight[targets], torch.zeros_like(targets) if bias is None else bias.detach()[targets]
+
+
+def _check(gradients: Tensor, weights: Tensor, activations: Tensor, logits: Tensor, biases: Tensor) -> None:
+    """Whether logit = bias + Σ_v π(v) Σ_c w_c · activation_c(v) for some pooling π(v) ≥ 0: its gradient is w π then.
+
+    Raises NotApplicableError.
+    """
+    pooling = (gradients * weights).sum(dim=1, keepdim=True) / (weights**2).sum(dim=1, keepdim=True).clamp(min=1e-30)
+    expected = weights * pooling.clamp(min=0)
+    apart, size = (values.abs().flatten(1).amax(dim=1) for values in (gradients - expected, gradients))
+    terms = torch.cat([(expected * activations).flatten(1), biases[:, None]], dim=1)
+    missing = (terms.sum(dim=1) - logits).abs()
+    if (apart > ROUNDING * size).any() or (missing > ROUNDING * terms.abs().sum(dim=1)).any():
+        raise NotApplicableError(
+            "Saliency Tubes need logits that are one linear layer over averages of activation_layer's output; "
+            "with this model's last linear layer that does not give its logits"
+        )
+
+
+@contextmanager
+def _called(model: nn.Module) -> Iterator[list[nn.Module]]:
+    """A list that receives each linear layer and 1 × 1 × 1 convolution when it is called."""
+    called: list[nn.Module] = []
+    layers = [part for part in model.modules() if isinstance(part, nn.Linear) or _is_pointwise(part)]
+    handles = [part.register_forward_hook(lambda module, _inputs, _output: called.append(module)) for part in layers]
+    try:
+        yield called
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _is_pointwise(part: nn.Module) -> bool:
+    return isinstance(part, nn.Conv3d) and part.kernel_size == (1, 1, 1)
+
+
+@contextmanager
+def _differentiable(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """A list that receives the layer's outputs, from which on gradients are recorded."""
+    outputs: list[Tensor] = []
+
+    def replace(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        if output.ndim != 5:
+            raise NotApplicableError(
+                "Saliency Tubes read a 3-D convolution over the whole clip, [N, C, t, h, w]; activation_layer gives "
+                f"{output.ndim} dimensions: a CNN-RNN's frames pass one by one"
+            )
+        outputs.append(output.detach().requires_grad_())
+        return outputs[-1].clone()  # which the model may change in place
+
+    handle = layer.register_forward_hook(replace)
+    try:
+        yield outputs
+    finally:
+        handle.remove()

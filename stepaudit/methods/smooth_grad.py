@@ -1,0 +1,52 @@
+"""SmoothGrad: the gradient, averaged over noisy copies of the clip. Smilkov et al. 2017."""
+
+import zlib
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from stepaudit.layers import frozen
+from stepaudit.maps import Maps
+from stepaudit.methods._gradients import strongest_channel, target_gradients
+from stepaudit.methods._options import at_least_one
+from stepaudit.methods._scale import scaled
+
+
+def attribute(
+    model: nn.Module,
+    clips: Tensor,
+    targets: Tensor,
+    *,
+    ratios: None = None,
+    seed: int = 0,
+    samples: int = 25,
+    noise: float = 0.15,
+    score: Literal["logit", "probability"] = "logit",
+) -> Maps:
+    """Absolute value of the mean gradient, the greatest of the colour channels; scaled to a maximum of 1 in each clip.
+
+    Clip and seed decide the noise, so that a row depends on no other. Noisy copies may leave [0, 1], as in the paper.
+
+    Args:
+        clips: [N, 3, T, H, W] in [0, 1].
+        targets: [N] class indices.
+        seed: another seed draws other noise.
+        samples: noisy copies of each clip.
+        noise: standard deviation of the Gaussian noise, in shares of the clip's own range, greatest minus least value.
+        score: what is differentiated: the class's logit (the paper) or its probability.
+    """
+    at_least_one(samples=samples)
+    sigma = noise * (clips.amax(dim=(1, 2, 3, 4)) - clips.amin(dim=(1, 2, 3, 4)))
+    generators = [_generator(clip, seed) for clip in clips]
+    total = torch.zeros_like(clips)
+    with frozen(model):
+        for _ in range(samples):
+            drawn = torch.stack([torch.randn(clips.shape[1:], generator=generator) for generator in generators])
+            noisy = clips + sigma[:, None, None, None, None] * drawn.to(clips)
+            total += target_gradients(model, noisy, targets, score)
+    return Maps(scaled(strongest_channel(total / samples)), "nearest", tuple(clips.shape[-3:]))
+
+
+def _generator(clip: Tensor, seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(zlib.crc32(clip.detach().cpu().numpy().tobytes(), seed))

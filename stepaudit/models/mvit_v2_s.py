@@ -1,0 +1,102 @@
+"""MViTv2-S, a transformer that pools its tokens from stage to stage. Li et al. 2022."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torchvision.models.video.mvit import MSBlockConfig, MViT
+
+from stepaudit.errors import UsageError
+from stepaudit.models._normalise import Normalised
+
+MEAN, STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
+KERNEL, WHOLE, HALF = [3, 3, 3], [1, 1, 1], [1, 2, 2]
+LEAST_FRAMES, LEAST_PIXELS = 2, 32  # that leave a token in the last stage
+
+
+class MViTv2(Normalised):
+    """Clips [N, 3, T, H, W] in [0, 1] to logits [N, K].
+
+    Positions are relative, in tables made for clips of one size; other clips, of any size, get them interpolated.
+    """
+
+    input_size: ClassVar[tuple[int, int, int]] = (16, 224, 224)
+    weights: ClassVar[str] = "MViT_V2_S_Weights.KINETICS400_V1"
+    head: ClassVar[str] = "head."
+    activation_layer: ClassVar[None] = None  # its convolutions make patches and pool queries, keys and values
+
+
+class _Backbone(MViT):
+    """torchvision's network for clips of any size; its own takes only those that its tables were made for."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        patches = self.conv_proj(clips)
+        tokens, size = self.pos_encoding(patches.flatten(2).transpose(1, 2)), tuple(patches.shape[2:])
+        for block in self.blocks:
+            tokens, size = block(tokens, size)
+        return self.head(self.norm(tokens)[:, 0])
+
+
+def _blocks(embed_dim: int, depths: tuple[int, ...]) -> list[MSBlockConfig]:
+    """Each stage doubles channels and heads and, but for the first, halves rows and columns in its first block."""
+    blocks, channels = [], embed_dim
+    for stage, depth in enumerate(depths):
+        pooled = 2 ** (3 - stage)  # less as the grid of the tokens itself gets coarser
+        for number in range(depth):
+            blocks.append(
+                MSBlockConfig(
+                    num_heads=2**stage,
+                    input_channels=channels,
+                    output_channels=embed_dim * 2**stage,
+                    kernel_q=KERNEL,
+                    kernel_kv=KERNEL,
+                    stride_q=HALF if stage > 0 and number == 0 else WHOLE,
+                    stride_kv=[1, pooled, pooled],
+                )
+            )
+            channels = blocks[-1].output_channels
+    return blocks
+
+
+def build(
+    classes: int,
+    *,
+    embed_dim: int = 96,
+    depths: tuple[int, ...] = (1, 2, 11, 2),
+    frames: int = 16,
+    size: int = 224,
+    dropout: float = 0.5,
+    stochastic_depth: float = 0.2,
+) -> nn.Module:
+    """MViTv2-S for a number of classes.
+
+    Args:
+        embed_dim: channels of the first stage; 96 is the full network, which takes torchvision's weights.
+        depths: blocks in each stage, of which there are up to four.
+        frames: of the clips that the tables of positions are made for; torchvision's weights need 16.
+        size: height and width of these clips, in pixels; torchvision's weights need 224.
+        dropout: share of features dropped before the classifier while training.
+        stochastic_depth: probability that the last block is skipped while training, less for earlier ones.
+
+    Raises:
+        UsageError: the stages, or the size, leave nothing to compute.
+    """
+    if not 1 <= len(depths) <= 4 or min(depths) < 1 or sum(depths) < 2:
+        raise UsageError(f"mvit_v2_s: depths {list(depths)}; give up to four numbers from 1 on, such as [1, 2, 11, 2]")
+    if frames < LEAST_FRAMES or size < LEAST_PIXELS:
+        raise UsageError(
+            f"mvit_v2_s: {frames} frames of {size} pixels leave no token; set `frames` to at least {LEAST_FRAMES} and "
+            f"`size` to at least {LEAST_PIXELS}"
+        )
+    backbone = _Backbone(
+        num_classes=classes,
+        spatial_size=(size, size),
+        temporal_size=frames,
+        block_setting=_blocks(embed_dim, depths),
+        residual_pool=True,
+        residual_with_cls_embed=False,
+        rel_pos_embed=True,
+        proj_after_attn=True,
+        dropout=dropout,
+        stochastic_depth_prob=stochastic_depth,
+    )
+    return MViTv2(backbone, MEAN, STD)

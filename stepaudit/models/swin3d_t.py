@@ -1,0 +1,62 @@
+"""Video Swin-T, a transformer whose attention stays within shifted windows of space and time. Liu et al. 2022."""
+
+from typing import ClassVar
+
+from torch import nn
+from torchvision.models.video.swin_transformer import SwinTransformer3d
+
+from stepaudit.errors import UsageError
+from stepaudit.models._normalise import IMAGENET, Normalised
+
+PATCH = [2, 4, 4]  # frames, rows, columns
+HEADS = 3  # of the first stage
+
+
+class Swin3D(Normalised):
+    """Clips [N, 3, T, H, W] in [0, 1] to logits [N, K], of any size; what fills no whole patch or window is padded.
+
+    The weights were trained on 32 frames. In a clip of less than 16 frames or 224 pixels the last windows are larger
+    than their stage, and torchvision's bias of relative positions is then off: fine-tune at the size of the audit.
+    """
+
+    input_size: ClassVar[tuple[int, int, int]] = (32, 224, 224)
+    weights: ClassVar[str] = "Swin3D_T_Weights.KINETICS400_V1"
+    head: ClassVar[str] = "head."
+    activation_layer: ClassVar[None] = None  # the only convolution makes the patches, before any attention
+
+
+def build(
+    classes: int,
+    *,
+    embed_dim: int = 96,
+    depths: tuple[int, ...] = (2, 2, 6, 2),
+    window: tuple[int, ...] = (8, 7, 7),
+    stochastic_depth: float = 0.1,
+) -> nn.Module:
+    """Video Swin-T for a number of classes.
+
+    Args:
+        embed_dim: channels of the first stage; 96 is the full network, which takes torchvision's weights.
+        depths: blocks in each stage; every second one shifts its windows.
+        window: tokens of a window over time, rows and columns; a token is 2 frames of 4 × 4 pixels.
+        stochastic_depth: probability that the last block is skipped while training, less for earlier ones.
+
+    Raises:
+        UsageError: the heads do not divide the channels, or there are too few blocks.
+    """
+    if embed_dim < HEADS or embed_dim % HEADS:
+        raise UsageError(f"swin3d_t: embed_dim {embed_dim}; its {HEADS} heads need a multiple of {HEADS}")
+    if min(depths, default=0) < 1 or sum(depths) < 2:
+        raise UsageError(f"swin3d_t: depths {list(depths)}; give numbers from 1 on, such as [2, 2, 6, 2]")
+    if len(window) != 3 or min(window) < 1:
+        raise UsageError(f"swin3d_t: window {list(window)}; give three numbers from 1 on, such as [8, 7, 7]")
+    backbone = SwinTransformer3d(
+        num_classes=classes,
+        patch_size=PATCH,
+        embed_dim=embed_dim,
+        depths=list(depths),
+        num_heads=[HEADS * 2**stage for stage in range(len(depths))],
+        window_size=list(window),
+        stochastic_depth_prob=stochastic_depth,
+    )
+    return Swin3D(backbone, *IMAGENET)

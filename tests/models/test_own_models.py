@@ -1,0 +1,117 @@
+"""config/MODELS.md: its examples run, their answers are those worked out by hand, and its table is the code's."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+from torch.nn import functional
+
+from stepaudit import answers, checkpoint, config, registry
+from stepaudit.methods import grad_cam
+
+PAGE = (Path(__file__).parents[2] / "config" / "MODELS.md").read_text()
+EXAMPLES = dict(re.findall(r"^### ([^\n]+)\n(?:(?!^### ).)*?```python\n(.*?)```", PAGE, re.M | re.S))
+CLIPS = torch.rand(2, 3, 8, 32, 48, generator=torch.Generator().manual_seed(2))
+IMAGENET = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]).view(2, 1, 3, 1, 1, 1)
+
+
+def four_small_frames(clips: Tensor) -> Tensor:
+    """The second frame of each pair, as 24 × 24 pixels."""
+    frames = clips[:, :, 1::2].unbind(dim=2)
+    small = [functional.interpolate(frame, (24, 24), mode="bilinear", antialias=True) for frame in frames]
+    return torch.stack(small, dim=2)
+
+
+BY_HAND = {  # the class probabilities that the network within gives
+    "It returns probabilities": lambda net: net(CLIPS),
+    "It takes its axes in another order": lambda net: net(CLIPS.transpose(1, 2)).softmax(1),
+    "It has several outputs": lambda net: net(CLIPS)["noun"].softmax(1),
+    "It takes clips of another length or size": lambda net: net(four_small_frames(CLIPS)).softmax(1),
+    "It takes other values": lambda net: net((CLIPS - IMAGENET[0]) / IMAGENET[1]).softmax(1),
+}
+every_example = pytest.mark.parametrize("title", EXAMPLES)
+
+
+def example(title):
+    """The `build` of an example."""
+    namespace = {"__name__": "my_models"}
+    exec(compile(EXAMPLES[title], title, "exec"), namespace)
+    return namespace["build"]
+
+
+def test_every_example_is_tested():
+    assert set(EXAMPLES) == set(BY_HAND)
+
+
+@every_example
+def test_an_example_gives_the_probabilities_of_the_network_within(title):
+    model = example(title)(3).eval()
+    with torch.no_grad():
+        logits = answers.logits_of(model, CLIPS, 3)
+        torch.testing.assert_close(logits.softmax(1), BY_HAND[title](model.model), atol=1e-5, rtol=1e-4)
+
+
+@every_example
+def test_without_its_adapter_an_example_fails_or_answers_something_else(title):
+    """The premise: each of them needs what it says."""
+    model = example(title)(3).eval()
+    with torch.no_grad():
+        expected = model(CLIPS).softmax(1)
+        try:
+            bare = answers.logits_of(model.model, CLIPS, 3).softmax(1)
+        except Exception:  # noqa: BLE001 (any failure will do)
+            return
+    assert (bare - expected).abs().max() > 1e-3
+
+
+@every_example
+def test_gradients_reach_the_clip_and_grad_cam_the_named_layer(title):
+    model, clips = example(title)(3).eval(), CLIPS.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(model(clips)[:, 0].sum(), clips)
+    assert (gradient.abs().flatten(1).sum(dim=1) > 0).all()
+    if model.activation_layer is not None:
+        maps = grad_cam.attribute(model, CLIPS, torch.tensor([0, 2]))
+        assert maps.full().shape == (2, 8, 32, 48)
+
+
+@every_example
+def test_weights_of_the_network_within_fill_an_example(title, tmp_path):
+    """Under their own names, as the page says, also where the network calls something `head` or `backbone`."""
+    model, trained = example(title)(3), example(title)(3).model
+    torch.save(trained.state_dict(), tmp_path / "my_weights.pt")
+    checkpoint.load_initial(model, str(tmp_path / "my_weights.pt"))
+    for name, value in trained.state_dict().items():
+        assert torch.equal(model.state_dict()[f"model.{name}"], value), name
+
+
+def families() -> dict[str, list[str]]:
+    """Rows of the page's table by name: weights, size, what it takes, Grad-CAM."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE, re.M)
+    return {name: [cell.strip("` ") for cell in rest.split("|")] for name, rest in rows}
+
+
+def test_every_family_is_in_the_table():
+    assert set(families()) == {component.name for component in registry.components("models").values()}
+
+
+@pytest.mark.parametrize("name", families())
+def test_a_family_in_the_table_is_what_the_code_says(name):
+    weights, size, _, grad_cam_applies = families()[name]
+    with torch.device("meta"):
+        model = registry.find("models", name).load()(3)
+    frames, height, width = type(model).input_size
+    assert weights == type(model).weights
+    assert size in (f"{frames} × {height} × {width}", f"frames of {height} × {width}")
+    assert grad_cam_applies == ("no" if model.activation_layer is None else "yes")
+
+
+def test_a_models_own_clip_size_that_is_shown_is_the_one_of_its_weights():
+    shown = yaml.safe_load(re.search(r"```yaml\n(.*?)```", PAGE, re.S)[1])["models"]["swin"]
+    model = config.Model.model_validate(shown)
+    with torch.device("meta"):
+        family = type(registry.find("models", model.use).load()(3))
+    assert tuple(shown["clips"].values()) == family.input_size
+    assert model.weights == family.weights

@@ -1,0 +1,59 @@
+"""Models of the user's own in the stages: what they answer is checked before training and before any prediction."""
+
+import pytest
+
+from stepaudit.errors import UsageError
+from stepaudit.stages import predict, train
+
+WRONG = {
+    "two_heads": r"TwoHeads returns a tuple of \[\d+, 2\], \[\d+, 2\], not logits .* say which to `take`",
+    "sure": r"Sure returns probabilities, not logits.*gives=\"probabilities\"",
+    "other_classes": "Brightness returns 400 values for each clip of a data set with 2 classes",
+}
+
+
+def audit_of(changed, name, epochs, **options):
+    return changed(models={"own": {"use": f"odd_models:{name}", "options": options, "training": {"epochs": epochs}}})
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_answer_is_told_before_training(changed, name):
+    made = audit_of(changed, name, epochs=1)
+    with pytest.raises(UsageError, match=WRONG[name]):
+        train.run(made, "planted", "own")
+    assert not made.checkpoint("planted", "own").exists()
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_answer_of_a_trained_model_is_told_at_its_first_prediction(changed, name):
+    made = audit_of(changed, name, epochs=0)
+    train.run(made, "planted", "own")
+    with pytest.raises(UsageError, match=WRONG[name]):
+        predict.run(made, "planted", "own")
+    assert not made.path("predictions", dataset="planted", model="own").exists()
+
+
+def test_with_the_adapter_that_the_message_names_the_audit_goes_on(changed, rows):
+    """All three are the same brightness times the same weights, once they are adapted."""
+    found = []
+    for name, options in (("blind", {}), ("first_head", {}), ("sure", {"told": True})):
+        made = audit_of(changed, name, epochs=0, **options)
+        train.run(made, "planted", "own")
+        predict.run(made, "planted", "own")
+        found.append([row["target_probability"] for row in rows(made, "predictions", model="own", status="ok")])
+    assert len(found[0]) == 7
+    for other in found[1:]:
+        assert other == pytest.approx(found[0], abs=1e-6)
+
+
+def test_an_adapted_model_is_trained(changed, rows):
+    made = audit_of(changed, "first_head", epochs=1)
+    train.run(made, "planted", "own")
+    assert len(rows(made, "training_log", model="own")) == 1
+
+
+def test_a_bug_of_a_model_crashes_before_training_with_a_note_of_what_it_was_given(changed):
+    made = audit_of(changed, "broken", epochs=1)
+    with pytest.raises(RuntimeError) as caught:
+        train.run(made, "planted", "own")
+    assert "Linear was given clips of shape [1, 3, 16, 32, 32]" in caught.value.__notes__[0]
