@@ -1,7 +1,7 @@
 """The configuration of an audit: closed, typed, all problems at once; and where each table of the audit lies."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -229,7 +229,10 @@ class Config(Closed):
     def _names_are_uses(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        return {key: _with_uses(value) if key in SECTIONS else value for key, value in data.items()}
+        filled = {key: _with_uses(value) if key in SECTIONS else value for key, value in data.items()}
+        if "models" in filled:
+            filled["models"] = _without_training_on(filled["models"], _left_out(data.get("datasets")))
+        return filled
 
     @model_validator(mode="after")
     def _preserve_names_methods(self):
@@ -385,6 +388,24 @@ def parse(data: Any, origin: str = "configuration") -> Config:
         raise UsageError(f"{origin}: {len(lines)} problem{'s' * (len(lines) > 1)}\n  " + "\n  ".join(lines)) from error
 
 
+def overridden(data: dict, changes: Mapping) -> dict:
+    """Data with nested changes, whose texts are read as YAML: Snakemake's `--config` makes a text of every value."""
+    result = dict(data)
+    for key, change in changes.items():
+        if isinstance(change, Mapping):
+            below = result.get(key)
+            result[key] = overridden(below if isinstance(below, dict) else {}, change)
+        else:
+            result[key] = _typed(change)
+    return result
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
 def save(config: Config, path: Path) -> None:
     """Writes a configuration as YAML, if the file does not hold it yet."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
@@ -398,8 +419,25 @@ def save(config: Config, path: Path) -> None:
 def _with_uses(entries: Any) -> Any:
     if not isinstance(entries, dict):
         return entries
-    filled = {name: {} if entry is None else entry for name, entry in entries.items()}
+    # `false` takes an entry out: what is merged into a configuration (`snakemake --config`) can only add otherwise.
+    kept = {name: entry for name, entry in entries.items() if entry is not False}
+    filled = {name: {} if entry is None else entry for name, entry in kept.items()}
     return {name: {"use": name, **entry} if isinstance(entry, dict) else entry for name, entry in filled.items()}
+
+
+def _left_out(entries: Any) -> set[str]:
+    return {name for name, entry in entries.items() if entry is False} if isinstance(entries, dict) else set()
+
+
+def _without_training_on(models: Any, datasets: set[str]) -> Any:
+    """The models without what they say of data sets that are left out."""
+    if not isinstance(models, dict):
+        return models
+    changed = dict(models)
+    for name, entry in models.items():
+        if isinstance(entry, dict) and isinstance(on := entry.get("training_on"), dict):
+            changed[name] = {**entry, "training_on": {key: value for key, value in on.items() if key not in datasets}}
+    return changed
 
 
 def _changed(base: Training, changes: dict[str, Any]) -> Training:

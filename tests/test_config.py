@@ -310,6 +310,29 @@ def test_a_stage_runs_again_for_the_settings_that_decide_its_rows_and_for_no_oth
         assert decides(changed(path, OTHER[path])) == before, path
 
 
+def test_overrides_from_the_command_line_are_merged_and_get_their_types_back():
+    data = {"seed": 0, "models": {"m": {"options": {"width": 6, "pooled": 2}}}, "methods": {"center": None}}
+    changes = {"seed": 3, "models": {"m": {"options": {"width": "4"}, "weights": "null"}}}
+    changes |= {"methods": {"center": "false", "step": {"ratios": ["0.1", "0.2"], "use": "step"}}}
+    assert config.overridden(data, changes) == {
+        "seed": 3,
+        "models": {"m": {"options": {"width": 4, "pooled": 2}, "weights": None}},
+        "methods": {"center": False, "step": {"ratios": [0.1, 0.2], "use": "step"}},
+    }
+    assert data["models"]["m"]["options"]["width"] == 6
+
+
+def test_an_entry_that_is_false_is_left_out():
+    made = config.parse({**SOUND, "methods": {**SOUND["methods"], "step": False}})
+    assert list(made.methods) == ["center"]
+
+
+def test_what_models_say_of_a_data_set_that_is_left_out_goes_with_it():
+    small = {**SOUND["models"]["small"], "training_on": {"other": {"epochs": 3}, "planted": {"epochs": 4}}}
+    made = config.parse({**SOUND, "models": {"small": small}, "datasets": {**SOUND["datasets"], "other": False}})
+    assert made.models["small"].training_on == {"planted": {"epochs": 4}}
+
+
 def test_a_model_may_take_clips_of_its_own_size_and_train_otherwise_on_a_data_set():
     big = {"use": "vgg16_lstm", "clips": {"height": 224}, "training_on": {"planted": {"epochs": 3}}}
     made = config.parse({**SOUND, "models": {**SOUND["models"], "big": big}})
