@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo test bench lint format docs clean
 
 demo: .venv/installed
 	snakemake --cores all --rerun-incomplete
@@ -11,6 +11,9 @@ demo: .venv/installed
 
 test: .venv/installed
 	pytest -n 2 --dist worksteal
+
+bench: .venv/installed
+	python -m benchmarks
 
 lint: .venv/installed
 	ruff check .

@@ -54,7 +54,7 @@ def optimise(
     Raises:
         TooShortError: the clips have fewer frames than the kernel of L_K as released.
     """
-    energy = _energy(settings, geometry, ratios, clips)
+    energy = energy_function(settings, geometry, ratios, clips)
     seeds = torch.ones(len(clips), clips.shape[2], *geometry.grid, device=clips.device, requires_grad=True)
     with frozen(model):
         with torch.no_grad():
@@ -74,7 +74,7 @@ def optimise(
     return Result(final, target_probability, *probability_and_rank(kept, targets))
 
 
-def _energy(settings: Settings, geometry: SmoothMax, ratios: Tensor, clips: Tensor) -> Callable[..., Tensor]:
+def energy_function(settings: Settings, geometry: SmoothMax, ratios: Tensor, clips: Tensor) -> Callable[..., Tensor]:
     """The energy [N] of an iteration as a function of the data term [N], the padded masks and the iteration."""
     frames, core = clips.shape[2], None
     area = {"clip": area_loss, "frame": area_loss_per_frame}[settings.area_per]

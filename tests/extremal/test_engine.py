@@ -9,7 +9,7 @@ from known_answer import Cuboid, Texture, model_for, textured_clips
 from torch import nn
 
 from stepaudit.errors import TooShortError, UsageError
-from stepaudit.extremal.engine import _energy, optimise
+from stepaudit.extremal.engine import energy_function, optimise
 from stepaudit.extremal.losses import Core, area_loss
 from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.extremal.settings import PRESETS, SCHEDULES, Settings, settings
@@ -186,7 +186,7 @@ def test_matched_methods_differ_by_one_thing_alone():
 def test_the_area_weight_grows_by_the_released_factor_in_every_one_of_2000_iterations():
     """1.0008668 to the power of the iteration, from 1 to 5.66; the other terms keep their weight."""
     chosen = settings("ep3d", "matched", "paper", None)
-    energy = _energy(chosen, GEOMETRY, torch.tensor([0.25]), clips())
+    energy = energy_function(chosen, GEOMETRY, torch.tensor([0.25]), clips())
     masks = torch.full((1, FRAMES, SIDE, SIDE), 0.5)
     start = energy(torch.zeros(1), masks, 0).item()
     assert start == pytest.approx(300 * 0.25)  # every voxel is 0.5 away from its place in the template
@@ -200,7 +200,7 @@ def test_another_number_of_iterations_ends_with_the_same_weight():
     """A schedule of 100 iterations is the one of 2000 seen at every twentieth."""
     masks = torch.full((1, FRAMES, SIDE, SIDE), 0.5)
     long, short = (
-        _energy(settings("ep3d", "matched", "paper", count), GEOMETRY, torch.tensor([0.25]), clips())
+        energy_function(settings("ep3d", "matched", "paper", count), GEOMETRY, torch.tensor([0.25]), clips())
         for count in (2000, 100)
     )
     for step in (0, 1, 50, 99):
@@ -209,7 +209,7 @@ def test_another_number_of_iterations_ends_with_the_same_weight():
 
 def test_the_core_term_sets_in_at_iteration_100_of_2000():
     weights = Settings(core="released", area_weight=0.0)
-    energy = _energy(weights, GEOMETRY, torch.tensor([0.25]), clips())
+    energy = energy_function(weights, GEOMETRY, torch.tensor([0.25]), clips())
     masks = torch.full((1, FRAMES, SIDE, SIDE), 0.5)
     core = [energy(torch.zeros(1), masks, step).item() for step in (0, 99, 100, 1999)]
     assert core[:2] == [0, 0]

@@ -24,6 +24,27 @@ def test_a_configuration_given_by_name_replaces_the_default_and_is_not_merged_wi
     assert planned == {"index": 1, "extract": 6, "train": 1, "predict": 1, "attribute": 2, "score": 2, "report": 1}
 
 
+def test_the_papers_experiments_are_planned_without_a_look_at_any_video(checkout):
+    """Three data sets whose videos would be empty files, two models, 19 methods, 12 shards of each split."""
+    planned = checkout.planned("config/paper.yaml")
+    jobs = 3 * 2 * 12
+    assert planned == {
+        "index": 3, "extract": 3 * 2 * 3 * 12, "train": 6, "predict": 6, "attribute": 19 * jobs, "score": 19 * jobs,
+        "preserve": 2 * jobs, "report": 1,
+    }  # fmt: skip
+
+
+def test_overrides_on_the_command_line_reach_nested_keys_with_their_types(checkout):
+    changes = ["methods={center: false, step: {options: {iterations: 7}}}", "models={narrow: {weights: null}}"]
+    name = checkout.configure(
+        "own.yaml", methods={"center": {}, "step": {"ratios": [0.1]}, "grad_cam": {}}, preserve={}
+    )
+    done = checkout.snakemake("-n", "--configfile", name, "--config", *changes)
+    assert done.returncode == 0, done.stdout
+    assert "method=center" not in done.stdout
+    assert "method=step" in done.stdout
+
+
 def test_the_lint_has_nothing_but_its_hint_at_environments(checkout):
     hints = re.findall(r"^ +\* (.*)$", checkout.snakemake("--lint").stdout, re.M)
     assert set(hints) == {"Specify a conda environment or container for each rule.:"}

@@ -90,9 +90,12 @@ def test_coverage_misses_nothing_and_failures_names_the_broken_files(audited):
     assert without == ("broken-not_annotated", "no_annotation")
 
 
-def test_every_report_has_an_answer(audited):
-    for report in reports.all_reports():
-        assert answers(audited[0], f"from {report.name}"), report.name
+UNASKED = {"spatial_pointing_released", "claim_larger_ratio", "claim_head_and_tail", "claim_step_beats_ep3d"}
+
+
+def test_every_report_has_an_answer_but_those_about_models_methods_and_metrics_that_are_not_there(audited):
+    empty = {report.name for report in reports.all_reports() if not answers(audited[0], f"from {report.name}")}
+    assert empty == UNASKED
     measured = answers(audited[0], "select method, clips, times > 0 from mass_in_box order by all")
     assert measured == [("center", 6, True), ("step", 6, True), ("step", 6, True)]
 

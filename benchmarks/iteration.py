@@ -1,0 +1,135 @@
+"""What one iteration costs: beside the bare model, beside the plain implementation, and as clips grow."""
+
+import resource
+import subprocess
+import sys
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks import faithful
+from benchmarks.timing import exponent, ratio, seconds
+from stepaudit.extremal.engine import optimise
+from stepaudit.extremal.perturbation import Perturbation
+from stepaudit.extremal.prepared import prepared
+from stepaudit.extremal.settings import Settings, settings
+from stepaudit.extremal.smooth_max import SmoothMax
+from stepaudit.layers import frozen, target_log_probability
+from stepaudit.registry import find
+
+NARROW = {
+    "r2plus1d_18": {"width": 6},
+    "vgg16_lstm": {"width": 6, "features": 64, "hidden": 32, "pooled": 2, "batch_norm": True},
+}
+OVERHEADS = (  # name, family, options, rows, frames, size, iterations, repeats
+    ("R(2+1)D-18, 16×112×112", "r2plus1d_18", {}, 2, 16, 112, 4, 3),
+    ("VGG16LSTM, 8×224×224", "vgg16_lstm", {}, 1, 8, 224, 2, 3),
+    ("narrow R(2+1)D of the demo, 16×48×48", "r2plus1d_18", NARROW["r2plus1d_18"], 12, 16, 48, 10, 5),
+    ("narrow VGG16LSTM of the demo, 16×48×48", "vgg16_lstm", NARROW["vgg16_lstm"], 12, 16, 48, 10, 5),
+)
+
+
+def model_of(family: str, options: dict) -> nn.Module:
+    """A model with random weights."""
+    torch.manual_seed(0)
+    return find("models", family).load()(2, **options).eval()
+
+
+def batch_of(rows: int, frames: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Clips, targets and ratios."""
+    return torch.rand(rows, 3, frames, size, size), torch.zeros(rows, dtype=torch.long), torch.full((rows,), 0.1)
+
+
+def engine(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], chosen: Settings) -> Tensor:
+    """The engine's seed masks."""
+    geometry = SmoothMax.of(*batch[0].shape[-2:])
+    return optimise(model, *batch, chosen, Perturbation(), geometry).seed_masks
+
+
+def bare(model: nn.Module, clips: Tensor, targets: Tensor, iterations: int) -> None:
+    """The passes through the model that an optimisation takes, and nothing else."""
+    with frozen(model):
+        with torch.no_grad():
+            model(clips)
+        with prepared(model):
+            for _ in range(iterations):
+                leaf = clips.detach().requires_grad_()
+                torch.autograd.grad(target_log_probability(model, leaf, targets).sum(), leaf)
+        with torch.no_grad():
+            model(clips)
+
+
+def overheads() -> list[str]:
+    """Engine over bare model, the same number of passes."""
+    lines = ["| model and clip | engine ÷ bare model (EP-3D) | engine ÷ bare model (STEP) |", "|---|---|---|"]
+    for name, family, options, rows, frames, size, iterations, repeats in OVERHEADS:
+        model, batch = model_of(family, options), batch_of(rows, frames, size)
+        alone = partial(bare, model, *batch[:2], iterations)
+        chosen = [settings(method, "corrected", "short", iterations) for method in ("ep3d", "step")]
+        cells = [ratio(partial(engine, model, batch, each), alone, repeats=repeats) for each in chosen]
+        lines.append(f"| {name} | {' | '.join(_text(*cell) for cell in cells)} |")
+    return lines
+
+
+def against_the_plain_form() -> list[str]:
+    """Rows per second of the engine over those of `faithful`, which must give the same seed masks."""
+    lines = ["| narrow model, 12 rows of 16×48×48, STEP `matched`, SGD | plain form ÷ engine |", "|---|---|"]
+    batch = batch_of(12, 16, 48)
+    clips = batch[0]
+    chosen, geometry = settings("step", "matched", "paper", 6), SmoothMax.of(48, 48)
+    blurred = Perturbation().levels(clips)[0]
+    for family, options in NARROW.items():
+        model = model_of(family, options).requires_grad_(False)
+
+        def plain(model=model) -> Tensor:
+            rows = zip(clips, blurred, strict=True)
+            return torch.stack([faithful.optimise(model, clip, blur, 0, 0.1, chosen, geometry) for clip, blur in rows])
+
+        difference = (plain() - engine(model, batch, chosen)).abs().max().item()
+        if difference > 2e-3:
+            raise ArithmeticError(f"{family}: the engine's seed masks differ by {difference:.4f} from the plain form's")
+        times = ratio(plain, partial(engine, model, batch, chosen), repeats=3)
+        lines.append(f"| {family} | {_text(*times)} (seed masks within {difference:.4f}) |")
+    return lines
+
+
+def growth() -> list[str]:
+    """Exponents of time over rows, frames and pixels; memory per row."""
+    model = model_of("r2plus1d_18", NARROW["r2plus1d_18"])
+    chosen = settings("step", "corrected", "short", 4)
+    series = {
+        "rows 4, 8, 16": [(rows, batch_of(rows, 16, 48)) for rows in (4, 8, 16)],
+        "frames 8, 16, 32": [(frames, batch_of(4, frames, 48)) for frames in (8, 16, 32)],
+        "pixels 112², 160², 224²": [(size**2, batch_of(1, 16, size)) for size in (112, 160, 224)],
+    }
+    lines = ["| what grows | exponent of the time (1 is linear) |", "|---|---|"]
+    for name, cases in series.items():
+        works = [partial(engine, model, batch, chosen) for _, batch in cases]
+        times = [min(found) for found in seconds(*works, repeats=3)]
+        lines.append(f"| {name} | {exponent([size for size, _ in cases], times):.2f} |")
+    peaks = [_peak(rows, iterations) for rows, iterations in ((4, 4), (12, 4), (12, 24))]
+    lines += [
+        "",
+        f"Memory at 16×48×48: {(peaks[1] - peaks[0]) / 8:.0f} MB a row; 24 iterations in place of 4 add "
+        f"{peaks[2] - peaks[1]:.0f} MB to {peaks[1]:.0f}.",
+    ]
+    return lines
+
+
+def _peak(rows: int, iterations: int) -> float:
+    """Largest resident memory of a process that optimises so many rows, MB."""
+    code = f"from benchmarks.iteration import print_peak; print_peak({rows}, {iterations})"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def print_peak(rows: int, iterations: int) -> None:
+    """For a process of its own."""
+    torch.set_num_threads(1)
+    model = model_of("r2plus1d_18", NARROW["r2plus1d_18"])
+    engine(model, batch_of(rows, 16, 48), settings("step", "corrected", "short", iterations))
+    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}\n")
+
+
+def _text(middle: float, least: float, greatest: float) -> str:
+    return f"{middle:.2f} ({least:.2f}–{greatest:.2f})"
