@@ -88,7 +88,7 @@ class Shown:
         if row is None or row["status"] != "ok":
             return figures.Row(name, missing=f"{row['status']}: {row['error']}" if row else "no map in this audit")
         importance = heavy.full_map(row, self.folder)
-        share = importance / max(float(importance.max()), 1e-9)
+        share = pictures.shares(importance, mask=row["kept_probability"] is not None)
         return figures.Row(name, _notes(row), self.frames[self.chosen], self._boxes(), share[self.chosen])
 
     def _boxes(self) -> list[list[pictures.Box]]:

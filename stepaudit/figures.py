@@ -19,7 +19,7 @@ COLOUR_BAR_PX = (320, 22)
 TITLE, TEXT, NOTE = 34, 26, 20  # sizes of the font, pixels
 INK, SOFT, PAPER, EMPTY = (28, 33, 38), (93, 102, 112), (255, 255, 255), (238, 240, 243)
 GREY = 128  # of the frame under the colour bar
-LEGEND = "map, in shares of its greatest value in the clip"
+LEGEND = "map in shares of its greatest value in the clip, mask as it is"
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,8 @@ def _example(clip: dict, maps: list[dict], boxes: list[dict], folder: Path) -> E
         [(box["x0"], box["y0"], box["x1"], box["y1"]) for box in boxes if box["frame"] == frame] for frame in shown
     ]
 
-    def picture(importance: np.ndarray | None = None) -> str:
-        chosen = None if importance is None else importance[shown]
+    def picture(share: np.ndarray | None = None) -> str:
+        chosen = None if share is None else share[shown]
         return pictures.data_uri(pictures.strip(frames[shown], framed, chosen, marks))
 
     numbers = ", ".join(str(clip["frames"][frame]) for frame in shown)
@@ -102,7 +102,7 @@ def _strip(row: dict, shape: tuple[int, ...], folder: Path, picture) -> Strip:
     caption = f"{row['method']}{ratio}, {row['model']}"
     if row["status"] != "ok":
         return Strip(caption, f"{row['status']}: {row['error']}")
-    return Strip(caption, _probabilities(row), picture(_importance(row, shape[:3], folder)))
+    return Strip(caption, _probabilities(row), picture(_share(row, shape[:3], folder)))
 
 
 def _probabilities(row: dict) -> str:
@@ -110,10 +110,11 @@ def _probabilities(row: dict) -> str:
     return ", ".join(f"{text} {row[name]:.2f}" for name, text in names.items() if row[name] is not None)
 
 
-def _importance(row: dict, size: tuple[int, ...], folder: Path) -> np.ndarray:
-    """The full map, [T, H, W]; that of a model which takes other clips is scaled to the size of the shown one."""
+def _share(row: dict, size: tuple[int, ...], folder: Path) -> np.ndarray:
+    """The full map as it is shown, [T, H, W]; one of other clips is scaled to the size of those that are shown."""
     import torch
     from torch.nn import functional
 
     full = torch.from_numpy(heavy.full_map(row, folder))
-    return functional.interpolate(full[None, None], size=tuple(size), mode="trilinear")[0, 0].numpy()
+    scaled = functional.interpolate(full[None, None], size=tuple(size), mode="trilinear")[0, 0].numpy()
+    return pictures.shares(scaled, mask=row["kept_probability"] is not None)

@@ -25,7 +25,7 @@ def spread(frames: int, count: int) -> list[int]:
 def strip(
     frames: np.ndarray,
     boxes: Sequence[Sequence[Box]],
-    importance: np.ndarray | None = None,
+    share: np.ndarray | None = None,
     in_action: Sequence[bool] | None = None,
 ) -> Image.Image:
     """Frames side by side, with their boxes, a map as heat if there is one, and a bar below frames of the action.
@@ -33,10 +33,10 @@ def strip(
     Args:
         frames: uint8 [F, H, W, 3].
         boxes: (x0, y0, x1, y1) of each frame, pixels.
-        importance: [F, H, W] in [0, 1].
+        share: the map in [0, 1], see `shares`; [F, H, W].
         in_action: whether each frame lies in the annotated action.
     """
-    painted = frames if importance is None else overlay(frames, importance)
+    painted = frames if share is None else tint(frames, share)
     count, height, width = painted.shape[:3]
     image = Image.new("RGBA", (count * (width + GAP_PX) - GAP_PX, height + (BAR_PX if in_action else 0)))
     for index in range(count):
@@ -47,21 +47,16 @@ def strip(
     return image
 
 
-def overlay(frames: np.ndarray, importance: np.ndarray) -> np.ndarray:
-    """Frames in grey, coloured by the map: dark where it is 0, bright yellow where it is greatest over all frames.
+def shares(importance: np.ndarray, *, mask: bool) -> np.ndarray:
+    """A map as it is shown, in [0, 1]: in shares of its greatest value, but a mask as it is.
 
-    Args:
-        frames: uint8 [F, H, W, 3].
-        importance: [F, H, W] in [0, 1]; shown in shares of its greatest value.
-
-    Returns:
-        uint8 [F, H, W, 3].
+    A mask that has fallen to nearly 0 everywhere would look like one that keeps everything.
     """
-    return tint(frames, importance.astype(np.float32) / max(float(importance.max()), 1e-9))
+    return importance.astype(np.float32) / (1 if mask else max(float(importance.max()), 1e-9))
 
 
 def tint(frames: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Frames in grey, coloured by shares of the greatest value.
+    """Frames in grey, coloured by a map: dark where it is 0, bright yellow where it is 1.
 
     Args:
         frames: uint8 [F, H, W, 3].

@@ -36,15 +36,22 @@ def test_frames_of_the_action_have_a_bar_below():
     assert bar.nonzero()[0].tolist() == list(range(start, start + 12))
 
 
-def test_the_overlay_is_brightest_where_the_map_is_greatest_whatever_its_scale():
+def test_the_picture_is_brightest_where_the_map_is_greatest_whatever_its_scale():
     importance = np.zeros((3, 8, 12))
     importance[1, 2, 9] = 1e-3
-    bright = pictures.overlay(GREY, importance).sum(axis=3, dtype=int)
+    bright = pictures.tint(GREY, pictures.shares(importance, mask=False)).sum(axis=3, dtype=int)
     assert np.unravel_index(bright.argmax(), bright.shape) == (1, 2, 9)
+    assert bright.max() > bright.min() + 100
+
+
+def test_a_mask_that_keeps_next_to_nothing_looks_like_one_that_keeps_nothing():
+    faint = np.full((3, 8, 12), 1e-3)
+    pictured = [pictures.tint(GREY, pictures.shares(mask, mask=True)).astype(int) for mask in (faint, 0 * faint)]
+    assert abs(pictured[0] - pictured[1]).max() <= 2
 
 
 def test_a_constant_map_of_zeros_does_not_break():
-    assert pictures.overlay(GREY, np.zeros((3, 8, 12))).shape == GREY.shape
+    assert pictures.tint(GREY, pictures.shares(np.zeros((3, 8, 12)), mask=False)).shape == GREY.shape
 
 
 def test_heat_grows_brighter_all_the_way():

@@ -80,15 +80,16 @@ def energy_function(settings: Settings, geometry: SmoothMax, ratios: Tensor, cli
     area = {"clip": area_loss, "frame": area_loss_per_frame}[settings.area_per]
     if settings.core != "none":
         shape = (geometry.height, geometry.width, settings.core_frames, settings.core_size)
-        core = Core(*shape, released=settings.core == "released", tie=settings.tie)
+        core = Core(*shape, released=settings.core == "released")
         if core.released and frames < core.frames:
             raise TooShortError(f"clip of {frames} frames: L_K as released needs {core.frames}; use preset 'corrected'")
 
     def energy(data: Tensor, masks: Tensor, step: int) -> Tensor:
         seen = geometry.crop(masks) if settings.area_on == "cropped" else masks
-        total = settings.data_weight * data + settings.area_weight_at(step) * area(seen, ratios, settings.tie)
+        tie = settings.tie_at(step)
+        total = settings.data_weight * data + settings.area_weight_at(step) * area(seen, ratios, tie)
         if core is not None and settings.core_weight_at(step):
-            total = total + settings.core_weight_at(step) * core(seen, ratios)
+            total = total + settings.core_weight_at(step) * core(seen, ratios, tie)
         return total
 
     return energy

@@ -70,7 +70,6 @@ class Core:
             corrected form places ellipsoids at every frame, in two tilings that together reach every pixel, divides
             each by the part of it that lies inside the clip, lets it count by that part, and sizes the template by the
             true number of voxels.
-        tie: placements this near to the smallest kept one share its place, see `Settings.tie`.
     """
 
     height: int
@@ -78,7 +77,6 @@ class Core:
     frames: int = KERNEL_FRAMES
     size: int | None = None
     released: bool = True
-    tie: float = 0.0
 
     @property
     def diameter(self) -> int:
@@ -91,12 +89,13 @@ class Core:
         # A voxel on the surface belongs to the ellipsoid; rounding must not decide it.
         return ((time[:, None, None] + space[:, None] + space) <= 1 + 1e-6).float()
 
-    def __call__(self, masks: Tensor, ratios: Tensor) -> Tensor:
+    def __call__(self, masks: Tensor, ratios: Tensor, tie: float = 0.0) -> Tensor:
         """L_K of each mask.
 
         Args:
             masks: [N, T, H, W] in [0, 1].
             ratios: [N], shares of voxels to keep, in (0, 1).
+            tie: placements this near to the smallest kept one share its place, see `Settings.tie`.
 
         Returns:
             [N]: mean of (x − 1)² over the template's ones plus mean of x² over the rest, x = M ∗ K.
@@ -104,7 +103,7 @@ class Core:
         placements, parts, ones = self.placed(masks)
         return torch.stack(
             [
-                template_loss(row, math.ceil(ratio * ones), parts, self.tie)
+                template_loss(row, math.ceil(ratio * ones), parts, tie)
                 for row, ratio in zip(placements, ratios.tolist(), strict=True)
             ]
         )

@@ -27,6 +27,8 @@ class Settings:
             the upsampling's own texture (2 %, greatest in the corners of the frame). Without sharing, that texture
             can choose the voxels to keep before the model does: with the area on the crop and a data weight of 1, only
             corners are then found.
+        tie_end: share of the iterations over which `tie` falls to 0, linearly. With ties to the end, a mask that has
+            fallen to 0 nearly everywhere may stay there: no voxel is asked to come back more than any other.
         reach: frames on each side over which seeds are smoothed in time (eq. 12); 0 does not.
         core_start: share of the iterations before L_K sets in.
         iterations: steps of the optimiser.
@@ -46,6 +48,7 @@ class Settings:
     core_size: int | None = None
     core_start: float = 0.05
     tie: float = 0.0
+    tie_end: float = 0.2
     reach: int = 0
     iterations: int = RELEASED_ITERATIONS
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -57,6 +60,10 @@ class Settings:
     def area_weight_at(self, step: int) -> float:
         """The area term's weight in an iteration, counted from 0."""
         return self.area_weight * self.area_growth ** (step / self.iterations)
+
+    def tie_at(self, step: int) -> float:
+        """The distance of ties in an iteration, counted from 0."""
+        return self.tie * max(0.0, 1 - step / (self.tie_end * self.iterations))
 
     def core_weight_at(self, step: int) -> float:
         """L_K's weight in an iteration, counted from 0."""

@@ -165,8 +165,8 @@ def test_the_preset_paper_has_the_released_placements_and_template_at_112_pixels
 def test_the_preset_corrected_gives_every_frame_and_pixel_a_core_gradient(height, width):
     chosen = settings("step", "corrected", "paper", None)
     masks = torch.rand(1, 16, height, width).requires_grad_()
-    core = Core(height, width, chosen.core_frames, chosen.core_size, released=False, tie=chosen.tie)
-    (gradient,) = torch.autograd.grad(core(masks, torch.tensor([0.1])).sum(), masks)
+    core = Core(height, width, chosen.core_frames, chosen.core_size, released=False)
+    (gradient,) = torch.autograd.grad(core(masks, torch.tensor([0.1]), chosen.tie).sum(), masks)
     assert (gradient != 0).all()
 
 

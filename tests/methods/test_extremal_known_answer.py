@@ -82,6 +82,17 @@ def test_the_papers_own_schedule_finds_the_cuboid_too():
     assert (mask * truth).sum() / mask.sum() > 6 * truth.mean()
 
 
+@pytest.mark.parametrize("method", [ep3d, step], ids=["ep3d", "step"])
+def test_a_mask_reaches_its_ratio_also_where_the_model_needs_less(method, clips):
+    """With ties shared to the end, nothing asks the rest of the mask to come back once it has fallen to 0."""
+    cuboid = Cuboid((6, 9), (24, 33), (6, 15))
+    ratio = torch.tensor([0.06])
+    assert cuboid.mask(SHAPE).mean() < ratio / 5
+    maps = method.attribute(model_for(cuboid), clips, TARGET, ratios=ratio, preset="corrected", schedule="short")
+    assert maps.full().mean().item() == pytest.approx(ratio.item(), rel=0.15)
+    assert maps.details["kept_probability"].item() > 0.85
+
+
 def test_an_area_on_the_crop_without_shared_ties_finds_nothing_but_corners(clips):
     """Why `corrected` has a tie distance: with the release's data weight the start's own texture chooses the voxels."""
     from dataclasses import replace
