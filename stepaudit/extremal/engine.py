@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from stepaudit.errors import TooShortError
-from stepaudit.extremal.losses import Core, area_loss, area_loss_per_frame
+from stepaudit.extremal.area import area_loss, area_loss_per_frame
+from stepaudit.extremal.core import Core
 from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.extremal.prepared import prepared
 from stepaudit.extremal.settings import Settings

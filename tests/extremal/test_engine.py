@@ -9,8 +9,9 @@ from known_answer import Cuboid, Texture, model_for, textured_clips
 from torch import nn
 
 from stepaudit.errors import TooShortError, UsageError
+from stepaudit.extremal.area import area_loss
+from stepaudit.extremal.core import Core
 from stepaudit.extremal.engine import energy_function, optimise
-from stepaudit.extremal.losses import Core, area_loss
 from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.extremal.settings import PRESETS, SCHEDULES, Settings, settings
 from stepaudit.extremal.smooth_max import SmoothMax

@@ -4,7 +4,8 @@ import literal
 import pytest
 import torch
 
-from stepaudit.extremal.losses import Core, area_loss, area_loss_per_frame, template_loss
+from stepaudit.extremal.area import area_loss, area_loss_per_frame
+from stepaudit.extremal.core import Core, template_loss
 
 
 def _values_and_gradients(function, masks):

@@ -1,0 +1,123 @@
+"""The core term L_K, which gathers a mask into ellipsoids."""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stepaudit.extremal.strided import strided_sums
+
+KERNEL_SHARE = 11 / 112
+KERNEL_FRAMES = 7
+
+
+@dataclass(frozen=True)
+class Core:
+    """The core term L_K, which gathers a mask's high values into ellipsoids. Li et al. 2021, eqs. 7–9.
+
+    Args:
+        height, width: of the frame, pixels; they set the kernel's size by default.
+        frames: length of the ellipsoid, T_K.
+        size: diameter of the ellipsoid, H_K = W_K, pixels; by default 11 for a side of 112, and in proportion.
+        released: as the paper's release has it: no temporal padding, so that a clip's first and last frames carry
+            almost no weight; the template sized by the continuous ellipsoid's volume. Unlike the release, the
+            corrected form places ellipsoids at every frame, in two tilings that together reach every pixel, divides
+            each by the part of it that lies inside the clip, lets it count by that part, and sizes the template by the
+            true number of voxels.
+    """
+
+    height: int
+    width: int
+    frames: int = KERNEL_FRAMES
+    size: int | None = None
+    released: bool = True
+
+    @property
+    def diameter(self) -> int:
+        """H_K = W_K in pixels."""
+        return self.size or max(3, round(KERNEL_SHARE * min(self.height, self.width)))
+
+    def kernel(self) -> Tensor:
+        """k of eq. 8: ones inside the ellipsoid. [T_K, H_K, W_K]."""
+        time, space = torch.linspace(-1, 1, self.frames) ** 2, torch.linspace(-1, 1, self.diameter) ** 2
+        # A voxel on the surface belongs to the ellipsoid; rounding must not decide it.
+        return ((time[:, None, None] + space[:, None] + space) <= 1 + 1e-6).float()
+
+    def __call__(self, masks: Tensor, ratios: Tensor, tie: float = 0.0) -> Tensor:
+        """L_K of each mask.
+
+        Args:
+            masks: [N, T, H, W] in [0, 1].
+            ratios: [N], shares of voxels to keep, in (0, 1).
+            tie: placements this near to the smallest kept one share its place, see `Settings.tie`.
+
+        Returns:
+            [N]: mean of (x − 1)² over the template's ones plus mean of x² over the rest, x = M ∗ K.
+        """
+        placements, parts, ones = self.placed(masks)
+        return torch.stack(
+            [
+                template_loss(row, math.ceil(ratio * ones), parts, tie)
+                for row, ratio in zip(placements, ratios.tolist(), strict=True)
+            ]
+        )
+
+    def placed(self, masks: Tensor) -> tuple[Tensor, Tensor, float]:
+        """M ∗ K [N, P], how much each placement counts [P], and the template's ones for a ratio of 1."""
+        kernel, size = self.kernel().to(masks), masks[0].numel()
+        if self.released:
+            placements = strided_sums(masks, kernel, self._pitch).flatten(1) / kernel.sum()
+            return placements, torch.ones_like(placements[0]), size / (math.pi / 6 * kernel.numel())
+        inside, used = self._inside(tuple(masks.shape[1:]), masks.device, masks.dtype)
+        placements = self._tilings(masks, kernel)[:, used] / inside
+        density = 2 * (self.diameter / self._pitch) ** 2
+        return placements, inside / kernel.sum(), density * size / kernel.sum().item()
+
+    @cache  # noqa: B019 (a frozen record of a few numbers)
+    def _inside(self, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """How many voxels of each placement lie inside the clip, without those that have none, and which have some."""
+        ones = torch.ones(1, *shape, device=device, dtype=dtype)
+        inside = self._tilings(ones, self.kernel().to(ones))[0]
+        return inside[inside > 0], inside > 0
+
+    def _tilings(self, masks: Tensor, kernel: Tensor) -> Tensor:
+        """Sums over the placements of both tilings, [N, P]; some may lie outside."""
+        return torch.cat(
+            [strided_sums(self._around(masks, shift), kernel, self._pitch).flatten(1) for shift in self._shifts], 1
+        )
+
+    def _around(self, masks: Tensor, shift: int) -> Tensor:
+        """Masks with as many zeros around them as a tiling that begins `shift` pixels outside needs."""
+        right, below = (-(size + shift - self.diameter) % self._pitch + self._pitch for size in masks.shape[:-3:-1])
+        return functional.pad(masks, (shift, right, shift, below, self.frames // 2, (self.frames - 1) // 2))
+
+    @property
+    def _shifts(self) -> tuple[int, int]:
+        return 0, self._pitch // 2
+
+    @property
+    def _pitch(self) -> int:
+        """Pixels between placements: two tilings shifted by half of an even pitch below the diameter leave no hole."""
+        return self.diameter if self.released else max(1, 2 * ((self.diameter - 1) // 2))
+
+
+def template_loss(values: Tensor, ones: float, parts: Tensor, tie: float = 0.0) -> Tensor:
+    """Mean of (x − 1)² over the greatest values plus mean of x² over the others. The release's form of eq. 7.
+
+    Args:
+        values: [n].
+        ones: how much of `parts` counts as greatest; at most all but the least.
+        parts: [n] in (0, 1], how much each value counts; all 1 is the release.
+        tie: values within `tie` of the edge share the rest of the ones equally.
+    """
+    with torch.no_grad():
+        ordered, order = values.sort(descending=True)
+        ones = min(ones, (parts.sum() - parts.min()).item())
+        edge = ordered[(parts[order].cumsum(0) < ones - 1e-4).sum()]
+        above, tied = parts * (values > edge + tie), parts * ((values - edge).abs() <= tie)
+        top = above + tied * ((ones - above.sum()) / tied.sum()).clamp(0, 1)
+        rest = parts - top
+    return ((values - 1) ** 2 * top).sum() / top.sum() + (values**2 * rest).sum() / rest.sum()
