@@ -11,6 +11,11 @@ import torch
 
 from benchmarks import calls, iteration
 
+HEAD = """# Benchmarks
+
+Written by `make bench`. Every figure is a ratio of things that were timed in turns in one run: the median, and the
+least and the greatest turn in brackets. Seconds are left out on purpose.
+"""
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "overheads": ("One iteration beside the bare model", iteration.overheads),
@@ -22,31 +27,32 @@ PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
 
 
 def main(names: list[str]) -> None:
-    """Prints each part as it is done, and writes them all if none is named."""
+    """Prints each part, and puts it in its place in RESULTS.md, as soon as it is done."""
     torch.set_num_threads(1)
     if unknown := set(names) - set(PARTS):
         raise SystemExit(f"no part {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
-    pages = []
     for name in names or PARTS:
         title, work = PARTS[name]
         known = work.__module__ != calls.__name__ or calls.demo_is_there()
         lines = work() if known else ["Not measured: run `make demo` first."]
-        pages.append("\n".join([f"## {title}", "", *lines, ""]))
-        sys.stdout.write(f"{pages[-1]}\n")
+        section = "\n".join([f"## {title}", "", f"{made()}", "", *lines, ""])
+        sys.stdout.write(f"{section}\n")
         sys.stdout.flush()
-    if not names:
-        RESULTS.write_text("\n".join([head(), *pages]))
+        write(title, section)
 
 
-def head() -> str:
+def write(title: str, section: str) -> None:
+    """RESULTS.md with a section new, the others as they are."""
+    parts = RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else []
+    found = {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts} | {title: section}
+    ordered = [found[title] for title, _ in PARTS.values() if title in found]
+    RESULTS.write_text("\n".join([HEAD, *ordered]))
+
+
+def made() -> str:
     """What was measured where."""
-    made = f"{date.today().isoformat()}, {platform.machine()}, one thread, Python {platform.python_version()}"
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision"))
-    return (
-        f"# Benchmarks\n\n{made}, {libraries}; written by `make bench`.\n\n"
-        "Every figure is a ratio of things that were timed in turns in one run: the median, and the least and the "
-        "greatest turn in brackets. Seconds are left out on purpose.\n"
-    )
+    return f"{date.today().isoformat()}, {platform.machine()} CPU, one thread, {libraries}."
 
 
 if __name__ == "__main__":
