@@ -65,7 +65,7 @@ def searches() -> list[str]:
     demo = config.load(DEMO / "config.yaml")
     grid = (max(demo.preserve.grid) - min(demo.preserve.grid)) / RESOLUTION + 1
     lines = [
-        "| model | clips | left-censored: the first mask of the grid sufficed | masks a clip | of a full grid of step 0.01 |",
+        "| model | clips | left-censored: one mask sufficed | masks a clip | of a full grid of step 0.01 |",
         "|---|---|---|---|---|",
     ]
     sql = (

@@ -144,6 +144,14 @@ class Model(Component):
     )
     batch_size: Count = Field(default=16, description="Clips in a forward pass when predicting.")
 
+    @model_validator(mode="after")
+    def _one_origin(self):
+        if self.checkpoint is not None and self.weights is not None:
+            raise ValueError(
+                "`checkpoint` holds all weights, so that `weights` would have no effect; remove one of them"
+            )
+        return self
+
     @field_validator("training_on")
     @classmethod
     def _training_on_fits(cls, changes: dict[str, dict], info: ValidationInfo) -> dict[str, dict]:

@@ -322,6 +322,12 @@ def test_overrides_from_the_command_line_are_merged_and_get_their_types_back():
     assert data["models"]["m"]["options"]["width"] == 6
 
 
+def test_a_checkpoint_beside_initial_weights_is_refused():
+    small = {**SOUND["models"]["small"], "checkpoint": "a.safetensors", "weights": "b.pt"}
+    (line,) = problems({**SOUND, "models": {"small": small}})
+    assert line.startswith("models.small: `checkpoint` holds all weights")
+
+
 def test_an_entry_that_is_false_is_left_out():
     made = config.parse({**SOUND, "methods": {**SOUND["methods"], "step": False}})
     assert list(made.methods) == ["center"]
