@@ -47,24 +47,6 @@ def with_statistics(model: nn.Module) -> nn.Module:
     return model
 
 
-class Failing(nn.Module):
-    """A model that raises at its n-th call."""
-
-    def __init__(self, inner: nn.Module, at: int):
-        super().__init__()
-        self.inner, self.at, self.calls = inner, at, 0
-
-    @property
-    def activation_layer(self) -> nn.Module:
-        return self.inner.activation_layer
-
-    def forward(self, clips: Tensor) -> Tensor:
-        self.calls += 1
-        if self.calls == self.at:
-            raise FloatingPointError("raised on purpose")
-        return self.inner(clips)
-
-
 def untidy(model: nn.Module) -> nn.Module:
     """The model partly in training mode and partly frozen, with gradients and a hook: a state worth keeping."""
     model.train()
