@@ -66,8 +66,7 @@ def _trilinear(grid: Tensor, size: tuple[int, int, int], parameter: str) -> Tens
 
 def _smooth_max(grid: Tensor, size: tuple[int, int, int], parameter: str) -> Tensor:
     numbers = dict(pair.split("=") for pair in parameter.split(","))
-    geometry = SmoothMax(size[1], size[2], float(numbers["sigma"]), int(numbers["step"]))
-    return geometry.crop(geometry(grid))
+    return SmoothMax(size[1], size[2], float(numbers["sigma"]), int(numbers["step"]), padded=False)(grid)
 
 
 UPSAMPLINGS: dict[str, Callable[[Tensor, tuple[int, int, int], str], Tensor]] = {

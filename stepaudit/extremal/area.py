@@ -1,49 +1,81 @@
 """The area term: how far a mask is from having exactly its ratio of ones."""
 
+from collections.abc import Sequence
+from itertools import groupby
+
 import torch
 from torch import Tensor
 
 
-def area_loss(masks: Tensor, ratios: Tensor, tie: float = 0.0) -> Tensor:
+def area_loss(masks: Tensor, ratios: Sequence[float], tie: Tensor | float = 0.0) -> Tensor:
     """Squared distance of the sorted masks from `ratio` ones followed by zeros. Li et al. 2021, eq. 6.
 
     Sorting is not needed: Σ (sort(m) − r)² = Σ m² + k − 2 · (sum of the k largest).
 
     Args:
         masks: [N, ...] in [0, 1].
-        ratios: [N], shares of voxels to keep, in (0, 1).
-        tie: voxels this near to the smallest kept one share its place, see `Settings.tie`; 0 is the equation.
+        ratios: N shares of voxels to keep, in (0, 1).
+        tie: voxels this near to the smallest kept one share its place, see `Settings.tie`; a number, or [N]. 0 is the
+            equation.
 
     Returns:
         [N], mean over voxels, so it does not grow with the clip.
     """
     flat = masks.flatten(1)
     size = flat.shape[1]
-    ones = [round(ratio * size) for ratio in ratios.tolist()]
-    largest = torch.stack([top_sum(row, count, tie) for row, count in zip(flat, ones, strict=True)])
-    return ((flat**2).sum(dim=1) + torch.tensor(ones, dtype=flat.dtype, device=flat.device) - 2 * largest) / size
+    ones = [round(ratio * size) for ratio in ratios]
+    with torch.no_grad():
+        share = kept_share(flat, ones, tie)
+        kept = share.sum(dim=1)
+    return ((flat * (flat - 2 * share)).sum(dim=1) + kept) / size
 
 
-def area_loss_per_frame(masks: Tensor, ratios: Tensor, tie: float = 0.0) -> Tensor:
+def area_loss_per_frame(masks: Tensor, ratios: Sequence[float], tie: Tensor | float = 0.0) -> Tensor:
     """The area term with the same ratio in every frame, averaged over frames. Li et al. 2021, eq. 11.
 
     Args:
         masks: [N, T, H, W] in [0, 1].
-        ratios: [N].
+        ratios: N shares.
+        tie: a number, or [N].
 
     Returns:
         [N].
     """
     count, frames = masks.shape[:2]
-    return area_loss(masks.flatten(0, 1), ratios.repeat_interleave(frames), tie).view(count, frames).mean(dim=1)
+    each = [ratio for ratio in ratios for _ in range(frames)]
+    ties = tie.repeat_interleave(frames) if isinstance(tie, Tensor) else tie
+    return area_loss(masks.flatten(0, 1), each, ties).view(count, frames).mean(dim=1)
 
 
-def top_sum(values: Tensor, count: int, tie: float = 0.0) -> Tensor:
-    """Sum of the `count` largest of `values` [n]; those within `tie` of the edge share the rest of the count."""
+def kept_share(values: Tensor, counts: Sequence[int], tie: Tensor | float = 0.0) -> Tensor:
+    """Which are the largest of each row: 1 for them, 0 for the others; those within `tie` of the edge share the rest.
+
+    Args:
+        values: [N, n].
+        counts: how many of each row to keep, at most n.
+        tie: a number, or [N].
+
+    Returns:
+        [N, n]; each row adds up to its count.
+    """
+    near = torch.as_tensor(tie, device=values.device).expand(len(values))
+    return torch.cat([_share(values[rows], count, near[rows, None]) for rows, count in runs(counts)])
+
+
+def _share(values: Tensor, count: int, tie: Tensor) -> Tensor:
     if count == 0:
-        return values.sum() * 0
-    with torch.no_grad():
-        edge = values.kthvalue(len(values) - count + 1).values
-        above, tied = values > edge + tie, (values - edge).abs() <= tie
-        share = above + tied * ((count - above.sum()) / tied.sum())
-    return (values * share).sum()
+        return torch.zeros_like(values)
+    edge = values.kthvalue(values.shape[1] - count + 1, dim=1, keepdim=True).values
+    above, tied = values > edge + tie, (values - edge).abs() <= tie
+    left = count - above.sum(dim=1, keepdim=True)
+    return above + tied * (left / tied.sum(dim=1, keepdim=True))
+
+
+def runs(counts: Sequence[float]) -> list[tuple[slice, float]]:
+    """Neighbours of one count, which go together: numbers that stay in Python never make a GPU wait."""
+    found, start = [], 0
+    for count, rows in groupby(counts):
+        stop = start + len(list(rows))
+        found.append((slice(start, stop), count))
+        start = stop
+    return found

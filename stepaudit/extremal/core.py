@@ -1,6 +1,7 @@
 """The core term L_K, which gathers a mask into ellipsoids."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stepaudit.extremal.area import runs
 from stepaudit.extremal.strided import strided_sums
 
 KERNEL_SHARE = 11 / 112
@@ -46,42 +48,37 @@ class Core:
         # A voxel on the surface belongs to the ellipsoid; rounding must not decide it.
         return ((time[:, None, None] + space[:, None] + space) <= 1 + 1e-6).float()
 
-    def __call__(self, masks: Tensor, ratios: Tensor, tie: float = 0.0) -> Tensor:
+    def __call__(self, masks: Tensor, ratios: Sequence[float], tie: Tensor | float = 0.0) -> Tensor:
         """L_K of each mask.
 
         Args:
             masks: [N, T, H, W] in [0, 1].
-            ratios: [N], shares of voxels to keep, in (0, 1).
-            tie: placements this near to the smallest kept one share its place, see `Settings.tie`.
+            ratios: N shares of voxels to keep, in (0, 1).
+            tie: placements this near to the smallest kept one share its place, see `Settings.tie`; a number, or [N].
 
         Returns:
             [N]: mean of (x − 1)² over the template's ones plus mean of x² over the rest, x = M ∗ K.
         """
         placements, parts, ones = self.placed(masks)
-        return torch.stack(
-            [
-                template_loss(row, math.ceil(ratio * ones), parts, tie)
-                for row, ratio in zip(placements, ratios.tolist(), strict=True)
-            ]
-        )
+        return template_loss(placements, [math.ceil(ratio * ones) for ratio in ratios], parts, tie)
 
     def placed(self, masks: Tensor) -> tuple[Tensor, Tensor, float]:
         """M ∗ K [N, P], how much each placement counts [P], and the template's ones for a ratio of 1."""
-        kernel, size = self.kernel().to(masks), masks[0].numel()
+        size = masks[0].numel()
+        kernel, inside, voxels = self._constants(tuple(masks.shape[1:]), masks.device, masks.dtype)
         if self.released:
-            placements = strided_sums(masks, kernel, self._pitch).flatten(1) / kernel.sum()
+            placements = strided_sums(masks, kernel, self._pitch).flatten(1) / voxels
             return placements, torch.ones_like(placements[0]), size / (math.pi / 6 * kernel.numel())
-        inside, used = self._inside(tuple(masks.shape[1:]), masks.device, masks.dtype)
-        placements = self._tilings(masks, kernel)[:, used] / inside
-        density = 2 * (self.diameter / self._pitch) ** 2
-        return placements, inside / kernel.sum(), density * size / kernel.sum().item()
+        placements = self._tilings(masks, kernel) / inside.clamp(min=1)
+        return placements, inside / voxels, 2 * (self.diameter / self._pitch) ** 2 * size / voxels
 
     @cache  # noqa: B019 (a frozen record of a few numbers)
-    def _inside(self, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """How many voxels of each placement lie inside the clip, without those that have none, and which have some."""
-        ones = torch.ones(1, *shape, device=device, dtype=dtype)
-        inside = self._tilings(ones, self.kernel().to(ones))[0]
-        return inside[inside > 0], inside > 0
+    def _constants(
+        self, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor, float]:
+        """The kernel, how many voxels of each corrected placement lie inside the clip [P], and the kernel's voxels."""
+        ones, kernel = torch.ones(1, *shape, device=device, dtype=dtype), self.kernel().to(device, dtype)
+        return kernel, self._tilings(ones, kernel)[0], kernel.sum().item()
 
     def _tilings(self, masks: Tensor, kernel: Tensor) -> Tensor:
         """Sums over the placements of both tilings, [N, P]; some may lie outside."""
@@ -104,20 +101,32 @@ class Core:
         return self.diameter if self.released else max(1, 2 * ((self.diameter - 1) // 2))
 
 
-def template_loss(values: Tensor, ones: float, parts: Tensor, tie: float = 0.0) -> Tensor:
+def template_loss(values: Tensor, ones: Sequence[float], parts: Tensor, tie: Tensor | float = 0.0) -> Tensor:
     """Mean of (x − 1)² over the greatest values plus mean of x² over the others. The release's form of eq. 7.
 
     Args:
-        values: [n].
-        ones: how much of `parts` counts as greatest; at most all but the least.
-        parts: [n] in (0, 1], how much each value counts; all 1 is the release.
-        tie: values within `tie` of the edge share the rest of the ones equally.
+        values: [N, n].
+        ones: of each row, how much of `parts` counts as greatest; at most all but the least.
+        parts: [n] in [0, 1], how much each value counts; all 1 is the release.
+        tie: values within `tie` of the edge share the rest of the ones equally; a number, or [N].
+
+    Returns:
+        [N].
     """
     with torch.no_grad():
-        ordered, order = values.sort(descending=True)
-        ones = min(ones, (parts.sum() - parts.min()).item())
-        edge = ordered[(parts[order].cumsum(0) < ones - 1e-4).sum()]
-        above, tied = parts * (values > edge + tie), parts * ((values - edge).abs() <= tie)
-        top = above + tied * ((ones - above.sum()) / tied.sum()).clamp(0, 1)
+        near = torch.as_tensor(tie, device=values.device).expand(len(values))
+        top = torch.cat([_greatest(values[rows], count, parts, near[rows, None]) for rows, count in runs(ones)])
         rest = parts - top
-    return ((values - 1) ** 2 * top).sum() / top.sum() + (values**2 * rest).sum() / rest.sum()
+        top, rest = top / top.sum(dim=1, keepdim=True), rest / rest.sum(dim=1, keepdim=True)
+    return ((values - 1) ** 2 * top).sum(dim=1) + (values**2 * rest).sum(dim=1)
+
+
+def _greatest(values: Tensor, ones: float, parts: Tensor, tie: Tensor) -> Tensor:
+    """How much of each value counts as greatest, [N, n]; each row adds up to `ones`."""
+    most = parts.sum() - torch.where(parts > 0, parts, torch.inf).min()
+    wanted = most.clamp(max=ones)
+    ordered, order = values.sort(dim=1, descending=True)
+    edge = ordered.gather(1, (parts[order].cumsum(dim=1) < wanted - 1e-4).sum(dim=1, keepdim=True))
+    above, tied = parts * (values > edge + tie), parts * ((values - edge).abs() <= tie)
+    left = wanted - above.sum(dim=1, keepdim=True)
+    return above + tied * (left / tied.sum(dim=1, keepdim=True)).clamp(0, 1)

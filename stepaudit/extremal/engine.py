@@ -1,17 +1,18 @@
-"""The optimiser: a batch of clips, each with its own target and ratio, to their seed masks."""
+"""The optimiser: a queue of clips, each with its own target and ratio, to their seed masks."""
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from stepaudit.errors import TooShortError
-from stepaudit.extremal.area import area_loss, area_loss_per_frame
-from stepaudit.extremal.core import Core
+from stepaudit.extremal.descent import descended
+from stepaudit.extremal.energy import Energy
+from stepaudit.extremal.memory import rows_at_once
 from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.extremal.prepared import prepared
+from stepaudit.extremal.rows import Rows
 from stepaudit.extremal.settings import Settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.extremal.temporal import temporal_gaussian
@@ -43,77 +44,147 @@ def optimise(
     settings: Settings,
     perturbation: Perturbation,
     geometry: SmoothMax,
+    *,
+    start: Tensor | None = None,
+    at_once: int | None = None,
 ) -> Result:
     """Finds the masks that keep the target's probability with a given share of the clip. Li et al. 2021, eqs. 4–9.
 
     Args:
         model: clips [N, 3, T, H, W] to logits [N, K].
-        clips: [N, 3, T, H, W] in [0, 1].
+        clips: [N, 3, T, H, W] in [0, 1]. Rows of one clip should stand together: its blur is then computed once.
         targets: [N] class indices.
         ratios: [N] preservation ratios, in (0, 1).
+        start: [N, T, h, w], seed masks to begin from; by default all ones.
+        at_once: rows in a batch; by default as many as fit into memory. A row that has ended makes room for the next.
 
     Raises:
         TooShortError: the clips have fewer frames than the kernel of L_K as released.
     """
-    energy = energy_function(settings, geometry, ratios, clips)
-    seeds = torch.ones(len(clips), clips.shape[2], *geometry.grid, device=clips.device, requires_grad=True)
+    if settings.area_on == "cropped":  # nothing looks at the margin
+        geometry = replace(geometry, padded=False)
+    task = _Task(model, clips, targets, ratios.tolist(), settings, perturbation, geometry, start)
     with frozen(model):
+        size = min(len(clips), at_once or task.rows_that_fit())
         with torch.no_grad():
-            levels = perturbation.levels(clips)
-            target_probability = target_log_probability(model, clips, targets).exp()
-
-        def loss(step: int) -> Tensor:
-            masks = geometry(temporal_gaussian(seeds, settings.reach))
-            data = -target_log_probability(model, blend(levels, geometry.crop(masks)), targets)
-            return energy(data, masks, step).sum()
-
+            own = torch.cat(_in_parts(lambda rows: model(clips[rows]), len(clips), size))
         with prepared(model):
-            _descend(seeds, settings, loss)
+            seeds = task.solved(size)
         with torch.no_grad():
-            final = temporal_gaussian(seeds, settings.reach).half().float()
-            kept = model(blend(levels, geometry.crop(geometry(final))))
-    return Result(final, target_probability, *probability_and_rank(kept, targets))
+            kept = torch.cat(_in_parts(lambda rows: model(task.perturbed(rows, seeds[rows])), len(clips), size))
+    return Result(seeds, probability_and_rank(own, targets)[0], *probability_and_rank(kept, targets))
 
 
-def energy_function(settings: Settings, geometry: SmoothMax, ratios: Tensor, clips: Tensor) -> Callable[..., Tensor]:
-    """The energy [N] of an iteration as a function of the data term [N], the padded masks and the iteration."""
-    frames, core = clips.shape[2], None
-    area = {"clip": area_loss, "frame": area_loss_per_frame}[settings.area_per]
-    if settings.core != "none":
-        shape = (geometry.height, geometry.width, settings.core_frames, settings.core_size)
-        core = Core(*shape, released=settings.core == "released")
-        if core.released and frames < core.frames:
-            raise TooShortError(f"clip of {frames} frames: L_K as released needs {core.frames}; use preset 'corrected'")
+class _Task:
+    """The caller's rows and all that their energy is made of."""
 
-    def energy(data: Tensor, masks: Tensor, step: int) -> Tensor:
-        seen = geometry.crop(masks) if settings.area_on == "cropped" else masks
-        tie = settings.tie_at(step)
-        total = settings.data_weight * data + settings.area_weight_at(step) * area(seen, ratios, tie)
-        if core is not None and settings.core_weight_at(step):
-            total = total + settings.core_weight_at(step) * core(seen, ratios, tie)
-        return total
+    def __init__(
+        self,
+        model: nn.Module,
+        clips: Tensor,
+        targets: Tensor,
+        ratios: list[float],
+        settings: Settings,
+        perturbation: Perturbation,
+        geometry: SmoothMax,
+        start: Tensor | None,
+    ):
+        self.model, self.clips, self.targets, self.ratios = model, clips, targets, ratios
+        self.settings, self.perturbation, self.geometry = settings, perturbation, geometry
+        self.start = torch.ones(1, clips.shape[2], *geometry.grid).to(clips) if start is None else start
+        self.start = self.start.expand(len(clips), -1, -1, -1)
+        self.energy = Energy(settings, geometry, clips.shape[2], clips.device)
+        rates = [settings.learning_rate_at(step) for step in range(settings.iterations)]
+        self.rates = torch.tensor(rates, device=clips.device)
 
-    return energy
+    def solved(self, size: int) -> Tensor:
+        """Seed masks of all rows, [N, T, h, w], `size` rows at once, or half as many each time that memory is out."""
+        found: dict[int, Tensor] = {}
+        waiting, rows = deque(range(len(self.clips))), None
+        while waiting or rows:
+            entering = [waiting.popleft() for _ in range(min(len(waiting), size - len(rows or ())))]
+            if entering:
+                rows = self.fresh(entering) if rows is None else rows.join(self.fresh(entering))
+            try:
+                rows = self.iterated(rows)
+            except torch.OutOfMemoryError:
+                size = _halved(len(rows))
+                waiting.extendleft(reversed(rows.index[size:]))  # they begin anew: it is the start that fails, if any
+                rows = rows.take(range(size))
+                continue
+            ended = [place for place, done in enumerate(rows.done) if done == self.settings.iterations]
+            found |= {rows.index[place]: rows.seeds[place] for place in ended}
+            if ended:
+                left = [place for place in range(len(rows)) if place not in ended]
+                rows = rows.take(left) if left else None
+        seeds = torch.stack([found[row] for row in range(len(self.clips))])
+        return temporal_gaussian(seeds, self.settings.reach).half().float()
 
+    def fresh(self, index: Sequence[int]) -> Rows:
+        """Rows before their first iteration."""
+        chosen = list(index)
+        seeds = self.start[chosen]
+        return Rows(
+            index=chosen,
+            done=[0] * len(chosen),
+            steps=torch.zeros(len(chosen), dtype=torch.long, device=seeds.device),
+            targets=self.targets[chosen],
+            ratios=[self.ratios[row] for row in chosen],
+            levels=self.levels(chosen),
+            seeds=seeds,
+            moments=torch.zeros(len(chosen), 2, *seeds.shape[1:], device=seeds.device),
+        )
 
-def _descend(seeds: Tensor, settings: Settings, loss: Callable[[int], Tensor]) -> None:
-    """Runs the optimiser on the seeds, in place; they stay in [0, 1]."""
-    optimizer = _optimizer(seeds, settings)
-    for step in range(settings.iterations):
-        if settings.optimizer == "adam":
-            optimizer.param_groups[0]["lr"] = settings.learning_rate * _cosine(step, settings.iterations)
-        optimizer.zero_grad()
-        loss(step).backward()
-        optimizer.step()
+    def levels(self, index: Sequence[int] | slice) -> Tensor:
+        """Levels of the perturbation, [N, L, 3, T, H, W]; each clip is perturbed once."""
+        clips, place = torch.unique_consecutive(self.clips[index], dim=0, return_inverse=True)
+        return self.perturbation.levels(clips)[:, place].movedim(1, 0)
+
+    def iterated(self, rows: Rows) -> Rows:
+        """The rows after one more iteration."""
+        seeds = rows.seeds.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self.energies(rows, seeds).sum(), seeds)
         with torch.no_grad():
-            seeds.clamp_(0, 1)
+            after, moments = descended(
+                rows.seeds, gradient, rows.moments, rows.steps, self.rates[rows.steps], self.settings
+            )
+        return replace(rows, seeds=after, moments=moments, steps=rows.steps + 1, done=[done + 1 for done in rows.done])
+
+    def energies(self, rows: Rows, seeds: Tensor) -> Tensor:
+        """The energy of each row, [N]."""
+        masks = self.geometry(temporal_gaussian(seeds, self.settings.reach))
+        seen = blend(rows.levels.movedim(1, 0), self.geometry.crop(masks))
+        data = -target_log_probability(self.model, seen, rows.targets)
+        return self.energy(data, masks, rows.ratios, rows.steps)
+
+    def perturbed(self, rows: slice, seeds: Tensor) -> Tensor:
+        """The clips of some rows as their masks leave them."""
+        return blend(self.levels(rows).movedim(1, 0), self.geometry.crop(self.geometry(seeds)))
+
+    def rows_that_fit(self) -> int:
+        """Rows that fit into memory."""
+        if len(self.clips) == 1:
+            return 1
+        row = self.fresh([0])
+        return rows_at_once(lambda: self.energies(row, row.seeds.requires_grad_()), self.clips.device)
 
 
-def _optimizer(seeds: Tensor, settings: Settings) -> torch.optim.Optimizer:
-    if settings.optimizer == "adam":
-        return torch.optim.Adam([seeds], lr=settings.learning_rate)
-    return torch.optim.SGD([seeds], lr=settings.learning_rate, momentum=settings.momentum, dampening=settings.dampening)
+def _in_parts(work: Callable[[slice], Tensor], count: int, size: int) -> list[Tensor]:
+    """The work's results for all rows, `size` rows at once, or half as many each time that memory is out."""
+    found, start = [], 0
+    while start < count:
+        try:
+            found.append(work(slice(start, min(start + size, count))))
+        except torch.OutOfMemoryError:
+            size = _halved(min(size, count - start))
+            continue
+        start += size
+    return found
 
 
-def _cosine(step: int, steps: int) -> float:
-    return 0.5 * (1 + math.cos(math.pi * step / steps))
+def _halved(size: int) -> int:
+    """Half as many rows, after memory ran out. Raises OutOfMemoryError if there was but one."""
+    if size == 1:
+        raise torch.OutOfMemoryError("one row alone does not fit into memory; choose smaller clips, or `device: cpu`")
+    torch.cuda.empty_cache()
+    return size // 2

@@ -1,5 +1,6 @@
 """Every number of the extremal family, by preset and schedule."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,6 +18,7 @@ class Settings:
         data_weight: of −log Φ_c.
         area_weight: of the area term, at the start.
         area_growth: the area weight at the end, in multiples of the start; it grows by one factor an iteration.
+        area_end: share of the iterations after which it grows no more.
         area_per: the ratio holds over the whole `clip`, or in each `frame` (eq. 11).
         area_on: the area term sees the `padded` mask, or what the model sees (`cropped`).
         core: L_K as `released`, `corrected`, or `none`.
@@ -40,6 +42,7 @@ class Settings:
     data_weight: float = 1.0
     area_weight: float = 300.0
     area_growth: float = GROWTH_PER_ITERATION**RELEASED_ITERATIONS
+    area_end: float = 1.0
     area_per: Literal["clip", "frame"] = "clip"
     area_on: Literal["padded", "cropped"] = "padded"
     core: Literal["released", "corrected", "none"] = "none"
@@ -59,7 +62,7 @@ class Settings:
 
     def area_weight_at(self, step: int) -> float:
         """The area term's weight in an iteration, counted from 0."""
-        return self.area_weight * self.area_growth ** (step / self.iterations)
+        return self.area_weight * self.area_growth ** min(1.0, step / (self.area_end * self.iterations))
 
     def tie_at(self, step: int) -> float:
         """The distance of ties in an iteration, counted from 0."""
@@ -68,6 +71,11 @@ class Settings:
     def core_weight_at(self, step: int) -> float:
         """L_K's weight in an iteration, counted from 0."""
         return self.core_weight if self.core != "none" and step >= self.core_start * self.iterations else 0.0
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate in an iteration, counted from 0."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.iterations))
+        return self.learning_rate * (cosine if self.optimizer == "adam" else 1.0)
 
 
 # `paper`: the release behind the paper, whose EP-3D and STEP differ in more than L_K. `follow-up`: the release of the

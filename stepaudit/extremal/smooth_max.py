@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.nn import functional
 STEP = 7
 SIGMA_SHARE = 11 / 112
 TEMPERATURE = 20.0
+VALUES_AT_ONCE = 80_000  # on a CPU: pixels worked on together, so that their buffers stay in its cache
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class SmoothMax:
         height, width: of the frame, pixels.
         sigma: pixels; by default 11 for a shorter side of 112, and in proportion.
         step: pixels between two seeds.
+        padded: with a margin of σ pixels, as the paper's release has it, or without one.
     """
 
     height: int
     width: int
     sigma: float
     step: int = STEP
+    padded: bool = True
 
     @classmethod
     def of(cls, height: int, width: int, sigma: float | None = None) -> "SmoothMax":
@@ -49,7 +53,23 @@ class SmoothMax:
     @property
     def margin(self) -> int:
         """Pixels that the mask extends beyond the frame on each side."""
-        return round(self.sigma)
+        return round(self.sigma) if self.padded else 0
+
+    @property
+    def reach(self) -> int:
+        """Neighbours on each side that a pixel looks at: 3 (49 in all) for σ = 11, 5 (121) for σ = 23."""
+        return 1 + math.ceil(self.sigma / self.step)
+
+    @property
+    def lead(self) -> int:
+        """Whole cells that hold the margin before the first seed."""
+        return math.ceil(self.margin / self.step)
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Cells of step × step pixels, down and across, that cover the padded frame."""
+        down, across = self.grid
+        return down + 2 * self.lead, across + 2 * self.lead
 
     def __call__(self, seed_masks: Tensor) -> Tensor:
         """[N, T, h, w] in [0, 1] to the padded masks [N, T, H + 2·margin, W + 2·margin] in [0, 1], differentiable."""
@@ -64,105 +84,154 @@ class SmoothMax:
 class _SmoothMaximum(torch.autograd.Function):
     """Weighted neighbours are visited one by one, so that neighbours × pixels never stand in memory; the backward pass
     visits them again. Output pixels are grouped by their place in a seed's cell, because weights depend on that alone:
-    P places × M cells of all frames. Rows are visited one by one too, so that a row's buffers stay in a CPU's cache.
+    P places × M cells of all frames. Letters: J neighbours, F frames of all rows.
     """
 
     @staticmethod
     def forward(ctx, seed_masks: Tensor, geometry: SmoothMax) -> Tensor:
-        padded, cells = _pad(seed_masks, geometry)
-        pairs = [_maximum(row, geometry, cells) for row in padded]
-        output, denominator = (torch.stack(parts) for parts in zip(*pairs, strict=True))
-        ctx.save_for_backward(padded, output, denominator)
-        ctx.geometry, ctx.cells = geometry, cells
-        return _unfold_cells(output, geometry, cells)
+        frames = seed_masks.flatten(0, 1)
+        parts = [_Part.of(some, geometry) for some in frames.split(_frames_at_once(frames, geometry))]
+        ctx.geometry, ctx.shape = geometry, seed_masks.shape
+        ctx.used = [part.used for part in parts]
+        ctx.save_for_backward(*(kept for part in parts for kept in part[:3]))
+        return torch.cat([part.pixels for part in parts]).unflatten(0, seed_masks.shape[:2])
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        padded, output, denominator = ctx.saved_tensors
-        scaled = _fold_cells(gradient, ctx.geometry, ctx.cells) / denominator
-        rows = zip(padded, output, scaled, strict=True)
-        total = torch.stack([_gradient(*row, ctx.geometry, ctx.cells) for row in rows])
-        return _unpad(total, ctx.geometry), None
+        frames, kept = gradient.flatten(0, 1), iter(ctx.saved_tensors)
+        size = _frames_at_once(frames, ctx.geometry)
+        parts = zip(frames.split(size), zip(kept, kept, kept, strict=True), ctx.used, strict=True)
+        return torch.cat([_gradient(some, *three, used, ctx.geometry) for some, three, used in parts]).view(
+            ctx.shape
+        ), None
 
 
-def _maximum(padded: Tensor, geometry: "SmoothMax", cells: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Softmax-weighted mean and sum of exponentials of a row of padded seeds [T, h', w']: both [P, M]."""
-    numerator = denominator = value = power = None
-    for weight, (down, across) in zip(*_neighbours(geometry, padded.device, padded.dtype), strict=True):
-        value = torch.outer(weight, _shifted(padded, down, across, cells).flatten(), out=value)
-        power = torch.mul(value, TEMPERATURE, out=power).exp_()
-        if numerator is None:
-            numerator, denominator = torch.zeros_like(value), torch.zeros_like(value)
-        numerator.addcmul_(power, value)
-        denominator.add_(power)
-    return numerator.div_(denominator), denominator
+class _Part(NamedTuple):
+    """Some frames' masks, and what their gradient needs.
+
+    Args:
+        neighbours: [J, M'], seeds around each cell that is used.
+        means: [P, M'], the softmax-weighted means: the mask.
+        sums: [P, M'], of exponentials.
+        used: [M'], cells with a seed above 0 around them; None for all. The mask of the others is 0, which on a CPU
+            saves most of the time of a mask that is nearly empty (on a GPU, counting them would stop the queue).
+        pixels: [F, H', W'], the padded masks.
+    """
+
+    neighbours: Tensor
+    means: Tensor
+    sums: Tensor
+    used: Tensor | None
+    pixels: Tensor
+
+    @classmethod
+    def of(cls, frames: Tensor, geometry: SmoothMax) -> "_Part":
+        neighbours = _neighbours(frames, geometry)
+        used = _used(neighbours)
+        if used is None:
+            means, sums = _maximum(neighbours, geometry)
+            return cls(neighbours, means, sums, None, _to_pixels(means, geometry))
+        near = neighbours.index_select(1, used)
+        means, sums = _maximum(near, geometry)
+        everywhere = means.new_zeros(len(means), neighbours.shape[1]).index_copy_(1, used, means)
+        return cls(near, means, sums, used, _to_pixels(everywhere, geometry))
 
 
-def _gradient(padded: Tensor, output: Tensor, scaled: Tensor, geometry: "SmoothMax", cells: tuple[int, int]) -> Tensor:
-    """Gradient of a row's padded seeds from ∂M/∂v = exp(20 v) · (1 + 20 (v − M)) / Σ exp(20 v)."""
-    constant, slope = scaled * (1 - TEMPERATURE * output), scaled * TEMPERATURE
-    total, value, power, term = torch.zeros_like(padded), None, None, None
-    for weight, (down, across) in zip(*_neighbours(geometry, padded.device, padded.dtype), strict=True):
-        value = torch.outer(weight, _shifted(padded, down, across, cells).flatten(), out=value)
-        power = torch.mul(value, TEMPERATURE, out=power).exp_()
-        term = torch.mul(slope, value, out=term).add_(constant).mul_(power)
-        _shifted(total, down, across, cells).add_((weight @ term).view(-1, *cells))
+def _maximum(neighbours: Tensor, geometry: SmoothMax) -> tuple[Tensor, Tensor]:
+    """Softmax-weighted mean and sum of exponentials of neighbours [J, M']: both [P, M']."""
+    weights = TEMPERATURE * _weights(geometry, neighbours.device, neighbours.dtype)
+    total = neighbours.new_zeros(weights.shape[1], neighbours.shape[1])
+    sums, value, power = torch.zeros_like(total), None, None
+    for weight, seeds in zip(weights, neighbours, strict=True):
+        value = torch.outer(weight, seeds, out=value)
+        power = torch.exp(value, out=power)
+        total.addcmul_(power, value)
+        sums.add_(power)
+    return total.div_(sums).mul_(1 / TEMPERATURE), sums
+
+
+def _gradient(
+    gradient: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, used: Tensor | None, geometry: SmoothMax
+) -> Tensor:
+    """Gradient of some frames' seeds [F, h, w] from ∂M/∂v = exp(20 v) · (1 + 20 (v − M)) / Σ exp(20 v)."""
+    cells = _to_cells(gradient, geometry)
+    if used is None:
+        return _gathered(_of_neighbours(cells, neighbours, means, sums, geometry), geometry)
+    weights = _weights(geometry, gradient.device, gradient.dtype)
+    total = weights @ (cells / len(weights))  # where all seeds are 0, M is 0 and each exponential 1
+    near = _of_neighbours(cells.index_select(1, used), neighbours, means, sums, geometry)
+    return _gathered(total.index_copy_(1, used, near), geometry)
+
+
+def _of_neighbours(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:
+    """Gradient of each neighbour of each cell, [J, M'], from that of the pixels, [P, M']."""
+    weights = _weights(geometry, cells.device, cells.dtype)
+    slope = cells / sums
+    constant = torch.addcmul(slope, slope, means, value=-TEMPERATURE)
+    total, value, power, term = torch.empty_like(neighbours), None, None, None
+    for weight, seeds, result in zip(weights, neighbours, total, strict=True):
+        value = torch.outer(TEMPERATURE * weight, seeds, out=value)
+        power = torch.exp(value, out=power)
+        term = torch.addcmul(constant, slope, value, out=term).mul_(power)
+        torch.mv(term.T, weight, out=result)
     return total
 
 
-def _reach(geometry: SmoothMax) -> int:
-    """Neighbours on each side that an output pixel looks at: 3 (49 in all) for σ = 11, 5 (121) for σ = 23."""
-    return 1 + math.ceil(geometry.sigma / geometry.step)
+def _frames_at_once(frames: Tensor, geometry: SmoothMax) -> int:
+    if frames.device.type != "cpu":
+        return len(frames)
+    return max(1, VALUES_AT_ONCE // (geometry.step**2 * math.prod(geometry.cells)))
 
 
-def _lead(geometry: SmoothMax) -> int:
-    """Whole cells that hold the margin before the first seed."""
-    return math.ceil(geometry.margin / geometry.step)
+def _used(neighbours: Tensor) -> Tensor | None:
+    """Cells with a seed other than 0 around them, NaN too; None for all."""
+    if neighbours.device.type != "cpu":
+        return None
+    used = (neighbours != 0).any(dim=0).nonzero()[:, 0]
+    return None if len(used) == neighbours.shape[1] else used
 
 
 @cache
-def _neighbours(geometry: SmoothMax, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, list[tuple[int, int]]]:
-    """Weights [neighbours, P] for each place in a cell, and the neighbours' offsets in cells, from 0."""
-    reach, step = _reach(geometry), geometry.step
-    offsets = [(down, across) for down in range(2 * reach + 1) for across in range(2 * reach + 1)]
-    place = torch.arange(step, dtype=torch.float32) - (step - 1) / 2
-    rows, columns = (torch.tensor([offset[axis] - reach for offset in offsets]) * step for axis in (0, 1))
-    squared = (rows[:, None, None] - place[:, None]) ** 2 + (columns[:, None, None] - place[None]) ** 2
-    z = squared.sqrt() / geometry.sigma
-    return torch.exp(-2 * (z - 0.5).clamp(min=0) ** 2).flatten(1).to(device, dtype), offsets
+def _weights(geometry: SmoothMax, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Weights of the neighbours for each place in a cell, [J, P]."""
+    offsets = (torch.arange(2 * geometry.reach + 1, dtype=torch.float32) - geometry.reach) * geometry.step
+    places = torch.arange(geometry.step, dtype=torch.float32) - (geometry.step - 1) / 2
+    apart = (offsets[:, None] - places) ** 2  # [neighbours along a side, places along a side]
+    z = (apart[:, None, :, None] + apart[None, :, None, :]).sqrt() / geometry.sigma
+    return torch.exp(-2 * (z - 0.5).clamp(min=0) ** 2).flatten(2).flatten(0, 1).to(device, dtype)
 
 
-def _pad(seed_masks: Tensor, geometry: SmoothMax) -> tuple[Tensor, tuple[int, int]]:
-    """Seeds with zeros around them, [N, T, h', w'], and how many cells the output covers."""
-    around = _lead(geometry) + _reach(geometry)
-    cells = tuple(size + 2 * _lead(geometry) for size in seed_masks.shape[-2:])
-    return functional.pad(seed_masks, (around,) * 4), cells
+def _neighbours(frames: Tensor, geometry: SmoothMax) -> Tensor:
+    """The seeds around every cell, 0 beyond the grid: [F, h, w] to [J, M]."""
+    around, side = geometry.lead + geometry.reach, 2 * geometry.reach + 1
+    windows = functional.pad(frames, (around,) * 4).unfold(1, side, 1).unfold(2, side, 1)
+    return windows.permute(3, 4, 0, 1, 2).reshape(side**2, -1)
 
 
-def _unpad(padded: Tensor, geometry: SmoothMax) -> Tensor:
-    around = _lead(geometry) + _reach(geometry)
-    return padded[..., around:-around, around:-around]
+def _gathered(neighbours: Tensor, geometry: SmoothMax) -> Tensor:
+    """The reverse of `_neighbours`: each seed's sum over the cells around which it stands. [F, h, w]."""
+    around, side, (down, across) = geometry.lead + geometry.reach, 2 * geometry.reach + 1, geometry.cells
+    split = neighbours.view(side, side, -1, down, across)
+    total = split.new_zeros(split.shape[2], down + side - 1, across + side - 1)
+    for row in range(side):
+        for column in range(side):
+            total[:, row : row + down, column : column + across] += split[row, column]
+    return total[:, around : around + geometry.grid[0], around : around + geometry.grid[1]]
 
 
-def _shifted(padded: Tensor, down: int, across: int, cells: tuple[int, int]) -> Tensor:
-    return padded[:, down : down + cells[0], across : across + cells[1]]
-
-
-def _unfold_cells(values: Tensor, geometry: SmoothMax, cells: tuple[int, int]) -> Tensor:
-    """[N, P, M] to the padded masks."""
-    places = values.view(len(values), geometry.step, geometry.step, -1, *cells)
-    full = places.permute(0, 3, 4, 1, 5, 2).flatten(4, 5).flatten(2, 3)
-    first = _lead(geometry) * geometry.step - geometry.margin
+def _to_pixels(cells: Tensor, geometry: SmoothMax) -> Tensor:
+    """[P, M] to the padded masks [F, H', W']."""
+    step, (down, across) = geometry.step, geometry.cells
+    full = cells.view(step, step, -1, down, across).permute(2, 3, 0, 4, 1).flatten(3, 4).flatten(1, 2)
+    first = geometry.lead * step - geometry.margin
     height, width = geometry.height + 2 * geometry.margin, geometry.width + 2 * geometry.margin
-    return full[..., first : first + height, first : first + width]
+    return full[:, first : first + height, first : first + width]
 
 
-def _fold_cells(gradient: Tensor, geometry: SmoothMax, cells: tuple[int, int]) -> Tensor:
-    """The reverse of `_unfold_cells`, zeros where it had cut."""
-    first = _lead(geometry) * geometry.step - geometry.margin
-    below, right = (
-        count * geometry.step - first - size for count, size in zip(cells, gradient.shape[-2:], strict=True)
-    )
-    full = functional.pad(gradient, (first, right, first, below))
-    split = full.unflatten(-1, (cells[1], geometry.step)).unflatten(-3, (cells[0], geometry.step))
-    return split.permute(0, 3, 5, 1, 2, 4).reshape(len(gradient), geometry.step**2, -1)
+def _to_cells(pixels: Tensor, geometry: SmoothMax) -> Tensor:
+    """The reverse of `_to_pixels`, zeros where it had cut."""
+    step, cells, first = geometry.step, geometry.cells, geometry.lead * geometry.step - geometry.margin
+    below, right = (count * step - first - size for count, size in zip(cells, pixels.shape[-2:], strict=True))
+    full = functional.pad(pixels, (first, right, first, below))
+    split = full.unflatten(2, (cells[1], step)).unflatten(1, (cells[0], step))
+    return split.permute(2, 4, 0, 1, 3).reshape(step**2, -1)

@@ -17,7 +17,7 @@ def _values_and_gradients(function, masks):
 @pytest.mark.parametrize("ratios", [(0.1, 0.5), (0.02, 0.97)])
 def test_area_loss_equals_the_sorted_form(ratios):
     masks = torch.rand(2, 3, 9, 11, dtype=torch.float64)
-    fast = _values_and_gradients(lambda m: area_loss(m, torch.tensor(ratios)), masks)
+    fast = _values_and_gradients(lambda m: area_loss(m, ratios), masks)
     slow = _values_and_gradients(
         lambda m: torch.stack([literal.area(r, v) for r, v in zip(m, ratios, strict=True)]), masks
     )
@@ -28,7 +28,7 @@ def test_area_loss_equals_the_sorted_form(ratios):
 def test_area_loss_of_ties_has_the_sorted_value_and_the_mean_of_its_gradients():
     """Sorting gives tied voxels 2(m − 1) or 2m by chance of order; sharing gives each the expectation."""
     mask = torch.tensor([[1.0, 0.5, 0.5, 0.5, 0.0]], dtype=torch.float64)
-    value, gradient = _values_and_gradients(lambda m: area_loss(m, torch.tensor([0.4])), mask)
+    value, gradient = _values_and_gradients(lambda m: area_loss(m, [0.4]), mask)
     assert value.item() == pytest.approx(literal.area(mask[0], 0.4).item())
     tied = 2 * 0.5 - 2 * (1 / 3)  # one of the three stands on a 1 of the template
     torch.testing.assert_close(gradient * 5, torch.tensor([[0.0, tied, tied, tied, 0.0]], dtype=torch.float64))
@@ -36,7 +36,7 @@ def test_area_loss_of_ties_has_the_sorted_value_and_the_mean_of_its_gradients():
 
 def test_the_area_per_frame_is_the_mean_of_the_frames_own_areas():
     masks, ratios = torch.rand(2, 3, 9, 11, dtype=torch.float64), (0.1, 0.5)
-    fast = _values_and_gradients(lambda m: area_loss_per_frame(m, torch.tensor(ratios)), masks)
+    fast = _values_and_gradients(lambda m: area_loss_per_frame(m, ratios), masks)
     slow = _values_and_gradients(
         lambda m: torch.stack(
             [torch.stack([literal.area(f, v) for f in r]).mean() for r, v in zip(m, ratios, strict=True)]
@@ -50,15 +50,15 @@ def test_the_area_per_frame_is_the_mean_of_the_frames_own_areas():
 def test_area_loss_is_zero_for_a_binary_mask_of_the_right_volume_and_the_difference_otherwise():
     mask = torch.zeros(1, 4, 5, 5)
     mask[0, 1, :2] = 1  # 10 of 100 voxels
-    assert area_loss(mask, torch.tensor([0.1])).item() == 0
-    assert area_loss(mask, torch.tensor([0.3])).item() == pytest.approx(0.2)
+    assert area_loss(mask, [0.1]).item() == 0
+    assert area_loss(mask, [0.3]).item() == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("ratio", [0.05, 0.3])
 def test_core_as_released_equals_the_literal_form(ratio):
     masks = torch.rand(2, 9, 23, 15, dtype=torch.float64)
     core = Core(23, 15, frames=5, size=7)
-    ratios = torch.tensor([ratio, ratio])
+    ratios = [ratio, ratio]
     fast = _values_and_gradients(lambda m: core(m, ratios), masks)
     slow = _values_and_gradients(lambda m: torch.stack([literal.core_released(r, ratio, 5, 7) for r in m]), masks)
     for mine, theirs in zip(fast, slow, strict=True):
@@ -72,7 +72,7 @@ def test_the_papers_kernel_has_311_voxels():
 def test_core_as_released_hardly_sees_the_first_frame_and_the_corrected_one_treats_all_alike():
     def share_of_first_frame(core):
         masks = torch.rand(8, 16, 44, 44)
-        gradient = _values_and_gradients(lambda m: core(m, torch.full((8,), 0.1)), masks)[1]
+        gradient = _values_and_gradients(lambda m: core(m, [0.1] * 8), masks)[1]
         of_frame = gradient.abs().sum(dim=(0, 2, 3))
         return (of_frame[0] / of_frame.mean()).item()
 
@@ -84,7 +84,7 @@ def test_core_prefers_a_compact_blob_to_the_same_volume_scattered():
     blob, scattered = torch.zeros(1, 16, 44, 44), torch.zeros(1, 16, 44, 44)
     blob[0, :7, 11:22, 11:22] = 1
     scattered.view(-1)[torch.randperm(scattered.numel())[: int(blob.sum())]] = 1
-    ratios = torch.tensor([blob.mean().item()])
+    ratios = [blob.mean().item()]
     for released in (True, False):
         core = Core(112, 112, released=released)
         assert core(blob, ratios) < 0.7 * core(scattered, ratios)
@@ -93,11 +93,11 @@ def test_core_prefers_a_compact_blob_to_the_same_volume_scattered():
 def test_template_loss_is_the_two_means_written_out():
     values = torch.tensor([0.2, 0.9, 0.6, 0.0])
     expected = ((0.9 - 1) ** 2 + (0.6 - 1) ** 2) / 2 + (0.2**2 + 0) / 2
-    assert template_loss(values, 2, torch.ones(4)).item() == pytest.approx(expected)
+    assert template_loss(values[None], [2], torch.ones(4)).item() == pytest.approx(expected)
 
 
 def test_a_placement_counts_by_its_part():
     values, parts = torch.tensor([0.9, 0.6, 0.2]), torch.tensor([0.5, 1.0, 1.0])
     top = (0.5 * 0.1**2 + 0.5 * 0.4**2) / 1.0  # half of the second placement fills up the one
     rest = (0.5 * 0.6**2 + 1.0 * 0.2**2) / 1.5
-    assert template_loss(values, 1, parts).item() == pytest.approx(top + rest)
+    assert template_loss(values[None], [1], parts).item() == pytest.approx(top + rest)

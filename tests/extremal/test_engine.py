@@ -11,7 +11,8 @@ from torch import nn
 from stepaudit.errors import TooShortError, UsageError
 from stepaudit.extremal.area import area_loss
 from stepaudit.extremal.core import Core
-from stepaudit.extremal.engine import energy_function, optimise
+from stepaudit.extremal.energy import Energy
+from stepaudit.extremal.engine import optimise
 from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.extremal.settings import PRESETS, SCHEDULES, Settings, settings
 from stepaudit.extremal.smooth_max import SmoothMax
@@ -28,6 +29,12 @@ def clips(count=1, frames=FRAMES):
 def run(model, batch, ratios, chosen):
     targets = torch.ones(len(batch), dtype=torch.long)
     return optimise(model, batch, targets, torch.tensor(ratios), chosen, Perturbation(), GEOMETRY)
+
+
+def energy_of(chosen, ratio=0.25):
+    """The energy of one row as a function of data term [1], masks and iteration."""
+    energy = Energy(chosen, GEOMETRY, FRAMES)
+    return lambda data, masks, step: energy(data, masks, [ratio], torch.tensor([step]))
 
 
 def every_preset():
@@ -167,13 +174,13 @@ def test_the_preset_corrected_gives_every_frame_and_pixel_a_core_gradient(height
     chosen = settings("step", "corrected", "paper", None)
     masks = torch.rand(1, 16, height, width).requires_grad_()
     core = Core(height, width, chosen.core_frames, chosen.core_size, released=False)
-    (gradient,) = torch.autograd.grad(core(masks, torch.tensor([0.1]), chosen.tie).sum(), masks)
+    (gradient,) = torch.autograd.grad(core(masks, [0.1], chosen.tie).sum(), masks)
     assert (gradient != 0).all()
 
 
 def test_the_released_core_leaves_a_third_of_the_pixels_without_a_gradient():
     masks = torch.rand(1, 16, 134, 134).requires_grad_()
-    (gradient,) = torch.autograd.grad(Core(112, 112)(masks, torch.tensor([0.1])).sum(), masks)
+    (gradient,) = torch.autograd.grad(Core(112, 112)(masks, [0.1]).sum(), masks)
     reached = (gradient[0] != 0).any(dim=0)
     assert reached.float().mean().item() == pytest.approx(0.65, abs=0.1)
 
@@ -187,7 +194,7 @@ def test_matched_methods_differ_by_one_thing_alone():
 def test_the_area_weight_grows_by_the_released_factor_in_every_one_of_2000_iterations():
     """1.0008668 to the power of the iteration, from 1 to 5.66; the other terms keep their weight."""
     chosen = settings("ep3d", "matched", "paper", None)
-    energy = energy_function(chosen, GEOMETRY, torch.tensor([0.25]), clips())
+    energy = energy_of(chosen)
     masks = torch.full((1, FRAMES, SIDE, SIDE), 0.5)
     start = energy(torch.zeros(1), masks, 0).item()
     assert start == pytest.approx(300 * 0.25)  # every voxel is 0.5 away from its place in the template
@@ -200,17 +207,14 @@ def test_the_area_weight_grows_by_the_released_factor_in_every_one_of_2000_itera
 def test_another_number_of_iterations_ends_with_the_same_weight():
     """A schedule of 100 iterations is the one of 2000 seen at every twentieth."""
     masks = torch.full((1, FRAMES, SIDE, SIDE), 0.5)
-    long, short = (
-        energy_function(settings("ep3d", "matched", "paper", count), GEOMETRY, torch.tensor([0.25]), clips())
-        for count in (2000, 100)
-    )
+    long, short = (energy_of(settings("ep3d", "matched", "paper", count)) for count in (2000, 100))
     for step in (0, 1, 50, 99):
         assert short(torch.zeros(1), masks, step).item() == pytest.approx(long(torch.zeros(1), masks, 20 * step).item())
 
 
 def test_the_core_term_sets_in_at_iteration_100_of_2000():
     weights = Settings(core="released", area_weight=0.0)
-    energy = energy_function(weights, GEOMETRY, torch.tensor([0.25]), clips())
+    energy = energy_of(weights)
     masks = torch.full((1, FRAMES, SIDE, SIDE), 0.5)
     core = [energy(torch.zeros(1), masks, step).item() for step in (0, 99, 100, 1999)]
     assert core[:2] == [0, 0]
@@ -238,7 +242,7 @@ def test_sgd_follows_the_recurrence_written_out():
         seeds.requires_grad_()
         masks = GEOMETRY(seeds)
         data = -Slope()(blend(levels, GEOMETRY.crop(masks))).log_softmax(1)[0, 1]
-        energy = 5 * data + 300 * 2 ** (step / 4) * area_loss(masks, torch.tensor([0.2]))[0]
+        energy = 5 * data + 300 * 2 ** (step / 4) * area_loss(masks, [0.2])[0]
         (gradient,) = torch.autograd.grad(energy, seeds)
         velocity = gradient if velocity is None else 0.9 * velocity + 0.1 * gradient
         seeds = (seeds.detach() - 0.05 * velocity).clamp(0, 1)

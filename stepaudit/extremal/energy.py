@@ -1,0 +1,54 @@
+"""The energy that a mask minimises: data, area and core term, each row with its own ratio and at its own iteration."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from stepaudit.errors import TooShortError
+from stepaudit.extremal.area import area_loss, area_loss_per_frame
+from stepaudit.extremal.core import Core
+from stepaudit.extremal.settings import Settings
+from stepaudit.extremal.smooth_max import SmoothMax
+
+
+class Energy:
+    """E = data weight · (−log Φ_c) + area weight · area term + core weight · L_K. Li et al. 2021, eqs. 4–9.
+
+    Raises:
+        TooShortError: the clips have fewer frames than the kernel of L_K as released.
+    """
+
+    def __init__(self, settings: Settings, geometry: SmoothMax, frames: int, device: torch.device | None = None):
+        self.settings, self.geometry = settings, geometry
+        self.area = {"clip": area_loss, "frame": area_loss_per_frame}[settings.area_per]
+        self.core = None
+        if settings.core != "none":
+            shape = (geometry.height, geometry.width, settings.core_frames, settings.core_size)
+            self.core = Core(*shape, released=settings.core == "released")
+            if self.core.released and frames < self.core.frames:
+                raise TooShortError(
+                    f"clip of {frames} frames: L_K as released needs {self.core.frames}; use preset 'corrected'"
+                )
+        steps = range(settings.iterations)
+        table = [
+            (settings.area_weight_at(step), settings.core_weight_at(step), settings.tie_at(step)) for step in steps
+        ]
+        self._table = torch.tensor(table, device=device)
+
+    def __call__(self, data: Tensor, masks: Tensor, ratios: Sequence[float], steps: Tensor) -> Tensor:
+        """The energy of each row.
+
+        Args:
+            data: [N], −log Φ_c of the clips perturbed by the masks.
+            masks: [N, T, H', W'], as the geometry makes them.
+            ratios: N preservation ratios.
+            steps: [N], the iteration of each row, counted from 0.
+
+        Returns:
+            [N].
+        """
+        area_weight, core_weight, tie = self._table[steps].unbind(dim=1)
+        seen = self.geometry.crop(masks) if self.settings.area_on == "cropped" else masks
+        total = self.settings.data_weight * data + area_weight * self.area(seen, ratios, tie)
+        return total if self.core is None else total + core_weight * self.core(seen, ratios, tie)
