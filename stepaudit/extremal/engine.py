@@ -28,12 +28,14 @@ class Result:
         target_probability: [N], of the untouched clips.
         kept_probability: [N], of the clips perturbed by the masks of `seed_masks`.
         kept_rank: [N], of the target on these clips; 1 is the most probable class.
+        steps: [N], iterations that each row took.
     """
 
     seed_masks: Tensor
     target_probability: Tensor
     kept_probability: Tensor
     kept_rank: Tensor
+    steps: Tensor
 
 
 def optimise(
@@ -69,10 +71,10 @@ def optimise(
         with torch.no_grad():
             own = torch.cat(_in_parts(lambda rows: model(clips[rows]), len(clips), size))
         with prepared(model):
-            seeds = task.solved(size)
+            seeds, steps = task.solved(size)
         with torch.no_grad():
             kept = torch.cat(_in_parts(lambda rows: model(task.perturbed(rows, seeds[rows])), len(clips), size))
-    return Result(seeds, probability_and_rank(own, targets)[0], *probability_and_rank(kept, targets))
+    return Result(seeds, probability_and_rank(own, targets)[0], *probability_and_rank(kept, targets), steps)
 
 
 class _Task:
@@ -97,28 +99,47 @@ class _Task:
         rates = [settings.learning_rate_at(step) for step in range(settings.iterations)]
         self.rates = torch.tensor(rates, device=clips.device)
 
-    def solved(self, size: int) -> Tensor:
-        """Seed masks of all rows, [N, T, h, w], `size` rows at once, or half as many each time that memory is out."""
-        found: dict[int, Tensor] = {}
-        waiting, rows = deque(range(len(self.clips))), None
+    def solved(self, size: int) -> tuple[Tensor, Tensor]:
+        """Seed masks of all rows [N, T, h, w], and the iterations that they took [N].
+
+        `size` rows are under way at once, or half as many each time that memory is out; as soon as a row has ended, the
+        next takes its place.
+        """
+        found: dict[int, tuple[Tensor, int]] = {}
+        waiting, rows = deque(range(len(self.clips))), self.fresh([])
         while waiting or rows:
-            entering = [waiting.popleft() for _ in range(min(len(waiting), size - len(rows or ())))]
-            if entering:
-                rows = self.fresh(entering) if rows is None else rows.join(self.fresh(entering))
+            entering = [waiting.popleft() for _ in range(min(len(waiting), size - len(rows)))]
+            rows = rows.join(self.fresh(entering)) if entering else rows
             try:
-                rows = self.iterated(rows)
+                rows, ended = self.ended(self.iterated(rows))
             except torch.OutOfMemoryError:
                 size = _halved(len(rows))
-                waiting.extendleft(reversed(rows.index[size:]))  # they begin anew: it is the start that fails, if any
+                waiting.extendleft(reversed(rows.index[size:]))  # they begin anew: memory runs out at the start, if ever
                 rows = rows.take(range(size))
                 continue
-            ended = [place for place, done in enumerate(rows.done) if done == self.settings.iterations]
-            found |= {rows.index[place]: rows.seeds[place] for place in ended}
-            if ended:
-                left = [place for place in range(len(rows)) if place not in ended]
-                rows = rows.take(left) if left else None
-        seeds = torch.stack([found[row] for row in range(len(self.clips))])
-        return temporal_gaussian(seeds, self.settings.reach).half().float()
+            found |= {rows.index[place]: (rows.seeds[place], rows.done[place]) for place in ended}
+            rows = rows.take([place for place in range(len(rows)) if place not in ended]) if ended else rows
+        seeds = torch.stack([found[row][0] for row in range(len(self.clips))])
+        steps = torch.tensor([found[row][1] for row in range(len(self.clips))])
+        return temporal_gaussian(seeds, self.settings.reach).half().float(), steps
+
+    def ended(self, rows: Rows) -> tuple[Rows, list[int]]:
+        """The rows, and the places of those that have all their iterations behind them, or are on a plateau."""
+        ended = {place for place, done in enumerate(rows.done) if done >= self.settings.iterations}
+        due = [done % self.settings.plateau_iterations == 0 for done in rows.done]
+        if self.settings.plateau and any(due):
+            energy = self.final_energy(rows)
+            flat = (energy >= (1 - self.settings.plateau) * rows.energy).tolist()
+            ended |= {place for place, (now, end) in enumerate(zip(due, flat, strict=True)) if now and end}
+            rows = replace(rows, energy=torch.where(torch.tensor(due, device=energy.device), energy, rows.energy))
+        return rows, sorted(ended)
+
+    @torch.no_grad()
+    def final_energy(self, rows: Rows) -> Tensor:
+        """The energy of each row with the weights of the last iteration, [N]."""
+        masks = self.masks(rows.seeds)
+        last = torch.full_like(rows.steps, self.settings.iterations - 1)
+        return self.energy(self.data(rows, self.geometry.crop(masks)), masks, rows.ratios, last)
 
     def fresh(self, index: Sequence[int]) -> Rows:
         """Rows before their first iteration."""
@@ -133,6 +154,7 @@ class _Task:
             levels=self.levels(chosen),
             seeds=seeds,
             moments=torch.zeros(len(chosen), 2, *seeds.shape[1:], device=seeds.device),
+            energy=torch.full((len(chosen),), torch.inf, device=seeds.device),
         )
 
     def levels(self, index: Sequence[int] | slice) -> Tensor:
@@ -141,21 +163,41 @@ class _Task:
         return self.perturbation.levels(clips)[:, place].movedim(1, 0)
 
     def iterated(self, rows: Rows) -> Rows:
-        """The rows after one more iteration."""
-        seeds = rows.seeds.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(self.energies(rows, seeds).sum(), seeds)
-        with torch.no_grad():
-            after, moments = descended(
-                rows.seeds, gradient, rows.moments, rows.steps, self.rates[rows.steps], self.settings
-            )
-        return replace(rows, seeds=after, moments=moments, steps=rows.steps + 1, done=[done + 1 for done in rows.done])
+        """The rows after one pass through the model and the iterations that follow it.
 
-    def energies(self, rows: Rows, seeds: Tensor) -> Tensor:
-        """The energy of each row, [N]."""
-        masks = self.geometry(temporal_gaussian(seeds, self.settings.reach))
-        seen = blend(rows.levels.movedim(1, 0), self.geometry.crop(masks))
-        data = -target_log_probability(self.model, seen, rows.targets)
-        return self.energy(data, masks, rows.ratios, rows.steps)
+        The data term enters by its gradient to the masks, held until the next pass: after one iteration that is the
+        chain rule, later a linear approximation, which spares a pass for each iteration.
+        """
+        for again in range(self.settings.iterations_per_call):
+            seeds = rows.seeds.detach().requires_grad_()
+            masks = self.masks(seeds)
+            seen = self.geometry.crop(masks)
+            if not again:
+                slope = self.slope(rows, seen.detach())
+            data = (slope * seen).sum(dim=(1, 2, 3))
+            (gradient,) = torch.autograd.grad(self.energy(data, masks, rows.ratios, rows.steps).sum(), seeds)
+            with torch.no_grad():
+                rows = self.descended(rows, gradient)
+        return rows
+
+    def slope(self, rows: Rows, masks: Tensor) -> Tensor:
+        """Gradient of each row's −log Φ_c to its mask, both [N, T, H, W]."""
+        masks = masks.requires_grad_()
+        return torch.autograd.grad(self.data(rows, masks).sum(), masks)[0]
+
+    def data(self, rows: Rows, masks: Tensor) -> Tensor:
+        """−log Φ_c of each row's clip under its mask, [N]."""
+        return -target_log_probability(self.model, blend(rows.levels.movedim(1, 0), masks), rows.targets)
+
+    def descended(self, rows: Rows, gradient: Tensor) -> Rows:
+        """The rows after a step of the optimiser."""
+        rates = self.rates[rows.steps]
+        seeds, moments = descended(rows.seeds, gradient, rows.moments, rows.steps, rates, self.settings)
+        return replace(rows, seeds=seeds, moments=moments, steps=rows.steps + 1, done=[done + 1 for done in rows.done])
+
+    def masks(self, seeds: Tensor) -> Tensor:
+        """The padded masks of seeds, [N, T, H', W']."""
+        return self.geometry(temporal_gaussian(seeds, self.settings.reach))
 
     def perturbed(self, rows: slice, seeds: Tensor) -> Tensor:
         """The clips of some rows as their masks leave them."""
@@ -166,7 +208,8 @@ class _Task:
         if len(self.clips) == 1:
             return 1
         row = self.fresh([0])
-        return rows_at_once(lambda: self.energies(row, row.seeds.requires_grad_()), self.clips.device)
+        masks = self.geometry.crop(self.masks(row.seeds))
+        return rows_at_once(lambda: self.slope(row, masks), self.clips.device)
 
 
 def _in_parts(work: Callable[[slice], Tensor], count: int, size: int) -> list[Tensor]:

@@ -9,16 +9,16 @@ ON_A_CPU = 2**30  # bytes; a CPU is no faster with more rows than fit into this
 OF_A_GPU = 0.8  # share of its free memory
 
 
-def rows_at_once(energy: Callable[[], Tensor], device: torch.device) -> int:
+def rows_at_once(work: Callable[[], object], device: torch.device) -> int:
     """Rows that fit into memory, at least 1.
 
     Args:
-        energy: computes the energy of one row; what it saves for its backward pass is the memory that a row takes.
+        work: a pass through the model with one row; what it saves for the way back is the memory that a row takes.
     """
-    return max(1, int(_free(device) / max(1, bytes_saved(energy))))
+    return max(1, int(_free(device) / max(1, bytes_saved(work))))
 
 
-def bytes_saved(energy: Callable[[], Tensor]) -> int:
+def bytes_saved(work: Callable[[], object]) -> int:
     """Bytes of all tensors that a computation saves for its backward pass, each storage once."""
     sizes: dict[int, int] = {}
 
@@ -28,8 +28,7 @@ def bytes_saved(energy: Callable[[], Tensor]) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        result = energy()  # held, so that no storage is freed and its address used again
-    del result
+        work()
     return sum(sizes.values())
 
 

@@ -22,6 +22,7 @@ class Rows:
         levels: [N, L, 3, T, H, W], of the perturbation.
         seeds: [N, T, h, w].
         moments: [N, 2, T, h, w], what the optimiser remembers.
+        energy: [N], when it was last looked at, with the weights of the end; infinite at first.
     """
 
     index: list[int]
@@ -32,6 +33,7 @@ class Rows:
     levels: Tensor
     seeds: Tensor
     moments: Tensor
+    energy: Tensor
 
     def __len__(self) -> int:
         return len(self.index)

@@ -34,8 +34,11 @@ class Settings:
         reach: frames on each side over which seeds are smoothed in time (eq. 12); 0 does not.
         core_start: share of the iterations before L_K sets in.
         iterations: steps of the optimiser.
+        iterations_per_call: of these, for one pass through the model; in between the data term is taken to be linear.
         optimizer: `sgd`, or `adam` with a learning rate that falls to 0 along a cosine.
         learning_rate, momentum, dampening: of `sgd`; `adam` takes the learning rate alone.
+        plateau: a row ends early when its energy, with the weights of the end, has fallen by less than this share over
+            `plateau_iterations`; 0 never ends one.
         perturbation: what stands in the place of removed pixels, unless the caller says otherwise.
     """
 
@@ -54,10 +57,13 @@ class Settings:
     tie_end: float = 0.2
     reach: int = 0
     iterations: int = RELEASED_ITERATIONS
+    iterations_per_call: int = 1
     optimizer: Literal["sgd", "adam"] = "sgd"
     learning_rate: float = 0.05
     momentum: float = 0.9
     dampening: float = 0.9
+    plateau: float = 0.0
+    plateau_iterations: int = 100
     perturbation: str = "blur"
 
     def area_weight_at(self, step: int) -> float:

@@ -33,6 +33,6 @@ def explain(
         "perturbation": removal.text(height, width),
         "kept_probability": result.kept_probability,
         "kept_rank": result.kept_rank,
-        "steps": settings.iterations,
+        "steps": result.steps,
     }
     return Maps(result.seed_masks, smooth_max_name(geometry), tuple(clips.shape[-3:]), details)

@@ -64,5 +64,6 @@ def attribute(
     heat = gaussian_blur(total, sigma)
     peak = heat.amax(dim=(1, 2, 3), keepdim=True)
     grid = torch.where(peak == 0, torch.zeros_like(heat), heat / peak).half().float()
-    details = {name: masks.details[name] for name in ("preset", "perturbation", "steps")}
+    steps = masks.details["steps"].view(len(clips), count).amax(dim=1)
+    details = {"preset": preset, "perturbation": masks.details["perturbation"], "steps": steps}
     return Maps(grid, "nearest", (frames, height, width), details)

@@ -1,0 +1,50 @@
+"""The optimisers against PyTorch's, with rows that begin at different times."""
+
+import pytest
+import torch
+
+from stepaudit.extremal.descent import descended
+from stepaudit.extremal.settings import Settings
+
+SHAPE = (4, 3, 3)
+THEIRS = {
+    "sgd": lambda seeds: torch.optim.SGD([seeds], lr=0.01, momentum=0.9, dampening=0.9),
+    "adam": lambda seeds: torch.optim.Adam([seeds], lr=0.01),
+}
+
+
+def gradient(row: int, step: int) -> torch.Tensor:
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(100 * row + step))
+
+
+def theirs(optimizer: str, row: int, steps: int) -> torch.Tensor:
+    """A row by itself, with PyTorch's optimiser."""
+    seeds = torch.full(SHAPE, 0.5, requires_grad=True)
+    rule = THEIRS[optimizer](seeds)
+    for step in range(steps):
+        seeds.grad = gradient(row, step)
+        rule.step()
+        with torch.no_grad():
+            seeds.clamp_(0, 1)
+    return seeds.detach()
+
+
+@pytest.mark.parametrize("optimizer", THEIRS)
+def test_rows_that_begin_at_different_times_go_the_way_of_pytorchs_optimiser(optimizer):
+    settings, begins = Settings(optimizer=optimizer, momentum=0.9, dampening=0.9), (0, 3, 7)
+    seeds, moments = torch.full((3, *SHAPE), 0.5), torch.zeros(3, 2, *SHAPE)
+    for time in range(40):
+        steps = torch.tensor([max(0, time - begin) for begin in begins])
+        slopes = torch.stack([gradient(row, step) for row, step in enumerate(steps.tolist())])
+        new, remembered = descended(seeds, slopes, moments, steps, torch.full((3,), 0.01), settings)
+        under_way = torch.tensor([time >= begin for begin in begins])[:, None, None, None]
+        seeds = torch.where(under_way, new, seeds)
+        moments = torch.where(under_way[..., None], remembered, moments)
+    for row, begin in enumerate(begins):
+        torch.testing.assert_close(seeds[row], theirs(optimizer, row, 40 - begin), atol=1e-6, rtol=1e-5)
+
+
+def test_seeds_stay_between_0_and_1():
+    seeds, moments = torch.rand(1, *SHAPE), torch.zeros(1, 2, *SHAPE)
+    after, _ = descended(seeds, gradient(0, 0)[None], moments, torch.zeros(1), torch.full((1,), 100.0), Settings())
+    assert (after.min(), after.max()) == (0, 1)

@@ -1,0 +1,131 @@
+"""Rows in a queue: they wait, enter, end and leave without a trace on each other."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from known_answer import Cuboid, Texture, model_for, textured_clips
+from torch import nn
+
+from stepaudit.extremal.engine import optimise
+from stepaudit.extremal.perturbation import Perturbation
+from stepaudit.extremal.settings import settings
+from stepaudit.extremal.smooth_max import SmoothMax
+
+FRAMES, SIDE = 8, 32
+CUBOID = Cuboid((2, 6), (8, 24), (8, 24))
+GEOMETRY = SmoothMax.of(SIDE, SIDE)
+RATIOS = [0.1, 0.3, 0.1, 0.2, 0.2]
+SHORT = settings("step", "corrected", "short", 12)
+
+
+def clips(count):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return textured_clips(count, FRAMES, SIDE, SIDE)
+
+
+def run(model, chosen=SHORT, **options):
+    targets = torch.ones(5, dtype=torch.long)
+    return optimise(model, clips(5), targets, torch.tensor(RATIOS), chosen, Perturbation(), GEOMETRY, **options)
+
+
+class Noting(nn.Module):
+    """A model that notes the size of each batch."""
+
+    def __init__(self, most: int = 100):
+        super().__init__()
+        self.inner, self.most, self.sizes = model_for(CUBOID), most, []
+
+    def forward(self, batch):
+        if len(batch) > self.most:
+            raise torch.OutOfMemoryError("raised on purpose")
+        self.sizes.append(len(batch))
+        return self.inner(batch)
+
+
+def same(first, second):
+    # Sums over a batch of another size are rounded in another order.
+    torch.testing.assert_close(first.seed_masks, second.seed_masks, atol=2e-3, rtol=0)
+    torch.testing.assert_close(first.kept_probability, second.kept_probability, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 9])
+def test_rows_do_not_depend_on_how_many_are_under_way_at_once(at_once):
+    same(run(model_for(CUBOID), at_once=at_once), run(model_for(CUBOID), at_once=5))
+
+
+def test_no_batch_is_larger_than_it_may_be():
+    model = Noting()
+    run(model, at_once=2)
+    assert max(model.sizes) == 2
+
+
+def test_out_of_memory_halves_the_batch_and_loses_no_row():
+    model = Noting(most=2)
+    same(run(model, at_once=5), run(model_for(CUBOID), at_once=5))
+    assert set(model.sizes) <= {1, 2}
+
+
+def test_one_row_that_does_not_fit_is_an_error_that_says_so():
+    with pytest.raises(torch.OutOfMemoryError, match="one row alone does not fit into memory; choose smaller clips"):
+        run(Noting(most=0), at_once=5)
+
+
+def test_a_row_on_a_plateau_ends_and_the_next_takes_its_place():
+    """With two at once, and rows that end at different times, the batch stays full until the queue is empty."""
+    chosen = replace(settings("ep3d", "corrected", "short", 60), plateau=0.02, plateau_iterations=10)
+    model = Noting()
+    result = run(model, chosen, at_once=2)
+    steps = result.steps.tolist()
+    assert len(set(steps)) > 1  # the premise
+    assert max(steps) <= 60
+    assert all(step % 10 == 0 for step in steps)
+    first_single = model.sizes.index(1, 3) if 1 in model.sizes[3:] else len(model.sizes)
+    # Two rows a call until fewer than two are left: then the calls of the last row alone.
+    passes = [size for size in model.sizes if size]
+    assert first_single >= (sum(steps) - max(steps)) / 2
+    assert passes
+
+
+def test_without_a_plateau_every_row_takes_all_iterations():
+    assert run(model_for(CUBOID)).steps.tolist() == [12] * 5
+
+
+def test_a_data_term_that_is_linear_in_the_mask_loses_nothing_when_its_gradient_is_held():
+    class Linear(nn.Module):
+        """log Φ of class 1 is linear in the clip, by construction and after the softmax."""
+
+        def forward(self, batch):
+            weights = torch.linspace(0, 1, batch[0].numel()).view_as(batch[0])
+            log_probability = -3 + (batch * weights).mean(dim=(1, 2, 3, 4))
+            return torch.stack([torch.log1p(-log_probability.exp()), log_probability], dim=1)
+
+    each, held = (replace(SHORT, data_weight=1000.0, iterations_per_call=count) for count in (1, 4))
+    same(run(Linear(), each), run(Linear(), held))
+    unheard = run(Linear(), replace(each, data_weight=0.0))
+    assert (unheard.seed_masks - run(Linear(), each).seed_masks).abs().max() > 0.1  # the premise: the term is heard
+
+
+def test_a_gradient_that_is_held_spares_passes_through_the_model():
+    model = Noting()
+    run(model, replace(SHORT, iterations_per_call=4), at_once=5)
+    assert len(model.sizes) == 12 / 4 + 2  # and one before and one after
+
+
+def test_a_start_of_ones_is_the_usual_start_and_another_one_is_used():
+    ones, half = (torch.full((5, FRAMES, *GEOMETRY.grid), value) for value in (1.0, 0.5))
+    assert torch.equal(run(model_for(CUBOID)).seed_masks, run(model_for(CUBOID), start=ones).seed_masks)
+    still = run(model_for(CUBOID), replace(SHORT, learning_rate=0.0), start=half)
+    assert torch.equal(still.seed_masks, half)
+
+
+def test_rows_of_one_clip_share_its_blur(monkeypatch):
+    perturbed = []
+    levels = Perturbation.levels
+    monkeypatch.setattr(Perturbation, "levels", lambda self, clips: perturbed.append(len(clips)) or levels(self, clips))
+    batch = clips(2).repeat_interleave(3, dim=0)
+    ratios = torch.tensor([0.1, 0.2, 0.3] * 2)
+    model = Texture(CUBOID, 1 / 6)
+    optimise(model, batch, torch.ones(6, dtype=torch.long), ratios, SHORT, Perturbation(), GEOMETRY, at_once=6)
+    assert max(perturbed) == 2
