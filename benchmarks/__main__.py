@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import calls, iteration
+from benchmarks import audits, iteration, schedules, searches
 
 HEAD = """# Benchmarks
 
@@ -21,8 +21,8 @@ PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "overheads": ("One iteration beside the bare model", iteration.overheads),
     "plain": ("The engine beside the plain form of the same objective", iteration.against_the_plain_form),
     "growth": ("Growth", iteration.growth),
-    "schedules": ("Schedules, on the demo's trained models", calls.schedules),
-    "searches": ("The search for the minimum preservation ratio, in the demo", calls.searches),
+    "schedules": ("Schedules: passes through the model, and what the masks are worth", schedules.schedules),
+    "searches": ("The search for the minimum preservation ratio", searches.searches),
 }
 
 
@@ -33,8 +33,7 @@ def main(names: list[str]) -> None:
         raise SystemExit(f"no part {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
     for name in names or PARTS:
         title, work = PARTS[name]
-        known = work.__module__ != calls.__name__ or calls.demo_is_there()
-        lines = work() if known else ["Not measured: run `make demo` first."]
+        lines = work() or [f"Not measured. {audits.HOW}"]
         section = "\n".join([f"## {title}", "", f"{made()}", "", *lines, ""])
         sys.stdout.write(f"{section}\n")
         sys.stdout.flush()

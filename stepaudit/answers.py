@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from stepaudit.errors import UsageError
 
-TOLERANCE = 1e-3  # of a sum of probabilities; half precision is off by less
+TOLERANCE = 4e-3  # of a sum of probabilities; those that were rounded to bfloat16 are off by less
 ADVICE = "wrap the model in stepaudit.adapters.Adapter (config/MODELS.md)"
 
 

@@ -13,6 +13,7 @@ from stepaudit.adapters import Adapter
 from stepaudit.clips import class_names
 from stepaudit.config import Config, Model
 from stepaudit.errors import UsageError
+from stepaudit.precision import computing_in
 from stepaudit.registry import find
 from stepaudit.tables import as_json
 
@@ -32,9 +33,10 @@ def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details
 
 
 def trained(config: Config, dataset: str, model: str, device: torch.device) -> tuple[nn.Module, list[str]]:
-    """A model that the audit has trained on a data set, on the device, and the names of its classes."""
+    """A model trained on a data set, on the device and in the audit's precision, and the names of its classes."""
     classes = class_names(config.path("segments", dataset=dataset))
-    return load(config.checkpoint(dataset, model), config.models[model], classes).to(device), classes
+    net = load(config.checkpoint(dataset, model), config.models[model], classes).to(device)
+    return computing_in(net, config.precision), classes
 
 
 def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:

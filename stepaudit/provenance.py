@@ -63,6 +63,7 @@ def inputs_fingerprint(config: Config, dataset: str, model: str, method: str, sh
             versions(),
             [part.model_dump(mode="json") for part in (config.models[model], config.methods[method], config.preserve)],
             config.device,
+            config.precision,
             component.source and sha256(component.source),
             [sha256(path) for path in sorted(Path(__file__).parent.rglob("*.py"))],
             sha256(config.checkpoint(dataset, model)),

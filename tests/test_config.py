@@ -129,6 +129,7 @@ BAD_VALUES = {
     ("models.small.training.optimizer", "adam"): "models.small.training.optimizer: Input should be 'sgd' or 'adamw'",
     ("models.small.training.flips", ("sideways",)): "models.small.training.flips.0: Input should be 'horizontal',",
     ("device", "gpu"): "device: Input should be 'auto', 'cpu' or 'cuda', got 'gpu'",
+    ("precision", "float16"): "precision: Input should be 'float32' or 'bfloat16', got 'float16'",
     ("seed", "x"): "seed: Input should be a valid integer",
 }
 
@@ -279,18 +280,24 @@ def test_a_name_that_the_configuration_lacks_is_named_with_the_nearest(kind, nam
 
 
 DECIDES = {  # what a stage's rows depend on, and what they do not
-    "index": (["seed", "datasets.planted.validation"], ["clips.frames", "methods.center.seeds"]),
-    "extract": (["seed", "clips.frames", "shards"], ["methods.center.seeds", "metrics.box_share"]),
-    "train": (["seed", "models.small.training.epochs", "shards"], ["methods.center.seeds", "preserve.share"]),
-    "predict": (["models.small.options.width"], ["methods.center.seeds", "preserve.share"]),
-    "attribute": (["methods.center.seeds"], ["methods.step.ratios", "preserve.share", "metrics.box_share"]),
-    "preserve": (["methods.center.seeds", "preserve.share"], ["methods.step.ratios", "metrics.box_share"]),
-    "score": (["metrics.box_share"], ["methods.center.seeds", "preserve.share"]),
+    "index": (["seed", "datasets.planted.validation"], ["clips.frames", "methods.center.seeds", "precision"]),
+    "extract": (["seed", "clips.frames", "shards"], ["methods.center.seeds", "metrics.box_share", "precision"]),
+    "train": (
+        ["seed", "models.small.training.epochs", "shards"],
+        ["methods.center.seeds", "preserve.share", "precision"],
+    ),
+    "predict": (["models.small.options.width", "precision"], ["methods.center.seeds", "preserve.share"]),
+    "attribute": (
+        ["methods.center.seeds", "precision"],
+        ["methods.step.ratios", "preserve.share", "metrics.box_share"],
+    ),
+    "preserve": (["methods.center.seeds", "preserve.share", "precision"], ["methods.step.ratios", "metrics.box_share"]),
+    "score": (["metrics.box_share", "precision"], ["methods.center.seeds", "preserve.share"]),
 }
 OTHER = {
     "seed": 3, "datasets.planted.validation": 0.4, "clips.frames": 8, "shards": 3, "models.small.training.epochs": 2,
     "models.small.options.width": 3, "methods.center.seeds": [4], "methods.step.ratios": [0.3], "preserve.share": 0.5,
-    "metrics.box_share": None,
+    "metrics.box_share": None, "precision": "bfloat16",
 }  # fmt: skip
 
 

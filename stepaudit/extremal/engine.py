@@ -114,7 +114,9 @@ class _Task:
                 rows, ended = self.ended(self.iterated(rows))
             except torch.OutOfMemoryError:
                 size = _halved(len(rows))
-                waiting.extendleft(reversed(rows.index[size:]))  # they begin anew: memory runs out at the start, if ever
+                waiting.extendleft(
+                    reversed(rows.index[size:])
+                )  # they begin anew: memory runs out at the start, if ever
                 rows = rows.take(range(size))
                 continue
             found |= {rows.index[place]: (rows.seeds[place], rows.done[place]) for place in ended}

@@ -35,8 +35,9 @@ class Settings:
         core_start: share of the iterations before L_K sets in.
         iterations: steps of the optimiser.
         iterations_per_call: of these, for one pass through the model; in between the data term is taken to be linear.
-        optimizer: `sgd`, or `adam` with a learning rate that falls to 0 along a cosine.
+        optimizer: `sgd` or `adam`.
         learning_rate, momentum, dampening: of `sgd`; `adam` takes the learning rate alone.
+        decay_start: share of the iterations after which the learning rate falls to 0 along a cosine; 1 keeps it.
         plateau: a row ends early when its energy, with the weights of the end, has fallen by less than this share over
             `plateau_iterations`; 0 never ends one.
         perturbation: what stands in the place of removed pixels, unless the caller says otherwise.
@@ -62,6 +63,7 @@ class Settings:
     learning_rate: float = 0.05
     momentum: float = 0.9
     dampening: float = 0.9
+    decay_start: float = 1.0
     plateau: float = 0.0
     plateau_iterations: int = 100
     perturbation: str = "blur"
@@ -80,8 +82,8 @@ class Settings:
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate in an iteration, counted from 0."""
-        cosine = 0.5 * (1 + math.cos(math.pi * step / self.iterations))
-        return self.learning_rate * (cosine if self.optimizer == "adam" else 1.0)
+        decay = max(0.0, step / self.iterations - self.decay_start) / max(1 - self.decay_start, 1e-9)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * decay))
 
 
 # `paper`: the release behind the paper, whose EP-3D and STEP differ in more than L_K. `follow-up`: the release of the
@@ -116,7 +118,7 @@ PRESETS = {
 # `paper` is the preset's own schedule. `short` reaches comparable masks in a twentieth of the iterations.
 SCHEDULES = {
     "paper": {},
-    "short": {"iterations": 100, "optimizer": "adam", "learning_rate": 0.1},
+    "short": {"iterations": 100, "optimizer": "adam", "learning_rate": 0.1, "decay_start": 0.0},
 }
 
 

@@ -102,7 +102,7 @@ def _row(asked: dict, maps: Maps, full: Tensor, index: int) -> dict:
         "upsampling": maps.upsampling,
         "volume": full[index].mean().item(),
         "frame_volume": full[index].mean(dim=(1, 2)).tolist(),
-        "steps": maps.details.get("steps"),
+        "steps": maps.detail("steps", index),
         "status": "ok",
     }
 
