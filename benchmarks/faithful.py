@@ -1,6 +1,8 @@
 """The same objective written down plainly, one clip at a time: what the engine is measured against.
 
-Every neighbour of every pixel stands in memory, the area term sorts, L_K is a convolution, the model is used as it is.
+One clip and one ratio at a time, as in the paper's release: every neighbour of every pixel stands in memory, pixels of
+every channel are gathered from the levels of the blur, the area term sorts, L_K is a convolution, the energy goes to
+the host in every iteration, the model is used as it is.
 """
 
 import math
@@ -14,28 +16,38 @@ from stepaudit.extremal.smooth_max import TEMPERATURE, SmoothMax
 
 
 def optimise(
-    model: nn.Module, clip: Tensor, blurred: Tensor, target: int, ratio: float, settings: Settings, geometry: SmoothMax
+    model: nn.Module, levels: Tensor, target: int, ratio: float, settings: Settings, geometry: SmoothMax
 ) -> Tensor:
-    """Seed mask [T, h, w] of one clip [3, T, H, W]; settings of STEP or EP-3D with the two-level blur and SGD."""
-    seeds = torch.ones(clip.shape[1], *geometry.grid, requires_grad=True)
+    """Seed mask [T, h, w] of one clip, given as levels of the perturbation [L, 3, T, H, W]; settings with SGD."""
+    seeds = torch.ones(levels.shape[2], *geometry.grid, requires_grad=True)
+    history = []
     optimizer = torch.optim.SGD(
         [seeds], lr=settings.learning_rate, momentum=settings.momentum, dampening=settings.dampening
     )
     weights, cells = neighbour_weights(geometry)
     for step in range(settings.iterations):
         masks = smooth_maximum(seeds, weights, cells, geometry)
-        seen = geometry.crop(masks)
-        logits = model((seen * clip + (1 - seen) * blurred)[None])
+        logits = model(blended(levels, geometry.crop(masks))[None])
         energy = -settings.data_weight * functional.log_softmax(logits, dim=1)[0, target]
         energy = energy + settings.area_weight_at(step) * area(masks, ratio)
         if settings.core_weight_at(step):
             energy = energy + settings.core_weight_at(step) * core(masks, ratio, settings.core_frames, geometry)
         optimizer.zero_grad()
         energy.backward()
+        history.append(energy.item())
         optimizer.step()
         with torch.no_grad():
             seeds.clamp_(0, 1)
     return seeds.detach()
+
+
+def blended(levels: Tensor, masks: Tensor) -> Tensor:
+    """Each pixel between the two levels around its mask value, [3, T, H, W]."""
+    depth = masks * (len(levels) - 1)
+    below = depth.detach().floor().clamp(max=len(levels) - 2)
+    index = below.long().expand(1, *levels.shape[1:])
+    low, high = levels.gather(0, index)[0], levels.gather(0, index + 1)[0]
+    return (1 - (depth - below)) * low + (depth - below) * high
 
 
 def neighbour_weights(geometry: SmoothMax) -> tuple[Tensor, Tensor]:

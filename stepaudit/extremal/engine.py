@@ -71,10 +71,18 @@ def optimise(
         with torch.no_grad():
             own = torch.cat(_in_parts(lambda rows: model(clips[rows]), len(clips), size))
         with prepared(model):
-            seeds, steps = task.solved(size)
-        with torch.no_grad():
-            kept = torch.cat(_in_parts(lambda rows: model(task.perturbed(rows, seeds[rows])), len(clips), size))
+            ends = task.solved(size)
+    seeds, kept, steps = (torch.stack(column) for column in zip(*(vars(end).values() for end in ends), strict=True))
     return Result(seeds, probability_and_rank(own, targets)[0], *probability_and_rank(kept, targets), steps)
+
+
+@dataclass(frozen=True)
+class _End:
+    """A row's end: seed mask [T, h, w] as it is stored, the model's answer under it [K], iterations."""
+
+    seed_mask: Tensor
+    kept: Tensor
+    steps: Tensor
 
 
 class _Task:
@@ -99,31 +107,34 @@ class _Task:
         rates = [settings.learning_rate_at(step) for step in range(settings.iterations)]
         self.rates = torch.tensor(rates, device=clips.device)
 
-    def solved(self, size: int) -> tuple[Tensor, Tensor]:
-        """Seed masks of all rows [N, T, h, w], and the iterations that they took [N].
+    def solved(self, size: int) -> list[_End]:
+        """The end of every row.
 
         `size` rows are under way at once, or half as many each time that memory is out; as soon as a row has ended, the
         next takes its place.
         """
-        found: dict[int, tuple[Tensor, int]] = {}
+        found: dict[int, _End] = {}
         waiting, rows = deque(range(len(self.clips))), self.fresh([])
         while waiting or rows:
             entering = [waiting.popleft() for _ in range(min(len(waiting), size - len(rows)))]
             rows = rows.join(self.fresh(entering)) if entering else rows
             try:
                 rows, ended = self.ended(self.iterated(rows))
+                found |= self.ends(rows.take(ended)) if ended else {}
             except torch.OutOfMemoryError:
                 size = _halved(len(rows))
-                waiting.extendleft(
-                    reversed(rows.index[size:])
-                )  # they begin anew: memory runs out at the start, if ever
+                waiting.extendleft(reversed(rows.index[size:]))  # to begin anew; memory runs out at the start, if ever
                 rows = rows.take(range(size))
                 continue
-            found |= {rows.index[place]: (rows.seeds[place], rows.done[place]) for place in ended}
             rows = rows.take([place for place in range(len(rows)) if place not in ended]) if ended else rows
-        seeds = torch.stack([found[row][0] for row in range(len(self.clips))])
-        steps = torch.tensor([found[row][1] for row in range(len(self.clips))])
-        return temporal_gaussian(seeds, self.settings.reach).half().float(), steps
+        return [found[row] for row in range(len(self.clips))]
+
+    @torch.no_grad()
+    def ends(self, rows: Rows) -> dict[int, _End]:
+        """What is kept of rows that have ended, by their places in the caller's batch."""
+        seeds = temporal_gaussian(rows.seeds, self.settings.reach).half().float()
+        kept = self.model(blend(rows.levels.movedim(1, 0), self.geometry.crop(self.geometry(seeds))))
+        return {row: _End(seeds[place], kept[place], rows.steps[place]) for place, row in enumerate(rows.index)}
 
     def ended(self, rows: Rows) -> tuple[Rows, list[int]]:
         """The rows, and the places of those that have all their iterations behind them, or are on a plateau."""
@@ -159,7 +170,7 @@ class _Task:
             energy=torch.full((len(chosen),), torch.inf, device=seeds.device),
         )
 
-    def levels(self, index: Sequence[int] | slice) -> Tensor:
+    def levels(self, index: Sequence[int]) -> Tensor:
         """Levels of the perturbation, [N, L, 3, T, H, W]; each clip is perturbed once."""
         clips, place = torch.unique_consecutive(self.clips[index], dim=0, return_inverse=True)
         return self.perturbation.levels(clips)[:, place].movedim(1, 0)
@@ -170,7 +181,7 @@ class _Task:
         The data term enters by its gradient to the masks, held until the next pass: after one iteration that is the
         chain rule, later a linear approximation, which spares a pass for each iteration.
         """
-        for again in range(self.settings.iterations_per_call):
+        for again in range(self.settings.iterations_until_next_call(rows.done)):
             seeds = rows.seeds.detach().requires_grad_()
             masks = self.masks(seeds)
             seen = self.geometry.crop(masks)
@@ -200,10 +211,6 @@ class _Task:
     def masks(self, seeds: Tensor) -> Tensor:
         """The padded masks of seeds, [N, T, H', W']."""
         return self.geometry(temporal_gaussian(seeds, self.settings.reach))
-
-    def perturbed(self, rows: slice, seeds: Tensor) -> Tensor:
-        """The clips of some rows as their masks leave them."""
-        return blend(self.levels(rows).movedim(1, 0), self.geometry.crop(self.geometry(seeds)))
 
     def rows_that_fit(self) -> int:
         """Rows that fit into memory."""

@@ -47,13 +47,31 @@ def blend(levels: Tensor, masks: Tensor) -> Tensor:
     Returns:
         [N, 3, T, H, W].
     """
-    depth = masks[:, None] * (len(levels) - 1)
+    return _Blend.apply(levels, masks)
+
+
+class _Blend(torch.autograd.Function):
+    """Two levels are looked up for each pixel; the way back needs but their difference."""
+
+    @staticmethod
+    def forward(ctx, levels: Tensor, masks: Tensor) -> Tensor:
+        depth = masks * (len(levels) - 1)
+        below = depth.floor().clamp(max=len(levels) - 2)
+        low, high = _around(levels, below.long())
+        ctx.steps, ctx.difference = len(levels) - 1, high - low
+        return torch.addcmul(low, ctx.difference, (depth - below)[:, None])
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, Tensor]:
+        return None, (gradient * ctx.difference).sum(dim=1) * ctx.steps
+
+
+def _around(levels: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
+    """Each pixel at the level below its mask value, and at the next."""
     if len(levels) == 2:
-        return torch.lerp(levels[0], levels[1], depth)
-    below = depth.detach().floor().clamp(max=len(levels) - 2)
-    index = below.long().expand(levels.shape[1:])[None]
-    low, high = levels.gather(0, index)[0], levels.gather(0, index + 1)[0]
-    return low + (depth - below) * (high - low)
+        return levels[0], levels[1]
+    index = below[:, None].expand(levels.shape[1:])[None]
+    return levels.gather(0, index)[0], levels.gather(0, index + 1)[0]
 
 
 def _blur(clips: Tensor, sigma: float) -> list[Tensor]:

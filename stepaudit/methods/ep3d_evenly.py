@@ -17,7 +17,7 @@ def attribute(
     ratios: Tensor,
     seed: int = 0,
     preset: Literal["paper", "matched", "corrected"] = "matched",
-    schedule: Literal["paper", "short"] = "paper",
+    schedule: Literal["paper", "fast", "short"] = "paper",
     iterations: int | None = None,
     perturbation: Literal["blur", "blur-pyramid", "fade", "freeze", "noise"] | None = None,
     blur_sigma: float | None = None,
@@ -31,7 +31,7 @@ def attribute(
         ratios: [N] preservation ratios, in (0, 1).
         seed: not used, the start is fixed.
         preset: the weights of the energy (`stepaudit.extremal.settings`).
-        schedule: the optimiser: `paper` is the preset's own.
+        schedule: the optimiser: `paper` is the preset's own, `fast` and `short` take fewer passes through the model.
         iterations: by default the schedule's own number.
         perturbation: what stands in the place of removed pixels; by default the preset's.
         blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.

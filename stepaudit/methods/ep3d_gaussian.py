@@ -19,7 +19,7 @@ def attribute(
     seed: int = 0,
     reach: int = 1,
     preset: Literal["paper", "matched", "corrected"] = "matched",
-    schedule: Literal["paper", "short"] = "paper",
+    schedule: Literal["paper", "fast", "short"] = "paper",
     iterations: int | None = None,
     perturbation: Literal["blur", "blur-pyramid", "fade", "freeze", "noise"] | None = None,
     blur_sigma: float | None = None,
@@ -34,7 +34,7 @@ def attribute(
         seed: not used, the start is fixed.
         reach: frames on each side that a seed is smoothed over, Δt in the paper: 1, 2 or 3.
         preset: the weights of the energy (`stepaudit.extremal.settings`).
-        schedule: the optimiser: `paper` is the preset's own.
+        schedule: the optimiser: `paper` is the preset's own, `fast` and `short` take fewer passes through the model.
         iterations: by default the schedule's own number.
         perturbation: what stands in the place of removed pixels; by default the preset's.
         blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.

@@ -23,7 +23,7 @@ def attribute(
     summed: tuple[float, ...] = (0.05, 0.1, 0.15, 0.5),
     smoothing_sigma: float | None = None,
     preset: Literal["paper", "follow-up", "matched", "corrected"] = "follow-up",
-    schedule: Literal["paper", "short"] = "paper",
+    schedule: Literal["paper", "fast", "short"] = "paper",
     iterations: int | None = None,
     perturbation: Literal["blur", "blur-pyramid", "fade", "freeze", "noise"] | None = None,
     blur_sigma: float | None = None,
@@ -41,7 +41,7 @@ def attribute(
         summed: preservation ratios, in (0, 1).
         smoothing_sigma: of the heat map's Gaussian, pixels; by default 10 for a shorter side of 112, and in proportion.
         preset: the weights of the energy (`stepaudit.extremal.settings`).
-        schedule: the optimiser: `paper` is the preset's own.
+        schedule: the optimiser: `paper` is the preset's own, `fast` and `short` take fewer passes through the model.
         iterations: by default the schedule's own number.
         perturbation: what stands in the place of removed pixels; by default the preset's.
         blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.

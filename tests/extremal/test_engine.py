@@ -111,7 +111,10 @@ def test_what_is_kept_is_measured_under_the_masks_that_are_returned():
     ("names", "text"),
     [
         (("ep3d", "matchd", "paper"), r"no preset or schedule 'matchd'; did you mean 'matched'\? \(known: corrected,"),
-        (("step", "paper", "shrt"), r"no preset or schedule 'shrt'; did you mean 'short'\? \(known: paper, short\)"),
+        (
+            ("step", "paper", "shrt"),
+            r"no preset or schedule 'shrt'; did you mean 'short'\? \(known: fast, paper",
+        ),
     ],
 )
 def test_an_unknown_preset_or_schedule_is_named_with_the_nearest(names, text):
