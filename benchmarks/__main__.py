@@ -20,6 +20,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "overheads": ("One iteration beside the bare model", iteration.overheads),
     "plain": ("The engine beside the plain form of the same objective", iteration.against_the_plain_form),
+    "threads": ("Threads", iteration.threads),
     "growth": ("Growth", iteration.growth),
     "schedules": ("Schedules: passes through the model, and what the masks are worth", schedules.schedules),
     "searches": ("The search for the minimum preservation ratio", searches.searches),

@@ -217,8 +217,8 @@ class _Task:
         if len(self.clips) == 1:
             return 1
         row = self.fresh([0])
-        masks = self.geometry.crop(self.masks(row.seeds))
-        return rows_at_once(lambda: self.slope(row, masks), self.clips.device)
+        masks = self.geometry.crop(self.masks(row.seeds)).requires_grad_()
+        return rows_at_once(lambda: self.data(row, masks), self.clips.device)
 
 
 def _in_parts(work: Callable[[slice], Tensor], count: int, size: int) -> list[Tensor]:

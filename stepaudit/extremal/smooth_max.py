@@ -90,20 +90,18 @@ class _SmoothMaximum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, seed_masks: Tensor, geometry: SmoothMax) -> Tensor:
         frames = seed_masks.flatten(0, 1)
-        parts = [_Part.of(some, geometry) for some in frames.split(_frames_at_once(frames, geometry))]
-        ctx.geometry, ctx.shape = geometry, seed_masks.shape
+        ctx.geometry, ctx.size = geometry, _frames_at_once(frames, geometry)
+        parts = [_Part.of(some, geometry) for some in frames.split(ctx.size)]
         ctx.used = [part.used for part in parts]
-        ctx.save_for_backward(*(kept for part in parts for kept in part[:3]))
+        ctx.save_for_backward(*(kept for part in parts for kept in (part.neighbours, part.means, part.sums)))
         return torch.cat([part.pixels for part in parts]).unflatten(0, seed_masks.shape[:2])
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        frames, kept = gradient.flatten(0, 1), iter(ctx.saved_tensors)
-        size = _frames_at_once(frames, ctx.geometry)
-        parts = zip(frames.split(size), zip(kept, kept, kept, strict=True), ctx.used, strict=True)
-        return torch.cat([_gradient(some, *three, used, ctx.geometry) for some, three, used in parts]).view(
-            ctx.shape
-        ), None
+        kept = iter(ctx.saved_tensors)
+        parts = zip(gradient.flatten(0, 1).split(ctx.size), kept, kept, kept, ctx.used, strict=True)
+        total = torch.cat([_gradient(*part, ctx.geometry) for part in parts])
+        return total.unflatten(0, gradient.shape[:2]), None
 
 
 class _Part(NamedTuple):
