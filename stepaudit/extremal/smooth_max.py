@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -84,59 +83,44 @@ class SmoothMax:
 class _SmoothMaximum(torch.autograd.Function):
     """Weighted neighbours are visited one by one, so that neighbours × pixels never stand in memory; the backward pass
     visits them again. Output pixels are grouped by their place in a seed's cell, because weights depend on that alone:
-    P places × M cells of all frames. Letters: J neighbours, F frames of all rows.
+    P places × M cells of all frames, each with J seeds around it.
+
+    Cells with nothing but zeros around them are left out: their mask is 0. On a CPU that saves most of the time of a
+    mask that is nearly empty.
     """
 
     @staticmethod
     def forward(ctx, seed_masks: Tensor, geometry: SmoothMax) -> Tensor:
-        frames = seed_masks.flatten(0, 1)
-        ctx.geometry, ctx.size = geometry, _frames_at_once(frames, geometry)
-        parts = [_Part.of(some, geometry) for some in frames.split(ctx.size)]
-        ctx.used = [part.used for part in parts]
-        ctx.save_for_backward(*(kept for part in parts for kept in (part.neighbours, part.means, part.sums)))
-        return torch.cat([part.pixels for part in parts]).unflatten(0, seed_masks.shape[:2])
+        neighbours = _neighbours(seed_masks.flatten(0, 1), geometry)
+        used = _used(neighbours)
+        near = neighbours if used is None else neighbours.index_select(1, used)
+        means, sums = _maximum(near, geometry)
+        ctx.geometry, ctx.used = geometry, used
+        ctx.save_for_backward(near, means, sums)
+        cells = means if used is None else means.new_zeros(len(means), neighbours.shape[1]).index_copy_(1, used, means)
+        return _to_pixels(cells, geometry).unflatten(0, seed_masks.shape[:2])
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        kept = iter(ctx.saved_tensors)
-        parts = zip(gradient.flatten(0, 1).split(ctx.size), kept, kept, kept, ctx.used, strict=True)
-        total = torch.cat([_gradient(*part, ctx.geometry) for part in parts])
-        return total.unflatten(0, gradient.shape[:2]), None
-
-
-class _Part(NamedTuple):
-    """Some frames' masks, and what their gradient needs.
-
-    Args:
-        neighbours: [J, M'], seeds around each cell that is used.
-        means: [P, M'], the softmax-weighted means: the mask.
-        sums: [P, M'], of exponentials.
-        used: [M'], cells with a seed above 0 around them; None for all. The mask of the others is 0, which on a CPU
-            saves most of the time of a mask that is nearly empty (on a GPU, counting them would stop the queue).
-        pixels: [F, H', W'], the padded masks.
-    """
-
-    neighbours: Tensor
-    means: Tensor
-    sums: Tensor
-    used: Tensor | None
-    pixels: Tensor
-
-    @classmethod
-    def of(cls, frames: Tensor, geometry: SmoothMax) -> "_Part":
-        neighbours = _neighbours(frames, geometry)
-        used = _used(neighbours)
+        geometry, used = ctx.geometry, ctx.used
+        cells = _to_cells(gradient.flatten(0, 1), geometry)
         if used is None:
-            means, sums = _maximum(neighbours, geometry)
-            return cls(neighbours, means, sums, None, _to_pixels(means, geometry))
-        near = neighbours.index_select(1, used)
-        means, sums = _maximum(near, geometry)
-        everywhere = means.new_zeros(len(means), neighbours.shape[1]).index_copy_(1, used, means)
-        return cls(near, means, sums, used, _to_pixels(everywhere, geometry))
+            total = _of_neighbours(cells, *ctx.saved_tensors, geometry)
+        else:
+            weights = _weights(geometry, cells.device, cells.dtype)
+            total = weights @ (cells / len(weights))  # where all seeds are 0, M is 0 and each exponential 1
+            total.index_copy_(1, used, _of_neighbours(cells.index_select(1, used), *ctx.saved_tensors, geometry))
+        return _gathered(total, geometry).unflatten(0, gradient.shape[:2]), None
 
 
 def _maximum(neighbours: Tensor, geometry: SmoothMax) -> tuple[Tensor, Tensor]:
-    """Softmax-weighted mean and sum of exponentials of neighbours [J, M']: both [P, M']."""
+    """Softmax-weighted mean and sum of exponentials of neighbours [J, M]: both [P, M]."""
+    parts = [_maximum_of_some(some, geometry) for some in neighbours.split(_cells_at_once(neighbours, geometry), 1)]
+    means, sums = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+    return means, sums
+
+
+def _maximum_of_some(neighbours: Tensor, geometry: SmoothMax) -> tuple[Tensor, Tensor]:
     weights = TEMPERATURE * _weights(geometry, neighbours.device, neighbours.dtype)
     total = neighbours.new_zeros(weights.shape[1], neighbours.shape[1])
     sums, value, power = torch.zeros_like(total), None, None
@@ -148,21 +132,17 @@ def _maximum(neighbours: Tensor, geometry: SmoothMax) -> tuple[Tensor, Tensor]:
     return total.div_(sums).mul_(1 / TEMPERATURE), sums
 
 
-def _gradient(
-    gradient: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, used: Tensor | None, geometry: SmoothMax
-) -> Tensor:
-    """Gradient of some frames' seeds [F, h, w] from ∂M/∂v = exp(20 v) · (1 + 20 (v − M)) / Σ exp(20 v)."""
-    cells = _to_cells(gradient, geometry)
-    if used is None:
-        return _gathered(_of_neighbours(cells, neighbours, means, sums, geometry), geometry)
-    weights = _weights(geometry, gradient.device, gradient.dtype)
-    total = weights @ (cells / len(weights))  # where all seeds are 0, M is 0 and each exponential 1
-    near = _of_neighbours(cells.index_select(1, used), neighbours, means, sums, geometry)
-    return _gathered(total.index_copy_(1, used, near), geometry)
-
-
 def _of_neighbours(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:
-    """Gradient of each neighbour of each cell, [J, M'], from that of the pixels, [P, M']."""
+    """Gradient of each neighbour of each cell [J, M] from that of the pixels [P, M].
+
+    ∂M/∂v = exp(20 v) · (1 + 20 (v − M)) / Σ exp(20 v).
+    """
+    size = _cells_at_once(neighbours, geometry)
+    parts = zip(*(tensor.split(size, dim=1) for tensor in (cells, neighbours, means, sums)), strict=True)
+    return torch.cat([_of_some_neighbours(*part, geometry) for part in parts], dim=1)
+
+
+def _of_some_neighbours(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:
     weights = _weights(geometry, cells.device, cells.dtype)
     slope = cells / sums
     constant = torch.addcmul(slope, slope, means, value=-TEMPERATURE)
@@ -175,14 +155,14 @@ def _of_neighbours(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tenso
     return total
 
 
-def _frames_at_once(frames: Tensor, geometry: SmoothMax) -> int:
-    if frames.device.type != "cpu":
-        return len(frames)
-    return max(1, VALUES_AT_ONCE // (geometry.step**2 * math.prod(geometry.cells)))
+def _cells_at_once(neighbours: Tensor, geometry: SmoothMax) -> int:
+    if neighbours.device.type != "cpu":
+        return max(1, neighbours.shape[1])
+    return max(1, VALUES_AT_ONCE // geometry.step**2)
 
 
 def _used(neighbours: Tensor) -> Tensor | None:
-    """Cells with a seed other than 0 around them, NaN too; None for all."""
+    """Cells with a seed other than 0 around them, NaN too; None for all. A GPU is not asked: it would have to wait."""
     if neighbours.device.type != "cpu":
         return None
     used = (neighbours != 0).any(dim=0).nonzero()[:, 0]

@@ -47,7 +47,7 @@ def test_a_seed_that_is_not_a_number_is_not_taken_for_an_empty_one():
     assert not masks[0, 0].isnan().any()
 
 
-def test_frames_worked_on_apart_give_the_same_masks_and_gradients(monkeypatch):
+def test_cells_worked_on_apart_give_the_same_masks_and_gradients(monkeypatch):
     geometry, seeds = SmoothMax.of(28, 28), torch.rand(3, 4, 14, 14, requires_grad=True)
     together = geometry(seeds)
     monkeypatch.setattr(smooth_max, "VALUES_AT_ONCE", 1)
