@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import audits, iteration, schedules, searches
+from benchmarks import audits, iteration, precision, schedules, searches
 
 HEAD = """# Benchmarks
 
@@ -23,6 +23,7 @@ PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "threads": ("Threads", iteration.threads),
     "growth": ("Growth", iteration.growth),
     "schedules": ("Schedules: passes through the model, and what the masks are worth", schedules.schedules),
+    "precision": ("bfloat16", precision.precision),
     "searches": ("The search for the minimum preservation ratio", searches.searches),
 }
 

@@ -43,16 +43,16 @@ def schedules() -> list[str]:
         reference: Quality | None = None
         for schedule, iterations in SCHEDULES:
             chosen = settings(METHOD, PRESET, schedule, iterations)
-            seeds, again = (_seeds(case, chosen, noise) for noise in (0.0, NOISE))
-            found = _quality(case, seeds)
+            seeds, again = (seed_masks(case, chosen, noise) for noise in (0.0, NOISE))
+            found = quality(case, seeds)
             reference = reference or found
             name = f"{schedule} {iterations or ''}".strip()
             cells = [case.name, name, chosen.calls, f"{found.energy.mean():.2f}", *_differences(found, reference)]
-            lines.append("| " + " | ".join(map(str, [*cells, f"{_agreement(case, seeds, again):.2f}"])) + " |")
+            lines.append("| " + " | ".join(map(str, [*cells, f"{agreement(case, seeds, again):.2f}"])) + " |")
     return lines
 
 
-def _seeds(case: Case, chosen: Settings, noise: float) -> Tensor:
+def seed_masks(case: Case, chosen: Settings, noise: float) -> Tensor:
     """Seed masks [N, T, h, w]."""
     geometry = SmoothMax.of(*case.clips.shape[-2:])
     generator = torch.Generator().manual_seed(1)
@@ -62,7 +62,8 @@ def _seeds(case: Case, chosen: Settings, noise: float) -> Tensor:
     return optimise(*work, start=start).seed_masks
 
 
-def _quality(case: Case, seeds: Tensor) -> Quality:
+def quality(case: Case, seeds: Tensor) -> Quality:
+    """What seed masks are worth on the model of a case."""
     goal, geometry = settings(METHOD, PRESET, "paper", None), SmoothMax.of(*case.clips.shape[-2:])
     levels = Perturbation(goal.perturbation).levels(case.clips)
     with torch.no_grad(), frozen(case.model):
@@ -100,7 +101,7 @@ def _interval(values: Tensor) -> str:
     return f"{values.mean():+.3f} ± {half:.3f}"
 
 
-def _agreement(case: Case, seeds: Tensor, again: Tensor) -> float:
+def agreement(case: Case, seeds: Tensor, again: Tensor) -> float:
     """Median over clips of Σ min / Σ max of two masks."""
     geometry = SmoothMax.of(*case.clips.shape[-2:])
     one, other = (geometry.crop(geometry(mask)).flatten(1) for mask in (seeds, again))
