@@ -110,6 +110,14 @@ def test_a_frame_that_is_flat_within_a_map_that_is_not_hits_by_the_boxs_share():
     assert spatial_pointing.score(importance, [[], [(0, 0, 8, 8)]], tolerance_px=0)[1] == pytest.approx(8 / 32)
 
 
+def test_rounding_does_not_make_a_peak():
+    flat = 0.3 + 1e-7 * torch.rand(2, 8, 32, generator=torch.Generator().manual_seed(0))
+    flat[0, 2, 3] = 1
+    assert spatial_pointing.score(flat, [[], [(0, 0, 8, 8)]], **EXACT)[1] == pytest.approx(8 / 32)
+    with pytest.raises(NoPeakError, match="the same value everywhere"):
+        spatial_pointing.score(flat[1:], [[(0, 0, 8, 8)]], **EXACT)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 def test_a_constant_map_points_nowhere(value):
     with pytest.raises(NoPeakError, match="the same value everywhere"):
