@@ -1,0 +1,18 @@
+-- Box IoU: how much do the most important pixels, as many as the boxes hold, overlap with the boxes? (beside Table 3)
+-- One row per dataset, model, method, ratio and metric. Mean over annotated frames, seeds averaged; floors on the same frames. Intervals: 95 %, over clips.
+select dataset, model, method, ratio, metric,
+    round(100 * mean, 1) as iou_percent,
+    round(100 * clamped(mean - margin, 1), 1) as iou_percent_low,
+    round(100 * clamped(mean + margin, 1), 1) as iou_percent_high,
+    frames, clips, clips_asked,
+    round(100 * center, 1) as center_percent,
+    round(100 * random, 1) as random_percent,
+    round(100 * prior, 1) as prior_percent,
+    round(100 * motion, 1) as motion_percent,
+    round(100 * gain, 1) as gain_points,
+    round(100 * (clamped(gain - gain_margin + 1, 2) - 1), 1) as gain_points_low,
+    round(100 * (clamped(gain + gain_margin + 1, 2) - 1), 1) as gain_points_high,
+    reason
+from measured_means
+where metric_use = 'box_iou'
+order by all

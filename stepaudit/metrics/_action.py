@@ -1,0 +1,19 @@
+"""Which frames belong to the action."""
+
+import torch
+from torch import Tensor
+
+from stepaudit.errors import NoAnnotationError
+
+
+def frames_of(in_action: list[bool] | None) -> Tensor:
+    """Whether each frame lies in the action. Returns [T], bool; some do and some do not.
+
+    Raises:
+        NoAnnotationError: no action is annotated, or it covers no frame or all, so that every map would answer alike.
+    """
+    if in_action is None:
+        raise NoAnnotationError("no action is annotated")
+    if all(in_action) or not any(in_action):
+        raise NoAnnotationError(f"the action covers {sum(in_action)} of {len(in_action)} frames")
+    return torch.tensor(in_action)

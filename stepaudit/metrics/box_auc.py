@@ -1,0 +1,31 @@
+"""Rank accuracy of boxes: how often a pixel on the object is more important than one beside it; chance is 0.5."""
+
+from torch import Tensor
+
+from stepaudit.errors import AuditError, NoAnnotationError
+from stepaudit.metrics._boxes import Box, covered
+from stepaudit.metrics._rank import accuracy
+
+
+def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError]:
+    """Probability that a random pixel inside the boxes of a frame has a greater importance than a random one outside.
+
+    Equal importances count one half, so that a constant frame gives 0.5. Only their order matters, and of all pixels.
+
+    Args:
+        importance: [T, H, W].
+        boxes: (x0, y0, x1, y1) of each frame, pixels; a pixel belongs to a box that holds its centre.
+
+    Returns:
+        T values; a NoAnnotationError where a frame has no box, or its boxes cover no pixel or all.
+    """
+    return [_of_frame(frame, frame_boxes) for frame, frame_boxes in zip(importance, boxes, strict=True)]
+
+
+def _of_frame(frame: Tensor, boxes: list[Box]) -> float | AuditError:
+    if not boxes:
+        return NoAnnotationError("no box")
+    inside = covered(boxes, frame.shape)
+    if inside.all() or not inside.any():
+        return NoAnnotationError(f"the boxes cover {inside.sum()} of {inside.numel()} pixels")
+    return accuracy(frame, inside)

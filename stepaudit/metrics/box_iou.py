@@ -1,0 +1,49 @@
+"""Box IoU: how well a frame's most important pixels, as many as the boxes hold, are those of the boxes."""
+
+import torch
+from torch import Tensor
+
+from stepaudit.errors import AuditError, NoAnnotationError
+from stepaudit.metrics._boxes import Box, covered
+
+
+def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError]:
+    """Intersection over union of the boxes of a frame with the equally many most important pixels of the frame.
+
+    Where only some of the pixels that tie at the threshold are needed, it is the mean over all choices of that many of
+    them: their number inside the boxes is then hypergeometric. A constant frame gives the mean of a random choice.
+
+    Args:
+        importance: [T, H, W].
+        boxes: (x0, y0, x1, y1) of each frame, pixels; a pixel belongs to a box that holds its centre.
+
+    Returns:
+        T values; a NoAnnotationError where a frame has no box, or its boxes hold no pixel.
+    """
+    return [_of_frame(frame, frame_boxes) for frame, frame_boxes in zip(importance, boxes, strict=True)]
+
+
+def _of_frame(frame: Tensor, boxes: list[Box]) -> float | AuditError:
+    if not boxes:
+        return NoAnnotationError("no box")
+    inside = covered(boxes, frame.shape)
+    size = int(inside.sum())
+    if size == 0:
+        return NoAnnotationError("the boxes hold no pixel's centre")
+    threshold = frame.flatten().topk(size).values[-1]
+    above, tied = frame > threshold, frame == threshold
+    counts = (int((tied & inside).sum()), int((tied & ~inside).sum()), size - int(above.sum()))
+    hits, probabilities = _drawn(*counts)
+    shared = int((above & inside).sum()) + hits
+    return (probabilities * (shared / (2 * size - shared))).sum().item()
+
+
+def _drawn(good: int, bad: int, draws: int) -> tuple[Tensor, Tensor]:
+    """How many of `draws` pixels, drawn from good and bad ones, can be good; and how probable each number is."""
+    hits = torch.arange(max(0, draws - bad), min(draws, good) + 1, dtype=torch.float64)
+    return hits, torch.softmax(_log_choices(good, hits) + _log_choices(bad, draws - hits), dim=0)
+
+
+def _log_choices(size: int, chosen: Tensor) -> Tensor:
+    """Logarithm of how many subsets of `chosen` elements a set has, but for a term that they share."""
+    return -torch.lgamma(chosen + 1) - torch.lgamma(size - chosen + 1)
