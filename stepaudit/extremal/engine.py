@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -82,15 +83,17 @@ def _solved(task: Task, size: int) -> list[End]:
     found: dict[int, End] = {}
     waiting, rows = deque(range(len(task.clips))), task.fresh([])
     while waiting or rows:
-        entering = [waiting.popleft() for _ in range(min(len(waiting), size - len(rows)))]
-        rows = rows.join(task.fresh(entering)) if entering else rows
+        entering = list(islice(waiting, size - len(rows)))
         try:
+            if entering:
+                rows = rows.join(task.fresh(entering))
+                waiting = deque(islice(waiting, len(entering), None))
             rows, ended = _ended(task, task.iterated(rows), rows.done)
             found |= task.ends(rows.take(ended)) if ended else {}
         except torch.OutOfMemoryError:
-            size = _halved(len(rows))
+            size = _halved(len(rows) or len(entering))
             waiting.extendleft(reversed(rows.index[size:]))  # to begin anew; memory runs out at the start, if ever
-            rows = rows.take(range(size))
+            rows = rows.take(range(min(size, len(rows))))
             continue
         rows = rows.take([place for place in range(len(rows)) if place not in ended]) if ended else rows
     return [found[row] for row in range(len(task.clips))]

@@ -69,6 +69,19 @@ def test_out_of_memory_halves_the_batch_and_loses_no_row():
     assert set(model.sizes) <= {1, 2}
 
 
+def test_memory_that_runs_out_where_clips_are_perturbed_loses_no_row_either(monkeypatch):
+    levels = Perturbation.levels
+
+    def scarce(self, clips):
+        if len(clips) > 2:
+            raise torch.OutOfMemoryError("raised on purpose")
+        return levels(self, clips)
+
+    expected = run(model_for(CUBOID), at_once=5)
+    monkeypatch.setattr(Perturbation, "levels", scarce)
+    same(run(model_for(CUBOID), at_once=5), expected)
+
+
 def test_one_row_that_does_not_fit_is_an_error_that_says_so():
     with pytest.raises(torch.OutOfMemoryError, match="one row alone does not fit into memory; choose smaller clips"):
         run(Noting(most=0), at_once=5)
