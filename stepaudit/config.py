@@ -190,6 +190,11 @@ class Method(Component):
 
 class Metric(Component):
     kind = "metrics"
+    annotation: Literal["own", "shuffled", "other"] = Field(
+        default="own",
+        description="Boxes and action that it is told: the clip's `own`; for a control the `shuffled` ones of the next "
+        "clip in the shard; or the boxes of `other` things, such as decoys.",
+    )
 
 
 class Preserve(Closed):
@@ -330,6 +335,15 @@ class Config(Closed):
         """The source file of a component, if it has one; a change of it makes its jobs run again."""
         source = self.component(kind, name).source
         return [str(source)] if source else []
+
+    def peers(self, model: str) -> list[str]:
+        """The other models that take clips of the same size."""
+        return [name for name in self.models if name != model and self.clips_of(name) == self.clips_of(model)]
+
+    def peer_checkpoints(self, *, dataset: str, model: str, **keys: str) -> list[Path]:
+        """The weights of the model's peers, if a metric measures on them."""
+        asked = any("peers" in self.component("metrics", name).measures for name in self.metrics)
+        return [self.checkpoint(dataset, peer) for peer in self.peers(model)] if asked else []
 
     def given_checkpoint(self, model: str) -> list[str]:
         """The checkpoint that the configuration gives for a model, if any."""

@@ -172,8 +172,9 @@ def _write_config(connection: duckdb.DuckDBPyConnection, config: Config) -> None
     }
     _create_table(connection, "audit", pa.Table.from_pylist([audit]))
     connection.execute("alter table audit alter config type json")
-    for kind in ("datasets", "metrics"):
-        _create_table(connection, kind, _components(config, kind))
+    _create_table(connection, "datasets", _components(config, "datasets"))
+    annotations = pa.array([entry.annotation for entry in config.metrics.values()], TEXT)
+    _create_table(connection, "metrics", _components(config, "metrics").append_column("annotation", annotations))
     sizes = pa.array([config.clips_of(name).size for name in config.models], TEXT)
     _create_table(connection, "models", _components(config, "models").append_column("size", sizes))
     _create_table(connection, "methods", _methods(config))

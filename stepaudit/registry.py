@@ -63,12 +63,18 @@ class Component:
 
     @property
     def requires(self) -> set[str]:
-        """Keyword arguments without a default: what a metric measures on, `ratios` for a method that needs them."""
+        """Keyword arguments without a default, such as `ratios` of a method that needs them."""
         function, _ = _parse(self.source, self.origin)
         if function is None:
             return set()
         pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
         return {argument.arg for argument, default in pairs if default is None}
+
+    @property
+    def measures(self) -> list[str]:
+        """Names of the positional parameters: of a metric, what it measures on."""
+        function, _ = _parse(self.source, self.origin)
+        return [argument.arg for argument in function.args.args] if function else []
 
     def problems(self, options: dict[str, Any]) -> list[str]:
         """What is wrong with these options, a sentence each."""

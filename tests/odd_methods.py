@@ -54,3 +54,9 @@ def buggy_metric(importance: Tensor) -> float:
 def mean_by_frame(importance: Tensor, *, scale: float = 1.0) -> list[float]:
     """A metric of each frame: its mean."""
     return [scale * value for value in importance.mean(dim=(1, 2)).tolist()]
+
+
+def extremes(importance: Tensor) -> dict[str, float]:
+    """A metric of two parts: how small and how great the map gets."""
+    least, greatest = importance.aminmax()
+    return {"least": least.item(), "greatest": greatest.item()}

@@ -26,8 +26,10 @@ def measurements():
         "steps": 4,
         "clip": textured_clips(1, *SHAPE)[0],
         "model": model_for(Cuboid((0, 2), (2, 10), (4, 12))),
+        "peers": {"other": model_for(Cuboid((0, 2), (2, 10), (4, 14)))},
         "target": 1,
         "ratio": 0.1,
+        "references": {"seed": torch.rand(SHAPE)},
     }
 
 
@@ -39,6 +41,8 @@ def score(metric, measurements, **changes):
 
 
 def values(result):
+    if isinstance(result, dict):
+        return list(result.values())
     return result if isinstance(result, list) else [result]
 
 
@@ -51,11 +55,14 @@ def test_it_measures_on_what_the_stage_offers_and_options_have_defaults(metric, 
 
 
 @every_metric
-def test_it_gives_a_number_or_one_for_each_frame_as_its_signature_says(metric, measurements):
+def test_it_gives_a_number_or_one_for_each_frame_or_part_as_its_signature_says(metric, measurements):
     result = score(metric, measurements)
-    per_frame = "list" in str(inspect.signature(METRICS[metric].load()).return_annotation)
-    assert isinstance(result, list) == per_frame
-    assert len(values(result)) == (SHAPE[0] if per_frame else 1)
+    said = str(inspect.signature(METRICS[metric].load()).return_annotation)
+    assert isinstance(result, list) == ("list" in said)
+    assert isinstance(result, dict) == ("dict" in said)
+    assert len(values(result)) == (
+        SHAPE[0] if isinstance(result, list) else len(result) if isinstance(result, dict) else 1
+    )
     for value in values(result):
         assert isinstance(value, AuditError) or 0 <= value <= 1
     assert any(not isinstance(value, AuditError) for value in values(result))

@@ -8,11 +8,14 @@ import torch
 from stepaudit import config, tables
 from stepaudit.clips import boxes_by_frame
 from stepaudit.maps import render
+from stepaudit.measurements import Measurements, Shard
 from stepaudit.metrics import box_share, mass_in_box, spatial_pointing, temporal_pointing
 from stepaudit.stages import score
 
 PLANTED = {"dataset": "planted", "model": "r3d"}
-OFFERED = {"importance", "boxes", "in_action", "steps", "clip", "model", "target", "ratio"}
+OFFERED = {
+    "importance", "boxes", "in_action", "steps", "clip", "model", "peers", "target", "ratio", "references"
+}  # fmt: skip
 
 
 def score_all(made, method):
@@ -140,13 +143,75 @@ def test_running_again_gives_the_same_file(changed):
     assert path.read_bytes() == before
 
 
+def offered(made, method="step", place=0):
+    """Measurements of a map of the first shard."""
+    maps = tables.read("maps", made.path("maps", **PLANTED, method=method, shard="test-000"))
+    sound = [row for row in maps if row["status"] == "ok"]
+    return Measurements(Shard(made, "planted", "r3d", "test-000", maps), sound[place])
+
+
 def test_the_measurements_are_those_that_the_contract_of_metrics_names(whole):
     """tests/metrics/test_metric_contract.py calls every metric with these names."""
-    measure = score._Measurements(whole, "planted", "r3d", "test-000")
-    maps = tables.read("maps", whole.path("maps", **PLANTED, method="step", shard="test-000"))
-    offered = measure(next(row for row in maps if row["status"] == "ok"))
-    assert set(offered) == OFFERED
-    assert offered["importance"].shape == (16, 32, 32)
-    assert offered["clip"].shape == (3, 16, 32, 32)
-    assert offered["steps"] == 16
-    assert len(offered["boxes"]) == len(offered["in_action"]) == 16
+    found = {name: offered(whole).get(name, "own") for name in OFFERED}
+    assert found["importance"].shape == (16, 32, 32)
+    assert found["clip"].shape == (3, 16, 32, 32)
+    assert found["steps"] == 16
+    assert len(found["boxes"]) == len(found["in_action"]) == 16
+    assert list(found["peers"]) == ["rnn"]
+
+
+def test_a_control_is_told_the_annotation_of_another_clip_and_a_decoy_metric_that_of_other_things(whole, rows):
+    first = offered(whole)
+    clip = first._clip
+    boxes = rows(whole, "clip_boxes", view="middle")
+    own, shuffled, other = (first.get("boxes", annotation) for annotation in ("own", "shuffled", "other"))
+    decoys = [box for box in boxes if box["clip_id"] == clip["clip_id"] and box["label"] == "decoy"]
+    assert other == boxes_by_frame(decoys, "decoy", 16)
+    assert any(other)
+    following = first._shard.next_clip(clip)
+    assert following["clip_id"] != clip["clip_id"]
+    others = [box for box in boxes if box["clip_id"] == following["clip_id"]]
+    assert shuffled == boxes_by_frame(others, following["label"], 16) != own
+    assert first.get("in_action", "shuffled") == following["in_action"]
+    assert first.get("in_action", "other") is None
+
+
+def test_clips_that_follow_each_other_make_a_ring_of_the_annotated_ones(whole):
+    shard = offered(whole)._shard
+    start = clip = shard.next_clip(next(clip for clip in shard.clips.values() if shard.next_clip(clip)))
+    seen = []
+    while not seen or clip is not start:
+        seen.append(clip["clip_id"])
+        clip = shard.next_clip(clip)
+    annotated = [name for name, clip in shard.clips.items() if clip["in_action"] is not None]
+    assert sorted(seen) == sorted(annotated)
+    assert len(seen) > 1
+
+
+def test_another_seeds_map_is_compared_with_the_first_seeds(whole, rows):
+    maps = tables.read("maps", whole.path("maps", **PLANTED, method="noise", shard="test-000"))
+    sound = [row for row in maps if row["status"] == "ok"]
+    common = Shard(whole, "planted", "r3d", "test-000", maps)
+    seeds = sorted({row["seed"] for row in sound})
+    assert len(seeds) > 1  # the premise
+    for row in sound:
+        references = Measurements(common, row).get("references", "own")
+        assert set(references) == (set() if row["seed"] == seeds[0] else {"seed"})
+        if references:
+            (first,) = [other for other in sound if other["clip_id"] == row["clip_id"] and other["seed"] == seeds[0]]
+            assert torch.equal(references["seed"], common.importance(first))
+
+
+def test_a_metric_of_several_parts_has_a_row_for_each(changed, rows):
+    made = changed(metrics={"both": {"use": "odd_methods:extremes"}})
+    score_all(made, "center")
+    found = [row for row in rows(made, "scores", model="r3d", method="center") if row["metric"].startswith("both")]
+    parts = Counter(row["metric"] for row in found if row["status"] == "ok")
+    assert set(parts) == {"both.least", "both.greatest"}
+    assert len(set(parts.values())) == 1
+    least, greatest = (
+        {row["value"] for row in found if row["metric"] == name} - {None} for name in sorted(parts)[::-1]
+    )
+    assert max(least) < min(greatest)
+    failed = [row for row in found if row["status"] == "upstream"]
+    assert {row["metric"] for row in failed} == {"both"}

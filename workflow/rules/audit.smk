@@ -53,6 +53,7 @@ rule score:
         clips=lambda wildcards: audit.shard_for("clips", **wildcards),
         boxes=lambda wildcards: audit.shard_for("clip_boxes", **wildcards),
         checkpoint=rules.train.output.checkpoint,
+        peers=lambda wildcards: audit.peer_checkpoints(**wildcards),
         maps=rules.attribute.output.maps,
         code=[audit.source("metrics", metric) for metric in audit.metrics],
     output:
