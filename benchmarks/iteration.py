@@ -53,7 +53,7 @@ def bare(model: nn.Module, clips: Tensor, targets: Tensor, iterations: int) -> N
     with frozen(model):
         with torch.no_grad():
             model(clips)
-        with prepared(model):
+        with prepared(model, clips[:1]):
             for _ in range(iterations):
                 leaf = clips.detach().requires_grad_()
                 torch.autograd.grad(target_log_probability(model, leaf, targets).sum(), leaf)

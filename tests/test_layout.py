@@ -18,7 +18,7 @@ COMPONENTS = ("methods", "models", "datasets", "metrics")
 MAY_IMPORT = {
     "errors": set(),
     "layers": {"errors"},
-    "extremal": {"extremal", "layers", "errors"},
+    "extremal": {"extremal", "layers", "errors", "precision"},
     "maps": {"extremal", "errors"},
     "methods": {"extremal", "layers", "maps", "errors", "methods._"},
     "metrics": {"extremal", "layers", "errors", "metrics._"},

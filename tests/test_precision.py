@@ -141,7 +141,7 @@ class TestThePreparedModel:
     @pytest.mark.parametrize("family", FAMILIES)
     def test_the_same_parts_are_swapped(self, family):
         def kinds(model: nn.Module) -> list[str]:
-            with prepared(model):
+            with prepared(model, some_clips(1)):
                 return [type(part).__name__ for part in model.modules()]
 
         assert kinds(rounded(family)) == kinds(narrow(family))
@@ -150,7 +150,7 @@ class TestThePreparedModel:
         """The folded convolution is a copy: it must not compute with the weights that it was copied from."""
         model = computing_in(Explained().eval(), "bfloat16")
         before = logits(model)
-        with prepared(model):
+        with prepared(model, some_clips(1)):
             assert not [part for part in model.modules() if isinstance(part, nn.BatchNorm3d)]
             assert torch.allclose(logits(model), before, rtol=0.02)
 

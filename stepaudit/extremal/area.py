@@ -1,7 +1,7 @@
 """The area term: how far a mask is from having exactly its ratio of ones."""
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -59,7 +59,7 @@ def kept_share(values: Tensor, counts: Sequence[int], tie: Tensor | float = 0.0)
         [N, n]; each row adds up to its count.
     """
     near = torch.as_tensor(tie, device=values.device).expand(len(values))
-    return torch.cat([_share(values[rows], count, near[rows, None]) for rows, count in runs(counts)])
+    return by_count(counts, values.device, lambda rows, count: _share(values[rows], int(count), near[rows, None]))
 
 
 def _share(values: Tensor, count: int, tie: Tensor) -> Tensor:
@@ -71,11 +71,29 @@ def _share(values: Tensor, count: int, tie: Tensor) -> Tensor:
     return above + tied * (left / tied.sum(dim=1, keepdim=True))
 
 
-def runs(counts: Sequence[float]) -> list[tuple[slice, float]]:
-    """Neighbours of one count, which go together: numbers that stay in Python never make a GPU wait."""
-    found, start = [], 0
-    for count, rows in groupby(counts):
-        stop = start + len(list(rows))
-        found.append((slice(start, stop), count))
-        start = stop
-    return found
+def by_count(counts: Sequence[float], device: torch.device, work: Callable[[slice | Tensor, float], Tensor]) -> Tensor:
+    """What `work` gives for all rows of one count together, put back into the rows' order.
+
+    Counts stay in Python, and places on the device from one iteration to the next, so that no GPU is made to wait.
+
+    Args:
+        counts: N numbers.
+        work: rows and their count to [rows, ...].
+
+    Returns:
+        [N, ...].
+    """
+    groups, order = _groups(tuple(counts), device)
+    if len(groups) == 1:
+        return work(slice(None), counts[0])
+    return torch.cat([work(rows, count) for count, rows in groups])[order]
+
+
+@lru_cache(maxsize=64)
+def _groups(counts: tuple[float, ...], device: torch.device) -> tuple[list[tuple[float, Tensor]], Tensor]:
+    """Each count with the places of its rows, and where each row stands in all these."""
+    places: dict[float, list[int]] = {}
+    for place, count in enumerate(counts):
+        places.setdefault(count, []).append(place)
+    order = torch.tensor([place for rows in places.values() for place in rows]).argsort().to(device)
+    return [(count, torch.tensor(rows, device=device)) for count, rows in places.items()], order

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stepaudit.extremal.area import runs
+from stepaudit.extremal.area import by_count
 from stepaudit.extremal.strided import strided_sums
 
 KERNEL_SHARE = 11 / 112
@@ -115,7 +115,7 @@ def template_loss(values: Tensor, ones: Sequence[float], parts: Tensor, tie: Ten
     """
     with torch.no_grad():
         near = torch.as_tensor(tie, device=values.device).expand(len(values))
-        top = torch.cat([_greatest(values[rows], count, parts, near[rows, None]) for rows, count in runs(ones)])
+        top = by_count(ones, values.device, lambda rows, count: _greatest(values[rows], count, parts, near[rows, None]))
         rest = parts - top
         top, rest = top / top.sum(dim=1, keepdim=True), rest / rest.sum(dim=1, keepdim=True)
     return ((values - 1) ** 2 * top).sum(dim=1) + (values**2 * rest).sum(dim=1)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stepaudit.errors import TooShortError
+from stepaudit.errors import NotApplicableError, TooShortError
 from stepaudit.extremal.area import area_loss, area_loss_per_frame
 from stepaudit.extremal.core import Core
 from stepaudit.extremal.settings import Settings
@@ -17,6 +17,7 @@ class Energy:
 
     Raises:
         TooShortError: the clips have fewer frames than the kernel of L_K as released.
+        NotApplicableError: that kernel has no room in the frames.
     """
 
     def __init__(self, settings: Settings, geometry: SmoothMax, frames: int, device: torch.device | None = None):
@@ -26,15 +27,26 @@ class Energy:
         if settings.core != "none":
             shape = (geometry.height, geometry.width, settings.core_frames, settings.core_size)
             self.core = Core(*shape, released=settings.core == "released")
-            if self.core.released and frames < self.core.frames:
-                raise TooShortError(
-                    f"clip of {frames} frames: L_K as released needs {self.core.frames}; use preset 'corrected'"
-                )
+            if self.core.released:
+                self._require_room(frames)
         steps = range(settings.iterations)
         table = [
             (settings.area_weight_at(step), settings.core_weight_at(step), settings.tie_at(step)) for step in steps
         ]
         self._table = torch.tensor(table, device=device)
+
+    def _require_room(self, frames: int) -> None:
+        """L_K as released needs two placements at least: one to keep and one to leave."""
+        kernel = self.core.frames, self.core.diameter
+        if frames < kernel[0]:
+            raise TooShortError(f"clip of {frames} frames: L_K as released needs {kernel[0]}; use preset 'corrected'")
+        margin = 2 * self.geometry.margin if self.settings.area_on == "padded" else 0
+        height, width = self.geometry.height + margin, self.geometry.width + margin
+        if (height // kernel[1]) * (width // kernel[1]) * (frames - kernel[0] + 1) < 2:
+            raise NotApplicableError(
+                f"L_K as released, of {kernel[0]} frames and {kernel[1]} px, has fewer than two places in masks of "
+                f"{frames} frames of {height} × {width} px; use preset 'corrected'"
+            )
 
     def __call__(self, data: Tensor, masks: Tensor, ratios: Sequence[float], steps: Tensor) -> Tensor:
         """The energy of each row.

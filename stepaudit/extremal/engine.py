@@ -22,7 +22,8 @@ class Result:
     """What an optimisation gives.
 
     Args:
-        seed_masks: [N, T, h, w] in [0, 1], values of float16, so that storing them loses nothing.
+        seed_masks: [N, T, h, w] in [0, 1], smoothed in time where the settings say so; values of float16, so that
+            storing them loses nothing.
         target_probability: [N], of the untouched clips.
         kept_probability: [N], of the clips perturbed by the masks of `seed_masks`.
         kept_rank: [N], of the target on these clips; 1 is the most probable class.
@@ -52,10 +53,10 @@ def optimise(
 
     Args:
         model: clips [N, 3, T, H, W] to logits [N, K].
-        clips: [N, 3, T, H, W] in [0, 1]. Rows of one clip should stand together: its blur is then computed once.
+        clips: [N, 3, T, H, W] in [0, 1], float32. Rows of one clip should stand together: its blur is computed once.
         targets: [N] class indices.
         ratios: [N] preservation ratios, in (0, 1).
-        start: [N, T, h, w], seed masks to begin from; by default all ones.
+        start: [N, T, h, w], seed masks to begin from, not yet smoothed in time; by default all ones.
         at_once: rows in a batch; by default as many as fit into memory. A row that has ended makes room for the next.
 
     Raises:
@@ -64,12 +65,11 @@ def optimise(
     if settings.area_on == "cropped":  # nothing looks at the margin
         geometry = replace(geometry, padded=False)
     task = Task(model, clips, targets, ratios.tolist(), settings, perturbation, geometry, start)
-    with frozen(model):
-        size = min(len(clips), at_once or task.rows_that_fit())
+    with frozen(model), torch.enable_grad():
         with torch.no_grad():
-            own = torch.cat(_in_parts(lambda rows: model(clips[rows]), len(clips), size))
-        with prepared(model):
-            ends = _solved(task, size)
+            own = torch.cat(_in_parts(lambda rows: model(clips[rows]), len(clips), at_once or len(clips)))
+        with prepared(model, clips[:1]):
+            ends = _solved(task, min(len(clips), at_once or task.rows_that_fit()))
     seeds, kept, steps = (torch.stack(column) for column in zip(*(vars(end).values() for end in ends), strict=True))
     return Result(seeds, probability_and_rank(own, targets)[0], *probability_and_rank(kept, targets), steps)
 
@@ -84,19 +84,31 @@ def _solved(task: Task, size: int) -> list[End]:
     waiting, rows = deque(range(len(task.clips))), task.fresh([])
     while waiting or rows:
         entering = list(islice(waiting, size - len(rows)))
-        try:
-            if entering:
-                rows = rows.join(task.fresh(entering))
-                waiting = deque(islice(waiting, len(entering), None))
-            rows, ended = _ended(task, task.iterated(rows), rows.done)
-            found |= task.ends(rows.take(ended)) if ended else {}
-        except torch.OutOfMemoryError:
-            size = _halved(len(rows) or len(entering))
-            waiting.extendleft(reversed(rows.index[size:]))  # to begin anew; memory runs out at the start, if ever
+        advanced = _advanced(task, rows, entering)
+        if advanced is None:
+            size = _halved(len(rows) + len(entering))
+            waiting.extendleft(reversed(rows.index[size:]))  # these begin anew
             rows = rows.take(range(min(size, len(rows))))
             continue
-        rows = rows.take([place for place in range(len(rows)) if place not in ended]) if ended else rows
+        waiting = deque(islice(waiting, len(entering), None))
+        rows, ended = advanced
+        found |= ended
     return [found[row] for row in range(len(task.clips))]
+
+
+def _advanced(task: Task, rows: Rows, entering: list[int]) -> tuple[Rows, dict[int, End]] | None:
+    """The rows, and those that enter, after a pass through the model: which go on, and which have ended.
+
+    None if memory is out: the rows are then as they were, and what was begun is held no longer.
+    """
+    try:
+        rows = rows.join(task.fresh(entering)) if entering else rows
+        rows, ended = _ended(task, task.iterated(rows), rows.done)
+        if not ended:
+            return rows, {}
+        return rows.take([place for place in range(len(rows)) if place not in ended]), task.ends(rows.take(ended))
+    except torch.OutOfMemoryError:
+        return None
 
 
 def _ended(task: Task, rows: Rows, before: list[int]) -> tuple[Rows, list[int]]:
@@ -108,14 +120,15 @@ def _ended(task: Task, rows: Rows, before: list[int]) -> tuple[Rows, list[int]]:
     settings = task.settings
     ended = {place for place, done in enumerate(rows.done) if done >= settings.iterations}
     due = [
-        done // settings.plateau_iterations > was // settings.plateau_iterations
-        for done, was in zip(rows.done, before, strict=True)
+        place
+        for place, (was, done) in enumerate(zip(before, rows.done, strict=True))
+        if place not in ended and done // settings.plateau_iterations > was // settings.plateau_iterations
     ]
-    if settings.plateau and any(due):
-        energy = task.final_energy(rows)
-        flat = (energy >= (1 - settings.plateau) * rows.energy).tolist()
-        ended |= {place for place, (now, end) in enumerate(zip(due, flat, strict=True)) if now and end}
-        rows = replace(rows, energy=torch.where(torch.tensor(due, device=energy.device), energy, rows.energy))
+    if settings.plateau and due:
+        energy, places = task.final_energy(rows.take(due)), torch.tensor(due, device=rows.energy.device)
+        flat = (energy >= (1 - settings.plateau) * rows.energy[places]).tolist()
+        ended |= {place for place, end in zip(due, flat, strict=True) if end}
+        rows = replace(rows, energy=rows.energy.index_copy(0, places, energy))
     return rows, sorted(ended)
 
 
@@ -123,12 +136,15 @@ def _in_parts(work: Callable[[slice], Tensor], count: int, size: int) -> list[Te
     """The work's results for all rows, `size` rows at once, or half as many each time that memory is out."""
     found, start = [], 0
     while start < count:
+        rows = slice(start, min(start + size, count))
         try:
-            found.append(work(slice(start, min(start + size, count))))
+            found.append(work(rows))
+            start = rows.stop
         except torch.OutOfMemoryError:
-            size = _halved(min(size, count - start))
-            continue
-        start += size
+            found.append(None)
+        if found[-1] is None:  # outside the handler, which holds what failed
+            found.pop()
+            size = _halved(rows.stop - rows.start)
     return found
 
 

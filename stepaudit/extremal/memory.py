@@ -1,6 +1,6 @@
 """How many rows are optimised at once: as many as the activations that the backward pass needs leave room for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -9,18 +9,21 @@ ON_A_CPU = 2**30  # bytes; a CPU is no faster with more rows than fit into this
 OF_A_GPU = 0.8  # share of its free memory
 
 
-def rows_at_once(work: Callable[[], object], device: torch.device) -> int:
+def rows_at_once(work: Callable[[], object], own: int, shared: Iterable[Tensor], device: torch.device) -> int:
     """Rows that fit into memory, at least 1.
 
     Args:
-        work: a pass through the model with one row; what it saves for the way back is the memory that a row takes.
+        work: a pass through the model with one row; what it saves for the way back is memory that a row takes.
+        own: bytes that a row takes besides.
+        shared: tensors that all rows share, the model's parameters.
     """
-    return max(1, int(_free(device) / max(1, bytes_saved(work))))
+    return max(1, int(_free(device) / max(1, own + bytes_saved(work, shared))))
 
 
-def bytes_saved(work: Callable[[], object]) -> int:
-    """Bytes of all tensors that a computation saves for its backward pass, each storage once."""
+def bytes_saved(work: Callable[[], object], shared: Iterable[Tensor] = ()) -> int:
+    """Bytes of all tensors that a computation saves for its backward pass, each storage once, without the shared."""
     sizes: dict[int, int] = {}
+    apart = {tensor.untyped_storage().data_ptr() for tensor in shared}
 
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -29,7 +32,7 @@ def bytes_saved(work: Callable[[], object]) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         work()
-    return sum(sizes.values())
+    return sum(size for place, size in sizes.items() if place not in apart)
 
 
 def _free(device: torch.device) -> float:

@@ -57,7 +57,7 @@ class _Blend(torch.autograd.Function):
     def forward(ctx, levels: Tensor, masks: Tensor) -> Tensor:
         depth = masks * (len(levels) - 1)
         below = depth.floor().clamp(max=len(levels) - 2)
-        low, high = _around(levels, below.long())
+        low, high = _around(levels, below.nan_to_num().long())  # a model's NaN is no index; the mask stays NaN
         ctx.steps, ctx.difference = len(levels) - 1, high - low
         return torch.addcmul(low, ctx.difference, (depth - below)[:, None])
 

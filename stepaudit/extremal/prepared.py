@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 
 import torch
@@ -10,40 +10,87 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from stepaudit.layers import frozen
+from stepaudit.precision import rounding
+
 CONVOLUTIONS, BATCH_NORMS = (nn.Conv2d, nn.Conv3d), (nn.BatchNorm2d, nn.BatchNorm3d)
+# What a forward may raise when its parts are not quite those it was written for.
+FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError)
 Place = tuple[nn.Module, str]  # a module and the name of its child
 
 
 @contextmanager
-def prepared(model: nn.Module) -> Iterator[nn.Module]:
+def prepared(model: nn.Module, example: Tensor) -> Iterator[nn.Module]:
     """The model with batch norms folded away, and `channels_last`; its own parts are put back, also after an error.
 
-    Batch norms behind convolutions of a Sequential are folded into them, exactly but for the order of rounding.
+    Batch norms behind convolutions of a Sequential are folded into them, exactly but for the order of rounding. Parts
+    with hooks, shared parts and subclasses stay as they are; so does a model that then answers otherwise, because its
+    `forward` does more with its parts than their places tell.
 
     Args:
-        model: in evaluation mode. Parts with hooks, shared parts and subclasses stay as they are.
+        model: in evaluation mode.
+        example: clips [N, 3, T, H, W] to ask it with.
     """
+    with _if_it_answers_alike(model, example, _folded, _on_channels_last):
+        yield model
+
+
+@contextmanager
+def channels_last(model: nn.Module, example: Tensor) -> Iterator[nn.Module]:
+    """The model with convolutions that are faster on a CPU and share its parameters; also to train it.
+
+    Convolutions over space alone or time alone (those of R(2+1)D) become 2-D convolutions over channels-last frames,
+    and 2-D ones work on channels-last pictures. On other devices, or if the model then fails (a `view` of what is no
+    longer in order), nothing is changed.
+
+    Args:
+        example: clips [N, 3, T, H, W] to ask it with.
+    """
+    with _if_it_answers_alike(model, example, _on_channels_last):
+        yield model
+
+
+@contextmanager
+def _if_it_answers_alike(model: nn.Module, example: Tensor, *changes: Callable) -> Iterator[None]:
+    """The model under these changes, or as it is if they change its answer by more than rounding."""
+    with ExitStack() as stack:
+        with frozen(model), torch.no_grad():
+            own = model(example)
+            for change in changes:
+                stack.enter_context(change(model))
+            if not _answers(model, example, own):
+                stack.close()
+        yield
+
+
+def _answers(model: nn.Module, example: Tensor, own: Tensor) -> bool:
+    try:
+        answer = model(example)
+    except torch.OutOfMemoryError:
+        raise
+    except FAILURES:
+        return False
+    tolerance = rounding(model) * own.nan_to_num(0, 0, 0).abs().max().item()
+    return torch.allclose(answer, own, rtol=0, atol=tolerance, equal_nan=True)
+
+
+@contextmanager
+def _folded(model: nn.Module) -> Iterator[None]:
     with _swapping() as swap:
         for convolution, norm in _folds(model):
             swap(convolution, fuse_conv_bn_eval(_child(convolution), _child(norm)))
             swap(norm, nn.Identity())
-        with channels_last(model):
-            yield model
+        yield
 
 
 @contextmanager
-def channels_last(model: nn.Module) -> Iterator[nn.Module]:
-    """The model with convolutions that are faster on a CPU and share its parameters; also to train it.
-
-    Convolutions over space alone or time alone (those of R(2+1)D) become 2-D convolutions over channels-last frames,
-    and 2-D ones work on channels-last pictures. On other devices nothing is changed.
-    """
+def _on_channels_last(model: nn.Module) -> Iterator[None]:
     with _swapping() as swap:
         if next((parameter.device.type for parameter in model.parameters()), None) == "cpu":
             for place in _places(model, CONVOLUTIONS):
                 if faster := _channels_last(_child(place)):
                     swap(place, faster)
-        yield model
+        yield
 
 
 @contextmanager
@@ -86,8 +133,9 @@ def _folds(model: nn.Module) -> list[tuple[Place, Place]]:
         names = list(parent._modules)
         for before, after in pairwise(names):
             place = _last((parent, before))
-            if place in convolutions and (parent, after) in norms:
-                pairs.append((place, (parent, after)))
+            norm = (parent, after)
+            if place in convolutions and norm in norms and _child(norm).track_running_stats:
+                pairs.append((place, norm))
     return pairs
 
 

@@ -1,7 +1,6 @@
 """Every number of the extremal family, by preset and schedule."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,7 +18,6 @@ class Settings:
         data_weight: of −log Φ_c.
         area_weight: of the area term, at the start.
         area_growth: the area weight at the end, in multiples of the start; it grows by one factor an iteration.
-        area_end: share of the iterations after which it grows no more.
         area_per: the ratio holds over the whole `clip`, or in each `frame` (eq. 11).
         area_on: the area term sees the `padded` mask, or what the model sees (`cropped`).
         core: L_K as `released`, `corrected`, or `none`.
@@ -42,14 +40,13 @@ class Settings:
         learning_rate, momentum, dampening: of `sgd`; `adam` takes the learning rate alone.
         decay_start: share of the iterations after which the learning rate falls to 0 along a cosine; 1 keeps it.
         plateau: a row ends early when its energy, with the weights of the end, has fallen by less than this share over
-            `plateau_iterations`; 0 never ends one.
+            `plateau_iterations`; 0 never ends one. Rows of different ages share no held gradient.
         perturbation: what stands in the place of removed pixels, unless the caller says otherwise.
     """
 
     data_weight: float = 1.0
     area_weight: float = 300.0
     area_growth: float = GROWTH_PER_ITERATION**RELEASED_ITERATIONS
-    area_end: float = 1.0
     area_per: Literal["clip", "frame"] = "clip"
     area_on: Literal["padded", "cropped"] = "padded"
     core: Literal["released", "corrected", "none"] = "none"
@@ -72,9 +69,13 @@ class Settings:
     plateau_iterations: int = 100
     perturbation: str = "blur"
 
+    def __post_init__(self):
+        if self.plateau and self.iterations_per_call > 1:
+            raise ValueError("a plateau needs a pass through the model in each iteration: iterations_per_call=1")
+
     def area_weight_at(self, step: int) -> float:
         """The area term's weight in an iteration, counted from 0."""
-        return self.area_weight * self.area_growth ** min(1.0, step / (self.area_end * self.iterations))
+        return self.area_weight * self.area_growth ** (step / self.iterations)
 
     def tie_at(self, step: int) -> float:
         """The distance of ties in an iteration, counted from 0."""
@@ -84,18 +85,18 @@ class Settings:
         """L_K's weight in an iteration, counted from 0."""
         return self.core_weight if self.core != "none" and step >= self.core_start * self.iterations else 0.0
 
-    def iterations_until_next_call(self, done: Sequence[int]) -> int:
-        """Iterations that rows, which have so many behind them, take with one pass through the model."""
-        if min(done) < self.held_from * self.iterations:
+    def iterations_until_next_call(self, done: int) -> int:
+        """Iterations that a row, which has so many behind it, takes with one pass through the model."""
+        if done < self.held_from * self.iterations:
             return 1
-        return min(self.iterations_per_call, self.iterations - max(done))
+        return min(self.iterations_per_call, self.iterations - done)
 
     @property
     def calls(self) -> int:
-        """Passes through the model of a row that is optimised to the end, and those before and after it."""
+        """Passes through the model of a row that is optimised to the end, with those before and after it."""
         done, calls = 0, 2
         while done < self.iterations:
-            done, calls = done + self.iterations_until_next_call([done]), calls + 1
+            done, calls = done + self.iterations_until_next_call(done), calls + 1
         return calls
 
     def learning_rate_at(self, step: int) -> float:

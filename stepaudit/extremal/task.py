@@ -73,9 +73,10 @@ class Task:
         """The rows after one pass through the model and the iterations that follow it.
 
         The data term enters by its gradient to the masks, held until the next pass: after one iteration that is the
-        chain rule, later a linear approximation, which spares a pass for each iteration.
+        chain rule, later a linear approximation, which spares a pass for each iteration. Rows for which it is held
+        are equally old.
         """
-        for again in range(self.settings.iterations_until_next_call(rows.done)):
+        for again in range(self.settings.iterations_until_next_call(max(rows.done))):
             seeds = rows.seeds.detach().requires_grad_()
             masks = self.masks(seeds)
             seen = self.geometry.crop(masks)
@@ -107,12 +108,13 @@ class Task:
         return self.geometry(temporal_gaussian(seeds, self.settings.reach))
 
     def rows_that_fit(self) -> int:
-        """Rows that fit into memory."""
+        """Rows that fit into memory, for the model as it is prepared."""
         if len(self.clips) == 1:
             return 1
         row = self.fresh([0])
         masks = self.geometry.crop(self.masks(row.seeds)).requires_grad_()
-        return rows_at_once(lambda: self.data(row, masks), self.clips.device)
+        own = row.levels.nbytes + 2 * row.levels[0, 0].nbytes  # and what the blend keeps
+        return rows_at_once(lambda: self.data(row, masks), own, self.model.parameters(), self.clips.device)
 
     @torch.no_grad()
     def ends(self, rows: Rows) -> dict[int, End]:

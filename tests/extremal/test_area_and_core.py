@@ -6,6 +6,7 @@ import torch
 
 from stepaudit.extremal.area import area_loss, area_loss_per_frame
 from stepaudit.extremal.core import Core, template_loss
+from stepaudit.extremal.strided import convolved, strided_sums
 
 
 def _values_and_gradients(function, masks):
@@ -44,6 +45,29 @@ def test_the_area_per_frame_is_the_mean_of_the_frames_own_areas():
         masks,
     )
     for mine, theirs in zip(fast, slow, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("term", [area_loss, area_loss_per_frame, Core(24, 20), Core(24, 20, released=False)])
+def test_rows_of_mixed_ratios_and_ties_are_worth_what_each_is_worth_alone(term):
+    masks = (torch.rand(5, 8, 24, 20, dtype=torch.float64) * 8).round() / 8
+    ratios, ties = [0.1, 0.4, 0.1, 0.2, 0.4], torch.tensor([0.0, 0.2, 0.3, 0.0, 0.1], dtype=torch.float64)
+    together = _values_and_gradients(lambda m: term(m, ratios, ties), masks)
+    for row, (ratio, tie) in enumerate(zip(ratios, ties, strict=True)):
+        alone = _values_and_gradients(lambda m, a=ratio, t=tie: term(m, [a], t[None]), masks[row : row + 1])
+        for mine, theirs in zip(together, alone, strict=True):
+            torch.testing.assert_close(mine[row : row + 1], theirs)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "pitch"), [((2, 9, 23, 15), 7, 7), ((1, 7, 20, 31), 6, 4), ((3, 5, 9, 9), 3, 2)]
+)
+def test_the_convolution_of_a_gpu_gives_what_the_matrix_products_of_a_cpu_give(shape, size, pitch):
+    masks, kernel = torch.rand(shape, dtype=torch.float64), torch.rand(3, size, size, dtype=torch.float64)
+    found, expected = (
+        _values_and_gradients(lambda m, f=form: f(m, kernel, pitch) ** 2, masks) for form in (convolved, strided_sums)
+    )
+    for mine, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, theirs)
 
 

@@ -44,6 +44,12 @@ def test_rows_that_begin_at_different_times_go_the_way_of_pytorchs_optimiser(opt
         torch.testing.assert_close(seeds[row], theirs(optimizer, row, 40 - begin), atol=1e-6, rtol=1e-5)
 
 
+def test_the_learning_rate_falls_along_a_cosine():
+    chosen = Settings(iterations=100, learning_rate=0.2, decay_start=0.5)
+    rates = [chosen.learning_rate_at(step) for step in (0, 50, 75, 100)]
+    assert rates == pytest.approx([0.2, 0.2, 0.1, 0.0])
+
+
 def test_seeds_stay_between_0_and_1():
     seeds, moments = torch.rand(1, *SHAPE), torch.zeros(1, 2, *SHAPE)
     after, _ = descended(seeds, gradient(0, 0)[None], moments, torch.zeros(1), torch.full((1,), 100.0), Settings())

@@ -8,7 +8,7 @@ import torch
 from known_answer import Cuboid, Texture, model_for, textured_clips
 from torch import nn
 
-from stepaudit.errors import TooShortError, UsageError
+from stepaudit.errors import NotApplicableError, TooShortError, UsageError
 from stepaudit.extremal.area import area_loss
 from stepaudit.extremal.core import Core
 from stepaudit.extremal.energy import Energy
@@ -68,6 +68,36 @@ def test_a_row_that_is_not_finite_leaves_its_neighbours_alone(method):
     for row in (0, 2):
         assert torch.equal(mixed.seed_masks[row], sound.seed_masks[row])
         assert mixed.kept_probability[row] == sound.kept_probability[row]
+
+
+def test_a_model_that_answers_nan_to_one_clip_leaves_a_pyramids_other_rows_alone():
+    class NanInTheDark(Texture):
+        def forward(self, batch):
+            return super().forward(batch) + torch.where(batch.amax(dim=(1, 2, 3, 4)) == 0, float("nan"), 0.0)[:, None]
+
+    batch, chosen = clips(3), settings("ep3d", "paper", "short", 3)
+    batch[1] = 0
+    targets, ratios = torch.ones(3, dtype=torch.long), torch.tensor([0.1, 0.2, 0.3])
+    work = (NanInTheDark(CUBOID, 1 / 6), batch, targets, ratios, chosen, Perturbation(chosen.perturbation), GEOMETRY)
+    assert optimise(*work).kept_probability.isnan().tolist() == [False, True, False]
+
+
+def test_seeds_smoothed_in_time_are_what_the_model_is_asked_with():
+    smooth = settings("ep3d", "corrected", "short", 6)
+    plain, reached = (run(model_for(CUBOID), clips(1), [0.2], replace(smooth, reach=reach)) for reach in (0, 3))
+
+    def change(result):
+        return result.seed_masks.diff(dim=1).abs().mean()
+
+    assert change(reached) < 0.7 * change(plain)
+
+
+def test_frames_with_no_room_for_two_kernels_as_released_are_not_applicable():
+    tiny = SmoothMax.of(16, 16)
+    work = (model_for(Cuboid((0, 2), (2, 8), (2, 8))), torch.rand(1, 3, 7, 16, 16), torch.ones(1, dtype=torch.long))
+    chosen = settings("step", "paper", "short", 2)
+    with pytest.raises(NotApplicableError, match=r"fewer than two places .* use preset 'corrected'"):
+        optimise(*work, torch.tensor([0.1]), chosen, Perturbation(), tiny)
 
 
 def test_a_clip_with_fewer_frames_than_the_released_kernel_is_too_short():

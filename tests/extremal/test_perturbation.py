@@ -36,6 +36,20 @@ def test_the_pyramid_interpolates_between_neighbouring_blurs():
     torch.testing.assert_close(blend(levels, masks), expected)
 
 
+def test_the_pyramids_gradient_is_that_of_a_literal_interpolation_and_a_mask_that_is_no_number_stays_none():
+    clips = torch.rand(2, 3, 2, 16, 16, dtype=torch.float64)
+    levels = Perturbation("blur-pyramid").levels(clips)
+    masks = (0.01 + 0.98 * torch.rand(2, 2, 16, 16, dtype=torch.float64)).requires_grad_()
+    depth = masks[:, None] * (len(levels) - 1)
+    tents = [(1 - (depth - level).abs()).clamp(min=0) * pixels for level, pixels in enumerate(levels)]
+    gradients = [torch.autograd.grad((blended**2).sum(), masks)[0] for blended in (blend(levels, masks), sum(tents))]
+    torch.testing.assert_close(*gradients)
+    with torch.no_grad():
+        masks[0, 0, 0, 0] = float("nan")
+        assert blend(levels, masks)[0, :, 0, 0, 0].isnan().all()
+        assert blend(levels, masks).isnan().sum() == 3
+
+
 def test_blur_of_an_impulse_is_the_gaussian():
     frame = torch.zeros(1, 31, 31)
     frame[0, 15, 15] = 1

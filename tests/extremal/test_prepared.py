@@ -30,7 +30,7 @@ def test_logits_and_gradients_are_those_of_the_model_as_it_is(family):
     model, clips = with_statistics(narrow(family)).double(), some_clips(2).double()
     with frozen(model):
         expected = values_and_gradients(model, clips)
-        with prepared(model):
+        with prepared(model, clips):
             found = values_and_gradients(model, clips)
     for mine, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12)
@@ -39,7 +39,7 @@ def test_logits_and_gradients_are_those_of_the_model_as_it_is(family):
 @pytest.mark.parametrize(("family", "left"), [("r2plus1d_18", 0), ("vgg16_lstm", 0)])
 def test_every_batch_norm_behind_a_convolution_is_folded(family, left):
     model = narrow(family)
-    with prepared(model):
+    with prepared(model, some_clips(1)):
         assert sum(isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) for module in model.modules()) == left
 
 
@@ -47,7 +47,7 @@ def test_every_batch_norm_behind_a_convolution_is_folded(family, left):
 def test_the_model_is_put_back_also_when_it_raises(family):
     model = untidy(narrow(family))
     before, modules = state(model), list(model.modules())
-    with pytest.raises(FloatingPointError), frozen(model), prepared(model):
+    with pytest.raises(FloatingPointError), frozen(model), prepared(model, some_clips(1)):
         raise FloatingPointError
     assert changes(before, state(model)) == []
     assert all(one is other for one, other in zip(model.modules(), modules, strict=True))
@@ -71,7 +71,7 @@ def test_a_sequential_with_a_forward_of_its_own_a_shared_part_and_a_hooked_part_
     clips = torch.rand(2, 3, 4, 8, 8)
     with frozen(model), torch.no_grad():
         expected = model(clips)
-        with prepared(model):
+        with prepared(model, clips):
             torch.testing.assert_close(model(clips), expected)
             assert isinstance(model[0][1], nn.BatchNorm3d)
             assert model[2] is shared
@@ -95,7 +95,7 @@ def test_convolutions_of_every_kind_give_what_they_gave(options):
     clips = torch.rand(2, 4, 5, 9, 7)
     with frozen(model), torch.no_grad():
         expected = model(clips)
-        with prepared(model):
+        with prepared(model, clips):
             torch.testing.assert_close(model(clips), expected)
 
 
@@ -105,7 +105,63 @@ def test_training_gradients_are_those_of_the_model_as_it_is(family):
     torch.manual_seed(1)  # dropout
     expected = torch.autograd.grad(model(clips).pow(2).sum(), list(model.parameters()))
     torch.manual_seed(1)
-    with channels_last(model):
+    with channels_last(model, clips):
         found = torch.autograd.grad(model(clips).pow(2).sum(), list(model.parameters()))
     for mine, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-9)
+
+
+class Flattening(nn.Module):
+    """Flattens with `view`, which needs memory in order: that of a channels-last convolution is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.head = nn.Conv3d(3, 4, (1, 3, 3), padding=(0, 1, 1)), nn.Linear(4 * 2 * 4 * 4, 2)
+
+    def forward(self, clips):
+        return self.head(torch.nn.functional.max_pool3d(self.convolution(clips), 2).view(len(clips), -1))
+
+
+class Hooked(nn.Sequential):
+    """Its inner Sequential changes what it gives, which no place tells."""
+
+    def __init__(self):
+        super().__init__(nn.Sequential(nn.Conv3d(3, 4, 3)), nn.BatchNorm3d(4), nn.Flatten(), nn.LazyLinear(2))
+        self[0].register_forward_hook(lambda module, inputs, output: output * 2 + 1)
+        self(torch.rand(2, 3, 4, 8, 8))
+
+
+class Unfolded(nn.Sequential):
+    """A batch norm that keeps no statistics."""
+
+    def __init__(self):
+        norm = nn.BatchNorm3d(4, track_running_stats=False)
+        super().__init__(nn.Conv3d(3, 4, 3), norm, nn.Flatten(), nn.LazyLinear(2))
+        self(torch.rand(2, 3, 4, 8, 8))
+
+
+@pytest.mark.parametrize("kind", [Flattening, Hooked, Unfolded])
+def test_a_model_that_would_fail_or_answer_otherwise_stays_as_it_is(kind):
+    model, clips = kind().eval(), torch.rand(2, 3, 4, 8, 8)
+    with frozen(model), torch.no_grad():
+        expected = model(clips)
+        with prepared(model, clips):
+            torch.testing.assert_close(model(clips), expected)
+        with channels_last(model, clips):
+            torch.testing.assert_close(model(clips), expected)
+
+
+def test_memory_that_runs_out_while_a_model_is_prepared_is_told():
+    class Full(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.asked = 0
+
+        def forward(self, clips):
+            self.asked += 1
+            if self.asked > 1:
+                raise torch.OutOfMemoryError("raised on purpose")
+            return clips.mean(dim=(2, 3, 4))
+
+    with pytest.raises(torch.OutOfMemoryError), prepared(Full(), torch.rand(1, 3, 4, 8, 8)):
+        pass

@@ -7,6 +7,7 @@ import torch
 from known_answer import Cuboid, Texture, model_for, textured_clips
 from torch import nn
 
+from stepaudit.extremal import memory
 from stepaudit.extremal.engine import optimise
 from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.extremal.settings import settings
@@ -69,6 +70,17 @@ def test_out_of_memory_halves_the_batch_and_loses_no_row():
     assert set(model.sizes) <= {1, 2}
 
 
+def test_without_a_size_as_many_rows_are_under_way_as_fit_into_memory(monkeypatch):
+    monkeypatch.setattr(memory, "ON_A_CPU", 1)
+    model = Noting()
+    run(model)
+    assert set(model.passes) == {1}
+    monkeypatch.setattr(memory, "ON_A_CPU", 2**30)
+    model = Noting()
+    run(model)
+    assert model.passes.count(5) == 12
+
+
 def test_memory_that_runs_out_where_clips_are_perturbed_loses_no_row_either(monkeypatch):
     levels = Perturbation.levels
 
@@ -104,6 +116,38 @@ def test_a_row_on_a_plateau_ends_and_the_next_takes_its_place():
     assert set(model.passes[alone:]) <= {1}
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_rows_on_plateaus_do_not_depend_on_how_many_are_under_way_at_once(at_once):
+    chosen = replace(settings("ep3d", "corrected", "short", 60), plateau=0.02, plateau_iterations=10)
+    one, other = (run(model_for(CUBOID), chosen, at_once=count) for count in (at_once, 5))
+    assert one.steps.tolist() == other.steps.tolist()
+    same(one, other)
+
+
+def test_memory_that_runs_out_when_a_row_has_ended_on_its_plateau_leaves_the_rows_as_they_were():
+    class Once(Noting):
+        """Has no memory for the first pass without gradients while rows are under way."""
+
+        def forward(self, batch):
+            if self.passes and not torch.is_grad_enabled() and not self.failed:
+                self.failed = True
+                raise torch.OutOfMemoryError("raised on purpose")
+            return super().forward(batch)
+
+    chosen = replace(settings("ep3d", "corrected", "short", 60), plateau=0.02, plateau_iterations=10)
+    expected, model = run(model_for(CUBOID), chosen, at_once=4), Once()
+    model.failed = False
+    found = run(model, chosen, at_once=4)
+    assert model.failed
+    assert found.steps.tolist() == expected.steps.tolist()
+    same(found, expected)
+
+
+def test_a_plateau_and_a_held_gradient_exclude_each_other():
+    with pytest.raises(ValueError, match="iterations_per_call=1"):
+        replace(settings("ep3d", "corrected", "fast", None), plateau=0.02)
+
+
 def test_without_a_plateau_every_row_takes_all_iterations():
     assert run(model_for(CUBOID)).steps.tolist() == [12] * 5
 
@@ -127,7 +171,8 @@ def test_a_gradient_that_is_held_spares_passes_through_the_model():
     model = Noting()
     chosen = replace(SHORT, held_from=0.25, iterations_per_call=4)
     run(model, chosen, at_once=5)
-    assert len(model.sizes) == chosen.calls == 3 + 3 + 2  # 3 iterations, 9 by fours, and one pass before and one after
+    assert model.sizes.count(5) == chosen.calls == 3 + 3 + 2  # 3 iterations, 9 by fours, one pass before and one after
+    assert len(model.sizes) == chosen.calls + 2  # the first row alone, to see that the prepared model answers alike
 
 
 def test_fast_takes_at_most_a_tenth_of_the_faithful_passes():
