@@ -94,7 +94,7 @@ select 'predictions' as stage, dataset, clip_id, model, status, error from predi
 union all by name
 select 'maps' as stage, dataset, clip_id, model, method, ratio, seed, status, error from maps
 union all by name
-select 'preservation' as stage, dataset, clip_id, model, method, status, error from preservation
+select 'preservation' as stage, dataset, clip_id, model, method, seed, status, error from preservation
 union all by name
 select 'scores' as stage, dataset, clip_id, model, method, ratio, seed, metric, status, error from scores;
 comment on view outcomes is 'The status of every row of every table that has one.';
@@ -361,10 +361,11 @@ comment on view gains_over_ep3d is 'Pointing games on the frames where both were
 create view preservation_times as
 select dataset, model, method, bound, clip_id, censored,
     case censored when 'right' then lower when 'left' then upper else ratio end as ratio,
-    censored is distinct from 'right' as reached
+    censored is distinct from 'right' as reached, lower, coalesce(upper, 1) as upper
 from preservation
-where status = 'ok';
-comment on view preservation_times is 'Each clip''s a*; left-censored clips count at the smallest ratio tried, right-censored ones leave (reached = false) at the largest.';
+join methods on method = methods.name
+where status = 'ok' and coalesce(seed, seeds[1]) = seeds[1];
+comment on view preservation_times is 'Each clip''s a* with the method''s first seed, between lower and upper; left-censored clips count at the smallest ratio tried, right-censored ones leave (reached = false) at the largest.';
 
 create view kaplan_meier as
 with counted as (

@@ -7,9 +7,7 @@ with asked as (
     where lstm.use = 'vgg16_lstm' and conv.use = 'r2plus1d_18'
 ),
 brackets as (
-    select dataset, model, method, bound, clip_id, lower, coalesce(upper, 'infinity'::double) as upper
-    from preservation
-    where status = 'ok'
+    select dataset, model, method, bound, clip_id, lower, upper from preservation_times
 ),
 counts as (
     select asked.dataset, vgg16lstm, r2plus1d, asked.method, asked.bound,

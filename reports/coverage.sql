@@ -13,9 +13,9 @@ asked as (
     select 'maps', dataset, models.name, methods.name, clips * greatest(1, len(ratios)) * len(seeds)
     from tests, models, methods
     union all
-    select 'preservation', dataset, models.name, methods.name, clips * len(bounds)
+    select 'preservation', dataset, models.name, methods.name, clips * len(bounds) * len(seeds)
     from tests, models, methods
-    where len(bounds) > 0
+    where len(bounds) > 0 and models.name not in (select model from controls)
 ),
 found as (
     select stage, dataset, model, method, status, count(*) as rows from outcomes group by all

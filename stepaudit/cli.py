@@ -1,4 +1,4 @@
-"""The command line: a command a stage, and `check`, `figure`, `list`, `report`, `sql`.
+"""The command line: a command a stage, and `benchmark`, `check`, `figure`, `list`, `report`, `sql`.
 
 Heavy imports live in the commands.
 """
@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 figure = typer.Typer(help="Draw one clip with its maps as a PNG for a publication.", no_args_is_help=True)
 app.add_typer(figure, name="figure")
+benchmark = typer.Typer(help="Run a benchmark whose answer is known.", no_args_is_help=True)
+app.add_typer(benchmark, name="benchmark")
 ConfigFile = Annotated[Path, typer.Argument(help="Configuration file, such as config/config.yaml.", show_default=False)]
 Results = Annotated[Path, typer.Argument(help="Results of an audit, such as results/demo.", show_default=False)]
 DatasetName = Annotated[str, typer.Option("--dataset", help="Name of the data set in the configuration.")]
@@ -32,6 +34,7 @@ Shard = Annotated[str, typer.Option("--shard", help="Part of the clips, such as 
 ClipName = Annotated[str | None, typer.Option("--clip", help="The clip; by default one is chosen by rule.")]
 OfDataset = Annotated[str | None, typer.Option("--dataset", help="Data set of the clip; default: the first with it.")]
 Frames = Annotated[int, typer.Option("--frames", min=1, help="Frames to show, spread evenly over the clip.")]
+BENCHMARK = Path("config/benchmark.yaml")
 Out = Annotated[Path, typer.Option("--out", help="The PNG file to write.")]
 
 
@@ -185,6 +188,31 @@ def figure_compare(
         results, clip=clip, dataset=dataset, models=[name for name in models if name], method=method, frames=frames
     )
     typer.echo(clip_figures.save(drawn, out))
+
+
+@benchmark.command("methods")
+def benchmark_methods(
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the tables, as .md or .csv.")] = None,
+    methods: Annotated[str, typer.Option("--methods", help="Methods, such as step,rise; default: all.")] = "",
+    cores: Annotated[int, typer.Option("--cores", min=1, help="Processes side by side.")] = 2,
+    config: Annotated[Path, typer.Option("--config", help="The benchmark's configuration.")] = BENCHMARK,
+) -> None:
+    """Score every method on videos whose evidence is known, and on networks whose support is known."""
+    from stepaudit import benchmark
+    from stepaudit.stages import attribute, extract, index, predict, preserve, report, score, train
+
+    if out is not None:
+        benchmark.check(out)
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    settings = benchmark.settings(config, names)
+    stages = (index, extract, train, predict, attribute, preserve, score)
+    benchmark.run(settings, dict(zip(benchmark.STAGES, (stage.run for stage in stages), strict=True)), cores)
+    page = report.run(settings.folder)
+    answers = benchmark.answers(settings.folder)
+    for name in benchmark.SHOWN:
+        typer.echo(benchmark.shown(answers[name]))
+    for path in [page, *(benchmark.write(out, answers) if out else [])]:
+        typer.echo(path)
 
 
 @app.command()

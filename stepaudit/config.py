@@ -37,6 +37,7 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 SECTIONS = ("datasets", "models", "methods", "metrics")
+OF_MODEL, OF_TRAINING = ("use", "options", "clips", "batch_size"), ("training", "training_on")  # that controls take
 
 
 class Closed(BaseModel):
@@ -143,6 +144,34 @@ class Model(Component):
         default={}, description="By data set, the keys of `training` that differ there, `{epic: {epochs: 20}}`."
     )
     batch_size: Count = Field(default=16, description="Clips in a forward pass when predicting.")
+    of: Name | None = Field(
+        default=None,
+        description="Makes this model a control of another one, whose `use`, `options`, `clips` and training it takes.",
+    )
+    randomise: Share | None = Field(
+        default=None,
+        description="Of a control: it is the other model, trained, but this share of its layers, counted from the "
+        "output, has new random weights.",
+    )
+    shuffle_labels: bool = Field(
+        default=False,
+        description="Of a control: it is trained like the other model, but on labels that are permuted among the "
+        "clips; keys of `training` that it names differ from the other's.",
+    )
+
+    @model_validator(mode="after")
+    def _whole_control(self):
+        if self.of is None and (self.randomise or self.shuffle_labels):
+            key = "randomise" if self.randomise else "shuffle_labels"
+            raise ValueError(f"`{key}` makes a control; name the model that it is a control of, `of: <model>`")
+        if self.of is not None and bool(self.randomise) == self.shuffle_labels:
+            raise ValueError(f"a control of '{self.of}' needs either `randomise: 0.5` or `shuffle_labels: true`")
+        given = [key for key in ("checkpoint", "weights") if getattr(self, key) is not None]
+        if self.randomise and given:
+            raise ValueError(f"it has the trained weights of '{self.of}'; remove `{given[0]}`")
+        if self.shuffle_labels and self.checkpoint is not None:
+            raise ValueError("a given `checkpoint` is not trained any more; remove it, or `shuffle_labels`")
+        return self
 
     @model_validator(mode="after")
     def _one_origin(self):
@@ -174,8 +203,17 @@ class Method(Component):
     ratios: Annotated[list[Ratio], Once] | None = Field(
         default=None, description="Preservation ratios, for methods that need them."
     )
-    seeds: Annotated[list[Seed], Once] = Field(default=[0], min_length=1, description="One map for each seed.")
+    seeds: Annotated[list[Seed], Once] = Field(
+        default=[0],
+        min_length=1,
+        description="One map, and one search of the minimum preservation ratio, for each seed.",
+    )
     batch_size: Count = Field(default=16, description="Rows (clip × ratio) explained together.")
+    target: Literal["label", "runner_up"] = Field(
+        default="label",
+        description="Which class is explained: the clip's `label`, or, for a control, the `runner_up`, which the model "
+        "finds the most probable of all others.",
+    )
 
     @model_validator(mode="after")
     def _ratios_fit(self):
@@ -194,6 +232,9 @@ class Metric(Component):
         default="own",
         description="Boxes and action that it is told: the clip's `own`; for a control the `shuffled` ones of the next "
         "clip in the shard; or the boxes of `other` things, such as decoys.",
+    )
+    methods: Annotated[list[Name], Once] | None = Field(
+        default=None, description="Methods whose maps it scores; default: all."
     )
 
 
@@ -250,8 +291,18 @@ class Config(Closed):
             return data
         filled = {key: _with_uses(value) if key in SECTIONS else value for key, value in data.items()}
         if "models" in filled:
-            filled["models"] = _without_training_on(filled["models"], _left_out(data.get("datasets")))
+            whole = _with_uses(_with_controls(data["models"]))
+            filled["models"] = _without_training_on(whole, _left_out(data.get("datasets")))
         return filled
+
+    @model_validator(mode="after")
+    def _controls_fit(self):
+        for name, model in self.models.items():
+            fixed = () if model.of is None else (*OF_MODEL, *(OF_TRAINING if model.randomise else ("weights",)))
+            for key in fixed:
+                if getattr(model, key) != getattr(self.models[model.of], key):
+                    raise ValueError(f"models.{name}: a control takes `{key}` from '{model.of}'; remove it here")
+        return self
 
     @model_validator(mode="after")
     def _preserve_names_methods(self):
@@ -259,6 +310,17 @@ class Config(Closed):
         for name in self.preserve.methods:
             if name not in able:
                 raise ValueError(f"preserve.methods: no method '{name}' with ratios{did_you_mean(name, able)}")
+            if self.methods[name].target != "label":
+                raise ValueError(f"preserve.methods: '{name}' explains another class than the label; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_name_methods(self):
+        for metric, entry in self.metrics.items():
+            for name in entry.methods or []:
+                if name not in self.methods:
+                    hint = did_you_mean(name, list(self.methods))
+                    raise ValueError(f"metrics.{metric}.methods: no method '{name}'{hint}")
         return self
 
     @model_validator(mode="after")
@@ -316,10 +378,11 @@ class Config(Closed):
         return self.clips_for("train", dataset=dataset, model=model, table="clip_boxes") if needed else []
 
     def all_shards(self, table: str, methods: Iterable[str]) -> list[Path]:
-        """The files of a table for every data set, model, method and test shard."""
+        """The files of a table for every data set, model, method and test shard; controls need no minimum ratios."""
+        models = [name for name, entry in self.models.items() if entry.of is None or table != "preservation"]
         return [
             path
-            for dataset, model, method in product(self.datasets, self.models, methods)
+            for dataset, model, method in product(self.datasets, models, methods)
             for path in self.shard_paths(table, "test", dataset=dataset, model=model, method=method)
         ]
 
@@ -337,18 +400,43 @@ class Config(Closed):
         return [str(source)] if source else []
 
     def peers(self, model: str) -> list[str]:
-        """The other models that take clips of the same size."""
-        return [name for name in self.models if name != model and self.clips_of(name) == self.clips_of(model)]
+        """The other models that take clips of the same size; controls are nobody's peers."""
+        others = [name for name, entry in self.models.items() if name != model and entry.of is None]
+        return [name for name in others if self.clips_of(name) == self.clips_of(model)]
 
     def peer_checkpoints(self, *, dataset: str, model: str, **keys: str) -> list[Path]:
         """The weights of the model's peers, if a metric measures on them."""
         asked = any("peers" in self.component("metrics", name).measures for name in self.metrics)
         return [self.checkpoint(dataset, peer) for peer in self.peers(model)] if asked else []
 
-    def given_checkpoint(self, model: str) -> list[str]:
-        """The checkpoint that the configuration gives for a model, if any."""
-        checkpoint = self.models[model].checkpoint
-        return [str(checkpoint)] if checkpoint else []
+    def references(self, model: str, method: str) -> dict[str, tuple[str, str]]:
+        """Model and method of the maps that those of a model and a method are compared with, by what differs."""
+        found, origin, right = {}, self.models[model].of, self._right_target(method)
+        if origin is not None:
+            found["model"] = (origin, method)
+        if right is not None:
+            found["target"] = (model, right)
+        return found
+
+    def _right_target(self, method: str) -> str | None:
+        """The method that explains the label as this one explains another class, if there is one."""
+        entry = self.methods[method]
+        for name, other in self.methods.items():
+            if other.target == "label" != entry.target and (other.use, other.options) == (entry.use, entry.options):
+                return name
+        return None
+
+    def reference_maps(self, *, dataset: str, model: str, method: str, shard: str) -> list[Path]:
+        """The maps that a shard's are compared with, if a metric compares them."""
+        asked = any("references" in self.component("metrics", name).measures for name in self.metrics)
+        places = self.references(model, method).values() if asked else ()
+        return [self.path("maps", dataset=dataset, model=one, method=two, shard=shard) for one, two in places]
+
+    def given_checkpoint(self, *, dataset: str, model: str) -> list[str]:
+        """The checkpoint that a model is made of instead of being trained, if any: one given, or the original's."""
+        entry = self.models[model]
+        found = self.checkpoint(dataset, entry.of) if entry.randomise else entry.checkpoint
+        return [str(found)] if found else []
 
     def decides(self, stage: str, **keys: str) -> str:
         """Fingerprint of the settings that decide a stage's rows; a change of it makes the stage's jobs run again."""
@@ -466,6 +554,37 @@ def _without_training_on(models: Any, datasets: set[str]) -> Any:
         if isinstance(entry, dict) and isinstance(on := entry.get("training_on"), dict):
             changed[name] = {**entry, "training_on": {key: value for key, value in on.items() if key not in datasets}}
     return changed
+
+
+def _with_controls(models: Any) -> Any:
+    """The models; a control has what it takes from its own, and goes where that one is left out.
+
+    Raises:
+        ValueError: it is a control of no model, or of a control.
+    """
+    if not isinstance(models, dict):
+        return models
+    changed = dict(models)
+    for name, entry in models.items():
+        of = entry.get("of") if isinstance(entry, dict) else None
+        if not isinstance(of, str):
+            continue
+        able = [key for key, other in models.items() if not (isinstance(other, dict) and other.get("of"))]
+        if of not in able:
+            raise ValueError(f"models.{name}.of: no model '{of}' to be a control of{did_you_mean(of, able)}")
+        changed[name] = models[of] is not False and _inheriting(entry, models[of] or {}, of)
+    return changed
+
+
+def _inheriting(entry: dict, origin: Any, of: str) -> dict:
+    """A control's entry with what it takes from its model's."""
+    if not isinstance(origin, dict):
+        return {"use": of, **entry}
+    keys = (*OF_MODEL, *OF_TRAINING, *(() if entry.get("randomise") else ("weights",)))
+    taken = {"use": of} | {key: origin[key] for key in keys if key in origin}
+    both = {key: (taken.get(key), entry.get(key)) for key in OF_TRAINING}
+    merged = {key: own | new for key, (own, new) in both.items() if isinstance(own, dict) and isinstance(new, dict)}
+    return taken | entry | merged
 
 
 def _changed(base: Training, changes: dict[str, Any]) -> Training:

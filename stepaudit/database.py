@@ -2,7 +2,7 @@
 
 The tables are copied without their heavy columns (`Column.heavy`) and without what lies in the folder of an earlier
 configuration; beside them lie the configuration (`audit`, `datasets`, `models`, `methods`, `metrics`), the views of
-`reports/_*.sql`, and each report as a view.
+`reports/_*.sql`, what is computed from those (`estimates`, `comparisons`, `reliability`), and each report as a view.
 """
 
 import ast
@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from stepaudit import __version__, reports
+from stepaudit import __version__, estimates, reports
 from stepaudit.config import Config, shard_names
 from stepaudit.errors import UsageError
 from stepaudit.formats import format_rows as format_rows
@@ -103,6 +103,8 @@ def create(folder: Path, config: Config) -> Path:
         _forget_jobs(connection, config)
         _write_config(connection, config)
         _create_views(connection)
+        _write_estimates(connection)
+        _create_reports(connection)
         connection.commit()
         connection.execute("use memory; detach audit")
     temporary.replace(path)
@@ -118,9 +120,14 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path, con
         connection.execute(
             f"insert into {table.name} select {chosen} from read_parquet(?, hive_partitioning = false)", [files]
         )
+    _comment(connection, table)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     connection.execute(f"comment on table {table.name} is {_literal(table.grain)}")
-    for column in columns:
-        connection.execute(f"comment on column {table.name}.{_name(column.name)} is {_literal(column.text)}")
+    for column in table.columns:
+        if not column.heavy:
+            connection.execute(f"comment on column {table.name}.{_name(column.name)} is {_literal(column.text)}")
 
 
 def _partitions(table: Table, folder: Path, config: Config) -> dict[tuple, list[str]]:
@@ -218,6 +225,16 @@ def _methods(config: Config) -> pa.Table:
 def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
     for file, sql in reports.shared().items():
         _execute(connection, file, sql)
+
+
+def _write_estimates(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tables that are computed from the views, for the reports to read."""
+    for table, rows in estimates.make(connection):
+        _create_table(connection, table.name, rows)
+        _comment(connection, table)
+
+
+def _create_reports(connection: duckdb.DuckDBPyConnection) -> None:
     for report in reports.all_reports():
         _execute(connection, f"{report.name}.sql", f"create view {_name(report.name)} as {report.sql}")
         connection.execute(f"comment on view {_name(report.name)} is {_literal(report.question)}")

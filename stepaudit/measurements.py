@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stepaudit import device
+from stepaudit import device, tables
 from stepaudit.checkpoint import trained
 from stepaudit.clips import boxes_by_frame, of_shard, require_ok, to_tensor
 from stepaudit.config import Config
@@ -62,6 +62,26 @@ class Shard:
     @cached_property
     def _first_seeds(self) -> dict[tuple, dict]:
         return {(row["clip_id"], row["ratio"]): row for row in reversed(self.maps)}
+
+    def reference_rows(self, row: dict) -> dict[str, dict]:
+        """The sound maps that a row of `maps` is compared with, by what differs."""
+        place = (row["clip_id"], row["ratio"], row["seed"])
+        found = {name: rows[place] for name, rows in self._other_maps.items() if place in rows}
+        first = self.first_seed(row)
+        if "model" in found and found["model"]["target"] != row["target"]:
+            del found["model"]  # each explains the class that its own model finds the most probable
+        seed = {} if first is row else {"seed": first}
+        return {name: other for name, other in (seed | found).items() if other["status"] == "ok"}
+
+    @cached_property
+    def _other_maps(self) -> dict[str, dict[tuple, dict]]:
+        """Maps of other models or methods, by what differs, then by clip, ratio and seed."""
+        found = {}
+        for name, (model, method) in self.config.references(self.name, self.maps[0]["method"]).items():
+            path = self.config.path("maps", dataset=self.dataset, model=model, method=method, shard=self.shard)
+            rows = tables.read("maps", path)
+            found[name] = {(row["clip_id"], row["ratio"], row["seed"]): row for row in rows}
+        return found
 
     def next_clip(self, clip: dict) -> dict | None:
         """The annotated clip that follows an annotated one in the shard; after the last comes the first."""
@@ -154,6 +174,9 @@ class Measurements:
 
     @cached_property
     def references(self) -> dict[str, Tensor]:
-        """Maps [T, H, W] to compare this one with: `seed` is the first seed's, if this is another's."""
-        first = self._shard.first_seed(self._row)
-        return {} if first is self._row or first["status"] != "ok" else {"seed": self._shard.importance(first)}
+        """Maps [T, H, W] to compare this one with, of the same clip, method and ratio.
+
+        `seed` is the first seed's, if this is another's; `model` that of the model which this one is a control of;
+        `target` that for the clip's label, if this explains another class.
+        """
+        return {name: self._shard.importance(row) for name, row in self._shard.reference_rows(self._row).items()}

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from stepaudit.errors import UsageError, did_you_mean
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA_KEY = b"stepaudit_schema"
 
 
@@ -194,6 +194,27 @@ TABLES = {
             ("dataset", "model"),
         ),
         Table(
+            "frame_orders",
+            "test clip × model × order of its frames",
+            (
+                CLIP_ID,
+                DATASET,
+                MODEL,
+                Column(
+                    "frame_order",
+                    TEXT,
+                    "'shuffled' (mean over four permutations, the same for all clips), 'reversed', or 'frozen' to the "
+                    "middle frame.",
+                ),
+                TARGET,
+                Column("target_probability", FLOAT, "Softmax probability of the target on the clip in this order."),
+                STATUS,
+                ERROR,
+            ),
+            4,
+            ("dataset", "model"),
+        ),
+        Table(
             "maps",
             "test clip × model × method × ratio × seed",
             (
@@ -232,7 +253,7 @@ TABLES = {
         ),
         Table(
             "preservation",
-            "test clip × model × method × bound",
+            "test clip × model × method × bound × seed",
             (
                 CLIP_ID,
                 DATASET,
@@ -243,6 +264,7 @@ TABLES = {
                     TEXT,
                     "What a mask must keep: 'probability' (a share of the clip's own) or 'top1' (its first place).",
                 ),
+                SEED,
                 TARGET,
                 Column("target_probability", FLOAT, "Softmax probability of the target on the unperturbed clip."),
                 Column(
@@ -269,11 +291,11 @@ TABLES = {
                     TEXT,
                     "'left': no smaller mask fails; 'right': the largest mask does not suffice; NULL: neither.",
                 ),
-                Column("evaluations", INT, "Masks optimised for this clip."),
+                Column("evaluations", INT, "Masks optimised for this clip and seed."),
                 STATUS,
                 ERROR,
             ),
-            5,
+            6,
             ("dataset", "model", "method"),
         ),
         Table(

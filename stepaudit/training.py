@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -42,7 +42,7 @@ def fit(
     Raises:
         UsageError: the loss is no longer finite.
     """
-    with seeded(seed), channels_last(model):
+    with seeded(seed), channels_last(model, _float(train[0][:1], device)):
         optimizer = _optimizer(model, settings)
         log, best, chosen, weights = [], (-math.inf, -math.inf), None, model.state_dict()
         for epoch in range(1, settings.epochs + 1):
@@ -71,6 +71,22 @@ def evaluate(
     with torch.no_grad():
         logits = torch.cat([model(_float(part, device)).cpu() for part in clips.split(batch_size)])
     return functional.cross_entropy(logits, targets).item(), (logits.argmax(1) == targets).float().mean().item()
+
+
+def shuffled(targets: Tensor, clips: Sequence[str], seed: int) -> Tensor:
+    """The targets, permuted among the clips; all views of a clip keep the same. Zhang et al. 2017.
+
+    Each class keeps as many clips as it had. By chance about 1 / K of the clips keep their target.
+
+    Args:
+        targets: [N].
+        clips: of each view, the clip that it is taken of.
+    """
+    own = dict(zip(clips, targets.tolist(), strict=True))
+    order = torch.randperm(len(own), generator=torch.Generator().manual_seed(seed)).tolist()
+    values = list(own.values())
+    new = {clip: values[place] for clip, place in zip(own, order, strict=True)}
+    return torch.tensor([new[clip] for clip in clips], dtype=torch.long)
 
 
 @contextmanager

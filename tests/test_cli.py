@@ -49,7 +49,7 @@ def options_of(command):
 
 def test_the_commands_are_the_stages_and_a_few_questions():
     stages = {path.stem for path in (Path(cli.__file__).parent / "stages").glob("[a-z]*.py")}
-    assert set(COMMANDS) == stages | {"sql", "list", "check", "figure"}
+    assert set(COMMANDS) == stages | {"sql", "list", "check", "figure", "benchmark"}
     assert set(COMMANDS["figure"].commands) == {"methods", "compare"}
 
 

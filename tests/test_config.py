@@ -122,6 +122,9 @@ BAD_VALUES = {
     ("preserve.bounds", ("top1", "top1")): "preserve.bounds: 'top1' is listed twice",
     ("preserve.bounds", ("top5",)): "preserve.bounds.0: Input should be 'probability' or 'top1', got 'top5'",
     ("preserve.share", 0): "preserve.share: Input should be greater than 0, got 0",
+    ("metrics.kept_probability.methods", ("stepp",)): (
+        "metrics.kept_probability.methods: no method 'stepp'; did you mean 'step'?"
+    ),
     ("preserve.methods", ("center",)): "preserve.methods: no method 'center' with ratios (known: step)",
     ("preserve.methods", ("stepp",)): "preserve.methods: no method 'stepp' with ratios; did you mean 'step'?",
     ("preserve.methods", ("step", "step")): "preserve.methods: 'step' is listed twice",

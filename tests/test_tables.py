@@ -129,13 +129,13 @@ def with_metadata(path: Path, version: bytes | None) -> None:
     pq.write_table(data.replace_schema_metadata(metadata), path)
 
 
-@pytest.mark.parametrize(("version", "shown"), [(b"0", "0"), (b"3", "3"), (None, "none")])
+@pytest.mark.parametrize(("version", "shown"), [(b"0", "0"), (b"4", "4"), (None, "none")])
 def test_another_schema_version_is_refused_with_the_next_step(tmp_path, version, shown):
     path = file_of(tmp_path, "clips")
     tables.write([{}], "clips", path)
     with_metadata(path, version)
     with pytest.raises(
-        UsageError, match=f"table schema {shown}, this stepaudit reads schema 2 of 'clips'; read it with"
+        UsageError, match=f"table schema {shown}, this stepaudit reads schema 3 of 'clips'; read it with"
     ):
         tables.read("clips", path)
 
@@ -143,7 +143,7 @@ def test_another_schema_version_is_refused_with_the_next_step(tmp_path, version,
 def test_a_table_with_other_columns_is_refused(tmp_path):
     path = file_of(tmp_path, "clips")
     tables.write([{}], "clips", path)
-    with pytest.raises(UsageError, match="reads schema 2 of 'maps'"):
+    with pytest.raises(UsageError, match="reads schema 3 of 'maps'"):
         tables.read("maps", path)
 
 

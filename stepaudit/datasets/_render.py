@@ -6,6 +6,7 @@ from PIL import Image
 from stepaudit.datasets._scene import Actor, Scene, stream
 
 EXPOSURES = 8  # moments that are averaged into a frame while the shutter is open
+STRIPES, STRIPES_PER_FRAME = 0.08, 10  # of a background: amplitude, of a brightness range of 1; and how many there are
 
 
 def _disc(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -107,7 +108,16 @@ def _background(scene: Scene, random: np.random.Generator) -> np.ndarray:
     grey, fine = _smooth(random, scene, cell=32), _smooth(random, scene, cell=random.uniform(5, 9))
     base = random.uniform(0.22, 0.4) + random.uniform(-0.04, 0.04, 3)
     picture = base + 0.03 * np.stack(coarse, axis=-1) + (0.06 * grey + 0.04 * fine)[..., None]
+    if scene.stripes is not None:
+        picture += _stripes(random, scene)[..., None]
     return picture.clip(0.02, 0.62).astype(np.float32)
+
+
+def _stripes(random: np.random.Generator, scene: Scene) -> np.ndarray:
+    """Waves of brightness that follow each other in the scene's direction, as wide in any size of video. [H, W]."""
+    across, down = np.cos(np.pi * scene.stripes), np.sin(np.pi * scene.stripes)
+    way = across * np.arange(scene.width)[None] / scene.width + down * np.arange(scene.height)[:, None] / scene.height
+    return STRIPES * np.sin(2 * np.pi * (random.uniform() + STRIPES_PER_FRAME * way))
 
 
 def _smooth(random: np.random.Generator, scene: Scene, cell: float) -> np.ndarray:

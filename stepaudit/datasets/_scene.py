@@ -1,7 +1,8 @@
 """The script of a planted video: what moves where and when. Numbers only; `_render` draws it."""
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,6 +64,7 @@ class Scene:
     """A whole video: everything that its pixels depend on, but for the seed of background and noise.
 
     `backdrop` names the background's random numbers: videos of one backdrop and size have the same background.
+    `stripes` is the direction in which its stripes follow each other, in turns of half a circle; None: it has none.
     """
 
     height: int
@@ -72,6 +74,7 @@ class Scene:
     backdrop: str
     object: Actor
     decoy: Actor
+    stripes: float | None = None
 
 
 def stream(seed: int, name: str, purpose: str) -> np.random.Generator:
@@ -90,8 +93,10 @@ def draw_scene(
     speed: float,
     scenes: int = 0,
     frames: int | None = None,
+    hue: float | None = None,
+    stripes: tuple[int, int] | None = None,
 ) -> Scene:
-    """The scene of a video. All but the object's shape, motion and part is drawn without looking at the class.
+    """The scene of a video. All but what is given is drawn without looking at the class.
 
     The decoy comes first; the object then takes the one of a few paths on which it meets the decoy least.
 
@@ -99,9 +104,12 @@ def draw_scene(
         label: `<shape>-<motion>` of the object.
         part: 'head', 'middle' or 'tail', where the object is seen.
         object_size: diameter of a disc of its area, of the shorter side.
-        speed: diameters a frame.
+        speed: diameters a frame; 0 lets both actors stay where they are first seen.
         scenes: how many backgrounds there are to draw from; 0: as many as videos.
         frames: length of the video; drawn if None.
+        hue: of the object, in turns of the colour circle; None draws a light colour, as the decoy's is.
+        stripes: which of how many directions the background's stripes have; scene k has direction k modulo their
+            number. None draws from all backgrounds, and they have no stripes.
     """
     shape, motion = label.split("-")
     random = stream(seed, name, "scene")
@@ -117,8 +125,18 @@ def draw_scene(
     random = stream(seed, name, "object")
     candidates = [_draw_actor(random, shape, motion, part, **look) for _ in range(PATHS)]
     apart = min(candidates, key=lambda actor: _meetings(actor, decoy))
-    backdrop = f"scene-{stream(seed, name, 'place').integers(scenes)}" if scenes else name
-    return Scene(height, width, frames, rate, backdrop, apart, decoy)
+    if hue is not None:
+        apart = replace(apart, colour=colour_of(hue))
+    direction, directions = stripes or (0, 1)
+    choices = range(direction, scenes, directions)
+    backdrop = f"scene-{choices[stream(seed, name, 'place').integers(len(choices))]}" if scenes else name
+    return Scene(height, width, frames, rate, backdrop, apart, decoy, direction / directions if stripes else None)
+
+
+def colour_of(hue: float) -> tuple[float, float, float]:
+    """A saturated colour of mean 0.5, darker than any decoy. `hue` in turns: 0 red, 1/3 green, 2/3 blue."""
+    red, green, blue = (0.5 + 0.5 * math.cos(2 * math.pi * (hue - third / 3)) for third in range(3))
+    return red, green, blue
 
 
 def _draw_actor(

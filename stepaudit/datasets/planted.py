@@ -9,31 +9,20 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
 from stepaudit.datasets._encode import encode
+from stepaudit.datasets._plan import Video, plan_videos
 from stepaudit.datasets._render import SHAPES, boxes, render
-from stepaudit.datasets._scene import MOTIONS, PARTS, Scene, draw_scene
+from stepaudit.datasets._scene import MOTIONS
 from stepaudit.errors import UsageError, did_you_mean
 
 GENERATOR = 4  # of the pixels: count up when the same options would draw another video
-BROKEN = ("no_video", "too_short", "damaged", "not_annotated")
-SHORT_FRAMES = 11
+# These came later: a default is left out of the options that name a folder, so that older folders keep their names.
+DEFAULT_LOOKS = {"evidence": "moving", "colours": "drawn", "background": "neutral"}
 DAMAGED_SHARE = 0.6
-
-
-@dataclass(frozen=True)
-class Video:
-    """A video to make: `name` identifies it, `broken` is what is wrong with it, if anything."""
-
-    name: str
-    label: str
-    split: str
-    scene: Scene
-    broken: str | None = None
 
 
 def read(
@@ -49,6 +38,9 @@ def read(
     noise: float = 0.015,
     broken: bool = True,
     erase: Literal["none", "object", "decoy"] = "none",
+    evidence: Literal["moving", "static"] = "moving",
+    colours: Literal["drawn", "class"] = "drawn",
+    background: Literal["neutral", "striped", "confounded"] = "neutral",
 ) -> tuple[list[dict], list[dict]]:
     """Generated videos whose class is a small moving object, known in every frame.
 
@@ -68,17 +60,28 @@ def read(
         noise: standard deviation of the sensor noise, of a brightness range of 1.
         broken: adds four test videos that are no video, too short, damaged, and not annotated.
         erase: leaves out the object or the decoy, and changes nothing else; the annotation stays.
+        evidence: `static` lets object and decoy stay where they are, so that shape or colour alone tells the class.
+        colours: `class` gives the object a saturated hue of its class, less bright than the decoy, which stays pale.
+        background: `striped` paints stripes on the scenes, of as many directions as there are classes. Each class shows
+            each direction equally often, in head, middle and tail, if it has a multiple of 3 × classes videos.
+            `confounded` has the same test videos, but in training a class shows stripes in a direction of its own
+            alone: a model that looks at the background learns, and is found out in testing.
 
     Raises:
-        UsageError: an unknown class, an object too large or too fast, or an ffmpeg that cannot encode.
+        UsageError: an unknown class, an object too large or too fast, classes that nothing tells apart, too few scenes
+            for the stripes, or an ffmpeg that cannot encode.
     """
     _check(classes, train_per_class, test_per_class, object_size, speed)
+    _check_look(classes, scenes, evidence, colours, background)
     options = {
         "classes": list(classes), "train_per_class": train_per_class, "test_per_class": test_per_class, "seed": seed,
         "object_size": object_size, "speed": speed, "scenes": scenes, "noise": noise, "broken": broken, "erase": erase,
     }  # fmt: skip
-    folder = _folder(root, options)
-    videos = _videos(tuple(classes), train_per_class, test_per_class, seed, object_size, speed, scenes, broken)
+    looks = {"evidence": evidence, "colours": colours, "background": background}
+    folder = _folder(root, options | {name: look for name, look in looks.items() if look != DEFAULT_LOOKS[name]})
+    moving = speed if evidence == "moving" else 0.0
+    look = {"object_size": object_size, "speed": moving, "scenes": scenes}
+    videos = plan_videos(tuple(classes), train_per_class, test_per_class, seed, look, colours, background, broken)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda video: _make(video, _path(folder, video), seed, noise, erase), videos))
     labels = sorted(classes)
@@ -99,6 +102,17 @@ def _check(classes: Sequence[str], train_per_class: int, test_per_class: int, ob
         raise UsageError("planted: choose an object_size in [0.05, 0.4] and a speed in (0, 1]")
 
 
+def _check_look(classes: Sequence[str], scenes: int, evidence: str, colours: str, background: str) -> None:
+    shapes = [name.split("-")[0] for name in classes]
+    if evidence == "static" and colours == "drawn" and len(set(shapes)) < len(shapes):
+        raise UsageError(
+            "planted: with static evidence nothing tells classes of one shape apart; "
+            "name a shape once, or choose colours: class"
+        )
+    if background != "neutral" and scenes < len(classes):
+        raise UsageError(f"planted: stripes in {len(classes)} directions need at least as many scenes; raise `scenes`")
+
+
 def _folder(root: Path, options: dict) -> Path:
     """The folder of the videos of these options, with the options in it; other options have another."""
     text = json.dumps({"generator": GENERATOR, **options}, indent=2, sort_keys=True) + "\n"
@@ -106,29 +120,6 @@ def _folder(root: Path, options: dict) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "options.json").write_text(text)
     return folder
-
-
-def _videos(
-    classes: tuple[str, ...], train_per_class: int, test_per_class: int,
-    seed: int, object_size: float, speed: float, scenes: int, broken: bool,
-) -> list[Video]:  # fmt: skip
-    """All videos to make, broken ones last."""
-
-    def video(name: str, label: str, split: str, index: int, problem: str | None = None) -> Video:
-        part, frames = PARTS[index % len(PARTS)], SHORT_FRAMES if problem == "too_short" else None
-        look = {"object_size": object_size, "speed": speed, "scenes": scenes, "frames": frames}
-        scene = draw_scene(seed, name, label, part, **look)
-        return Video(name, label, split, scene, problem)
-
-    counts = (("train", train_per_class), ("test", test_per_class))
-    whole = [
-        video(f"{label}-{split}-{index:03d}", label, split, index)
-        for split, count in counts
-        for label in classes
-        for index in range(count)
-    ]
-    rest = [video(f"broken-{problem}", classes[0], "test", index, problem) for index, problem in enumerate(BROKEN)]
-    return whole + rest if broken else whole
 
 
 def _path(folder: Path, video: Video) -> Path:

@@ -9,6 +9,8 @@ from stepaudit.extremal.settings import Settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.maps import Maps, smooth_max_name
 
+NOISE = 0.01
+
 
 def explain(
     model: nn.Module,
@@ -21,13 +23,19 @@ def explain(
     perturbation: str | None,
     blur_sigma: float | None,
     mask_sigma: float | None,
+    seed: int = 0,
 ) -> Maps:
-    """Optimises a mask for each row and packs it with what the table `maps` keeps of it."""
+    """Optimises a mask for each row and packs it with what the table `maps` keeps of it.
+
+    Unlike the paper, which has one start, seeds other than 0 start elsewhere, so that an audit can tell how much of a
+    mask is chance.
+    """
     height, width = clips.shape[-2:]
     removal = Perturbation(perturbation or settings.perturbation, blur_sigma)
     geometry = SmoothMax.of(height, width, mask_sigma)
     with torch.enable_grad():
-        result = optimise(model, clips, targets, ratios, settings, removal, geometry)
+        start = _start(seed, (clips.shape[2], *geometry.grid)).to(clips)
+        result = optimise(model, clips, targets, ratios, settings, removal, geometry, start=start)
     details = {
         "preset": preset,
         "perturbation": removal.text(height, width),
@@ -36,3 +44,9 @@ def explain(
         "steps": result.steps,
     }
     return Maps(result.seed_masks, smooth_max_name(geometry), tuple(clips.shape[-3:]), details)
+
+
+def _start(seed: int, shape: tuple[int, ...]) -> Tensor:
+    """Seed masks to begin with, [1, T, h, w], the same for all rows: ones, less a little noise for seeds but 0."""
+    noise = NOISE * torch.rand(shape, generator=torch.Generator().manual_seed(seed)) if seed else torch.zeros(shape)
+    return (1 - noise)[None]

@@ -31,7 +31,7 @@ def attribute(
         clips: [N, 3, T, H, W] in [0, 1].
         targets: [N] class indices.
         ratios: [N] preservation ratios, in (0, 1).
-        seed: not used, the start is fixed.
+        seed: 0 starts from the whole clip, another one from that less noise of up to 1 %.
         reach: frames on each side that a seed is smoothed over, Δt in the paper: 1, 2 or 3.
         preset: the weights of the energy (`stepaudit.extremal.settings`).
         schedule: the optimiser: `paper` is the preset's own, `fast` and `short` take fewer passes through the model.
@@ -50,4 +50,5 @@ def attribute(
         perturbation=perturbation,
         blur_sigma=blur_sigma,
         mask_sigma=mask_sigma,
+        seed=seed,
     )

@@ -37,7 +37,7 @@ def attribute(
     Args:
         clips: [N, 3, T, H, W] in [0, 1].
         targets: [N] class indices.
-        seed: not used, the start is fixed.
+        seed: 0 starts from the whole clip, another one from that less noise of up to 1 %.
         summed: preservation ratios, in (0, 1).
         smoothing_sigma: of the heat map's Gaussian, pixels; by default 10 for a shorter side of 112, and in proportion.
         preset: the weights of the energy (`stepaudit.extremal.settings`).
@@ -58,6 +58,7 @@ def attribute(
         perturbation=perturbation,
         blur_sigma=blur_sigma,
         mask_sigma=mask_sigma,
+        seed=seed,
     )
     total = masks.full().view(len(clips), count, frames, height, width).sum(dim=1)
     sigma = BLUR_SHARE * min(height, width) if smoothing_sigma is None else smoothing_sigma

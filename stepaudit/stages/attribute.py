@@ -12,7 +12,7 @@ from stepaudit.box_prior import mean_boxes
 from stepaudit.checkpoint import trained
 from stepaudit.clips import batches, boxes_by_frame, require_ok, to_tensor, with_predictions
 from stepaudit.config import Config
-from stepaudit.errors import AuditError, NonFiniteError
+from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
 from stepaudit.isolation import each
 from stepaudit.maps import Maps
 from stepaudit.progress import progress
@@ -42,14 +42,30 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
 
 
 def _asked(config: Config, dataset: str, model: str, method: str, shard: str) -> list[dict]:
-    """What is asked: a dict for each clip, seed and ratio, with the clip's row and its prediction."""
-    clips, entry = with_predictions(config, dataset, model, shard), config.methods[method]
+    """What is asked: a dict for each clip, seed and ratio, with the clip's row, its prediction and the class."""
+    entry = config.methods[method]
+    explained = {"label": _label, "runner_up": _runner_up}[entry.target]
+    clips = [{**clip, **explained(**clip)} for clip in with_predictions(config, dataset, model, shard)]
     return [
         {**clip, "ratio": ratio, "seed": seed}
         for seed in entry.seeds
         for clip in clips
         for ratio in entry.ratios or [None]
     ]
+
+
+def _label(clip: dict, prediction: dict) -> dict:
+    """The class that is annotated, and its probability."""
+    return {"target": clip["target"], "target_probability": prediction["target_probability"]}
+
+
+def _runner_up(clip: dict, prediction: dict) -> dict:
+    """The most probable class but for the annotated one, and its probability; None where there is none."""
+    others = {
+        target: value for target, value in enumerate(prediction["probabilities"] or []) if target != clip["target"]
+    }
+    target = max(others, key=others.__getitem__, default=None)
+    return {"target": target, "target_probability": others.get(target)}
 
 
 def _explainer(config: Config, dataset: str, model: str, method: str):
@@ -64,7 +80,9 @@ def _explainer(config: Config, dataset: str, model: str, method: str):
         clips = to_tensor([require_ok(row["clip"]) for row in asked]).to(place)
         for row in asked:
             require_ok(row["prediction"])
-        targets = torch.tensor([row["clip"]["target"] for row in asked], device=place)
+            if row["target"] is None:
+                raise NotApplicableError("the model knows no other class than the clip's")
+        targets = torch.tensor([row["target"] for row in asked], device=place)
         ratios = None if entry.ratios is None else torch.tensor([row["ratio"] for row in asked], device=place)
         start = time.monotonic()
         maps = attribute(net, clips, targets, ratios=ratios, seed=asked[0]["seed"], **extra, **entry.options)
@@ -95,7 +113,7 @@ def _row(asked: dict, maps: Maps, full: Tensor, index: int) -> dict:
         **_key(asked),
         "preset": maps.details.get("preset"),
         "perturbation": maps.details.get("perturbation"),
-        "target_probability": asked["prediction"]["target_probability"],
+        "target_probability": asked["target_probability"],
         "kept_probability": maps.detail("kept_probability", index),
         "grid": grid.half().flatten().cpu().numpy(),
         "grid_shape": list(grid.shape),
@@ -112,5 +130,4 @@ def _failed(asked: dict, error: AuditError) -> dict:
 
 
 def _key(asked: dict) -> dict:
-    clip = asked["clip"]
-    return {"clip_id": clip["clip_id"], "target": clip["target"], "ratio": asked["ratio"], "seed": asked["seed"]}
+    return {"clip_id": asked["clip"]["clip_id"], **{key: asked[key] for key in ("target", "ratio", "seed")}}

@@ -1,4 +1,4 @@
-"""Stage predict: what a model says of every test clip."""
+"""Stage predict: what a model says of every test clip, and of its frames in other orders."""
 
 import torch
 
@@ -9,21 +9,51 @@ from stepaudit.clips import batches, of_split, require_ok, to_tensor
 from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.isolation import each
-from stepaudit.layers import frozen, probability_and_rank
+from stepaudit.layers import frozen, probability_and_rank, target_log_probability
 from stepaudit.progress import progress
+
+PERMUTATIONS = 4
 
 
 def run(config: Config, dataset: str, model: str) -> None:
-    """Writes the table `predictions` of a model on a data set: a row for each test clip."""
+    """Writes the tables `predictions` and `frame_orders` of a model on a data set: rows for each test clip."""
     place = device.choose(config)
     net, classes = trained(config, dataset, model, place)
     clips = of_split(config, dataset, model, "test")
-    rows = []
+    rows, reordered, orders = [], [], frame_orders(config.clips_of(model).frames)
     with progress(f"predict {model} on {dataset}", len(clips)) as advance, frozen(net), torch.no_grad():
         for batch in batches(clips, config.models[model].batch_size):
-            rows += each(batch, lambda part: _predict(net, part, place, len(classes)), _failed)
+            found = each(batch, lambda part: _predict(net, part, place, len(classes)), _failed)
+            rows += [{**row, "label": clip["label"]} for row, clip in zip(found, batch, strict=True)]
+            for name, same in orders.items():
+                found = each(batch, lambda part, same=same: _reordered(net, part, place, same), _failed)
+                reordered += [{**row, "frame_order": name} for row in found]
             advance(len(batch))
     tables.write(rows, "predictions", config.path("predictions", dataset=dataset, model=model))
+    tables.write(reordered, "frame_orders", config.path("frame_orders", dataset=dataset, model=model))
+
+
+def frame_orders(frames: int) -> dict[str, list[list[int]]]:
+    """Orders of a clip's frames that tell whether time counts, by name; probabilities are means over the several."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "shuffled": [torch.randperm(frames, generator=generator).tolist() for _ in range(PERMUTATIONS)],
+        "reversed": [list(reversed(range(frames)))],
+        "frozen": [[frames // 2] * frames],
+    }
+
+
+def _reordered(net: torch.nn.Module, clips: list[dict], place: torch.device, orders: list[list[int]]) -> list[dict]:
+    tensor = to_tensor([require_ok(clip) for clip in clips]).to(place)
+    targets = torch.tensor([clip["target"] for clip in clips], device=place)
+    answers = [target_log_probability(net, tensor[:, :, order], targets).exp() for order in orders]
+    probabilities = torch.stack(answers).mean(dim=0)
+    if not probabilities.isfinite().all():
+        raise NonFiniteError("the model's answer to reordered frames is NaN or infinite")
+    return [
+        {**_key(clip), "target_probability": value, "status": "ok"}
+        for clip, value in zip(clips, probabilities.tolist(), strict=True)
+    ]
 
 
 def _predict(net: torch.nn.Module, clips: list[dict], place: torch.device, classes: int) -> list[dict]:
@@ -50,4 +80,4 @@ def _failed(clip: dict, error: AuditError) -> dict:
 
 
 def _key(clip: dict) -> dict:
-    return {key: clip[key] for key in ("clip_id", "target", "label")}
+    return {key: clip[key] for key in ("clip_id", "target")}

@@ -20,12 +20,14 @@ Evaluate = Callable[[list[dict], list[float]], list[Evaluation]]
 
 
 def run(config: Config, dataset: str, model: str, method: str, shard: str) -> None:
-    """Writes a shard of the table `preservation`, a row for each test clip and bound; resumes where it stopped."""
-    asked, settings = with_predictions(config, dataset, model, shard), config.preserve
+    """Writes a shard of `preservation`, a row for each test clip, seed and bound; resumes where it stopped."""
+    clips, entry, settings = with_predictions(config, dataset, model, shard), config.methods[method], config.preserve
     output = config.path("preservation", dataset=dataset, model=model, method=method, shard=shard)
     parts = tables.Parts("preservation", output, inputs_fingerprint(config, dataset, model, method, shard))
-    todo = list(batches(asked, config.methods[method].batch_size))
-    with progress(f"preserve with {method} of {model} on {dataset} {shard}", len(asked)) as advance:
+    todo = [
+        [{**row, "seed": seed} for row in batch] for seed in entry.seeds for batch in batches(clips, entry.batch_size)
+    ]
+    with progress(f"preserve with {method} of {model} on {dataset} {shard}", len(clips) * len(entry.seeds)) as advance:
         evaluator = functools.cache(lambda: _evaluator(config, dataset, model, method))
         for index, batch in enumerate(todo):
             if index not in parts:
@@ -74,7 +76,7 @@ def _bounds(row: dict, settings: Preserve) -> dict[str, Bound]:
 
 
 def _evaluator(config: Config, dataset: str, model: str, method: str) -> Evaluate:
-    """The model, loaded once, and the method, as a function from clips and ratios to optimised masks."""
+    """The model, loaded once, and the method, as a function from clips of one seed and ratios to optimised masks."""
     place = device.choose(config)
     net, _ = trained(config, dataset, model, place)
     entry, attribute = config.methods[method], config.component("methods", method).load()
@@ -83,7 +85,7 @@ def _evaluator(config: Config, dataset: str, model: str, method: str) -> Evaluat
         clips = to_tensor([row["clip"] for row in asked]).to(place)
         targets = torch.tensor([row["clip"]["target"] for row in asked], device=place)
         tensor = torch.tensor(ratios, device=place)
-        maps = attribute(net, clips, targets, ratios=tensor, seed=entry.seeds[0], **entry.options)
+        maps = attribute(net, clips, targets, ratios=tensor, seed=asked[0]["seed"], **entry.options)
         return _evaluations(maps, ratios, method)
 
     return evaluate
@@ -132,4 +134,5 @@ def _failed(asked: dict, bound: str, error: AuditError) -> dict:
 
 
 def _key(asked: dict, bound: str) -> dict:
-    return {"clip_id": asked["clip"]["clip_id"], "target": asked["clip"]["target"], "bound": bound}
+    clip = asked["clip"]
+    return {"clip_id": clip["clip_id"], "target": clip["target"], "bound": bound, "seed": asked["seed"]}

@@ -14,7 +14,11 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
     """Writes a shard of the table `scores`: for each map and metric a row, or one for each frame or part."""
     maps = tables.read("maps", config.path("maps", dataset=dataset, model=model, method=method, shard=shard))
     common = Shard(config, dataset, model, shard, maps)
-    metrics = [(name, config.component("metrics", name).load(), entry) for name, entry in config.metrics.items()]
+    metrics = [
+        (name, config.component("metrics", name).load(), entry)
+        for name, entry in config.metrics.items()
+        if entry.methods is None or method in entry.methods
+    ]
     rows, frames = [], config.clips_of(model).frames
     with progress(f"score {method} of {model} on {dataset} {shard}", len(maps)) as advance:
         for row in maps:

@@ -1,4 +1,4 @@
-"""Stage train: a model is fine-tuned on a data set, or a given checkpoint is checked and taken over."""
+"""Stage train: a model is fine-tuned on a data set, a given checkpoint is taken over, or weights are randomised."""
 
 import tempfile
 
@@ -6,13 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stepaudit import checkpoint, device, tables, training
+from stepaudit import checkpoint, device, randomise, tables, training
 from stepaudit.answers import logits_of
 from stepaudit.clips import class_names
 from stepaudit.config import Config
 from stepaudit.errors import UsageError
 from stepaudit.layers import frozen
 from stepaudit.progress import progress
+
+CLIPS_FOR_STATISTICS = 32
 
 
 def run(config: Config, dataset: str, model: str) -> None:
@@ -23,8 +25,10 @@ def run(config: Config, dataset: str, model: str) -> None:
     """
     entry, path = config.models[model], config.checkpoint(dataset, model)
     classes = class_names(config.path("segments", dataset=dataset))
-    log = []
-    if entry.checkpoint is not None:
+    log, details = [], {"dataset": dataset, "seed": config.seed}
+    if entry.randomise is not None:
+        net, details["randomised"] = _randomised(config, dataset, model, classes)
+    elif entry.checkpoint is not None:
         net = checkpoint.load(entry.checkpoint, entry, classes)
     else:
         with training.seeded(config.seed):
@@ -33,14 +37,20 @@ def run(config: Config, dataset: str, model: str) -> None:
             checkpoint.load_initial(net, entry.weights)
         if entry.training_for(dataset).epochs:
             log = _fit(config, dataset, model, net, classes)
-    checkpoint.save(net, path, entry, classes, {"dataset": dataset, "seed": config.seed})
+    checkpoint.save(net, path, entry, classes, details)
     tables.write(log, "training_log", config.path("training_log", dataset=dataset, model=model))
 
 
 def _fit(config: Config, dataset: str, model: str, net: torch.nn.Module, classes: list[str]) -> list[dict]:
     settings = config.models[model].training_for(dataset)
-    train, validation = (_clips(config, dataset, model, split) for split in ("train", "validation"))
+    (names, *train), (_, *validation) = (_clips(config, dataset, model, split) for split in ("train", "validation"))
     _require_every_class(train[1], classes, dataset)
+    if config.models[model].shuffle_labels:
+        # No epoch is better than another at what cannot be known: the last one, which knows most by heart, is kept.
+        train, validation = (
+            (train[0], training.shuffled(train[1], names, config.seed)),
+            [each[:0] for each in validation],
+        )
     place = device.choose(config)
     net.to(place)
     with frozen(net), torch.no_grad():
@@ -49,22 +59,39 @@ def _fit(config: Config, dataset: str, model: str, net: torch.nn.Module, classes
         return training.fit(net, train, validation, settings, seed=config.seed, device=place, advance=advance)
 
 
-def _clips(config: Config, dataset: str, model: str, split: str) -> tuple[Tensor, Tensor]:
-    """Clips [N, 3, T, H, W] as uint8 and targets [N] of the rows that could be extracted.
+def _randomised(config: Config, dataset: str, model: str, classes: list[str]) -> tuple[torch.nn.Module, list[str]]:
+    """The trained model that this one is a control of, with new weights near the output, and which layers are new."""
+    entry = config.models[model]
+    net = checkpoint.load(config.checkpoint(dataset, entry.of), entry, classes).to(device.choose(config))
+    with training.seeded(randomise.other_seed(config.seed)):
+        fresh = checkpoint.build(entry, len(classes))
+    clips = _clips(config, dataset, model, "train")[1]
+    if not len(clips):
+        raise UsageError(
+            f"data set '{dataset}' has no training clip for the statistics of '{model}', whose weights are random; "
+            "add one, or take the model out"
+        )
+    some = clips[:: -(-len(clips) // CLIPS_FOR_STATISTICS)]
+    return net, randomise.cascade(net, fresh, entry.randomise, some, batch_size=entry.batch_size)
+
+
+def _clips(config: Config, dataset: str, model: str, split: str) -> tuple[list[str], Tensor, Tensor]:
+    """Names, clips [N, 3, T, H, W] as uint8 and targets [N] of the rows that could be extracted.
 
     The pixels lie in a temporary file: a full-size training split is larger than most memories.
     """
-    size, targets = config.clips_of(model), []
+    size, names, targets = config.clips_of(model), [], []
     with tempfile.TemporaryFile() as spool:
         for path in config.clips_for(split, dataset=dataset, model=model):
-            for row in tables.read("clips", path, columns=["status", "target", "pixels"]):
+            for row in tables.read("clips", path, columns=["clip_id", "status", "target", "pixels"]):
                 if row["status"] == "ok":
                     spool.write(row["pixels"])
+                    names.append(row["clip_id"])
                     targets.append(row["target"])
         spool.flush()
         shape = (len(targets), size.frames, size.height, size.width, 3)
         pixels = np.memmap(spool, np.uint8, "c", shape=shape) if targets else np.empty(shape, np.uint8)
-    return torch.from_numpy(pixels).permute(0, 4, 1, 2, 3), torch.tensor(targets, dtype=torch.long)
+    return names, torch.from_numpy(pixels).permute(0, 4, 1, 2, 3), torch.tensor(targets, dtype=torch.long)
 
 
 def _require_every_class(targets: Tensor, classes: list[str], dataset: str) -> None:

@@ -110,3 +110,18 @@ def test_an_area_on_the_crop_without_shared_ties_finds_nothing_but_corners(clips
     ]
     assert kept[0].item() > 0.85
     assert kept[1].item() < 0.05
+
+
+def test_another_seed_starts_elsewhere_and_finds_the_same_evidence(clips):
+    cuboid = CUBOIDS["middle frames"]
+    truth, model = cuboid.mask(SHAPE), model_for(cuboid)
+
+    def mask(seed):
+        return step.attribute(model, clips, TARGET, ratios=truth.mean()[None], seed=seed, schedule="short").full()[0]
+
+    masks = [mask(seed) for seed in (0, 1, 2)]
+    assert torch.equal(masks[1], mask(1))
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not torch.equal(masks[one], masks[other])
+    for found in masks:
+        assert (found * truth).sum() / found.sum() > 0.5

@@ -64,7 +64,7 @@ def test_it_gives_a_number_or_one_for_each_frame_or_part_as_its_signature_says(m
         SHAPE[0] if isinstance(result, list) else len(result) if isinstance(result, dict) else 1
     )
     for value in values(result):
-        assert isinstance(value, AuditError) or 0 <= value <= 1
+        assert isinstance(value, AuditError) or -1 <= value <= 1
     assert any(not isinstance(value, AuditError) for value in values(result))
 
 
@@ -90,4 +90,4 @@ def test_what_cannot_be_measured_has_a_reason(metric, missing, measurements):
         result = values(score(metric, measurements, **missing))
     except AuditError:
         return
-    assert all(isinstance(value, AuditError) or 0 <= value <= 1 for value in result)
+    assert all(isinstance(value, AuditError) or -1 <= value <= 1 for value in result)

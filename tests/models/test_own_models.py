@@ -94,7 +94,8 @@ def families() -> dict[str, list[str]]:
 
 
 def test_every_family_is_in_the_table():
-    assert set(families()) == {component.name for component in registry.components("models").values()}
+    registered = {component.name for component in registry.components("models").values()}
+    assert set(families()) == registered - {"planted_white_box"}  # set by hand, for the planted benchmark alone
 
 
 @pytest.mark.parametrize("name", families())

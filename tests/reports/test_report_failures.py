@@ -78,7 +78,7 @@ def test_coverage_shows_what_the_configuration_asks_for_and_nobody_made(tmp_path
     methods = {"step": {"ratios": [0.1, 0.2], "seeds": [0, 1]}}
     folder = write_audit(tmp_path, clips("a", "b", "c"), methods=methods, preserve=preserve)
     missing = {row["stage"]: (row["asked"], row["missing"]) for row in answer(folder, "coverage") if row["missing"]}
-    assert missing == {"predictions": (3, 3), "maps": (12, 12), "preservation": (6, 6)}
+    assert missing == {"predictions": (3, 3), "maps": (12, 12), "preservation": (12, 12)}
 
 
 def test_reasons_that_differ_by_the_metric_alone_have_an_order(tmp_path):

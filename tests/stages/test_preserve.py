@@ -3,9 +3,12 @@
 from collections import Counter
 
 import pytest
+from odd_methods import threshold
+from torch import Tensor, nn
 
 from stepaudit import config, tables
 from stepaudit.errors import UsageError
+from stepaudit.maps import Maps
 from stepaudit.stages import preserve
 
 PLANTED = {"dataset": "planted", "model": "r3d"}
@@ -21,10 +24,22 @@ def known(**options):
     return {"use": "odd_methods:threshold", "ratios": [0.1], "options": options, "batch_size": 4}
 
 
+def seeded(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: Tensor, seed: int = 0) -> Maps:
+    """Keeps the probability from a ratio of 0.14 on, and for each seed 0.1 more."""
+    return threshold(model, clips, targets, ratios=ratios, at=0.14 + seed / 10, rank_at=0.0)
+
+
+def with_seeds(changed, *seeds):
+    """The audit with searches of a method for these seeds, in batches of two clips."""
+    method = {"use": "test_preserve:seeded", "ratios": [0.1], "seeds": seeds, "batch_size": 2}
+    return changed(methods={"seeded": method}, preserve={"methods": ["seeded"]})
+
+
 def test_every_clip_has_one_row_for_each_bound(whole, rows, tested):
-    found = Counter((row["model"], row["method"], row["clip_id"], row["bound"]) for row in rows(whole, "preservation"))
+    names = tables.TABLES["preservation"].key_names
+    found = Counter(tuple(row[name] for name in names) for row in rows(whole, "preservation"))
     assert found == Counter(
-        (model, "ep3d", clip["clip_id"], bound)
+        (clip["clip_id"], "planted", model, "ep3d", bound, 0)
         for model in whole.models
         for clip in tested
         for bound in ("probability", "top1")
@@ -109,6 +124,31 @@ def test_the_share_of_the_probability_is_what_must_be_kept(changed, rows, share,
         assert row["censored"] == censored
 
 
+def test_every_seed_is_searched_in_the_order_of_the_configuration_and_has_its_own_rows(changed, rows, tested):
+    """Seed 2 keeps from 0.34 on: 0.4 suffices, 0.25 and 0.325 fail. Seed 0: 0.25, then 0.175 suffice."""
+    made = with_seeds(changed, 2, 0)
+    search(made, "seeded")
+    found = rows(made, "preservation", method="seeded")
+    assert Counter((row["clip_id"], row["seed"], row["bound"]) for row in found) == Counter(
+        (clip["clip_id"], seed, bound) for clip in tested for seed in (2, 0) for bound in ("probability", "top1")
+    )
+    shard = tables.read("preservation", made.path("preservation", **PLANTED, method="seeded", shard="test-000"))
+    assert [row["seed"] for row in shard] == [2] * 10 + [0] * 10
+    for row in (row for row in found if row["status"] == "ok" and row["bound"] == "probability"):
+        ratio, lower, evaluations = {0: (0.175, 0.1, 4), 2: (0.4, 0.325, 4)}[row["seed"]]
+        assert (row["ratio"], row["lower"], row["evaluations"]) == pytest.approx((ratio, lower, evaluations), abs=1e-3)
+
+
+def test_a_seed_has_the_same_rows_alone_and_beside_others(changed, rows):
+    both = with_seeds(changed, 2, 0)
+    search(both, "seeded")
+    beside = rows(both, "preservation", method="seeded", seed=0)
+    assert len(beside) == 10 * 2  # clips, bounds
+    alone = with_seeds(changed, 0)
+    search(alone, "seeded")
+    assert rows(alone, "preservation", method="seeded") == beside
+
+
 def test_a_method_that_optimises_nothing_has_rows_that_say_so(changed, rows):
     made = changed(
         methods={"uniform": {"use": "odd_methods:uniform", "ratios": [0.1]}}, preserve={"methods": ["uniform"]}
@@ -119,9 +159,12 @@ def test_a_method_that_optimises_nothing_has_rows_that_say_so(changed, rows):
     assert "method 'uniform' optimises no mask" in next(r["error"] for r in found if r["status"] == "not_applicable")
 
 
-def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed, whole, monkeypatch):
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed, whole, monkeypatch, seeds):
     settings = {**whole.methods["ep3d"].model_dump(exclude={"use"}), "batch_size": 2}
     made, keys = changed(methods={"ep3d": settings}), {**PLANTED, "method": "ep3d", "shard": "test-000"}
+    if seeds == 2:
+        made, keys = with_seeds(changed, 0, 2), {**keys, "method": "seeded"}
     output = made.path("preservation", **keys)
     preserve.run(made, **keys)
     undisturbed = tables.read("preservation", output)
@@ -140,7 +183,7 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed
     assert not output.exists()
     monkeypatch.setattr(tables.Parts, "add", lambda parts, batch, rows: (added.append(batch), add(parts, batch, rows)))
     preserve.run(made, **keys)
-    assert added == [0, 1, 2]
+    assert added == list(range(3 * seeds))
     assert tables.read("preservation", output) == undisturbed
 
 

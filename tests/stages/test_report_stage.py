@@ -74,7 +74,7 @@ def test_every_report_is_a_csv_and_a_section(written):
     for each in reports.all_reports():
         with (written.parent / f"{each.name}.csv").open(newline="") as file:
             header = next(csv.reader(file))
-        assert header[0] in ("dataset", "stage", "claim")
+        assert header[0] in ("dataset", "stage", "claim", "varied")
         assert f'<section id="{each.name}">' in text
     assert written == written.parents[1] / "report" / "index.html"
     assert (written.parents[1] / "audit.duckdb").exists()

@@ -109,6 +109,13 @@ def test_the_decoys_boxes_do_not_count(whole, rows, tested):
     assert checked == 6 * 2 * 7  # annotated clips, models, and maps of each
 
 
+def test_a_metric_may_score_some_methods_alone(changed, rows):
+    made = changed(metrics={"few": {"use": "mass_in_box", "methods": ["step"]}})
+    for method in ("center", "step"):
+        score_all(made, method)
+    assert {row["method"] for row in rows(made, "scores", metric="few")} == {"step"}
+
+
 def test_options_of_a_metric_are_passed_on(changed, rows):
     made = changed(metrics={"wide": {"use": "spatial_pointing", "options": {"tolerance_px": 100}}})
     score_all(made, "center")

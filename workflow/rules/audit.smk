@@ -55,6 +55,7 @@ rule score:
         checkpoint=rules.train.output.checkpoint,
         peers=lambda wildcards: audit.peer_checkpoints(**wildcards),
         maps=rules.attribute.output.maps,
+        references=lambda wildcards: audit.reference_maps(**wildcards),
         code=[audit.source("metrics", metric) for metric in audit.metrics],
     output:
         scores=audit.path("scores", **per_method),

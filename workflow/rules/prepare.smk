@@ -49,7 +49,7 @@ rule train:
         train=lambda wildcards: audit.clips_for("train", **wildcards),
         validation=lambda wildcards: audit.clips_for("validation", **wildcards),
         code=lambda wildcards: audit.source("models", wildcards.model),
-        given=lambda wildcards: audit.given_checkpoint(wildcards.model),
+        given=lambda wildcards: audit.given_checkpoint(**wildcards),
     output:
         checkpoint=audit.checkpoint("{dataset}", "{model}"),
         training_log=audit.path("training_log", **per_model),
@@ -73,6 +73,7 @@ rule predict:
         clips=lambda wildcards: audit.clips_for("test", **wildcards),
     output:
         predictions=audit.path("predictions", **per_model),
+        frame_orders=audit.path("frame_orders", **per_model),
     log:
         audit.log("predict", **per_model),
     benchmark:

@@ -1,0 +1,97 @@
+-- Whether a mask is evidence: what the parts of the metric `mask_survival` say of each map, and the class that follows.
+
+-- The answer is kept from this probability on: a share of the way from what the fill alone leaves to what the clip has.
+create macro kept_from(fill, whole, keeps) as fill + keeps * (whole - fill);
+
+create view mask_parts as
+select rows.dataset, rows.model, rows.method, method_use, rows.ratio, rows.seed, rows.clip_id, label, metric_name as metric,
+    coalesce(map_from_entries(list({'k': part, 'v': value}) filter (part is not null)), map {}) as parts,
+    any_value(concat_ws(': ', status, error)) filter (part is null and status != 'ok') as failure
+from score_rows as rows
+where metric_use = 'mask_survival'
+group by all;
+comment on view mask_parts is 'What `mask_survival` measured of each map: the parts by name, or why there are none.';
+
+-- What the clip has is the probability of a target that the model answers with; else the mask must win it all.
+create view mask_answers as
+with known as (
+    select mask_parts.*,
+        (metrics.settings ->> '$.keeps')::double as keeps,
+        (metrics.settings ->> '$.holds')::double as holds,
+        (metrics.settings ->> '$.tells')::double as tells,
+        (metrics.settings ->> '$.survives')::double as survives,
+        (metrics.settings ->> '$.inside')::double as inside_from,
+        metrics.settings ->> '$.perturbation' as asked_fill,
+        maps.kept_probability as kept,
+        if(map_contains(parts, 'empty.' || split_part(maps.perturbation, ':', 1)), split_part(maps.perturbation, ':', 1), asked_fill)
+            as own_fill,
+        parts['clip'] >= parts['rival_clip'] as answered,
+        if(answered, parts['clip'], 1) as whole
+    from mask_parts
+    join metrics on mask_parts.metric = metrics.name
+    join maps
+        on mask_parts.dataset = maps.dataset and mask_parts.model = maps.model and mask_parts.method = maps.method
+        and mask_parts.ratio is not distinct from maps.ratio and mask_parts.seed = maps.seed
+        and mask_parts.clip_id = maps.clip_id
+),
+measured_fills as (
+    select *,
+        parts['empty.' || own_fill] as empty,
+        kept_from(empty, whole, keeps) as needed,
+        kept_from(empty, whole, holds) as needed_hard,
+        parts['hard.' || own_fill] as hard,
+        parts['empty.' || asked_fill] as asked_empty,
+        whole - asked_empty >= tells as asked_tells,
+        if(asked_tells, kept_from(asked_empty, whole, keeps), null) as needed_asked,
+        if(asked_tells, kept_from(asked_empty, whole, holds), null) as needed_moved,
+        [
+            parts['soft.' || name] >= kept_from(parts['empty.' || name], whole, holds)
+            for name in ['blur', 'other_blur', 'fade', 'freeze', 'noise']
+            if name != own_fill and whole - parts['empty.' || name] >= tells
+        ] as other_fills,
+        [
+            {
+                'kept': parts['peer.' || name], 'empty': parts['peer_empty.' || name],
+                'whole': if(parts['peer_clip.' || name] >= parts['peer_rival.' || name], parts['peer_clip.' || name], 1)
+            }
+            for name in [substr(part, 11) for part in map_keys(parts) if starts_with(part, 'peer_clip.')]
+        ] as answers
+    from known
+)
+select dataset, model, method, method_use, ratio, seed, clip_id, label, metric, failure, parts, answered, own_fill,
+    parts['clip'] as clip, kept, empty, needed, needed_hard as held, hard, parts['shift'] as shift, parts['random'] as random,
+    parts['outside'] as outside, parts['rival'] as rival, parts['inside'] as inside, parts['annotated'] as annotated,
+    whole - empty >= tells as asks,
+    kept >= needed as sufficient,
+    len(other_fills) as fills, len([held for held in other_fills if held]) as fills_kept,
+    fills = 0 or fills_kept >= survives * fills as survives_fills,
+    hard >= needed_hard as survives_hard,
+    coalesce(parts['shift'] >= needed_moved, true) as survives_shift,
+    coalesce(parts['random'] >= needed_asked, false) as random_keeps,
+    len([peer for peer in answers if peer.whole - peer.empty >= tells]) as peers,
+    len([
+        peer for peer in answers
+        if peer.whole - peer.empty >= tells and peer.kept >= kept_from(peer.empty, peer.whole, keeps)
+    ]) as peers_kept,
+    -- on the annotation: most of it, or the part that carries the answer
+    inside - annotated >= inside_from * (1 - annotated) or coalesce(parts['outside'] < needed_asked, false) as on_annotation
+from measured_fills;
+comment on view mask_answers is 'Each map under `mask_survival`: its probabilities, the one that it needs, and which probes it passes.';
+
+create view mask_classes as
+select *,
+    survives_fills and survives_hard and survives_shift and (answered or peers = 0 or peers_kept > 0) as survived,
+    case
+        when kept is null or empty is null then null
+        when not asks then 'vacuous'
+        when not sufficient then 'insufficient'
+        when not survived then 'adversarial'
+        when not answered and peers = 0 then 'unconfirmed'
+        when inside is null then 'unannotated'
+        when on_annotation and random_keeps then 'unspecific'
+        when on_annotation then 'focused'
+        when peers > 0 and peers_kept = 0 then 'unconfirmed'
+        else 'shortcut'
+    end as class
+from mask_answers;
+comment on view mask_classes is 'The class of each mask of the extremal family under the thresholds of the configuration; NULL for other maps.';

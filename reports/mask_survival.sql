@@ -1,0 +1,67 @@
+-- Survival of masks: how much of the answer does a mask keep where it was not optimised?
+-- One row per dataset, model, method, ratio and metric. Mean softmax probability of the target over clips, seeds and peers averaged; `own` is the fill of the optimiser or, for maps that were not optimised, of the metric. Intervals: Student's t, 95 %, over clips.
+with clips as (
+    select dataset, model, method, ratio, metric, clip_id,
+        avg(clip) as clip,
+        avg(coalesce(kept, parts['soft.' || own_fill])) as own,
+        avg(empty) as empty,
+        avg(hard) as hard,
+        avg(shift) as shift,
+        avg(if(own_fill = 'blur', null, parts['soft.blur'])) as blur,
+        avg(parts['soft.other_blur']) as other_blur,
+        avg(if(own_fill = 'fade', null, parts['soft.fade'])) as fade,
+        avg(if(own_fill = 'freeze', null, parts['soft.freeze'])) as frozen,
+        avg(if(own_fill = 'noise', null, parts['soft.noise'])) as noise,
+        avg(list_avg([parts[part] for part in map_keys(parts) if starts_with(part, 'peer.')])) as peer,
+        avg(random) as random,
+        avg(outside) as outside,
+        avg(rival) as rival
+    from mask_answers
+    where clip is not null
+    group by all
+)
+select dataset, model, method, ratio, metric,
+    round(avg(clip), 3) as clip_probability,
+    round(avg(own), 3) as own_probability,
+    round(clamped(avg(own) - mean_margin(own), 1), 3) as own_probability_low,
+    round(clamped(avg(own) + mean_margin(own), 1), 3) as own_probability_high,
+    round(avg(empty), 3) as no_mask_probability,
+    round(clamped(avg(empty) - mean_margin(empty), 1), 3) as no_mask_probability_low,
+    round(clamped(avg(empty) + mean_margin(empty), 1), 3) as no_mask_probability_high,
+    round(avg(hard), 3) as hard_probability,
+    round(clamped(avg(hard) - mean_margin(hard), 1), 3) as hard_probability_low,
+    round(clamped(avg(hard) + mean_margin(hard), 1), 3) as hard_probability_high,
+    round(avg(shift), 3) as shift_probability,
+    round(clamped(avg(shift) - mean_margin(shift), 1), 3) as shift_probability_low,
+    round(clamped(avg(shift) + mean_margin(shift), 1), 3) as shift_probability_high,
+    round(avg(blur), 3) as blur_probability,
+    round(clamped(avg(blur) - mean_margin(blur), 1), 3) as blur_probability_low,
+    round(clamped(avg(blur) + mean_margin(blur), 1), 3) as blur_probability_high,
+    round(avg(other_blur), 3) as other_blur_probability,
+    round(clamped(avg(other_blur) - mean_margin(other_blur), 1), 3) as other_blur_probability_low,
+    round(clamped(avg(other_blur) + mean_margin(other_blur), 1), 3) as other_blur_probability_high,
+    round(avg(fade), 3) as fade_probability,
+    round(clamped(avg(fade) - mean_margin(fade), 1), 3) as fade_probability_low,
+    round(clamped(avg(fade) + mean_margin(fade), 1), 3) as fade_probability_high,
+    round(avg(frozen), 3) as freeze_probability,
+    round(clamped(avg(frozen) - mean_margin(frozen), 1), 3) as freeze_probability_low,
+    round(clamped(avg(frozen) + mean_margin(frozen), 1), 3) as freeze_probability_high,
+    round(avg(noise), 3) as noise_probability,
+    round(clamped(avg(noise) - mean_margin(noise), 1), 3) as noise_probability_low,
+    round(clamped(avg(noise) + mean_margin(noise), 1), 3) as noise_probability_high,
+    round(avg(peer), 3) as peer_probability,
+    round(clamped(avg(peer) - mean_margin(peer), 1), 3) as peer_probability_low,
+    round(clamped(avg(peer) + mean_margin(peer), 1), 3) as peer_probability_high,
+    round(avg(random), 3) as random_probability,
+    round(clamped(avg(random) - mean_margin(random), 1), 3) as random_probability_low,
+    round(clamped(avg(random) + mean_margin(random), 1), 3) as random_probability_high,
+    round(avg(outside), 3) as outside_probability,
+    round(clamped(avg(outside) - mean_margin(outside), 1), 3) as outside_probability_low,
+    round(clamped(avg(outside) + mean_margin(outside), 1), 3) as outside_probability_high,
+    round(avg(rival), 3) as rival_probability,
+    round(clamped(avg(rival) - mean_margin(rival), 1), 3) as rival_probability_low,
+    round(clamped(avg(rival) + mean_margin(rival), 1), 3) as rival_probability_high,
+    count(*) as clips
+from clips
+group by all
+order by dataset, model, method, ratio, metric

@@ -1,0 +1,47 @@
+"""Which planted videos there are: classes, splits, parts and backgrounds, balanced against each other."""
+
+from dataclasses import dataclass
+
+from stepaudit.datasets._scene import PARTS, Scene, draw_scene
+
+BROKEN = ("no_video", "too_short", "damaged", "not_annotated")
+SHORT_FRAMES = 11
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video to make: `name` identifies it, `broken` is what is wrong with it, if anything."""
+
+    name: str
+    label: str
+    split: str
+    scene: Scene
+    broken: str | None = None
+
+
+def plan_videos(
+    classes: tuple[str, ...], train_per_class: int, test_per_class: int, seed: int,
+    look: dict, colours: str, background: str, broken: bool,
+) -> list[Video]:  # fmt: skip
+    """All videos to make, broken ones last."""
+    order = sorted(classes)
+
+    def video(name: str, label: str, split: str, index: int, problem: str | None = None) -> Video:
+        part, frames = PARTS[index % len(PARTS)], SHORT_FRAMES if problem == "too_short" else None
+        target = order.index(label)
+        hue = target / len(classes) if colours == "class" else None
+        # Balanced, not drawn: in a small test split a drawn direction may by chance tell something of the class.
+        direction = target if background == "confounded" and split == "train" else index // len(PARTS) % len(classes)
+        stripes = None if background == "neutral" else (direction, len(classes))
+        scene = draw_scene(seed, name, label, part, frames=frames, hue=hue, stripes=stripes, **look)
+        return Video(name, label, split, scene, problem)
+
+    counts = (("train", train_per_class), ("test", test_per_class))
+    whole = [
+        video(f"{label}-{split}-{index:03d}", label, split, index)
+        for split, count in counts
+        for label in classes
+        for index in range(count)
+    ]
+    rest = [video(f"broken-{problem}", classes[0], "test", index, problem) for index, problem in enumerate(BROKEN)]
+    return whole + rest if broken else whole

@@ -1,0 +1,50 @@
+"""Masks made of a mask: cut to 0 and 1, moved a little, and rearranged at random."""
+
+import torch
+from torch import Tensor
+
+from stepaudit.extremal.smooth_max import SIGMA_SHARE
+from stepaudit.extremal.temporal import temporal_gaussian
+from stepaudit.layers import gaussian_blur
+
+REACH = 2
+
+
+def cut(mask: Tensor, share: float) -> Tensor:
+    """1 for the given share of voxels with the greatest values, 0 for the others; equal ones by their order."""
+    order = mask.flatten().argsort(descending=True, stable=True)
+    found = torch.zeros(mask.numel(), device=mask.device)
+    found[order[: round(share * len(order))]] = 1
+    return found.view_as(mask)
+
+
+def moved(mask: Tensor, pixels: int) -> list[Tensor]:
+    """The mask [T, H, W] moved down, up, right and left; its border goes on into the pixels that it leaves."""
+    rows, columns = (torch.arange(size, device=mask.device) for size in mask.shape[1:])
+    ways = [(by, 0) for by in (-pixels, pixels)] + [(0, by) for by in (-pixels, pixels)]
+    return [
+        mask[:, (rows + down).clamp(0, len(rows) - 1)][..., (columns + across).clamp(0, len(columns) - 1)]
+        for down, across in ways
+    ]
+
+
+def rearranged(mask: Tensor, count: int) -> list[Tensor]:
+    """The mask's own values along smooth random fields, so that nothing but their place differs. The same each time.
+
+    A field is noise, smoothed as the masks of the extremal family are: by their σ in space, over 2 frames in time.
+    """
+    generator = torch.Generator().manual_seed(0)
+    values, sigma = mask.flatten().sort().values, SIGMA_SHARE * min(mask.shape[1:])
+    return [_along(_field(mask.shape, sigma, generator).to(mask.device), values) for _ in range(count)]
+
+
+def _field(shape: torch.Size, sigma: float, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(shape, generator=generator)
+    return gaussian_blur(temporal_gaussian(noise[None], REACH)[0], sigma)
+
+
+def _along(field: Tensor, values: Tensor) -> Tensor:
+    """The sorted values, the greatest where the field is greatest."""
+    found = torch.empty_like(values)
+    found[field.flatten().argsort()] = values
+    return found.view_as(field)

@@ -1,0 +1,37 @@
+"""On boxes: how much of the whole map, in space and time, lies on the boxes, and whether its peak does."""
+
+import torch
+from torch import Tensor
+
+from stepaudit.errors import NoAnnotationError, NoPeakError
+from stepaudit.layers import gaussian_blur
+from stepaudit.metrics._boxes import Box, covered
+from stepaudit.metrics._peak import is_constant, share, tied
+
+
+def score(importance: Tensor, boxes: list[list[Box]], *, smoothing_px: float = 1.0) -> dict[str, float]:
+    """Share of the map's mass in all frames that lies on the boxes, and share of its greatest voxels that does.
+
+    `mass_in_box` asks the annotated frames alone. A map that leaves them empty has no value there and 0 here: with
+    `annotation: other`, this is how often a map raises a false alarm on what carries no information.
+
+    Args:
+        importance: [T, H, W], not negative.
+        boxes: (x0, y0, x1, y1) of each frame, pixels; a pixel belongs to a box that holds its centre.
+        smoothing_px: σ of the Gaussian in each frame after which the peak is taken; remaining ties are shared.
+
+    Returns:
+        `mass` and `peak`.
+
+    Raises:
+        NoAnnotationError: no frame has a box.
+        NoPeakError: the map has the same value everywhere.
+    """
+    if not any(boxes):
+        raise NoAnnotationError("no frame has a box")
+    if is_constant(importance):
+        raise NoPeakError("the map has the same value everywhere")
+    inside = torch.stack([covered(frame_boxes, importance.shape[1:]) for frame_boxes in boxes])
+    mass = importance.double()
+    peak = share(inside, tied(gaussian_blur(importance, smoothing_px)))
+    return {"mass": ((mass * inside).sum() / mass.sum()).item(), "peak": peak}

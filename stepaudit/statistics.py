@@ -1,0 +1,202 @@
+"""What a sample of clips tells: intervals of a ratio of sums over clips, paired tests, correction for many of them.
+
+Clips are the sampling unit: the sixteen frames of a clip are nearly one observation. Everything is vectorised over
+columns (a method, a pair of methods, a simulated sample), and the same seed gives the same numbers.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.95
+Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
+RESAMPLES = 1999  # so that the 95 % quantile is one of them
+DRAWS = 10_000
+ROUNDING = 1e-12  # a sum of squares below this share of its terms' is rounding, not spread
+BLOCK = 2_000_000  # numbers of a batch of resamples
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Values [k] with their 95 % intervals, NaN where there is none; `way` says how each was made, or None."""
+
+    value: Array
+    low: Array
+    high: Array
+    way: list[str | None]
+
+
+def ratio_intervals(
+    parts: Array, wholes: Array, *, least: float | None = None, seed: int = 0, resamples: int = RESAMPLES
+) -> Intervals:
+    """Ratio of sums over clips, such as hits over frames, with its 95 % interval, clips the sampling unit.
+
+    The interval is the symmetric bootstrap-t (Hall 1988): clips are drawn with replacement, each draw's deviation is
+    measured in its own standard error (of a ratio, linearised), and 95 % of the draws decide how many standard errors
+    are taken. It was chosen by simulation: with 15 to 60 clips of unequal length whose frames agree, it covers shares
+    and their differences in 92 to 98 %, where percentile and BCa intervals and Student's t cover 80 to 90 % with 15
+    clips near 0 or 1. Two limits: differences of two methods that agree on most clips are covered in 99 %, and a mean
+    with a long tail (lognormal, σ 0.8) in 90 % with fewer than 30 clips.
+
+    What is known to lie in [0, 1] (`least` 0), or is the difference of two such (`least` -1), has an interval that is
+    no wider than Wilson's (Newcombe's, of a difference) with a clip as one observation, as if all its frames were
+    equal; that also stands in where more than 5 % of the draws have no spread. Anything else has no interval there:
+    where all clips are alike, or all but a few, or there is one, they do not say how much others would differ.
+
+    Args:
+        parts: [N, k], sum of the values of each of N clips, for k columns.
+        wholes: [N, k], frames (or their weights) that the sums are over; greater than 0.
+        least: the least a value of one frame can be, 0 or -1, its greatest being 1; None if that is not known.
+
+    Returns:
+        k values; all NaN without clips.
+    """
+    value = _ratio(parts, wholes)
+    low, high = np.full_like(value, np.nan), np.full_like(value, np.nan)
+    if len(parts) > 1:
+        margin = _bootstrap_margin(_residuals(parts, wholes, value), wholes, seed, resamples)
+        found = np.isfinite(margin)
+        low[found], high[found] = (value - margin)[found], (value + margin)[found]
+    if least is None or not len(parts):
+        return Intervals(value, low, high, [None if np.isnan(x) else "bootstrap-t" for x in low])
+    low, high = np.maximum(low, least), np.minimum(high, 1)
+    whole_low, whole_high = _of_whole_clips(parts, wholes, least)
+    chosen = np.isnan(low) | (high - low > whole_high - whole_low)
+    way: list[str | None] = ["wilson" if each else "bootstrap-t" for each in chosen]
+    return Intervals(value, np.where(chosen, whole_low, low), np.where(chosen, whole_high, high), way)
+
+
+def wilson(share: Array, size: Array) -> tuple[Array, Array]:
+    """Wilson's 95 % interval (1927) of shares seen on `size` independent observations, which may be a fraction."""
+    centre = (share + Z**2 / (2 * size)) / (1 + Z**2 / size)
+    spread = np.maximum(share * (1 - share), 0) / size
+    margin = Z / (1 + Z**2 / size) * np.sqrt(spread + Z**2 / (4 * size**2))
+    return np.maximum(centre - margin, 0), np.minimum(centre + margin, 1)
+
+
+def sign_flip_test(differences: Array, *, seed: int = 0, draws: int = DRAWS) -> Array:
+    """Two-sided p values of paired differences, by flipping the sign of whole clips.
+
+    If two methods are equal on every clip but for chance, each clip's difference might as well have the other sign. The
+    p value is the share of flips whose sum is at least as far from 0: of all flips if they are no more than `draws`
+    (exact, up to 14 clips for 10,000), else of so many random ones with the one that was seen, so that it is never
+    below 1 / (draws + 1) and never too small on average.
+
+    Args:
+        differences: [N, k], a clip's sum of differences; 0 where a pair was not measured changes nothing.
+
+    Returns:
+        k values; 1 where all differences are 0, NaN without clips.
+    """
+    clips, columns = differences.shape
+    if not clips:
+        return np.full(columns, np.nan)
+    exact = clips - 1 <= np.log2(draws)
+    seen = np.abs(differences.sum(axis=0)) - 1e-9 * np.abs(differences).sum(axis=0)
+    signs = _all_signs(clips) if exact else _random_signs(clips, draws, seed)
+    reached = sum((np.abs(some @ differences) >= seen).sum(axis=0) for some in signs)
+    return reached / 2 ** (clips - 1) if exact else (1 + reached) / (1 + draws)
+
+
+def holm(p: Array) -> Array:
+    """Holm's adjusted p values (1979): reject those below α, and all together err with probability α at most.
+
+    Args:
+        p: [k], the p values of a family; NaN (no test) stays so and does not count.
+    """
+    adjusted = np.full(p.shape, np.nan)
+    order = np.argsort(p)[: np.isfinite(p).sum()]
+    factors = len(order) - np.arange(len(order))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(factors * p[order]))
+    return adjusted
+
+
+def _ratio(parts: Array, wholes: Array) -> Array:
+    """Ratios of the columns' sums; NaN without clips."""
+    return parts.sum(axis=0) / wholes.sum(axis=0) if len(parts) else np.full(parts.shape[1], np.nan)
+
+
+def _residuals(parts: Array, wholes: Array, value: Array) -> Array:
+    """A clip's part less the ratio times its whole [N, k]; what is only rounding becomes 0."""
+    residuals = parts - value * wholes
+    return np.where(np.abs(residuals) > 1e-10 * np.abs(parts).max(axis=0), residuals, 0)
+
+
+def _bootstrap_margin(residuals: Array, wholes: Array, seed: int, resamples: int) -> Array:
+    """Half the width of the symmetric bootstrap-t interval [k]; infinite where too many resamples have no spread.
+
+    Args:
+        residuals: [N, k], a clip's part less the ratio times its whole.
+    """
+    clips, columns = residuals.shape
+    sums = np.hstack([residuals, wholes, residuals**2, residuals * wholes, wholes**2])
+    distance = np.concatenate(
+        [_studentised(*np.split(counts @ sums, 5, axis=1)) for counts in _counts(clips, 5 * columns, seed, resamples)]
+    )
+    rank = int(np.ceil(LEVEL * (resamples + 1))) - 1
+    _, error = _errors(*np.split(sums.sum(axis=0), 5))
+    quantile = np.partition(distance, rank, axis=0)[rank]
+    return np.where(error > 0, quantile, np.inf) * np.where(error > 0, error, 1)
+
+
+def _studentised(*sums: Array) -> Array:
+    """How far each resample's ratio is from the sample's, in its own standard errors: 0 / 0 is 0, x / 0 infinite."""
+    deviation, error = _errors(*sums)
+    flat = error == 0
+    return np.where(flat, np.where(deviation == 0, 0, np.inf), np.abs(deviation) / np.where(flat, 1, error))
+
+
+def _errors(residual: Array, whole: Array, squares: Array, products: Array, wholes: Array) -> tuple[Array, Array]:
+    """Deviation of a ratio from the sample's, and its standard error but for a constant, from sums over clips.
+
+    Args:
+        residual, whole, squares, products, wholes: sums of e, w, e², e·w and w², where e is the residual.
+    """
+    deviation = residual / whole
+    spread = squares - 2 * deviation * products + deviation**2 * wholes
+    return deviation, np.sqrt(np.where(spread > ROUNDING * squares, spread, 0)) / whole
+
+
+def _counts(clips: int, columns: int, seed: int, resamples: int) -> Iterator[Array]:
+    """How often each resample holds each clip, [b, N] in batches."""
+    random = np.random.default_rng(seed)
+    batch = max(1, BLOCK // max(clips, columns))
+    for start in range(0, resamples, batch):
+        rows = min(batch, resamples - start)
+        drawn = random.integers(0, clips, (rows, clips)) + clips * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * clips).reshape(rows, clips).astype(float)
+
+
+def _of_whole_clips(parts: Array, wholes: Array, least: float) -> tuple[Array, Array]:
+    """Wilson's interval as if all frames of a clip were equal; of differences, Newcombe's (1998, method 10).
+
+    Clips of unequal length count as so many equal ones (Kish 1965).
+    """
+    total = wholes.sum(axis=0)
+    size = total**2 / (wholes**2).sum(axis=0)
+    more, less = np.maximum(parts, 0).sum(axis=0) / total, np.maximum(-parts, 0).sum(axis=0) / total
+    more_low, more_high = wilson(more, size)
+    if least == 0:
+        return more_low, more_high
+    less_low, less_high = wilson(less, size)
+    low = more - less - np.hypot(more - more_low, less_high - less)
+    high = more - less + np.hypot(more_high - more, less - less_low)
+    return np.maximum(low, least), np.minimum(high, 1)
+
+
+def _all_signs(clips: int) -> Iterator[Array]:
+    """Every choice of signs [2^(N-1), N]; the first is always 1, since to flip all changes no distance from 0."""
+    bits = np.arange(2 ** (clips - 1))[:, None] >> np.arange(clips) & 1
+    yield 1.0 - 2.0 * np.roll(bits, 1, axis=1)
+
+
+def _random_signs(clips: int, draws: int, seed: int) -> Iterator[Array]:
+    """Random signs, [b, N] in batches."""
+    random = np.random.default_rng(seed)
+    batch = max(1, BLOCK // clips)
+    for start in range(0, draws, batch):
+        yield 1.0 - 2.0 * random.integers(0, 2, (min(batch, draws - start), clips), dtype=np.int8)
