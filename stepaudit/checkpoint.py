@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from stepaudit.adapters import Adapter
 from stepaudit.clips import class_names
-from stepaudit.config import Config, Model
+from stepaudit.config import Config
 from stepaudit.errors import UsageError
 from stepaudit.precision import computing_in
 from stepaudit.registry import find
+from stepaudit.sections import Model
 from stepaudit.tables import as_json
 
 KEY, FORMAT = "stepaudit", 1

@@ -16,8 +16,9 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from stepaudit import registry
-from stepaudit.config import Clips, ClipSize, Config, Dataset, Method, Metric, Model, Preserve, Training
+from stepaudit.config import Config
 from stepaudit.errors import STATUSES
+from stepaudit.sections import Clips, ClipSize, Dataset, Method, Metric, Model, Preserve, Training
 from stepaudit.tables import SCHEMA_VERSION, TABLES, Table
 
 ROOT = Path(__file__).parents[1]

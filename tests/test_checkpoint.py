@@ -13,9 +13,9 @@ from torchvision.models.video import r2plus1d_18 as torchvisions
 
 from stepaudit import checkpoint
 from stepaudit.adapters import Adapter
-from stepaudit.config import Model
 from stepaudit.errors import UsageError
 from stepaudit.models import r2plus1d_18, vgg16_lstm
+from stepaudit.sections import Model
 
 ENTRY = Model(use="r2plus1d_18", options={"width": 2})
 CLASSES = ["a", "b"]

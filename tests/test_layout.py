@@ -31,12 +31,20 @@ MAY_IMPORT = {
     "splits": set(),
     "registry": {"errors"},
     "tables": {"errors"},
-    "config": {"errors", "registry", "tables"},
+    "sections": {"errors", "registry"},
+    "entries": {"errors"},
+    "config": {"errors", "registry", "tables", "sections", "entries"},
     "isolation": {"errors"},
     "minimum_ratio": set(),
+    "precision": set(),
+    "statistics": set(),
+    "reliability": set(),
 }
 NO_FILES = {"pyarrow", "duckdb", "pathlib", "os", "io", "shutil", "yaml", "pydantic", "safetensors"}
-NUMBERS_ONLY = ("methods", "metrics", "models", "extremal", "layers", "maps", "minimum_ratio", "geometry", "splits")
+NUMBERS_ONLY = (
+    *("methods", "metrics", "models", "extremal", "layers", "maps", "minimum_ratio", "geometry", "splits"),
+    *("precision", "statistics", "reliability"),
+)
 
 
 def name_of(path: Path) -> str:

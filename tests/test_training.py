@@ -9,8 +9,8 @@ from narrow_models import narrow
 from torch import nn
 
 from stepaudit import training
-from stepaudit.config import Training
 from stepaudit.errors import UsageError
+from stepaudit.sections import Training
 
 CPU = torch.device("cpu")
 

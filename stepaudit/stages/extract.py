@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stepaudit import geometry, tables, video
-from stepaudit.config import Clips, Config, fingerprint, shard_names
+from stepaudit.config import Config, fingerprint, shard_names
 from stepaudit.errors import AuditError, BadVideoError, TooShortError, UsageError
 from stepaudit.geometry import Geometry
 from stepaudit.progress import progress
+from stepaudit.sections import Clips
 
 BATCH = 8  # segments whose clips are kept together while a shard is being made
 

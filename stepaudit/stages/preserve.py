@@ -8,13 +8,14 @@ import torch
 from stepaudit import device, tables
 from stepaudit.checkpoint import trained
 from stepaudit.clips import batches, require_ok, to_tensor, with_predictions
-from stepaudit.config import Config, Preserve
+from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
 from stepaudit.isolation import each
 from stepaudit.maps import Maps
 from stepaudit.minimum_ratio import Bound, Evaluation, keeps_first_place, keeps_probability, minimum, next_ratio
 from stepaudit.progress import progress
 from stepaudit.provenance import inputs_fingerprint
+from stepaudit.sections import Preserve
 
 Evaluate = Callable[[list[dict], list[float]], list[Evaluation]]
 

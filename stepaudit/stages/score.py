@@ -4,10 +4,11 @@ import inspect
 from collections.abc import Callable
 
 from stepaudit import tables
-from stepaudit.config import Config, Metric
+from stepaudit.config import Config
 from stepaudit.errors import AuditError
 from stepaudit.measurements import Measurements, Shard
 from stepaudit.progress import progress
+from stepaudit.sections import Metric
 
 
 def run(config: Config, dataset: str, model: str, method: str, shard: str) -> None:

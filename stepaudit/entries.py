@@ -1,0 +1,68 @@
+"""Entries of a configuration made whole: names that are uses, what is left out, what controls take over."""
+
+from typing import Any
+
+from stepaudit.errors import did_you_mean
+
+OF_MODEL, OF_TRAINING = ("use", "options", "clips", "batch_size"), ("training", "training_on")  # that controls take
+
+
+def whole_models(models: Any, datasets: Any) -> Any:
+    """The section `models`, controls with what they take over, and without what it says of data sets left out."""
+    return _without_training_on(with_uses(_with_controls(models)), _left_out(datasets))
+
+
+def with_uses(entries: Any) -> Any:
+    """A section whose entries all say what they use: by default their own name."""
+    if not isinstance(entries, dict):
+        return entries
+    # `false` takes an entry out: what is merged into a configuration (`snakemake --config`) can only add otherwise.
+    kept = {name: entry for name, entry in entries.items() if entry is not False}
+    filled = {name: {} if entry is None else entry for name, entry in kept.items()}
+    return {name: {"use": name, **entry} if isinstance(entry, dict) else entry for name, entry in filled.items()}
+
+
+def _left_out(entries: Any) -> set[str]:
+    return {name for name, entry in entries.items() if entry is False} if isinstance(entries, dict) else set()
+
+
+def _without_training_on(models: Any, datasets: set[str]) -> Any:
+    """The models without what they say of data sets that are left out."""
+    if not isinstance(models, dict):
+        return models
+    changed = dict(models)
+    for name, entry in models.items():
+        if isinstance(entry, dict) and isinstance(on := entry.get("training_on"), dict):
+            changed[name] = {**entry, "training_on": {key: value for key, value in on.items() if key not in datasets}}
+    return changed
+
+
+def _with_controls(models: Any) -> Any:
+    """The models; a control has what it takes from its own, and goes where that one is left out.
+
+    Raises:
+        ValueError: it is a control of no model, or of a control.
+    """
+    if not isinstance(models, dict):
+        return models
+    changed = dict(models)
+    for name, entry in models.items():
+        of = entry.get("of") if isinstance(entry, dict) else None
+        if not isinstance(of, str):
+            continue
+        able = [key for key, other in models.items() if not (isinstance(other, dict) and other.get("of"))]
+        if of not in able:
+            raise ValueError(f"models.{name}.of: no model '{of}' to be a control of{did_you_mean(of, able)}")
+        changed[name] = models[of] is not False and _inheriting(entry, models[of] or {}, of)
+    return changed
+
+
+def _inheriting(entry: dict, origin: Any, of: str) -> dict:
+    """A control's entry with what it takes from its model's."""
+    if not isinstance(origin, dict):
+        return {"use": of, **entry}
+    keys = (*OF_MODEL, *OF_TRAINING, *(() if entry.get("randomise") else ("weights",)))
+    taken = {"use": of} | {key: origin[key] for key in keys if key in origin}
+    both = {key: (taken.get(key), entry.get(key)) for key in OF_TRAINING}
+    merged = {key: own | new for key, (own, new) in both.items() if isinstance(own, dict) and isinstance(new, dict)}
+    return taken | entry | merged
