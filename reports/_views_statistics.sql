@@ -26,7 +26,7 @@ create view metric_roles as
 select name as metric, use, annotation,
     use in (
         'spatial_pointing', 'spatial_pointing_released', 'temporal_pointing', 'mass_in_box', 'box_share', 'box_auc',
-        'box_iou', 'mass_in_segment', 'segment_auc', 'kept_probability'
+        'box_iou', 'mass_in_segment', 'segment_auc', 'kept_probability', 'entropy'
     ) as is_share,
     use = 'box_share' as is_constant
 from metrics;
