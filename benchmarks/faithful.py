@@ -16,10 +16,20 @@ from stepaudit.extremal.smooth_max import TEMPERATURE, SmoothMax
 
 
 def optimise(
-    model: nn.Module, levels: Tensor, target: int, ratio: float, settings: Settings, geometry: SmoothMax
+    model: nn.Module,
+    levels: Tensor,
+    target: int,
+    ratio: float,
+    settings: Settings,
+    geometry: SmoothMax,
+    start: Tensor,
 ) -> Tensor:
-    """Seed mask [T, h, w] of one clip, given as levels of the perturbation [L, 3, T, H, W]; settings with SGD."""
-    seeds = torch.ones(levels.shape[2], *geometry.grid, requires_grad=True)
+    """Seed mask [T, h, w] of one clip, given as levels of the perturbation [L, 3, T, H, W]; settings with SGD.
+
+    Args:
+        start: [T, h, w].
+    """
+    seeds = start.clone().requires_grad_()
     history = []
     optimizer = torch.optim.SGD(
         [seeds], lr=settings.learning_rate, momentum=settings.momentum, dampening=settings.dampening
@@ -31,7 +41,9 @@ def optimise(
         energy = -settings.data_weight * functional.log_softmax(logits, dim=1)[0, target]
         energy = energy + settings.area_weight_at(step) * area(masks, ratio)
         if settings.core_weight_at(step):
-            energy = energy + settings.core_weight_at(step) * core(masks, ratio, settings.core_frames, geometry)
+            energy = energy + settings.core_weight_at(step) * core(
+                masks, ratio, settings.core_frames, settings.core_size
+            )
         optimizer.zero_grad()
         energy.backward()
         history.append(energy.item())
@@ -84,9 +96,8 @@ def area(masks: Tensor, ratio: float) -> Tensor:
     return ((ordered - template) ** 2).mean()
 
 
-def core(masks: Tensor, ratio: float, frames: int, geometry: SmoothMax) -> Tensor:
-    """L_K as released, eqs. 7–9."""
-    size = max(3, round(11 / 112 * min(geometry.height, geometry.width)))
+def core(masks: Tensor, ratio: float, frames: int, size: int) -> Tensor:
+    """L_K as released, eqs. 7–9, with an ellipsoid of so many frames and pixels."""
     time, space = torch.linspace(-1, 1, frames) ** 2, torch.linspace(-1, 1, size) ** 2
     kernel = ((time[:, None, None] + space[:, None] + space) <= 1 + 1e-6).float()
     placed = functional.conv3d(masks[None, None], kernel[None, None] / kernel.sum(), stride=(1, size, size))

@@ -42,7 +42,7 @@ def batch_of(rows: int, frames: int, size: int) -> tuple[Tensor, Tensor, Tensor]
     return torch.rand(rows, 3, frames, size, size), torch.zeros(rows, dtype=torch.long), torch.full((rows,), 0.1)
 
 
-def engine(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], chosen: Settings, **options: int) -> Tensor:
+def engine(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], chosen: Settings, **options: int | Tensor) -> Tensor:
     """The engine's seed masks."""
     geometry = SmoothMax.of(*batch[0].shape[-2:])
     return optimise(model, *batch, chosen, Perturbation(chosen.perturbation), geometry, **options).seed_masks
@@ -84,18 +84,25 @@ def overheads() -> list[str]:
 def against_the_plain_form() -> list[str]:
     """Rows per second of the engine over those of `faithful`, which must give the same seed masks.
 
-    The released schedule is compressed, so that a short run has its phases: the mask is full, falls, and stays small.
+    Both start where no voxels tie: from all ones, rounding alone would choose among them. The released schedule is
+    compressed, so that a short run has its phases: the mask is full, falls, and stays small.
     """
     lines = ["| trained narrow model, 4 clips, STEP as released (`paper`), 100 iterations | plain form ÷ engine |"]
     lines.append("|---|---|")
     for case in audits.cases(4):
         chosen = replace(settings("step", "paper", "paper", 100), learning_rate=0.5)
         difference = _difference(case, replace(chosen, iterations=3))
-        if difference > 0.05:  # the start ties; sorting breaks ties by order, the engine shares them
+        if difference > 0.01:
             raise ArithmeticError(f"{case.name}: seed masks differ by {difference:.4f} from the plain form's")
         times = ratio(partial(_plain, case, chosen), partial(_engine, case, chosen), repeats=2)
         lines.append(f"| {case.name} | {_text(*times)} (after 3 iterations seed masks within {difference:.4f}) |")
     return lines
+
+
+def _start(case: audits.Case) -> Tensor:
+    """Seed masks to begin with, [N, T, h, w]."""
+    shape = len(case.clips), case.clips.shape[2], *SmoothMax.of(*case.clips.shape[-2:]).grid
+    return 1 - 0.1 * torch.rand(shape, generator=torch.Generator().manual_seed(0))
 
 
 def _difference(case: audits.Case, chosen: Settings) -> float:
@@ -108,14 +115,15 @@ def _plain(case: audits.Case, chosen: Settings) -> Tensor:
     targets = case.targets.tolist()
     with frozen(case.model) as model:
         masks = [
-            faithful.optimise(model, row, target, 0.1, chosen, geometry)
-            for row, target in zip(rows, targets, strict=True)
+            faithful.optimise(model, row, target, 0.1, chosen, geometry, start)
+            for row, target, start in zip(rows, targets, _start(case), strict=True)
         ]
     return torch.stack(masks)
 
 
 def _engine(case: audits.Case, chosen: Settings) -> Tensor:
-    return engine(case.model, (case.clips, case.targets, torch.full((len(case.clips),), 0.1)), chosen)
+    batch = case.clips, case.targets, torch.full((len(case.clips),), 0.1)
+    return engine(case.model, batch, chosen, start=_start(case))
 
 
 def threads() -> list[str]:

@@ -1,5 +1,5 @@
 -- Gains over trivial pointers: does a method measure more than the best pointer that ignores the model?
--- One row per dataset, model, metric, method and ratio. Floors on the same frames; the gain is over the greatest of them. Intervals: 95 %, clips drawn with replacement; p: sign flips of clips, Holm over all methods and floors of the metric. Of a metric where less is better, a gain is a loss.
+-- One row per dataset, model, metric, method and ratio. Metrics of the clip's own annotation, floors on the same frames; the gain is over the greatest of them. Intervals: 95 %, clips drawn with replacement; p: sign flips of clips, Holm over all methods and floors of the metric. Of a metric where less is better, a gain is a loss.
 with beside as (
     select comparisons.*, use
     from comparisons
@@ -47,5 +47,5 @@ join metric_roles on estimates.metric = metric_roles.metric
 left join floors
     on estimates.dataset = floors.dataset and estimates.model = floors.model and estimates.metric = floors.metric
     and estimates.method = floors.method and estimates.ratio is not distinct from floors.ratio
-where not is_floor and not is_constant
+where not is_floor and not is_constant and annotation = 'own'
 order by all

@@ -11,5 +11,5 @@ select dataset, model, metric,
     ) as note
 from reliability
 join metric_roles using (metric)
-where not is_constant
+where not is_constant and annotation = 'own'
 order by all
