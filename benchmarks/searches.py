@@ -11,7 +11,7 @@ from stepaudit.layers import frozen, probability_and_rank
 from stepaudit.minimum_ratio import Bound, Evaluation, keeps_probability, minimum, next_ratio
 
 CLIPS, METHOD, PRESET, ITERATIONS = 8, "step", "corrected", 50
-RESOLUTION, SHARE = 0.01, 0.9
+RESOLUTION, SHARE = 0.01, 1.0
 COARSE = (0.02, 0.05, 0.1, 0.2, 0.4)
 FINE = tuple(round(RESOLUTION * step, 2) for step in range(1, 41))
 
