@@ -236,91 +236,13 @@ left join reasons
     and asked.ratio is not distinct from reasons.ratio and asked.metric = reasons.metric;
 comment on view pointing_rates is 'Pointing games: hit rate with 95 % interval (clips are the sampling unit), floors, paired gain over the best floor, and why there is no rate.';
 
--- Means of any metric, beside those of the floors. Seeds are averaged first; the floors are measured on the same frames.
+-- What `estimates` and `comparisons` are made from.
 create view measured as
 select dataset, model, method, method_use, ratio, metric, metric_use, label, clip_id, frame, avg(value) as value
 from score_rows
 where part is null and value is not null
 group by all;
 comment on view measured is 'What each metric measured by frame (NULL for a whole clip), seeds averaged.';
-
-create view measured_floors as
-with floors as (
-    select dataset, model, metric, clip_id, frame, method_use as floor, avg(value) as value
-    from measured
-    where method_use in ('center', 'random_pixel', 'annotation_prior', 'motion_energy')
-    group by all
-)
-select own.dataset, own.model, method, method_use, ratio, own.metric, own.clip_id, floor,
-    count(*) as frames, sum(own.value) as total, sum(floors.value) as floor_total
-from measured as own
-join floors
-    on own.dataset = floors.dataset and own.model = floors.model and own.metric = floors.metric
-    and own.clip_id = floors.clip_id and own.frame is not distinct from floors.frame
-group by all;
-comment on view measured_floors is 'Sums over the frames of a clip of what a metric measured of a method and of each floor, where both were measured.';
-
-create view measured_means as
-with asked as (
-    select dataset, model, method, method_use, ratio, metric, metric_use, count(distinct clip_id) as clips_asked
-    from score_rows
-    where part is null
-    group by all
-),
-clips as (
-    select dataset, model, method, ratio, metric, clip_id, count(*) as frames, sum(value) as total
-    from measured
-    group by all
-),
-means as (
-    select dataset, model, method, ratio, metric, count(*) as clips, sum(frames) as frames,
-        sum(total) / sum(frames) as mean, t95(count(*) - 1) * clustered_error(total, frames) as margin
-    from clips
-    group by all
-),
-floor_means as (
-    select dataset, model, method, method_use, ratio, metric, floor,
-        sum(floor_total) / sum(frames) as mean, sum(total - floor_total) / sum(frames) as gain,
-        t95(count(*) - 1) * clustered_error(total - floor_total, frames) as margin
-    from measured_floors
-    group by all
-),
-floors as (
-    select dataset, model, method, ratio, metric,
-        max(mean) filter (floor = 'center') as center,
-        max(mean) filter (floor = 'random_pixel') as random,
-        max(mean) filter (floor = 'annotation_prior') as prior,
-        max(mean) filter (floor = 'motion_energy') as motion,
-        max({'mean': mean, 'gain': gain, 'margin': margin})
-            filter (method_use not in ('center', 'random_pixel', 'annotation_prior', 'motion_energy')) as best
-    from floor_means
-    group by all
-),
--- what cannot be measured by its nature comes before what the annotation lacks
-reasons as (
-    select dataset, model, method, ratio, metric,
-        coalesce(
-            mode(concat_ws(': ', cause_status, cause)) filter (cause_status = 'not_applicable'),
-            mode(concat_ws(': ', cause_status, cause))
-        ) as reason
-    from failed
-    where stage = 'scores'
-    group by all
-)
-select asked.*, coalesce(clips, 0) as clips, coalesce(frames, 0) as frames, mean, margin,
-    center, random, prior, motion, best.gain as gain, best.margin as gain_margin,
-    case when mean is null then reason end as reason
-from asked
-left join means
-    on asked.dataset = means.dataset and asked.model = means.model and asked.method = means.method
-    and asked.ratio is not distinct from means.ratio and asked.metric = means.metric
-left join floors
-    on asked.dataset = floors.dataset and asked.model = floors.model and asked.method = floors.method
-    and asked.ratio is not distinct from floors.ratio and asked.metric = floors.metric
-left join reasons
-    on asked.dataset = reasons.dataset and asked.model = reasons.model and asked.method = reasons.method
-    and asked.ratio is not distinct from reasons.ratio and asked.metric = reasons.metric;
-comment on view measured_means is 'Mean of each metric over frames, half its 95 % interval over clips (not kept within the metric''s range), floors, paired gain over the best floor, and why there is no mean.';
 
 -- Smoothing in time is compared with EP-3D that was optimised in the same way.
 create view ep3d_pairs as
