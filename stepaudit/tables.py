@@ -1,11 +1,10 @@
-"""The tables of an audit: every column with type, unit and a sentence; reading, atomic writing and resuming.
+"""The tables of an audit: every column with type, unit and a sentence; reading and atomic writing.
 
 A table is a folder of Parquet files, `results/<audit>/<table>/dataset=…/model=…/method=…/*.parquet`. The columns that
 stand in the path (`Table.partitions`) are not repeated inside the files; DuckDB, pandas and `read` put them back.
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -426,39 +425,6 @@ def column(table: str, name: str) -> Column:
         if candidate.name == name:
             return candidate
     raise KeyError(f"no column '{name}'{did_you_mean(name, [c.name for c in TABLES[table].columns])}")
-
-
-class Parts:
-    """Rows of a shard that is being made, kept batch by batch beside the output, so that a restart can go on.
-
-    `fingerprint` describes everything that decides the rows; parts with another one are thrown away.
-    """
-
-    def __init__(self, table: str, output: Path, fingerprint: str):
-        self.table, self.output = table, output
-        self.folder = output.with_name(f".{output.name}.parts")
-        mark = self.folder / "fingerprint"
-        if not mark.exists() or mark.read_text() != fingerprint:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
-            mark.write_text(fingerprint)
-
-    def __contains__(self, batch: int) -> bool:
-        return self._path(batch).exists()
-
-    def add(self, batch: int, rows: Iterable[dict]) -> None:
-        """Keeps the finished rows of a batch."""
-        write(rows, self.table, self._path(batch))
-
-    def finish(self, batches: int) -> None:
-        """Writes the output from all batches, in order, and removes the parts."""
-        schema = TABLES[self.table].schema
-        data = [pq.ParquetFile(self._path(batch)).read() for batch in range(batches)]
-        write_arrow(pa.concat_tables(data) if data else schema.empty_table(), self.output)
-        shutil.rmtree(self.folder)
-
-    def _path(self, batch: int) -> Path:
-        return self.folder / f"{batch:06d}.parquet"
 
 
 def as_json(value: object) -> str:

@@ -14,7 +14,7 @@ from odd_models import TwoHeads
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stepaudit import checkpoint, config, registry, tables
+from stepaudit import checkpoint, config, parts, registry, tables
 from stepaudit.errors import NotApplicableError
 from stepaudit.extremal.prepared import prepared
 from stepaudit.layers import recorded, target_log_probability
@@ -312,7 +312,7 @@ class TestStages:
     )
     def test_what_was_finished_in_another_precision_is_made_again(self, tmp_path, monkeypatch, stage, table, column):
         with monkeypatch.context() as stopped:
-            stopped.setattr(tables.Parts, "finish", lambda parts, batches: None)
+            stopped.setattr(parts.Parts, "finish", lambda kept, batches: None)
             stage.run(audit(tmp_path / "one", "float32"), **SHARD)
         again, alone = (audit(tmp_path / folder, "bfloat16") for folder in ("one", "other"))
         for made in (again, alone):

@@ -15,6 +15,7 @@ from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
 from stepaudit.isolation import each
 from stepaudit.maps import Maps
+from stepaudit.parts import Parts
 from stepaudit.progress import progress
 from stepaudit.provenance import inputs_fingerprint
 
@@ -26,7 +27,7 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
         config.methods[method],
         config.path("maps", dataset=dataset, model=model, method=method, shard=shard),
     )
-    parts = tables.Parts("maps", output, inputs_fingerprint(config, dataset, model, method, shard))
+    parts = Parts("maps", output, inputs_fingerprint(config, dataset, model, method, shard))
     todo = [
         batch
         for seed in entry.seeds

@@ -15,6 +15,7 @@ from stepaudit import geometry, tables, video
 from stepaudit.config import Config, fingerprint, shard_names
 from stepaudit.errors import AuditError, BadVideoError, TooShortError, UsageError
 from stepaudit.geometry import Geometry
+from stepaudit.parts import Parts
 from stepaudit.progress import progress
 from stepaudit.sections import Clips
 
@@ -33,7 +34,7 @@ def run(config: Config, dataset: str, size: str, shard: str) -> None:
     output = config.path("clips", dataset=dataset, size=size, shard=shard)
     batches = [segments[first : first + BATCH] for first in range(0, len(segments), BATCH)]
     decisive = [clips.model_dump(), config.seed, segments, _files(segments)]
-    parts = tables.Parts("clips", output, fingerprint(decisive))
+    parts = Parts("clips", output, fingerprint(decisive))
     with progress(f"extract {dataset} {size} {shard}", len(segments)) as advance:
         for number, batch in enumerate(batches):
             if number not in parts:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from stepaudit import device, tables
+from stepaudit import device
 from stepaudit.checkpoint import trained
 from stepaudit.clips import batches, require_ok, to_tensor, with_predictions
 from stepaudit.config import Config
@@ -13,6 +13,7 @@ from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
 from stepaudit.isolation import each
 from stepaudit.maps import Maps
 from stepaudit.minimum_ratio import Bound, Evaluation, keeps_first_place, keeps_probability, minimum, next_ratio
+from stepaudit.parts import Parts
 from stepaudit.progress import progress
 from stepaudit.provenance import inputs_fingerprint
 from stepaudit.sections import Preserve
@@ -24,7 +25,7 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
     """Writes a shard of `preservation`, a row for each test clip, seed and bound; resumes where it stopped."""
     clips, entry, settings = with_predictions(config, dataset, model, shard), config.methods[method], config.preserve
     output = config.path("preservation", dataset=dataset, model=model, method=method, shard=shard)
-    parts = tables.Parts("preservation", output, inputs_fingerprint(config, dataset, model, method, shard))
+    parts = Parts("preservation", output, inputs_fingerprint(config, dataset, model, method, shard))
     todo = [
         [{**row, "seed": seed} for row in batch] for seed in entry.seeds for batch in batches(clips, entry.batch_size)
     ]

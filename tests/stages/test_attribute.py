@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from stepaudit import checkpoint, config, tables
+from stepaudit import checkpoint, config, parts, tables
 from stepaudit.clips import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.extremal.perturbation import Perturbation, blend
@@ -170,7 +170,7 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed
     made, keys = changed(), {"dataset": "planted", "model": "r3d", "method": "step", "shard": "test-000"}
     output = made.path("maps", **keys)
     output.unlink()
-    add, added = tables.Parts.add, []
+    add, added = parts.Parts.add, []
 
     def stop_at_the_third(parts, batch, rows):
         if len(added) == 2:
@@ -178,11 +178,11 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed
         added.append(batch)
         add(parts, batch, rows)
 
-    monkeypatch.setattr(tables.Parts, "add", stop_at_the_third)
+    monkeypatch.setattr(parts.Parts, "add", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         attribute.run(made, **keys)
     assert not output.exists()
-    monkeypatch.setattr(tables.Parts, "add", lambda parts, batch, rows: (added.append(batch), add(parts, batch, rows)))
+    monkeypatch.setattr(parts.Parts, "add", lambda kept, batch, rows: (added.append(batch), add(kept, batch, rows)))
     attribute.run(made, **keys)
     assert added == [0, 1, 2, 3]  # ten rows, three at a time, each batch made once
     assert lasting(tables.read("maps", output)) == lasting(tables.read("maps", whole.path("maps", **keys)))
@@ -192,10 +192,10 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed
 def test_what_was_finished_under_other_settings_is_made_again(changed, monkeypatch):
     keys = {"dataset": "planted", "model": "r3d", "method": "step", "shard": "test-000"}
     made = changed()
-    finish = tables.Parts.finish
-    monkeypatch.setattr(tables.Parts, "finish", lambda parts, batches: None)
+    finish = parts.Parts.finish
+    monkeypatch.setattr(parts.Parts, "finish", lambda kept, batches: None)
     attribute.run(made, **keys)
-    monkeypatch.setattr(tables.Parts, "finish", finish)
+    monkeypatch.setattr(parts.Parts, "finish", finish)
     other = changed(methods={"step": {"ratios": [0.1, 0.3], "options": {"iterations": 1}, "batch_size": 3}})
     attribute.run(other, **keys)
     steps = {row["steps"] for row in tables.read("maps", other.path("maps", **keys)) if row["status"] == "ok"}

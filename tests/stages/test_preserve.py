@@ -6,7 +6,7 @@ import pytest
 from odd_methods import threshold
 from torch import Tensor, nn
 
-from stepaudit import config, tables
+from stepaudit import config, parts, tables
 from stepaudit.errors import UsageError
 from stepaudit.maps import Maps
 from stepaudit.stages import preserve
@@ -169,7 +169,7 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed
     preserve.run(made, **keys)
     undisturbed = tables.read("preservation", output)
     output.unlink()
-    add, added = tables.Parts.add, []
+    add, added = parts.Parts.add, []
 
     def stop_at_the_second(parts, batch, rows):
         if len(added) == 1:
@@ -177,11 +177,11 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed
         added.append(batch)
         add(parts, batch, rows)
 
-    monkeypatch.setattr(tables.Parts, "add", stop_at_the_second)
+    monkeypatch.setattr(parts.Parts, "add", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         preserve.run(made, **keys)
     assert not output.exists()
-    monkeypatch.setattr(tables.Parts, "add", lambda parts, batch, rows: (added.append(batch), add(parts, batch, rows)))
+    monkeypatch.setattr(parts.Parts, "add", lambda kept, batch, rows: (added.append(batch), add(kept, batch, rows)))
     preserve.run(made, **keys)
     assert added == list(range(3 * seeds))
     assert tables.read("preservation", output) == undisturbed
