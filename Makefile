@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test bench lint format docs clean
+.PHONY: demo test faults bench lint format docs clean
 
 demo: .venv/installed
 	snakemake --cores all --rerun-incomplete
@@ -11,6 +11,10 @@ demo: .venv/installed
 
 test: .venv/installed
 	pytest -n 2 --dist worksteal
+
+# What breaks on purpose: minutes of killed processes and full disks. Some of it needs root, for a small disk.
+faults: .venv/installed
+	STEPAUDIT_WRITE_FAULTS=1 pytest -p no:cacheprovider tests/faults/injected.py
 
 bench: .venv/installed
 	python -m benchmarks

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import audits, iteration, precision, schedules, searches
+from benchmarks import audits, iteration, precision, scale, schedules, searches
 
 HEAD = """# Benchmarks
 
@@ -25,6 +25,7 @@ PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "schedules": ("Schedules: passes through the model, and what the masks are worth", schedules.schedules),
     "precision": ("bfloat16", precision.precision),
     "searches": ("The search for the minimum preservation ratio", searches.searches),
+    "scale": ("Past one machine: the report of a million maps", scale.scale),
 }
 
 

@@ -1,4 +1,5 @@
 -- What the reports share: macros for 95 % intervals, and views over the tables. They live inside audit.duckdb.
+-- What many reports read and takes long over millions of rows is a table, made once: measured, reasons, pointing_rates, gains_over_ep3d.
 -- README.md describes each; `comment on view` says it in one sentence.
 
 -- Student's t, 97.5 % quantile: the Cornish-Fisher series, within 1 % of the truth. NULL below one degree of freedom.
@@ -100,10 +101,9 @@ select 'scores' as stage, dataset, clip_id, model, method, ratio, seed, metric, 
 comment on view outcomes is 'The status of every row of every table that has one.';
 
 create view failed as
-with causes as (
+with upstream as (
     select outcomes.*,
         case
-            when outcomes.status != 'upstream' then {'stage': stage, 'status': outcomes.status, 'error': outcomes.error}
             when test_clips.status not in ('ok', 'upstream')
                 then {'stage': 'clips', 'status': test_clips.status, 'error': test_clips.error}
             when predictions.status not in ('ok', 'upstream')
@@ -122,19 +122,58 @@ with causes as (
     left join maps
         on outcomes.dataset = maps.dataset and outcomes.clip_id = maps.clip_id and outcomes.model = maps.model
         and outcomes.method = maps.method and outcomes.ratio is not distinct from maps.ratio and outcomes.seed = maps.seed
-    where outcomes.status != 'ok'
+    where outcomes.status = 'upstream'
 )
+select *, stage as cause_stage, status as cause_status, error as cause
+from outcomes
+where status not in ('ok', 'upstream')
+union all by name
 select * exclude (first), first.stage as cause_stage, first.status as cause_status, first.error as cause
-from causes;
+from upstream;
 comment on view failed is 'Every row without a value; those that failed upstream name the stage, status and error that began it.';
+
+-- What cannot be measured by its nature comes before what the annotation lacks.
+create table reasons as
+with causes as (
+    select dataset, model, method, ratio, metric, cause_status, concat_ws(': ', cause_status, cause) as cause, count(*) as rows
+    from failed
+    where stage = 'scores'
+    group by all
+)
+select dataset, model, method, ratio, metric,
+    coalesce(
+        arg_max(cause, (rows, cause)) filter (cause_status = 'not_applicable'), arg_max(cause, (rows, cause))
+    ) as reason
+from causes
+group by all;
+comment on table reasons is 'The most frequent reason why rows of scores hold no value, by method, ratio and metric.';
+
+-- Rows of methods with one seed are their own average, and many.
+create table measured as
+with seeds as (
+    select method, min(seed) is not distinct from max(seed) as only_one from scores group by method
+),
+known as (
+    select score_rows.*, only_one
+    from score_rows
+    join seeds using (method)
+    where part is null and value is not null
+)
+select dataset, model, method, method_use, ratio, metric, metric_use, label, clip_id, frame, value
+from known
+where only_one
+union all
+select dataset, model, method, method_use, ratio, metric, metric_use, label, clip_id, frame, avg(value) as value
+from known
+where not only_one
+group by all;
+comment on table measured is 'What each metric measured by frame (NULL for a whole clip), seeds averaged.';
 
 -- Pointing games. Seeds are averaged first; the floors are measured on the same frames.
 create view pointing_hits as
-select dataset, model, method, method_use, ratio, metric, metric_use, label, clip_id, frame, avg(value) as hit
-from score_rows
-where metric_use in ('spatial_pointing', 'spatial_pointing_released', 'temporal_pointing')
-    and part is null and value is not null
-group by all;
+select * exclude (value), value as hit
+from measured
+where metric_use in ('spatial_pointing', 'spatial_pointing_released', 'temporal_pointing');
 comment on view pointing_hits is 'Hits of the pointing games by frame (NULL for a whole clip), seeds averaged.';
 
 create view pointing_clips as
@@ -169,7 +208,7 @@ join floors
 group by all;
 comment on view pointing_floors is 'Hits of a method and of each floor by clip, on the frames where both were measured.';
 
-create view pointing_rates as
+create table pointing_rates as
 with asked as (
     select dataset, model, method, method_use, ratio, metric, metric_use, count(distinct clip_id) as clips_asked
     from score_rows
@@ -206,17 +245,6 @@ floors as (
             filter (method_use not in ('center', 'random_pixel', 'annotation_prior', 'motion_energy')) as best
     from floor_rates
     group by all
-),
--- what cannot be measured by its nature comes before what the annotation lacks
-reasons as (
-    select dataset, model, method, ratio, metric,
-        coalesce(
-            mode(concat_ws(': ', cause_status, cause)) filter (cause_status = 'not_applicable'),
-            mode(concat_ws(': ', cause_status, cause))
-        ) as reason
-    from failed
-    where stage = 'scores'
-    group by all
 )
 select asked.*, coalesce(clips, 0) as clips, coalesce(frames, 0) as frames, rate,
     wilson_low(rate, effective_size(rate, error, clips, frames)) as rate_low,
@@ -234,15 +262,7 @@ left join floors
 left join reasons
     on asked.dataset = reasons.dataset and asked.model = reasons.model and asked.method = reasons.method
     and asked.ratio is not distinct from reasons.ratio and asked.metric = reasons.metric;
-comment on view pointing_rates is 'Pointing games: hit rate with 95 % interval (clips are the sampling unit), floors, paired gain over the best floor, and why there is no rate.';
-
--- What `estimates` and `comparisons` are made from.
-create view measured as
-select dataset, model, method, method_use, ratio, metric, metric_use, label, clip_id, frame, avg(value) as value
-from score_rows
-where part is null and value is not null
-group by all;
-comment on view measured is 'What each metric measured by frame (NULL for a whole clip), seeds averaged.';
+comment on table pointing_rates is 'Pointing games: hit rate with 95 % interval (clips are the sampling unit), floors, paired gain over the best floor, and why there is no rate.';
 
 -- Smoothing in time is compared with EP-3D that was optimised in the same way.
 create view ep3d_pairs as
@@ -258,7 +278,7 @@ from variants as smooth
 join variants as plain on smooth.use != 'ep3d' and plain.use = 'ep3d' and smooth.way is not distinct from plain.way;
 comment on view ep3d_pairs is 'STEP and the baselines of smoothness, each with the EP-3D of the same preset, schedule and perturbation.';
 
-create view gains_over_ep3d as
+create table gains_over_ep3d as
 with clips as (
     select hits.dataset, hits.model, hits.method, pairs.ep3d, hits.ratio, hits.metric, hits.clip_id,
         count(*) as frames, sum(hits.hit) as hits, sum(plain.hit) as ep3d_hits
@@ -277,7 +297,7 @@ select dataset, model, method, ep3d, ratio, metric, count(*) as clips, sum(frame
     sum(hits - ep3d_hits) / sum(frames) as gain, paired_margin(hits - ep3d_hits, frames) as margin
 from clips
 group by all;
-comment on view gains_over_ep3d is 'Pointing games on the frames where both were measured: hit rates of a smoothed method and of EP-3D, the paired gain with half its 95 % interval, and on how many clips either hits more.';
+comment on table gains_over_ep3d is 'Pointing games on the frames where both were measured: hit rates of a smoothed method and of EP-3D, the paired gain with half its 95 % interval, and on how many clips either hits more.';
 
 -- The minimum preservation ratio as a survival time: a clip "survives" every ratio at which its probability is not kept.
 create view preservation_times as

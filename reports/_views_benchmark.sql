@@ -41,7 +41,8 @@ with measured as (
         avg(value) filter (metric_use = 'on_boxes' and part = 'peak' and annotation = 'other') as peak_on_decoy
     from score_rows
     join metrics on score_rows.metric_name = metrics.name
-    where annotation = 'own' or (annotation = 'other' and metric_use = 'on_boxes')
+    where dataset in (select dataset from planted_clips)
+        and (annotation = 'own' or (annotation = 'other' and metric_use = 'on_boxes'))
     group by all
 ),
 volumes as (

@@ -47,15 +47,9 @@ with missing as (
     group by all
     having count(value) = 0
 )
-select missing.dataset, missing.model, missing.method, missing.ratio, missing.metric,
-    coalesce(
-        mode(concat_ws(': ', cause_status, cause)) filter (cause_status = 'not_applicable'),
-        mode(concat_ws(': ', cause_status, cause))
-    ) as reason
+select missing.*, reason
 from missing
-left join failed
-    on stage = 'scores' and missing.dataset = failed.dataset and missing.model = failed.model
-    and missing.method = failed.method and missing.ratio is not distinct from failed.ratio
-    and missing.metric = failed.metric
-group by all;
+left join reasons
+    on missing.dataset = reasons.dataset and missing.model = reasons.model and missing.method = reasons.method
+    and missing.ratio is not distinct from reasons.ratio and missing.metric = reasons.metric;
 comment on view unmeasured is 'Methods that a metric measured on no clip, and why: what cannot be measured by its nature comes first.';

@@ -1,3 +1,35 @@
-"""stepaudit: what video classifiers look at, and how little they need, over whole data sets."""
+"""stepaudit: what video classifiers look at, and how little they need, over whole data sets.
+
+The Python API (docs/python_api.md): `explain` and `load_model`, `read_clip`, `render`, `save` for clips of your own,
+`open_results` for the results of an audit. Each is imported when it is first asked for: torch takes seconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stepaudit.api import explain, load_model, read_clip, render
+    from stepaudit.movie import save
+    from stepaudit.results import open_results
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "explain", "load_model", "open_results", "read_clip", "render", "save"]
+
+_PLACES = {
+    "explain": "stepaudit.api",
+    "load_model": "stepaudit.api",
+    "open_results": "stepaudit.results",
+    "read_clip": "stepaudit.api",
+    "render": "stepaudit.api",
+    "save": "stepaudit.movie",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'stepaudit' has no attribute '{name}'")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

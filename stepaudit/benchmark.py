@@ -5,13 +5,14 @@ A job that is done is not done again until something that decides its rows, or t
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
 from stepaudit import __version__, database, page, provenance, registry, reports
-from stepaudit.config import Config, fingerprint, job_name, load, parse, save, shard_names
+from stepaudit.config import Config, fingerprint, job_name, load, parse, save
 from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.jobs import Job, in_groups
+from stepaudit.planning import planned
 from stepaudit.progress import progress
 
 STAGES = ("index", "extract", "train", "predict", "attribute", "preserve", "score")
@@ -20,7 +21,6 @@ REPORTS = ("planted_methods", "planted_parts", "planted_benchmark")
 SHOWN = REPORTS[:2]
 
 Answer = tuple[list[str], list[tuple]]
-Job = tuple[str, dict[str, str]]
 
 
 def settings(path: Path, methods: list[str]) -> Config:
@@ -38,7 +38,7 @@ def settings(path: Path, methods: list[str]) -> Config:
     chosen = {name: known[name] for name in methods or known}
     scored = {name: _for_methods(entry, list(chosen)) for name, entry in data["metrics"].items()}
     preserve = _for_methods(data["preserve"], list(chosen))
-    return parse({**data, "methods": chosen, "metrics": scored, "preserve": preserve}, str(path))
+    return planned(parse({**data, "methods": chosen, "metrics": scored, "preserve": preserve}, str(path)))
 
 
 def _for_methods(section: dict, names: list[str]) -> dict:
@@ -58,36 +58,6 @@ def _others(config: Config) -> dict[str, dict]:
     }
 
 
-def jobs(config: Config) -> list[list[Job]]:
-    """All jobs of an audit, as stage and keys, in groups; those of a group do not depend on each other."""
-    datasets, shards = list(config.datasets), shard_names(config.shards, "test")
-    every = [name for split in ("train", "validation", "test") for name in shard_names(config.shards, split)]
-    cut = product(datasets, config.sizes, every)
-    originals = [name for name, entry in config.models.items() if entry.of is None]
-    controls = [name for name in config.models if name not in originals]
-
-    def pairs(models: list[str]) -> list[dict[str, str]]:
-        return [{"dataset": dataset, "model": model} for dataset, model in product(datasets, models)]
-
-    def explained(methods: list[str], models: list[str]) -> list[dict[str, str]]:
-        # Methods first: the slow ones of all pairs are under way before the quick ones, and no worker waits long.
-        chosen = product(methods, pairs(models), shards)
-        return [{**pair, "method": method, "shard": shard} for method, pair, shard in chosen]
-
-    methods, models = list(config.methods), list(config.models)
-    steps = [
-        ("index", [{"dataset": dataset} for dataset in datasets]),
-        ("extract", [dict(zip(("dataset", "size", "shard"), values, strict=True)) for values in cut]),
-        ("train", pairs(originals)),
-        ("train", pairs(controls)),  # which may be made of what the others have learned
-        ("predict", pairs(models)),
-        ("attribute", explained(methods, models)),
-        ("preserve", explained(config.preserve.methods, originals)),
-        ("score", explained(methods, models)),
-    ]
-    return [[(stage, job) for job in keys] for stage, keys in steps]
-
-
 def run(config: Config, stages: dict[str, Callable], cores: int) -> None:
     """Does what is not done yet, each stage's jobs side by side.
 
@@ -99,7 +69,7 @@ def run(config: Config, stages: dict[str, Callable], cores: int) -> None:
     code = _code()
     pool = ProcessPoolExecutor(cores, mp_context=get_context("spawn"))
     try:
-        for group in jobs(config):
+        for group in in_groups(config):
             _side_by_side(pool, [job for job in group if not _is_done(config, job, code)], config, stages, code)
     finally:
         pool.shutdown(cancel_futures=True)  # after an error, what has not begun is left undone

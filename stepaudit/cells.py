@@ -11,7 +11,7 @@ import numpy as np
 
 from stepaudit.statistics import Array
 
-BLOCK = 8_000_000  # numbers of a batch of differences
+BLOCK = 2_000_000  # numbers of an array that is held for a while
 
 
 @dataclass(frozen=True)
@@ -46,22 +46,20 @@ class Sums:
 def load(connection: duckdb.DuckDBPyConnection) -> None:
     """Copies the view `measured_cells` once, as temporary tables `cells` and `uses`, with numbers in place of names."""
     connection.execute("""
-        create or replace temp table measured_once as from measured_cells;
         create or replace temp table uses as
             select row_number() over (order by dataset, model, metric, method, ratio) as use, *
-            from (select distinct dataset, model, metric, method, ratio from measured_once)
+            from (select distinct dataset, model, metric, method, ratio from measured_cells)
             join (select method, is_floor from method_roles) using (method);
         create or replace temp table cells as
             select use, clip, coalesce(frame, 0) as frame, value, weight
-            from measured_once as measured
+            from measured_cells as measured
             join uses
                 on measured.dataset = uses.dataset and measured.model = uses.model and measured.method = uses.method
                 and measured.ratio is not distinct from uses.ratio and measured.metric = uses.metric
             join (
                 select dataset, clip_id, row_number() over (order by dataset, clip_id) as clip
-                from (select distinct dataset, clip_id from measured_once)
+                from (select distinct dataset, clip_id from measured_cells)
             ) as numbers on measured.dataset = numbers.dataset and measured.clip_id = numbers.clip_id;
-        drop table measured_once;
     """)
 
 
@@ -89,17 +87,20 @@ def read(connection: duckdb.DuckDBPyConnection, dataset: str, model: str, metric
 
 def sums(cells: Cells) -> Sums:
     """Of every use, a column each."""
-    return _over_clips(cells, cells.values, cells.weights)
+    found = [_over_clips(cells, cells.values[some], cells.weights[some]) for some in _batches(cells, len(cells.uses))]
+    return _beside(found)
 
 
 def difference_sums(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tuple[Sums, Sums]:
     """Of pairs of uses, over the cells where both were measured: first less second, and the first alone."""
-    batch = max(1, BLOCK // max(1, cells.values.shape[1]))
-    parts = [
-        _of_pairs(cells, first[start : start + batch], second[start : start + batch])
-        for start in range(0, len(first), batch)
-    ]
-    return tuple(Sums(*map(np.hstack, zip(*found, strict=True))) for found in zip(*parts, strict=True))
+    found = [_of_pairs(cells, first[some], second[some]) for some in _batches(cells, len(first))]
+    return tuple(map(_beside, zip(*found, strict=True)))
+
+
+def together(cells: Cells) -> np.ndarray:
+    """Whether each two uses were measured in the same cells anywhere, [uses, uses]."""
+    measured = np.isfinite(cells.values).astype(np.float32)
+    return measured @ measured.T > 0
 
 
 def alike(present: np.ndarray) -> Iterator[np.ndarray]:
@@ -114,12 +115,23 @@ def alike(present: np.ndarray) -> Iterator[np.ndarray]:
     yield from map(np.array, found.values())
 
 
-def _of_pairs(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tuple[tuple, tuple]:
+def _batches(cells: Cells, count: int) -> Iterator[slice]:
+    """So many rows of cells in batches that fit `BLOCK`, one at least."""
+    size = max(1, BLOCK // max(1, cells.values.shape[1]))
+    yield from (slice(start, start + size) for start in range(0, max(1, count), size))
+
+
+def _beside(parts: Sequence[Sums]) -> Sums:
+    """Sums of several batches of columns as those of all."""
+    each = zip(*((part.parts, part.wholes, part.frames) for part in parts), strict=True)
+    return Sums(*map(np.hstack, each))
+
+
+def _of_pairs(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tuple[Sums, Sums]:
     values, weights = cells.values[first], cells.weights[first]
     differences = values - cells.values[second]
     values = np.where(np.isnan(differences), np.nan, values)
-    found = [_over_clips(cells, each, weights) for each in (differences, values)]
-    return tuple((each.parts, each.wholes, each.frames) for each in found)
+    return _over_clips(cells, differences, weights), _over_clips(cells, values, weights)
 
 
 def _over_clips(cells: Cells, values: Array, weights: Array) -> Sums:

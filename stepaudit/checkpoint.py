@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -17,8 +16,10 @@ from stepaudit.precision import computing_in
 from stepaudit.registry import find
 from stepaudit.sections import Model
 from stepaudit.tables import as_json
+from stepaudit.weights_file import from_safetensors, from_torch
 
 KEY, FORMAT = "stepaudit", 1
+NEEDED = {"use", "options", "classes"}
 
 
 def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details: dict[str, Any]) -> None:
@@ -62,15 +63,22 @@ def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What a checkpoint belongs to (use, options, classes, …), and its weights. Raises UsageError if it is none."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError) as error:
-        raise UsageError(f"{path}: no readable safetensors file ({error}); train the model first") from error
-    about = json.loads(metadata.get(KEY, "{}"))
-    if about.pop("format", None) != FORMAT:
+        metadata, state = from_safetensors(path)
+    except UsageError as error:
+        raise UsageError(f"{error}; train the model first") from error
+    about = _about(metadata.get(KEY, "{}"))
+    if about.pop("format", None) != FORMAT or NEEDED - set(about):
         raise UsageError(f"{path}: not a checkpoint of stepaudit; give foreign weights as `weights:` of the model")
     return about, state
+
+
+def _about(text: str) -> dict[str, Any]:
+    """What a checkpoint says of itself; nothing, if that is no section in JSON."""
+    try:
+        about = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
 def build(entry: Model, classes: int) -> nn.Module:
@@ -98,7 +106,10 @@ def load_initial(model: nn.Module, weights: str) -> None:
             f"missing or have another shape, such as {wrong[0]}; a narrow model (`width`, `embed_dim`), or one for "
             "other clips (`size`), takes no full-size weights"
         )
-    backbone.load_state_dict({name: state[name] for name in wanted}, strict=False)
+    try:
+        backbone.load_state_dict({name: state[name] for name in wanted}, strict=False)
+    except RuntimeError as error:
+        raise UsageError(f"weights '{weights}' do not fit {type(model).__name__} ({error})") from error
 
 
 def _to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str | None]:
@@ -135,14 +146,4 @@ def _state(weights: str) -> dict[str, Tensor]:
 
 
 def _file_state(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises anything on a damaged file
-        raise UsageError(f"{path}: cannot be read as a state dict ({error})") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else None
-    if not isinstance(state, dict):
-        raise UsageError(f"{path}: holds no state dict; save `model.state_dict()`")
-    return state
+    return from_safetensors(path)[1] if path.suffix == ".safetensors" else from_torch(path)

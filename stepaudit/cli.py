@@ -4,52 +4,127 @@ Heavy imports live in the commands.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from stepaudit import __version__
 from stepaudit.errors import UsageError
 
+
+class _Commands(TyperGroup):
+    """All commands: `--debug` may stand anywhere, and output that nobody reads any more ends them without a word."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        others = [each for each in args if each != "--debug"]
+        return super().parse_args(ctx, ["--debug", *others] if len(others) < len(args) else args)
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            from stepaudit import exit_codes
+
+            exit_codes.close_output(error)
+            raise typer.Exit(int(exit_codes.CLOSED)) from None
+        except typer.Abort:  # the end of the input, where an answer was to come
+            raise UsageError(
+                "no answer, so that nothing was done; give options instead, `--yes` asks nothing"
+            ) from None
+
+
+def _completed(section: str) -> Callable:
+    """Completes names of the configuration, or of the audit, that the command line names."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        from stepaudit import completion
+
+        return completion.names(section, ctx.params, ctx.args, incomplete)
+
+    return complete
+
+
+def _registered(incomplete: str) -> list[str]:
+    from stepaudit import completion
+
+    return completion.registered("methods", incomplete)
+
+
+def _models(incomplete: str) -> list[str]:
+    from stepaudit import completion
+
+    return completion.registered("models", incomplete)
+
+
+def _kinds(incomplete: str) -> list[str]:
+    from stepaudit import completion
+
+    return completion.kinds(incomplete)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Audit what video classifiers look at, and how little they need.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 figure = typer.Typer(help="Draw one clip with its maps as a PNG for a publication.", no_args_is_help=True)
 app.add_typer(figure, name="figure")
 benchmark = typer.Typer(help="Run a benchmark whose answer is known.", no_args_is_help=True)
 app.add_typer(benchmark, name="benchmark")
+_DATASETS, _MODELS, _METHODS = map(_completed, ("datasets", "models", "methods"))
 ConfigFile = Annotated[Path, typer.Argument(help="Configuration file, such as config/config.yaml.", show_default=False)]
 Results = Annotated[Path, typer.Argument(help="Results of an audit, such as results/demo.", show_default=False)]
-DatasetName = Annotated[str, typer.Option("--dataset", help="Name of the data set in the configuration.")]
-ModelName = Annotated[str, typer.Option("--model", help="Name of the model in the configuration.")]
-MethodName = Annotated[str, typer.Option("--method", help="Name of the method in the configuration.")]
+DatasetName = Annotated[
+    str,
+    typer.Option("--dataset", help="Name of the data set in the configuration.", autocompletion=_DATASETS),
+]
+ModelName = Annotated[
+    str, typer.Option("--model", help="Name of the model in the configuration.", autocompletion=_MODELS)
+]
+MethodName = Annotated[
+    str, typer.Option("--method", help="Name of the method in the configuration.", autocompletion=_METHODS)
+]
 Size = Annotated[str, typer.Option("--size", help="Frames, height and width of the clips, such as 16x112x112.")]
 Shard = Annotated[str, typer.Option("--shard", help="Part of the clips, such as test-000.")]
 ClipName = Annotated[str | None, typer.Option("--clip", help="The clip; by default one is chosen by rule.")]
-OfDataset = Annotated[str | None, typer.Option("--dataset", help="Data set of the clip; default: the first with it.")]
+OfDataset = Annotated[
+    str | None,
+    typer.Option("--dataset", help="Data set of the clip; default: the first with it.", autocompletion=_DATASETS),
+]
 Frames = Annotated[int, typer.Option("--frames", min=1, help="Frames to show, spread evenly over the clip.")]
 BENCHMARK = Path("config/benchmark.yaml")
 Out = Annotated[Path, typer.Option("--out", help="The PNG file to write.")]
 
 
 def main() -> None:
-    """Runs a command; bad input ends in its message and exit status 2."""
+    """Runs a command. It ends with a status of `exit_codes`; an error is told in a line, a job's bug in a traceback."""
+    import os
+    import sys
+
+    from stepaudit import exit_codes, interruption
+
     try:
-        app()
-    except UsageError as error:
-        typer.echo(f"stepaudit: {error}", err=True)
-        raise SystemExit(2) from None
+        with interruption.heeded():
+            app()
+    except Exception as error:  # noqa: BLE001 (the last place that can tell it)
+        status, text = exit_codes.ending(error, sys.argv[1:], os.environ)
+        typer.echo(text, err=True)
+        raise SystemExit(status) from None
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of errors, and details.")] = False,
+) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if debug:
+        logging.getLogger("stepaudit").setLevel(logging.DEBUG)
     if version:
         typer.echo(__version__)
         raise typer.Exit
@@ -58,11 +133,11 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @contextmanager
 def _job(config_file: Path, stage: str, **keys: str) -> Iterator:
     """The checked configuration, its names checked as well, while a job runs that is recorded in the table `runs`."""
-    from stepaudit import config, provenance
+    from stepaudit import config, plan, planning, provenance
 
-    settings = config.load(config_file)
-    for key, value in keys.items():
-        config.require(settings, key, value)
+    settings = planning.planned(config.load(config_file))
+    config.require(settings, **keys)
+    plan.save(settings.plan, settings.folder)
     with provenance.recorded(settings, stage, keys):
         yield settings
 
@@ -95,12 +170,12 @@ def train(config: ConfigFile, dataset: DatasetName, model: ModelName) -> None:
 
 
 @app.command()
-def predict(config: ConfigFile, dataset: DatasetName, model: ModelName) -> None:
-    """Let a model classify the test clips."""
+def predict(config: ConfigFile, dataset: DatasetName, model: ModelName, shard: Shard) -> None:
+    """Let a model classify the test clips of a shard."""
     from stepaudit.stages import predict
 
-    with _job(config, "predict", dataset=dataset, model=model) as settings:
-        predict.run(settings, dataset, model)
+    with _job(config, "predict", dataset=dataset, model=model, shard=shard) as settings:
+        predict.run(settings, dataset, model, shard)
 
 
 @app.command()
@@ -150,14 +225,62 @@ def sql(
     typer.echo(database.format_rows(*database.query(results, query), format), nl=False)
 
 
+@app.command()
+def explain(
+    video: Annotated[Path, typer.Argument(help="A video, or a folder of numbered pictures.", show_default=False)],
+    model: Annotated[
+        str, typer.Option("--model", help="torchvision's weights, an audit's checkpoint, or module:object.")
+    ],
+    method: Annotated[
+        str,
+        typer.Option("--method", help="The method (`stepaudit list methods`).", autocompletion=_registered),
+    ] = "step",
+    ratio: Annotated[float, typer.Option("--ratio", help="Share of the clip to keep, between 0 and 1.")] = 0.05,
+    target: Annotated[str | None, typer.Option("--target", help="Class or its index; default: the top one.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder; default: the video's name, _explained.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few iterations: a rough mask for a first look.")] = False,
+    option: Annotated[list[str] | None, typer.Option("--option", help="Of the method, key=value.")] = None,
+    weights: Annotated[str | None, typer.Option("--weights", help="Local file of the model's weights.")] = None,
+    classes: Annotated[str | None, typer.Option("--classes", help="Of module:object: number, or a file.")] = None,
+    size: Annotated[str | None, typer.Option("--size", help="Frames, height and width; default: the model's.")] = None,
+    fit: Annotated[str | None, typer.Option("--fit", help="stretch or crop; default: the model's.")] = None,
+    start: Annotated[int | None, typer.Option("--start", help="First frame of the video to use, from 0.")] = None,
+    stop: Annotated[int | None, typer.Option("--stop", help="Frame after the last to use.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the method's randomness.")] = 0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that it did not write.")] = False,
+) -> None:
+    """Explain one video: overlay video, animation, strip of frames, rows and a summary."""
+    from stepaudit.errors import AuditError
+    from stepaudit.explaining import arguments, command
+
+    options = arguments.parse_options(option or [])
+    asked = arguments.Asked(
+        video=video, model=model, method=method, ratio=ratio, target=target, out=out, quick=quick, options=options,
+        weights=weights, classes=classes, size=size, fit=fit, start=start, stop=stop, seed=seed, device=device,
+        overwrite=overwrite,
+    )  # fmt: skip
+    try:
+        for line in command.run(asked):
+            typer.echo(line)
+    except AuditError as error:
+        typer.echo(f"stepaudit: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
 @figure.command("methods")
 def figure_methods(
     results: Results,
     out: Out,
     clip: ClipName = None,
     dataset: OfDataset = None,
-    model: Annotated[str | None, typer.Option("--model", help="The model; default: the first.")] = None,
-    methods: Annotated[str, typer.Option("--methods", help="Methods, such as step,ep3d; default: all.")] = "",
+    model: Annotated[
+        str | None, typer.Option("--model", help="The model; default: the first.", autocompletion=_MODELS)
+    ] = None,
+    methods: Annotated[
+        str,
+        typer.Option("--methods", help="Methods, such as step,ep3d; default: all.", autocompletion=_METHODS),
+    ] = "",
     ratio: Annotated[float, typer.Option("--ratio", help="Of the masks; the nearest there is.")] = 0.1,
     frames: Frames = 8,
 ) -> None:
@@ -178,7 +301,10 @@ def figure_compare(
     clip: ClipName = None,
     dataset: OfDataset = None,
     models: Annotated[tuple[str, str], typer.Option("--models", help="Two models; default: the first two.")] = ("", ""),
-    method: Annotated[str | None, typer.Option("--method", help="Of the masks; default: the first EP-3D.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", help="Of the masks; default: the first EP-3D.", autocompletion=_METHODS),
+    ] = None,
     frames: Frames = 8,
 ) -> None:
     """Draw one clip as two models need it, at equal probability (Figure 2 of the paper)."""
@@ -193,7 +319,10 @@ def figure_compare(
 @benchmark.command("methods")
 def benchmark_methods(
     out: Annotated[Path | None, typer.Option("--out", help="Also write the tables, as .md or .csv.")] = None,
-    methods: Annotated[str, typer.Option("--methods", help="Methods, such as step,rise; default: all.")] = "",
+    methods: Annotated[
+        str,
+        typer.Option("--methods", help="Methods, such as step,rise; default: all.", autocompletion=_registered),
+    ] = "",
     cores: Annotated[int, typer.Option("--cores", min=1, help="Processes side by side.")] = 2,
     config: Annotated[Path, typer.Option("--config", help="The benchmark's configuration.")] = BENCHMARK,
 ) -> None:
@@ -216,22 +345,143 @@ def benchmark_methods(
 
 
 @app.command()
-def check(config: ConfigFile) -> None:
-    """Check a configuration and say how much it asks for."""
+def check(
+    path: Annotated[
+        Path,
+        typer.Argument(help="Configuration file, or results of an audit, such as results/demo.", show_default=False),
+    ],
+    delete: Annotated[bool, typer.Option("--delete", help="Remove damaged, foreign and orphaned files.")] = False,
+    targets: Annotated[bool, typer.Option("--targets", help="Only list the files to make anew.")] = False,
+) -> None:
+    """Check a configuration and say how much it asks for; or whether an audit is sound, and what to run if not."""
     from stepaudit import config as configuration
 
-    settings = configuration.load(config)
-    typer.echo(
-        f"{config}: audit '{settings.audit}' is valid: {len(settings.datasets)} data sets, "
-        f"{len(settings.models)} models, {len(settings.methods)} methods, "
-        f"{len(settings.metrics)} metrics, {settings.shards} shards"
-    )
+    if path.is_dir():
+        _check_audit(path, delete, targets)
+    elif delete or targets:
+        raise UsageError(
+            "--delete and --targets are for the results of an audit; name its folder, such as results/demo"
+        )
+    else:
+        settings = configuration.load(path)
+        typer.echo(
+            f"{path}: audit '{settings.audit}' is valid: {len(settings.datasets)} data sets, "
+            f"{len(settings.models)} models, {len(settings.methods)} methods, "
+            f"{len(settings.metrics)} metrics, {settings.shards} shards"
+        )
+
+
+def _check_audit(folder: Path, delete: bool, targets: bool) -> None:
+    """Exit status 1 if the audit has a problem."""
+    from stepaudit import audit_folder, integrity, remedies
+
+    if delete and any(Path(".snakemake/locks").glob("*")):
+        raise UsageError("the workflow is running here, or was killed: wait for it, or run `snakemake --unlock`, first")
+    audit = audit_folder.of_folder(folder)
+    found = integrity.problems(audit)
+    gone = remedies.delete(audit, found) if delete else []
+    for line in remedies.targets(audit, found) if targets else remedies.told(audit, found):
+        typer.echo(line)
+    if gone:
+        typer.echo(f"removed: {len(gone)} of these files")
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of the videos.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The YAML file to write; default: <audit>.yaml.")] = None,
+    budget: Annotated[str | None, typer.Option("--budget", help="quick, standard or thorough; default: quick.")] = None,
+    audit: Annotated[str | None, typer.Option("--audit", help="Name of the audit; default: the folder's.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Name of a model, or module:object.", autocompletion=_models)
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="torchvision's name, a file, or none; default: by budget.")
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option("--methods", help="Methods, such as step,rise.", autocompletion=_registered)
+    ] = None,
+    size: Annotated[str | None, typer.Option("--size", help="Frames, height and width, such as 16x112x112.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; what is not given is chosen.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+) -> None:
+    """Write a configuration for your own videos, by looking at their folder and asking, or from options alone."""
+    import sys
+
+    from stepaudit import starting
+
+    ask = typer.prompt if sys.stdin.isatty() and not yes else None
+    given = {"budget": budget, "audit": audit, "model": model, "weights": weights, "methods": methods, "size": size}
+    starting.run(folder, out, given, force=force, ask=ask, tell=typer.echo)
+
+
+@app.command()
+def doctor(
+    config: Annotated[
+        Path | None, typer.Argument(help="Configuration file to check as well.", show_default=False)
+    ] = None,
+    slurm: Annotated[bool, typer.Option("--slurm", help="The Slurm profile is to be used.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a list in JSON.")] = False,
+) -> None:
+    """Look at Python, PyTorch, GPU, ffmpeg, disk and data, and say what to do. Status 1: an audit would fail."""
+    from stepaudit import doctor, findings
+
+    found = []
+    for each in doctor.examine(config, slurm=slurm):
+        found.append(each)
+        if not json:
+            typer.echo(findings.told(each))
+    typer.echo(findings.listed(found) if json else findings.counted(found))
+    if findings.has_problem(found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    a: Annotated[
+        str,
+        typer.Argument(
+            help="The reference: results of an audit, with a model after a colon: results/demo:r2plus1d.",
+            show_default=False,
+        ),
+    ],
+    b: Annotated[
+        str, typer.Argument(help="The candidate, alike; `:model` is another of the same audit.", show_default=False)
+    ],
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option("--fail-if", help='End with status 1 if this is true, such as "median_ratio_increase > 0.05".'),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for compare.html, .csv and .json.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Data set; default: the only one.")] = None,
+    everything: Annotated[bool, typer.Option("--list", help="Show every quantity by name, and what it means.")] = False,
+) -> None:
+    """Compare two models, or two audits of one, on the same clips: a gate for releases."""
+    from stepaudit.comparison import gate
+
+    text, status = gate.run(a, b, dataset=dataset, fail_if=fail_if or [], out=out, everything=everything)
+    typer.echo(text)
+    if status:
+        raise typer.Exit(status)
+
+
+@app.command()
+def plan(config: ConfigFile) -> None:
+    """Say how an audit is divided into jobs, and what they are estimated to take."""
+    from stepaudit import config as configuration
+    from stepaudit import database, planning
+
+    names, rows = planning.overview(planning.planned(configuration.load(config)))
+    typer.echo(database.format_rows(names, rows, "table"), nl=False)
 
 
 @app.command("list")
 def list_components(
     kind: Annotated[
-        str | None, typer.Argument(help="methods, models, datasets or metrics.", show_default=False)
+        str | None,
+        typer.Argument(help="methods, models, datasets or metrics.", show_default=False, autocompletion=_kinds),
     ] = None,
 ) -> None:
     """List the components with their options and defaults."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from stepaudit import tables
 from stepaudit.config import Config
 from stepaudit.errors import UpstreamError, UsageError
+from stepaudit.plan import split_of
 
 
 def to_tensor(rows: Sequence[dict]) -> Tensor:
@@ -35,24 +36,26 @@ def of_split(config: Config, dataset: str, model: str, split: str) -> list[dict]
     return tables.read("clips", *config.clips_for(split, dataset=dataset, model=model))
 
 
-def of_shard(config: Config, table: str, dataset: str, model: str, shard: str) -> list[dict]:
-    """A shard of `clips` or `clip_boxes` as a model takes them."""
-    return tables.read(table, config.shard_for(table, dataset=dataset, model=model, shard=shard))
+def of_shard(config: Config, table: str, dataset: str, model: str, shard: str, method: str = "") -> list[dict]:
+    """Rows of `clips` or `clip_boxes` as a model takes them, of a shard of its predictions or of a method's maps."""
+    return tables.read(table, *config.sharing(table, shard, dataset=dataset, model=model, method=method))
 
 
-def with_predictions(config: Config, dataset: str, model: str, shard: str) -> list[dict]:
-    """The clips of a shard, each with what a model says of it: rows of `clips` and `predictions`.
+def with_predictions(config: Config, dataset: str, model: str, method: str, shard: str) -> list[dict]:
+    """The clips of a method's shard, each with what a model says of it: rows of `clips` and `predictions`.
 
     Raises:
-        UsageError: a clip has no prediction, because the shard is not of the test split or the table is older than it.
+        UsageError: the shard is not of the test split, or a clip has no prediction, because the table is older than it.
     """
-    rows = of_shard(config, "clips", dataset, model, shard)
-    predictions = tables.read("predictions", config.path("predictions", dataset=dataset, model=model))
-    of_clip = {row["clip_id"]: row for row in predictions}
+    keys = {"dataset": dataset, "model": model, "method": method}
+    if split_of(shard) != "test":
+        raise UsageError(f"shard '{shard}': only test clips are explained; name one such as 'test-000'")
+    rows = of_shard(config, "clips", shard=shard, **keys)
+    of_clip = {row["clip_id"]: row for row in tables.read("predictions", *config.sharing("predictions", shard, **keys))}
     if missing := [row["clip_id"] for row in rows if row["clip_id"] not in of_clip]:
         raise UsageError(
             f"shard '{shard}': {model} has no prediction for {len(missing)} of {len(rows)} clips, such as "
-            f"'{missing[0]}'; name a test shard, and run `predict` after `extract`"
+            f"'{missing[0]}'; run `predict` after `extract`"
         )
     return [{"clip": row, "prediction": of_clip[row["clip_id"]]} for row in rows]
 

@@ -4,18 +4,34 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from stepaudit import __version__, registry
+from stepaudit import __version__, plan, registry, yaml_file
 from stepaudit.entries import OF_MODEL, OF_TRAINING, whole_models, with_uses
 from stepaudit.errors import UsageError, did_you_mean
-from stepaudit.sections import Clips, Closed, Count, Dataset, Method, Metric, Model, Name, Preserve, sentence
-from stepaudit.tables import as_json
+from stepaudit.plan import SPLITS, Plan, shard_names, sharing_clips, split_of
+from stepaudit.sections import (
+    Clips,
+    Closed,
+    Count,
+    Dataset,
+    Jobs,
+    Method,
+    Metric,
+    Model,
+    Name,
+    Preserve,
+    Shards,
+    sentence,
+)
+from stepaudit.tables import SCHEMA_VERSION, as_json
 
 SECTIONS = ("datasets", "models", "methods", "metrics")
+OF_JOB = ("dataset", "model", "method")
+DIVIDED_LIKE = {"clip_boxes": "clips", "frame_orders": "predictions", "preservation": "maps", "scores": "maps"}
 
 
 class Config(Closed):
@@ -31,13 +47,33 @@ class Config(Closed):
         "for recent GPUs, and masks and losses stay float32. Log-probabilities change by up to 0.01: where a model "
         "hardly reacts, `occlusion` and `rise` then show rounding.",
     )
-    shards: Count = Field(default=1, description="Parts that the clips of each data set are split into, a job each.")
+    shards: Shards = Field(
+        default="auto",
+        description="Parts that the clips of each data set are split into, a job each; `auto`: as many as `jobs` asks "
+        "for, kept in `plan.json` beside the results.",
+    )
+    jobs: Jobs = Field(default=Jobs(), description="How the work is divided.")
+    jobs_per_gpu: Count = Field(
+        default=1, description="Jobs that may share a GPU on one machine; the others wait until one is free."
+    )
+    batch_seconds: Annotated[float, Field(gt=0)] | None = Field(
+        default=14400,
+        description="Time limit of a batch; its clips are then tried one by one, and one that takes longer alone gets "
+        "the status `timed_out`. Raise it for long schedules on a CPU; `null`: no limit.",
+    )
+    memory_growth_mb: Count | None = Field(
+        default=None,
+        description="A job whose memory grows by more than this after its first batch stops, to be run again where it "
+        "stopped; default: only if it comes near the limit of the job or the machine's control group.",
+    )
     clips: Clips = Field(default=Clips(), description="How clips are cut from videos.")
     datasets: dict[Name, Dataset] = Field(min_length=1, description="Data sets by name.")
     models: dict[Name, Model] = Field(min_length=1, description="Models by name; each is trained on each data set.")
     methods: dict[Name, Method] = Field(min_length=1, description="Attribution methods by name.")
     metrics: dict[Name, Metric] = Field(default={}, description="Metrics by name; each scores every map.")
     preserve: Preserve = Field(default=Preserve(), description="Search of the minimum preservation ratio.")
+
+    _plan: Plan | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -105,6 +141,21 @@ class Config(Closed):
         """SHA-256 of the configuration."""
         return fingerprint(self.model_dump(mode="json"))
 
+    @property
+    def plan(self) -> Plan:
+        """How many shards everything has: as the configuration says, or as it was planned."""
+        if isinstance(self.shards, int):
+            return Plan({}, self.shards)
+        if self._plan is None:
+            self._plan = plan.read(self.folder)
+        return self._plan
+
+    def with_plan(self, made: Plan) -> "Config":
+        """The same configuration with a plan that need not lie beside the results yet."""
+        other = self.model_copy()
+        other._plan = made
+        return other
+
     def path(self, table: str, **keys: str) -> Path:
         """A file of a table: `shard` (default `all`) is its name, the other keys are folders `key=value`."""
         shard = keys.pop("shard", "all")
@@ -114,17 +165,30 @@ class Config(Closed):
         """The trained weights of a model on a data set."""
         return self.folder / "checkpoints" / f"dataset={dataset}" / f"{model}.safetensors"
 
+    def shards_of(self, table: str, split: str, **keys: str) -> list[str]:
+        """Names of the shards that a split of a table is divided into."""
+        kind = DIVIDED_LIKE.get(table, table)
+        names = (keys["dataset"], split) if kind == "clips" else tuple(keys[key] for key in OF_JOB if key in keys)
+        return shard_names(self.plan.shards(kind, *names), split)
+
     def shard_paths(self, table: str, split: str, **keys: str) -> list[Path]:
         """The files of a split's shards."""
-        return [self.path(table, **keys, shard=shard) for shard in shard_names(self.shards, split)]
+        return [self.path(table, **keys, shard=shard) for shard in self.shards_of(table, split, **keys)]
 
     def clips_for(self, split: str, *, dataset: str, model: str, table: str = "clips") -> list[Path]:
         """The files of a split's clips as a model takes them."""
         return self.shard_paths(table, split, dataset=dataset, size=self.clips_of(model).size)
 
-    def shard_for(self, table: str, *, dataset: str, model: str, shard: str, method: str = "") -> Path:
-        """The file of a shard's `clips` or `clip_boxes` as a model takes them."""
-        return self.path(table, dataset=dataset, size=self.clips_of(model).size, shard=shard)
+    def sharing(self, table: str, shard: str, *, dataset: str, model: str, method: str = "") -> list[Path]:
+        """The files of a table that hold the clips of a shard: of a method's maps, or, without one, of predictions."""
+        own = {"dataset": dataset, "model": model, **({"method": method} if method else {})}
+        shards = self.shards_of("maps" if method else "predictions", split_of(shard), **own)
+        if table in ("clips", "clip_boxes"):
+            keys = {"dataset": dataset, "size": self.clips_of(model).size}
+        else:
+            keys = {"dataset": dataset, "model": model}
+        others = self.shards_of(table, split_of(shard), **keys)
+        return [self.path(table, **keys, shard=name) for name in sharing_clips(shard, len(shards), len(others))]
 
     def training_boxes(self, *, dataset: str, model: str, method: str, shard: str = "") -> list[Path]:
         """The boxes of the training clips, if the method asks for them (`box_prior`)."""
@@ -184,7 +248,17 @@ class Config(Closed):
         """The maps that a shard's are compared with, if a metric compares them."""
         asked = any("references" in self.component("metrics", name).measures for name in self.metrics)
         places = self.references(model, method).values() if asked else ()
-        return [self.path("maps", dataset=dataset, model=one, method=two, shard=shard) for one, two in places]
+        own = {"dataset": dataset, "model": model, "method": method, "shard": shard}
+        return [path for one, two in places for path in self.maps_sharing(**own, other_model=one, other_method=two)]
+
+    def maps_sharing(
+        self, *, dataset: str, model: str, method: str, shard: str, other_model: str, other_method: str
+    ) -> list[Path]:
+        """The files of another model's or method's maps that hold the clips of a shard."""
+        keys = {"dataset": dataset, "model": other_model, "method": other_method}
+        shards = self.shards_of("maps", split_of(shard), dataset=dataset, model=model, method=method)
+        others = self.shards_of("maps", split_of(shard), **keys)
+        return [self.path("maps", **keys, shard=name) for name in sharing_clips(shard, len(shards), len(others))]
 
     def given_checkpoint(self, *, dataset: str, model: str) -> list[str]:
         """The checkpoint that a model is made of instead of being trained, if any: one given, or the original's."""
@@ -195,27 +269,36 @@ class Config(Closed):
     def decides(self, stage: str, **keys: str) -> str:
         """Fingerprint of the settings that decide a stage's rows; a change of it makes the stage's jobs run again."""
         whole = self.model_dump(mode="json")
-        dataset, model, method = (whole[f"{kind}s"].get(keys.get(kind)) for kind in ("dataset", "model", "method"))
+        dataset, model, method = (whole[f"{kind}s"].get(keys.get(kind)) for kind in OF_JOB)
         clips = self.sizes[keys["size"]].model_dump() if "size" in keys else None
         parts = {
             "index": [dataset, self.seed],
-            "extract": [clips, dataset and dataset["box_distance"], self.seed, self.shards],
-            "train": [model, self.seed, self.shards],
+            "extract": [clips, dataset and dataset["box_distance"], self.seed],
+            "train": [model, self.seed],
             "predict": [model, self.precision],
             "attribute": [method, self.precision],
             "preserve": [method, whole["preserve"], self.precision],
             "score": [whole["metrics"], self.precision],
         }[stage]
-        return fingerprint([__version__, parts])
+        return fingerprint([__version__, SCHEMA_VERSION, self._division(stage, keys), parts])
+
+    def _division(self, stage: str, keys: dict[str, str]) -> list[int]:
+        """Numbers of the shards that a job reads and writes: with others its files hold other clips, or an order."""
+        if stage == "index":
+            return []
+        if stage == "extract":
+            splits = (split_of(keys["shard"]),) if "shard" in keys else SPLITS
+        else:
+            splits = ("train", "validation") if stage == "train" else ("test",)
+        numbers = [self.plan.shards("clips", keys["dataset"], split) for split in splits]
+        own = [keys[key] for key in OF_JOB if key in keys]
+        if stage in ("predict", "attribute", "preserve", "score"):
+            numbers.append(self.plan.shards("maps" if "method" in keys else "predictions", *own))
+        return numbers
 
     def component(self, kind: str, name: str) -> registry.Component:
         """The registered component behind an entry of the configuration."""
         return registry.find(kind, getattr(self, kind)[name].use)
-
-
-def shard_names(shards: int, split: str) -> list[str]:
-    """File names of the shards of a split, without ending: `test-000`, …"""
-    return [f"{split}-{shard:03d}" for shard in range(shards)]
 
 
 def job_name(keys: dict[str, str]) -> str:
@@ -223,12 +306,19 @@ def job_name(keys: dict[str, str]) -> str:
     return ",".join(keys.values()) or "all"
 
 
-def require(config: Config, kind: str, name: str) -> None:
-    """Raises UsageError unless the configuration has a `dataset`, `model`, `method` or `shard` of this name."""
-    shards = [shard for split in ("train", "validation", "test") for shard in shard_names(config.shards, split)]
-    known = shards if kind == "shard" else list(getattr(config, f"{kind}s"))
-    if name not in known:
-        raise UsageError(f"the configuration has no {kind} '{name}'{did_you_mean(name, known)}")
+def require(config: Config, **keys: str) -> None:
+    """Raises UsageError unless the configuration has the `dataset`, `size`, `model`, `method` and `shard` of a job."""
+    for kind, name in keys.items():
+        known = _shards_of_job(config, keys) if kind == "shard" else list(getattr(config, f"{kind}s"))
+        if name not in known:
+            raise UsageError(f"the configuration has no {kind} '{name}'{did_you_mean(name, known)}")
+
+
+def _shards_of_job(config: Config, keys: dict[str, str]) -> list[str]:
+    own = {key: keys[key] for key in OF_JOB if key in keys}
+    if "size" in keys:
+        return [name for split in SPLITS for name in config.shards_of("clips", split, **own)]
+    return config.shards_of("maps" if "method" in keys else "predictions", "test", **own)
 
 
 def fingerprint(value: object) -> str:
@@ -237,24 +327,18 @@ def fingerprint(value: object) -> str:
 
 
 def load(path: Path) -> Config:
-    """Reads a YAML file. Raises UsageError that lists all problems."""
-    try:
-        data = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be read ({error.strerror}); name a configuration file, such as config/config.yaml"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: no YAML ({error})") from error
-    return parse(data, str(path))
+    """Reads a YAML file, with the plan that lies beside it, if any. Raises UsageError that lists all problems."""
+    made = parse(yaml_file.read(path), str(path))
+    return made.with_plan(plan.read(path.parent)) if (path.parent / plan.FILE).exists() else made
 
 
 def parse(data: Any, origin: str = "configuration") -> Config:
     """Checks a configuration that was read already. Raises UsageError that lists all problems."""
+    yaml_file.check(data, origin)
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        lines = sorted({sentence(problem, Config) for problem in error.errors()})
+        lines = sorted({sentence(problem, Config)[:1000] for problem in error.errors()})
         raise UsageError(f"{origin}: {len(lines)} problem{'s' * (len(lines) > 1)}\n  " + "\n  ".join(lines)) from error
 
 
@@ -273,7 +357,7 @@ def overridden(data: dict, changes: Mapping) -> dict:
 def _typed(value: Any) -> Any:
     if isinstance(value, list):
         return [_typed(item) for item in value]
-    return yaml.safe_load(value) if isinstance(value, str) else value
+    return yaml_file.parse(value, "--config") if isinstance(value, str) else value
 
 
 def save(config: Config, path: Path) -> None:

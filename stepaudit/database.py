@@ -6,33 +6,28 @@ configuration; beside them lie the configuration (`audit`, `datasets`, `models`,
 """
 
 import ast
-import re
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from stepaudit import __version__, estimates, reports
-from stepaudit.config import Config, shard_names
+from stepaudit import __version__, confined, estimates, reports
+from stepaudit.config import Config
+from stepaudit.confined import MOST_ROWS, little_memory, require_no_links
 from stepaudit.errors import UsageError
 from stepaudit.formats import format_rows as format_rows
+from stepaudit.jobs import in_groups, tables_of
 from stepaudit.registry import Component
 from stepaudit.tables import SCHEMA_VERSION, TABLES, TEXT, Table, as_json, check_schema, path_columns
 
 FILE = "audit.duckdb"
 STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that stepaudit takes can read it
-READ_ONLY = {
-    "enable_external_access": "false",
-    "python_enable_replacements": "false",
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "lock_configuration": "true",
-}
+WORKING = {"memory_limit": "2GB"}  # what is larger is spilled to the disk
 COMPONENT = pa.schema([("name", TEXT), ("use", TEXT), ("options", TEXT), ("settings", TEXT)])
-SHARD = re.compile(r"(train|validation|test)-\d+")
-SPLITS = ("train", "validation", "test")
 COMMENTS = {
     "audit": "One row: the audit's name, its configuration as JSON with the hash, and what wrote this file.",
     "datasets": "The configuration's data sets: name, what it uses, options as JSON, settings (options with defaults).",
@@ -48,28 +43,63 @@ def query(folder: Path, sql: str) -> tuple[list[str], list[tuple]]:
     Raises:
         UsageError: there is no database yet, it cannot be opened, or DuckDB refuses the statement.
     """
-    with connect(folder) as connection:
-        return fetch(connection, sql)
+    with little_memory(), connect(folder, small=True) as connection:
+        return fetch(connection, sql, most=MOST_ROWS)
 
 
-def connect(folder: Path) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to an audit's database, without access to anything else."""
+def connect(folder: Path, *, spills: bool = False, small: bool = False) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to an audit's database, without access to anything else, see `stepaudit.confined`.
+
+    Raises:
+        UsageError: there is no database yet, it is a link, or it cannot be opened.
+    """
     path = folder / FILE
+    require_no_links(path)
     if not path.exists():
         raise UsageError(f"{path}: not there; run `stepaudit report {folder}` first")
     try:
-        return duckdb.connect(str(path), read_only=True, config=READ_ONLY)
+        return confined.connect(path, spills=spills, small=small)
     except duckdb.Error as error:
         raise UsageError(f"{path}: cannot be opened ({error}); run `stepaudit report {folder}` again") from error
 
 
-def fetch(connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None) -> tuple[list[str], list[tuple]]:
-    """Column names and rows of a statement, whose `$name` are values. Raises UsageError with DuckDB's message."""
+def fetch(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None, *, most: int | None = None
+) -> tuple[list[str], list[tuple]]:
+    """Column names and rows of a statement, whose `$name` are values.
+
+    Args:
+        most: so many rows are an error; None: there is no limit.
+
+    Raises:
+        UsageError: with DuckDB's message, or that there are too many rows.
+    """
     try:
         result = connection.execute(sql, values)
         if result is None or result.description is None:
             raise UsageError('no statement; write one such as "from coverage"')
-        return [column[0] for column in result.description], result.fetchall()
+        names = [column[0] for column in result.description]
+        rows = result.fetchall() if most is None else result.fetchmany(most)
+    except (duckdb.Error, RuntimeError) as error:
+        raise UsageError(str(error).strip()) from error
+    if most is not None and len(rows) == most:
+        raise UsageError(f"{most:,} rows or more; add a `limit`, or read the Parquet files")
+    return names, rows
+
+
+def batches(connection: duckdb.DuckDBPyConnection, sql: str, size: int = 10_000) -> Iterator[tuple[list[str], list]]:
+    """Column names and rows of a statement, so many rows at a time; at first none, if there are none.
+
+    Raises:
+        UsageError: with DuckDB's message.
+    """
+    try:
+        result = connection.execute(sql)
+        names = [column[0] for column in result.description]
+        rows = result.fetchmany(size)
+        yield names, rows
+        while rows := result.fetchmany(size):
+            yield names, rows
     except (duckdb.Error, RuntimeError) as error:
         raise UsageError(str(error).strip()) from error
 
@@ -95,11 +125,16 @@ def create(folder: Path, config: Config) -> Path:
     path, temporary = folder / FILE, folder / f".{FILE}.tmp"
     for leftover in (temporary, temporary.with_name(f"{temporary.name}.wal")):
         leftover.unlink(missing_ok=True)
-    with duckdb.connect() as connection:
+    with _spilling(folder) as spilled, duckdb.connect(config={**WORKING, "temp_directory": str(spilled)}) as connection:
         connection.execute(f"attach {_literal(temporary)} as audit (storage_version '{STORAGE_VERSION}'); use audit")
         connection.begin()
         for table in TABLES.values():
-            _copy(connection, table, folder, config)
+            _create_table(connection, table.name, _without_heavy(table))
+        _continue(connection)
+        current = tables_of(config)
+        for table in TABLES.values():
+            _copy(connection, table, folder, current)
+        _continue(connection)
         _forget_jobs(connection, config)
         _write_config(connection, config)
         _create_views(connection)
@@ -111,10 +146,36 @@ def create(folder: Path, config: Config) -> Path:
     return path
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path, config: Config) -> None:
+@contextmanager
+def _spilling(folder: Path) -> Iterator[Path]:
+    """A folder beside the database for what does not fit into `WORKING` memory, empty at first and gone at the end."""
+    path = folder / f".{FILE}.spilled"
+    if path.is_symlink():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _continue(connection: duckdb.DuckDBPyConnection) -> None:
+    """Ends a transaction, and begins the next.
+
+    In one transaction DuckDB 2.0.0 loses the rows that several threads insert into a table that was made empty there:
+    nothing finds them as long as the connection is open. Also what is committed needs no more memory.
+    """
+    connection.commit()
+    connection.begin()
+
+
+def _without_heavy(table: Table) -> pa.Table:
+    return pa.schema([(column.name, column.type) for column in table.columns if not column.heavy]).empty_table()
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path, current: set[Path]) -> None:
     columns = [column for column in table.columns if not column.heavy]
-    _create_table(connection, table.name, pa.schema([(column.name, column.type) for column in columns]).empty_table())
-    for partition, files in _partitions(table, folder, config).items():
+    for partition, files in _partitions(table, folder, current).items():
         values = dict(partition)
         chosen = ", ".join(_literal(values[c.name]) if c.name in values else _name(c.name) for c in columns)
         connection.execute(
@@ -130,7 +191,7 @@ def _comment(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
             connection.execute(f"comment on column {table.name}.{_name(column.name)} is {_literal(column.text)}")
 
 
-def _partitions(table: Table, folder: Path, config: Config) -> dict[tuple, list[str]]:
+def _partitions(table: Table, folder: Path, current: set[Path]) -> dict[tuple, list[str]]:
     """Files of a table by the columns that stand in their paths; what the configuration no longer names is left out."""
     found: dict[tuple, list[str]] = {}
     for path in parquet_files(folder / table.name):
@@ -139,32 +200,18 @@ def _partitions(table: Table, folder: Path, config: Config) -> dict[tuple, list[
             raise UsageError(
                 f"{path}: its path has no folder `{min(missing)}=…`; move it away, stepaudit did not write it"
             )
-        if _is_current(path, values, _known(config, table.name)):
+        if table.name == "runs" or path.relative_to(folder) in current:
             check_schema(table.name, path)
             found.setdefault(tuple((key, values[key]) for key in table.partitions), []).append(str(path))
     return found
 
 
-def _known(config: Config, table: str) -> dict[str, list[str]]:
-    """What the configuration names, by the keys of jobs: results of anything else are of an earlier one."""
-    return {
-        "dataset": list(config.datasets),
-        "size": list(config.sizes),
-        "model": list(config.models),
-        "method": config.preserve.methods if table == "preservation" else list(config.methods),
-        "shard": [name for split in SPLITS for name in shard_names(config.shards, split)],
-    }
-
-
-def _is_current(path: Path, values: dict[str, str], known: dict[str, list[str]]) -> bool:
-    if SHARD.fullmatch(path.stem):
-        values = {**values, "shard": path.stem}
-    return all(values[key] in names for key, names in known.items() if key in values)
-
-
 def _forget_jobs(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     """Leaves out the jobs of what the configuration no longer names."""
-    for key, names in _known(config, "runs").items():
+    shards = {keys["shard"] for group in in_groups(config) for _, keys in group if "shard" in keys}
+    kinds = ("dataset", "model", "method")
+    known = {kind: list(getattr(config, f"{kind}s")) for kind in kinds} | {"size": list(config.sizes)}
+    for key, names in {**known, "shard": sorted(shards)}.items():
         connection.execute("delete from runs where not list_contains(?, keys ->> ?)", [names, f"$.{key}"])
 
 

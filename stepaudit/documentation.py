@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 from stepaudit import registry
 from stepaudit.config import Config
 from stepaudit.errors import STATUSES
-from stepaudit.sections import Clips, ClipSize, Dataset, Method, Metric, Model, Preserve, Training
+from stepaudit.sections import Clips, ClipSize, Dataset, Jobs, Method, Metric, Model, Preserve, Training
 from stepaudit.tables import SCHEMA_VERSION, TABLES, Table
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +34,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`methods.<name>`": Method,
     "`metrics.<name>`": Metric,
     "`preserve`": Preserve,
+    "`jobs`": Jobs,
 }
 TITLES = {"datasets": "Data sets", "models": "Models", "methods": "Methods", "metrics": "Metrics"}
 TYPES = {
@@ -134,6 +135,8 @@ def _kind(schema: dict) -> str:
         return " or ".join(_kind(part) for part in schema["anyOf"] if part.get("type") != "null")
     if "$ref" in schema or schema.get("type") == "object":
         return "section"
+    if "const" in schema:
+        return f"`{schema['const']}`"
     if "enum" in schema:
         *others, last = (f"`{value}`" for value in schema["enum"])
         return f"{', '.join(others)} or {last}"

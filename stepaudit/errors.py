@@ -51,6 +51,12 @@ class UpstreamError(AuditError):
     status = "upstream"
 
 
+class TimedOutError(AuditError):
+    """The clip alone took longer than `batch_seconds`."""
+
+    status = "timed_out"
+
+
 STATUSES = {
     "ok": "The value was measured.",
     **{error.status: error.__doc__ for error in AuditError.__subclasses__()},
@@ -59,6 +65,10 @@ STATUSES = {
 
 class UsageError(Exception):
     """Bad input. The command line prints the text, which names the next step, and exits with status 2."""
+
+
+class StorageError(Exception):
+    """Nothing can be written. The command line prints the text, which names the folder, and exits with status 1."""
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

@@ -11,7 +11,7 @@ from stepaudit import cells
 from stepaudit.cells import Cells, Sums, Use
 from stepaudit.estimate_tables import TABLES
 from stepaudit.reliability import FEWEST_CLIPS, FEWEST_METHODS, ranking_alpha, split_half
-from stepaudit.statistics import DRAWS, Array, holm, ratio_intervals, sign_flip_test
+from stepaudit.statistics import DRAWS, Array, holm, in_groups, ratio_intervals, sign_flip_test
 from stepaudit.tables import Table
 
 DRAWS_A_PAIR = 100  # so that Holm's correction of a large family can still reject
@@ -98,19 +98,22 @@ def _estimates(found: Cells, is_share: bool) -> list[dict]:
 
 
 def _comparisons(found: Cells, pairs: Pairs, is_share: bool) -> list[dict]:
-    """Rows of pairs of uses, without those that were nowhere measured together."""
-    if not pairs:
-        return []
+    """Rows of pairs of uses, without those that were nowhere measured together; p is corrected over all of them."""
+    known = cells.together(found) if pairs else None
+    pairs = [pair for pair in pairs if known[pair]]
+    size = max(1, cells.BLOCK // len(found.starts))
+    draws = max(DRAWS, DRAWS_A_PAIR * len(pairs))
+    batches = (pairs[start : start + size] for start in range(0, len(pairs), size))
+    rows = [row for some in batches for row in _of_some(found, some, is_share, draws)]
+    adjusted = holm(np.array([row["p"] for row in rows]))
+    return [row | {"holm_p": float(value)} for row, value in zip(rows, adjusted, strict=True)]
+
+
+def _of_some(found: Cells, pairs: Pairs, is_share: bool, draws: int) -> list[dict]:
     differences, values = cells.difference_sums(found, *map(list, zip(*pairs, strict=True)))
-    together = np.flatnonzero(differences.wholes.any(axis=0))
-    pairs, differences, values = (
-        [pairs[i] for i in together],
-        _columns(differences, together),
-        _columns(values, together),
-    )
     intervals = _intervals(differences, -1 if is_share else None)
     means = values.parts.sum(axis=0) / values.wholes.sum(axis=0)
-    tests = _tests(differences)
+    tests = _tests(differences, draws)
     return [
         _pair(found.uses[i], found.uses[j]) | _difference(row, float(mean)) | test
         for (i, j), row, mean, test in zip(pairs, intervals, means, tests, strict=True)
@@ -131,16 +134,16 @@ def _difference(row: dict, mean: float) -> dict:
     return row | {"difference": row["value"], "value": mean, "other_value": mean - row["value"]}
 
 
-def _tests(differences: Sums) -> list[dict]:
-    """p values of a family, and on how many clips either is better."""
+def _tests(differences: Sums, draws: int) -> list[dict]:
+    """p values of pairs, and on how many clips either is better."""
     parts = differences.parts
     rounding = 1e-9 * np.abs(parts).max(initial=0)
     p = np.empty(parts.shape[1])
     for columns in cells.alike(differences.wholes > 0):
         clips = differences.wholes[:, columns[0]] > 0
-        p[columns] = sign_flip_test(parts[np.ix_(clips, columns)], draws=max(DRAWS, DRAWS_A_PAIR * len(p)))
-    names = ("p", "holm_p", "better_clips", "worse_clips")
-    columns = (p, holm(p), (parts > rounding).sum(axis=0), (parts < -rounding).sum(axis=0))
+        p[columns] = sign_flip_test(parts[np.ix_(clips, columns)], draws=draws)
+    names = ("p", "better_clips", "worse_clips")
+    columns = (p, (parts > rounding).sum(axis=0), (parts < -rounding).sum(axis=0))
     return [dict(zip(names, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
@@ -168,7 +171,8 @@ def _reliability(found: Cells) -> dict:
     totals, frames = sums.parts[np.ix_(clips, often)].T, sums.wholes[np.ix_(clips, often)].T
     counts = {"methods": len(often), "clips": int(clips.sum())}
     reason = _no_ranking(totals, frames)
-    values = (None, None) if reason else (split_half(totals, frames), ranking_alpha(totals / frames))
+    halves = (in_groups(each.T).T for each in (totals, frames))
+    values = (None, None) if reason else (split_half(*halves), ranking_alpha(totals / frames))
     return counts | dict(zip(("split_half", "alpha"), values, strict=True)) | {"reason": reason}
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from io import StringIO
@@ -12,6 +13,8 @@ from rich.cells import cell_len
 
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.tables import as_json
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a number is no text: -0.5 stays a number
 
 Rows = Sequence[Sequence[Any]]
 
@@ -33,12 +36,20 @@ def format_rows(names: Sequence[str], rows: Rows, format: str = "table") -> str:
 
 
 def _csv(names: Sequence[str], rows: Rows) -> str:
-    """RFC 4180 with plain newlines; NULL is an empty field, a list or struct is JSON."""
+    """RFC 4180 with plain newlines; NULL is an empty field, a list or struct is JSON, and no text is a formula."""
+    return "".join(f"{_csv_line(line)}\n" for line in (names, *rows))
+
+
+def _csv_line(values: Sequence[Any]) -> str:
     text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_nested(value) for value in row] for row in rows)
-    return text.getvalue()
+    # The writer quotes what could end a line only if that is how its own lines end: '\r' as well as '\n'.
+    csv.writer(text, lineterminator="\r\n").writerow([_no_formula(_nested(value)) for value in values])
+    return text.getvalue().removesuffix("\r\n")
+
+
+def _no_formula(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, and run, with an apostrophe in front; all else as it is."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _table(names: Sequence[str], rows: Rows) -> str:
@@ -50,7 +61,7 @@ def _table(names: Sequence[str], rows: Rows) -> str:
 
 
 def _markdown(names: Sequence[str], rows: Rows) -> str:
-    cells = [[text.replace("\\", "\\\\").replace("|", "\\|") for text in line] for line in _text(names, rows)]
+    cells = [[re.sub(r"([\\|<])", r"\\\1", text) for text in line] for line in _text(names, rows)]
     ruler = ["---:" if right else "---" for right in _numeric(names, rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in [cells[0], ruler, *cells[1:]])
 

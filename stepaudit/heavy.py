@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from stepaudit.database import parquet_files
 from stepaudit.errors import UsageError
+from stepaudit.tables import telling_damage
 
 
 def pixels(clip: dict, folder: Path) -> np.ndarray:
@@ -48,9 +49,14 @@ def full_map(row: dict, folder: Path) -> np.ndarray:
 
 def _value(place: Path, column: str, row: dict, keys: tuple[str, ...]) -> pa.Scalar:
     for path in parquet_files(place):
-        found = pq.read_table(
-            path, columns=[*keys, column], filters=[("clip_id", "==", row["clip_id"])], partitioning=None
-        )
+        with telling_damage(path):
+            found = pq.read_table(
+                path,
+                columns=[*keys, column],
+                filters=[("clip_id", "==", row["clip_id"])],
+                partitioning=None,
+                page_checksum_verification=True,
+            )
         for index, candidate in enumerate(found.select(list(keys)).to_pylist()):
             if candidate == {key: row[key] for key in keys}:
                 return found[column][index]

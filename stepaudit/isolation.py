@@ -1,18 +1,25 @@
-"""One failing row does not take its batch with it."""
+"""One failing row does not take its batch with it, nor does a batch that is too large for the memory."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+import torch
 
 from stepaudit.errors import AuditError
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
 
+# What errors say that have no class of their own: of PyTorch on a CPU, cuBLAS and cuDNN.
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "out of memory", "ALLOC_FAILED")
+
 
 def each(
     items: Sequence[Item], work: Callable[[Sequence[Item]], list[Row]], failed: Callable[[Item, AuditError], Row]
 ) -> list[Row]:
     """A row for each item: of the batch, or, if an expected failure stops it, of each item alone.
+
+    If memory runs out, the batch is halved.
 
     Args:
         work: rows of a batch of items; may raise an AuditError.
@@ -25,4 +32,23 @@ def each(
     except AuditError as error:
         if len(items) == 1:
             return [failed(items[0], error)]
-    return [row for item in items for row in each([item], work, failed)]
+        size = 1
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(items) == 1:
+            error.add_note("one row alone does not fit into memory; choose smaller clips, or a machine with more of it")
+            raise
+        size = (len(items) + 1) // 2
+    # Outside of the handlers, because the error that they hold holds what it interrupted.
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    parts = (items[start : start + size] for start in range(0, len(items), size))
+    return [row for part in parts for row in each(part, work, failed)]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, a GPU's or the computer's."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in OUT_OF_MEMORY)

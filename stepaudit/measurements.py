@@ -18,10 +18,13 @@ Box = tuple[float, float, float, float]
 class Shard:
     """What the maps of a shard have in common."""
 
-    def __init__(self, config: Config, dataset: str, model: str, shard: str, maps: list[dict]):
-        self.config, self.dataset, self.name, self.shard = config, dataset, model, shard
-        self.device = device.choose(config)
+    def __init__(self, config: Config, dataset: str, model: str, method: str, shard: str, maps: list[dict]):
+        self.config, self.dataset, self.name, self.method, self.shard = config, dataset, model, method, shard
         self.maps = maps
+
+    @cached_property
+    def device(self) -> torch.device:
+        return device.choose(self.config)  # only where a metric asks for it: it may wait for a GPU
 
     @cached_property
     def model(self) -> nn.Module:
@@ -34,13 +37,13 @@ class Shard:
 
     @cached_property
     def clips(self) -> dict[str, dict]:
-        rows = of_shard(self.config, "clips", self.dataset, self.name, self.shard)
+        rows = of_shard(self.config, "clips", self.dataset, self.name, self.shard, self.method)
         return {clip["clip_id"]: clip for clip in rows}
 
     @cached_property
     def boxes(self) -> dict[str, list[dict]]:
         boxes: dict[str, list[dict]] = {clip_id: [] for clip_id in self.clips}
-        for box in of_shard(self.config, "clip_boxes", self.dataset, self.name, self.shard):
+        for box in of_shard(self.config, "clip_boxes", self.dataset, self.name, self.shard, self.method):
             boxes[box["clip_id"]].append(box)
         return boxes
 
@@ -76,10 +79,9 @@ class Shard:
     @cached_property
     def _other_maps(self) -> dict[str, dict[tuple, dict]]:
         """Maps of other models or methods, by what differs, then by clip, ratio and seed."""
-        found = {}
-        for name, (model, method) in self.config.references(self.name, self.maps[0]["method"]).items():
-            path = self.config.path("maps", dataset=self.dataset, model=model, method=method, shard=self.shard)
-            rows = tables.read("maps", path)
+        found, own = {}, {"dataset": self.dataset, "model": self.name, "method": self.method, "shard": self.shard}
+        for name, (model, method) in self.config.references(self.name, self.method).items():
+            rows = tables.read("maps", *self.config.maps_sharing(**own, other_model=model, other_method=method))
             found[name] = {(row["clip_id"], row["ratio"], row["seed"]): row for row in rows}
         return found
 

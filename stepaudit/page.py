@@ -54,6 +54,31 @@ class Section:
     verdict: str = ""
 
 
+class Answer:
+    """The rows of a query as they come: the first `MAX_ROWS`, and of all others only what the page says of them."""
+
+    def __init__(self, names: Sequence[str]):
+        self.names = list(names)
+        self.shown: list[dict] = []
+        self.count = 0
+        self.known: set[str] = set()
+        self.numeric: set[str] = set()
+        self.answers: Counter[str] = Counter()
+
+    def add(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Takes further rows."""
+        self.shown += [dict(zip(self.names, row, strict=True)) for row in rows[: MAX_ROWS - len(self.shown)]]
+        self.count += len(rows)
+        for name, column in zip(self.names, zip(*rows, strict=True), strict=False):
+            kinds = {type(value) for value in column} - {type(None)}
+            if kinds or f"{name}_low" in self.names:
+                self.known.add(name)
+            if any(issubclass(kind, int | float) for kind in kinds):
+                self.numeric.add(name)
+            if name == "answer":
+                self.answers.update(filter(None, column))
+
+
 def render(**context: Any) -> str:
     """The page. Every text is escaped, but for what the template itself calls safe."""
     environment = jinja2.Environment(
@@ -72,24 +97,29 @@ def grid(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Grid:
     A number that is missing from a row with a `reason` is shown as "/", as in the paper. A column without an interval
     that has no value at all is left out, such as a floor that is not in the audit.
     """
-    records = [dict(zip(names, row, strict=True)) for row in rows]
-    known = {
-        name for record in records for name, value in record.items() if value is not None or f"{name}_low" in names
-    }
-    headers = [name for name in names if name in known and not _is_bound(name, names)]
-    numeric = {name for name in headers if any(isinstance(record[name], int | float) for record in records)}
+    answer = Answer(names)
+    answer.add(rows)
+    return grid_of(answer)
+
+
+def grid_of(answer: Answer) -> Grid:
+    """The rows that were kept, as `grid` sets them."""
+    names, numeric = answer.names, answer.numeric
+    headers = [name for name in names if name in answer.known and not _is_bound(name, names)]
     keys = list(takewhile(lambda name: name not in numeric, headers))
     lines = []
-    for record, above in zip(records[:MAX_ROWS], [{}, *records], strict=False):
+    for record, above in zip(answer.shown, [{}, *answer.shown], strict=False):
         repeated = _repeated(record, above, keys)
         lines.append([_cell(record, name, name in numeric, name in repeated) for name in headers])
-    return Grid([name.replace("_", " ") for name in headers], lines, max(0, len(rows) - MAX_ROWS))
+    return Grid([name.replace("_", " ") for name in headers], lines, answer.count - len(answer.shown))
 
 
-def verdict(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """What a report with a column `answer` says of the paper's claim, in a sentence; empty for all others."""
-    answers = [dict(zip(names, row, strict=True)).get("answer") for row in rows]
-    counts = Counter(answer for answer in answers if answer)
+def verdict(counts: Counter[str]) -> str:
+    """What a report with a column `answer` says of the paper's claim, in a sentence; empty for all others.
+
+    Args:
+        counts: how many rows give each answer.
+    """
     parts = [f"{answer} in {count} of {counts.total()}" for answer, count in sorted(counts.items(), reverse=True)]
     return f"In this audit: {', '.join(parts)}." if parts else ""
 

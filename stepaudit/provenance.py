@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from stepaudit import __version__, tables
+from stepaudit import __version__, jobs, seal, tables
 from stepaudit.config import Config, fingerprint, job_name
 
 LIBRARIES = ("torch", "torchvision", "numpy", "pyarrow", "duckdb", "ffmpeg-python", "imageio-ffmpeg", "snakemake")
@@ -19,9 +19,10 @@ LIBRARIES = ("torch", "torchvision", "numpy", "pyarrow", "duckdb", "ffmpeg-pytho
 
 @contextmanager
 def recorded(config: Config, stage: str, keys: dict[str, str]) -> Iterator[None]:
-    """Runs a job and writes its row of the table `runs` when it has succeeded."""
+    """Runs a job and writes its row of the table `runs` when it has succeeded; its files say which job wrote them."""
     start = time.monotonic()
-    yield
+    with tables.made_by(job_metadata(config, stage, keys)) as files_read:
+        yield
     row = {
         "keys": tables.as_json(keys),
         "config_hash": config.hash,
@@ -30,8 +31,58 @@ def recorded(config: Config, stage: str, keys: dict[str, str]) -> Iterator[None]
         "device": _device(),
         "seconds": time.monotonic() - start,
         "peak_memory_mb": _peak_memory_mb(),
+        "inputs": tables.as_json(_inputs(config, stage, keys, files_read)),
+        "outputs": tables.as_json(_outputs(config, stage, keys)),
     }
-    tables.write([row], "runs", config.path("runs", stage=stage, shard=job_name(keys)))
+    with tables.made_by(job_metadata(config, stage, keys)):
+        tables.write([row], "runs", config.path("runs", stage=stage, shard=job_name(keys)))
+
+
+def job_metadata(config: Config, stage: str, keys: dict[str, str]) -> dict[str, object]:
+    """What the files that a job writes say of it: stage, keys, a hash of the settings that decide it, the version."""
+    return {"stage": stage, "keys": keys, "settings": config.decides(stage, **keys), "version": __version__}
+
+
+def written_by(config: Config, stage: str, keys: dict[str, str]) -> list[Path]:
+    """All files that a job writes, but for its row of `runs`."""
+    weights = [config.checkpoint(**keys)] if stage == "train" else []
+    return [*jobs.outputs(config, stage, keys), *weights]
+
+
+def _inputs(config: Config, stage: str, keys: dict[str, str], files_read: set[Path]) -> dict[str, str]:
+    """Seals of the audit's own files that a job has read, by their names within the audit."""
+    asked = files_read | _weights(config, stage, keys)
+    found = {path for path in asked - set(written_by(config, stage, keys)) if path.is_relative_to(config.folder)}
+    names = {path.relative_to(config.folder): path for path in found}
+    return {str(name): _seal(path) for name, path in names.items() if not any(p.startswith(".") for p in name.parts)}
+
+
+def _weights(config: Config, stage: str, keys: dict[str, str]) -> set[Path]:
+    """Checkpoints of the audit that a job reads."""
+    if "model" not in keys:
+        return set()
+    if stage == "train":
+        return {Path(path) for path in config.given_checkpoint(**keys)}
+    own = {key: keys[key] for key in ("dataset", "model")}
+    peers = config.peer_checkpoints(**own) if stage == "score" else []
+    return {path for path in (config.checkpoint(**own), *peers) if path.exists()}
+
+
+def _outputs(config: Config, stage: str, keys: dict[str, str]) -> dict[str, dict]:
+    """Seal, bytes and rows of the files that a job has written, by their names within the audit."""
+    return {
+        str(path.relative_to(config.folder)): {
+            "seal": _seal(path),
+            "bytes": path.stat().st_size,
+            "rows": tables.metadata(path)["rows"] if path.suffix == ".parquet" else None,
+        }
+        for path in written_by(config, stage, keys)
+        if path.exists()
+    }
+
+
+def _seal(path: Path) -> str:
+    return seal.read(path) or seal.computed(path)
 
 
 def versions() -> dict[str, str]:
@@ -55,9 +106,8 @@ def commit() -> str | None:
 def inputs_fingerprint(config: Config, dataset: str, model: str, method: str, shard: str) -> str:
     """Everything that decides the rows of a shard: versions, settings, code, checkpoint and clips."""
     component = config.component("methods", method)
-    clips = tables.read(
-        "clips", config.shard_for("clips", dataset=dataset, model=model, shard=shard), columns=["clip_id", "sha256"]
-    )
+    paths = config.sharing("clips", shard, dataset=dataset, model=model, method=method)
+    clips = tables.read("clips", *paths, columns=["clip_id", "sha256"])
     return fingerprint(
         [
             versions(),

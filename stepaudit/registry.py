@@ -42,6 +42,11 @@ class Component:
         except (ImportError, AttributeError) as error:
             raise UsageError(f"{self.kind[:-1]} '{self.name}': cannot import {self.origin} ({error})") from error
 
+    def companion(self, name: str) -> Callable | None:
+        """Another function of the component's module, if it has one: `passes` of a method, `count` of a data set."""
+        self.load()
+        return getattr(sys.modules[self.origin.partition(":")[0]], name, None)
+
     @property
     def summary(self) -> str:
         """First line of the docstring, or of the module's."""

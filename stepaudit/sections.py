@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -30,13 +31,22 @@ Ratio = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
+
+
+def _number_or_auto(value: Any) -> int | str:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError(f"Input should be `auto` or a whole number of 1 or more, got {value!r}")
+
+
+Shards = Annotated[Count | Literal["auto"], BeforeValidator(_number_or_auto)]
 
 
 class Closed(BaseModel):
     """A section that knows all its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Component(Closed):
@@ -254,6 +264,24 @@ class Preserve(Closed):
         if grid != sorted(set(grid)):
             raise ValueError("the ratios must ascend, each once")
         return grid
+
+
+class Jobs(Closed):
+    """How the work is divided, with `shards: auto`."""
+
+    minutes: Annotated[float, Field(gt=0)] = Field(
+        default=20, description="What a job is meant to last, as far as it can be estimated before anything has run."
+    )
+    clips: Annotated[int, Field(ge=8)] = Field(default=256, description="A job takes at most so many clips.")
+    most: Count = Field(
+        default=10_000,
+        description="At most about so many jobs: where there would be more, each lasts longer and takes more clips.",
+    )
+    gflops: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="Speed of one job that estimates are based on, 10⁹ operations a second; default: 60 on a CPU, 5000 "
+        "on a GPU. A login node without a GPU plans for CPUs unless this, or `device: cuda`, says otherwise.",
+    )
 
 
 def changed(base: Training, changes: dict[str, Any]) -> Training:

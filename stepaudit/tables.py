@@ -5,17 +5,19 @@ stand in the path (`Table.partitions`) are not repeated inside the files; DuckDB
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stepaudit import seal, storage
 from stepaudit.errors import UsageError, did_you_mean
 
-SCHEMA_VERSION = 3
-SCHEMA_KEY = b"stepaudit_schema"
+SCHEMA_VERSION = 4
+SCHEMA_KEY, ROWS_KEY, JOB_KEY = b"stepaudit_schema", b"stepaudit_rows", b"stepaudit_job"
 
 
 @dataclass(frozen=True)
@@ -330,6 +332,13 @@ TABLES = {
                 Column("device", TEXT, "CPU or GPU that did the work."),
                 Column("seconds", FLOAT, "Wall time."),
                 Column("peak_memory_mb", FLOAT, "Largest resident memory, MB."),
+                Column(
+                    "inputs",
+                    TEXT,
+                    "JSON: the audit's files that the job read, each with its `seal`: the SHA-256 of its bytes but for "
+                    "the seal that a Parquet file carries in itself.",
+                ),
+                Column("outputs", TEXT, "JSON: the files that the job wrote, each with `seal`, `bytes` and `rows`."),
             ),
             2,
             ("stage",),
@@ -357,24 +366,112 @@ def write(rows: Iterable[dict], table: str, path: Path) -> None:
 
 
 def write_arrow(data: pa.Table, path: Path) -> None:
-    """Writes an Arrow table as one Parquet file, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(data, temporary, compression="zstd", row_group_size=1024)
-    temporary.replace(path)
+    """Writes an Arrow table as one sealed Parquet file, atomically; its metadata tell the rows, and the job if any."""
+    about = {SCHEMA_KEY: str(SCHEMA_VERSION), ROWS_KEY: str(data.num_rows)}
+    if _working:
+        about[JOB_KEY] = as_json(_working[-1].about)
+    with storage.written(path) as temporary:
+        pq.write_table(
+            data.replace_schema_metadata(about),
+            temporary,
+            compression="zstd",
+            row_group_size=1024,
+            write_page_checksum=True,
+        )
+        seal.close(temporary)
+
+
+@dataclass(frozen=True)
+class _Work:
+    about: Mapping[str, object]
+    files_read: set[Path]
+
+
+_working: list[_Work] = []  # the job that this process is at, in whichever of its threads
+
+
+@contextmanager
+def made_by(about: Mapping[str, object]) -> Iterator[set[Path]]:
+    """While a job lasts, the files that it writes say `about`, which is JSON. Gives the files that it has read."""
+    _working.append(_Work(about, set()))
+    try:
+        yield _working[-1].files_read
+    finally:
+        _working.pop()
 
 
 def read(table: str, *paths: Path, columns: Sequence[str] | None = None) -> list[dict]:
     """Rows of one or more files, or of all files below folders, with the columns that stand in their paths.
 
     Raises:
-        UsageError: nothing is there, a file is no Parquet, or it was written with another schema version.
+        UsageError: nothing is there, a file is damaged, or it was written with another schema version.
     """
     rows = []
     for path in paths:
         for file in _files(path):
             rows += _read_file(table, file, columns)
     return rows
+
+
+def read_arrow(table: str, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """One file without the columns of its path; every page is compared with its checksum. Raises like `read`."""
+    with opened(table, path) as file, telling_damage(path):
+        return file.read(columns=columns)
+
+
+def check_schema(table: str, path: Path) -> None:
+    """Raises UsageError unless the file is Parquet of this version of the table."""
+    with opened(table, path):
+        pass
+
+
+@contextmanager
+def opened(table: str, path: Path) -> Iterator[pq.ParquetFile]:
+    """A file of a table, whose pages are compared with their checksums when they are read. Raises like `read`."""
+    with telling_damage(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    with file:
+        with telling_damage(path):
+            _require_schema(table, path, file.schema_arrow)
+            _require_rows(file)
+        if _working:
+            _working[-1].files_read.add(path)
+        yield file
+
+
+def metadata(path: Path) -> dict[str, object]:
+    """What a file says of itself: `schema`, `rows`, and, if a job wrote it, `stage`, `keys`, `settings`, `version`."""
+    with telling_damage(path), pq.ParquetFile(path) as file:
+        found = file.schema_arrow.metadata or {}
+        job = json.loads(found.get(JOB_KEY, b"{}"))
+        return {**job, "schema": found.get(SCHEMA_KEY, b"none").decode(), "rows": file.metadata.num_rows}
+
+
+@contextmanager
+def telling_damage(path: Path) -> Iterator[None]:
+    """Raises UsageError, with the file and the next step, for whatever reading a file raises."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except (FileNotFoundError, PermissionError) as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror or error}); see that it is there and yours"
+        ) from error
+    except Exception as error:  # Arrow raises anything on a damaged file, MemoryError for a length that lies too
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(
+            f"{path}: damaged, not a readable Parquet file ({reason}); `stepaudit check {audit_of(path)} --delete` "
+            "removes it and says how to make it anew"
+        ) from error
+
+
+def audit_of(path: Path) -> Path:
+    """The folder of the audit that a table's file belongs to."""
+    folder = path.parent
+    while "=" in folder.name:
+        folder = folder.parent
+    return folder.parent
 
 
 def _files(path: Path) -> list[Path]:
@@ -390,28 +487,32 @@ def _hidden(file: Path, root: Path) -> bool:
 
 
 def _read_file(table: str, path: Path, columns: Sequence[str] | None) -> list[dict]:
-    check_schema(table, path)
     partitions = path_columns(path)
     wanted = None if columns is None else [name for name in columns if name not in partitions]
-    rows = pq.ParquetFile(path).read(columns=wanted).to_pylist()
+    data = read_arrow(table, path, wanted)
+    with telling_damage(path):
+        rows = data.to_pylist()
     named = {key: partitions.get(key) for key in TABLES[table].partitions if columns is None or key in columns}
     return [{**row, **named} for row in rows]
 
 
-def check_schema(table: str, path: Path) -> None:
-    """Raises UsageError unless the file is Parquet of this version of the table."""
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UsageError(
-            f"{path}: not a readable Parquet file ({error}); delete it and run the workflow again"
-        ) from error
+def _require_schema(table: str, path: Path, schema: pa.Schema) -> None:
     version = (schema.metadata or {}).get(SCHEMA_KEY, b"none").decode()
-    if version != str(SCHEMA_VERSION) or schema.names != TABLES[table].schema.names:
-        raise UsageError(
-            f"{path}: written with table schema {version}, this stepaudit reads schema {SCHEMA_VERSION} of '{table}'; "
-            "read it with the version that wrote it, or rename the results folder and run the audit again"
-        )
+    if version == str(SCHEMA_VERSION) and schema.equals(TABLES[table].schema):
+        return
+    step = (
+        "a newer stepaudit wrote it, read it with that one"
+        if version.isdecimal() and int(version) > SCHEMA_VERSION
+        else f"`stepaudit check {audit_of(path)}` says what to run again, or read it with the stepaudit that wrote it"
+    )
+    wanted = f"this stepaudit reads schema {SCHEMA_VERSION} of '{table}'"
+    raise UsageError(f"{path}: written with table schema {version}, {wanted}: {step}")
+
+
+def _require_rows(file: pq.ParquetFile) -> None:
+    told = (file.schema_arrow.metadata or {}).get(ROWS_KEY, b"").decode()
+    if told != str(file.metadata.num_rows):
+        raise ValueError(f"it has {file.metadata.num_rows} rows, its metadata say {told or 'nothing'}")
 
 
 def path_columns(path: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stepaudit.epochs import Epochs
 from stepaudit.errors import UsageError
 from stepaudit.extremal.prepared import channels_last
 from stepaudit.sections import Training
@@ -26,6 +27,7 @@ def fit(
     seed: int,
     device: torch.device,
     advance: Callable[..., None],
+    epochs: Epochs | None = None,
 ) -> list[dict]:
     """Trains the model in place and leaves it with the weights of its best epoch.
 
@@ -35,6 +37,8 @@ def fit(
     Args:
         train: clips [N, 3, T, H, W] as uint8, one for each view, and targets [N].
         validation: the same; may be empty.
+        epochs: where each finished epoch is kept, and from which the training goes on, bit by bit as if it had not been
+            stopped.
 
     Returns:
         A row of the table `training_log` for each epoch.
@@ -45,7 +49,10 @@ def fit(
     with seeded(seed), channels_last(model, _float(train[0][:1], device)):
         optimizer = _optimizer(model, settings)
         log, best, chosen, weights = [], (-math.inf, -math.inf), None, model.state_dict()
-        for epoch in range(1, settings.epochs + 1):
+        if epochs is not None and (state := epochs.last()) is not None:
+            log, best, chosen, weights = _resumed(state, model, optimizer)
+            advance(len(log))
+        for epoch in range(len(log) + 1, settings.epochs + 1):
             start = time.monotonic()
             rate = settings.learning_rate * settings.step_factor ** ((epoch - 1) // settings.step_epochs)
             for group in optimizer.param_groups:
@@ -56,9 +63,39 @@ def fit(
             if rank > best:
                 best, chosen, weights = rank, epoch, copy.deepcopy(model.state_dict())
             log.append(_row(epoch, rate, (loss, accuracy), measured, time.monotonic() - start))
+            if epochs is not None:
+                epochs.keep(epoch, _state(model, optimizer, log, best, chosen, weights))
             advance(1, f"loss {loss:.3f}, accuracy {accuracy:.1%}, validation {measured[1] or 0:.1%}")
         model.load_state_dict(weights)
     return [{**row, "best": row["epoch"] == chosen} for row in log]
+
+
+def _state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, log: list[dict], best: tuple, chosen: int | None, weights: dict
+) -> dict:
+    """All that the epochs to come depend on, in tensors and plain values."""
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+        "gpu_random": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "log": log,
+        "best": list(best),
+        "chosen": chosen,
+        "weights": None if chosen == len(log) else weights,  # the last epoch is the best: they are the model's
+    }
+
+
+def _resumed(
+    state: dict, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[list[dict], tuple, int | None, dict]:
+    """Sets the training to a state that was kept. Returns the log, the best rank, its epoch and its weights."""
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"])
+    if state["gpu_random"]:
+        torch.cuda.set_rng_state_all(state["gpu_random"])
+    return state["log"], tuple(state["best"]), state["chosen"], state["weights"] or state["model"]
 
 
 def evaluate(

@@ -2,15 +2,20 @@
 
 import os
 import re
+import resource
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from errno import ENOSPC
+from contextlib import contextmanager, suppress
+from errno import ELOOP, ENAMETOOLONG, ENOMEM, ENOSPC
 from functools import cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 from signal import SIGKILL, SIGTERM
+from time import monotonic
 from typing import BinaryIO, Protocol
 
 import ffmpeg
@@ -18,13 +23,19 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
-from stepaudit.errors import BadVideoError
+from stepaudit.errors import AuditError, BadVideoError
 from stepaudit.geometry import Geometry
 
 STILLS = frozenset({".png", ".jpg", ".jpeg"})
 CONTAINERS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,h264,hevc,m4v"
 SCALER = "bilinear+accurate_rnd+full_chroma_int+bitexact"
-SECONDS = 600.0
+SECONDS = 600.0  # of decoding: an hour of 1080p takes a minute or two
+MOST_PIXELS = 2**26  # of a frame, as it is and as it is scaled: twice those of 8K
+MEMORY = 4 * 2**30  # bytes that ffmpeg may reserve: 8K of ten bits with 16 reference frames takes half of it
+SPOOL = 4 * 2**30  # bytes of scaled frames: 75 minutes of 112 × 112 at 25 a second
+SCANS = 100  # of a JPEG; a progressive one has ten or so, each a pass over all its pixels
+FORMATS = ("PNG", "JPEG")  # Pillow knows forty more, some of which start other programs
+COMPLAINTS = 2**16  # bytes kept of what ffmpeg says; a damaged video can make it say gigabytes
 STOPPED = (255, -SIGKILL, -SIGTERM)  # what ffmpeg ends with when it, or the machine, is told to stop
 
 
@@ -44,15 +55,20 @@ def ffmpeg_binary() -> str:
     return shutil.which("ffmpeg") or imageio_ffmpeg.get_ffmpeg_exe()
 
 
+def picture_size(file: Path) -> tuple[int, int]:
+    """Height and width of a picture as its header tells them. Raises BadVideoError if it is none."""
+    with _picture(file) as image:
+        return image.height, image.width
+
+
 def source_size(path: Path, *, seconds: float = SECONDS) -> tuple[int, int]:
     """Height and width of the first frame, in pixels: a video's as a player shows it, upright; a picture's as stored.
 
     Raises:
         BadVideoError: no frame decodes, or not within `seconds`.
     """
-    if path.is_dir():
-        with _picture(_stills(path)[0]) as image:
-            return image.height, image.width
+    if _is_folder(path):
+        return picture_size(_stills(path)[0])
     first = {"format": "image2pipe", "vcodec": "ppm", "pix_fmt": "rgb24", "frames:v": 1}
     command = _source(path)["V:0"].output("pipe:", **first)
     with tempfile.TemporaryFile() as picture:
@@ -77,15 +93,20 @@ def decoded(
         stop: None means the end of the video.
 
     Raises:
-        BadVideoError: no frame decodes, or not all within `seconds`.
+        BadVideoError: no frame decodes, or not all within `seconds`, or they are too large or too many.
     """
-    if path.is_dir():
+    if geometry.scaled_height * geometry.scaled_width > MOST_PIXELS:
+        raise BadVideoError(f"{path.name}: {geometry.source_width}×{geometry.source_height} are too narrow for a clip")
+    if _is_folder(path):
         yield _Pictures(_stills(path)[start:stop], geometry)
         return
     with tempfile.TemporaryFile() as spool:
-        error = _run(_scaled(path, geometry, start, stop), path, spool, seconds)
         frame = (geometry.height, geometry.width, 3)
+        most = SPOOL // int(np.prod(frame))
+        error = _run(_scaled(path, geometry, start, stop, most + 1), path, spool, seconds)
         count = spool.seek(0, 2) // int(np.prod(frame))
+        if count > most:
+            raise BadVideoError(f"{path.name}: more than {most} frames; name a shorter segment of it")
         if count == 0:
             raise BadVideoError(f"{path.name}: no frame decodes from frame {start} on ({error})")
         yield np.memmap(spool, np.uint8, "r", shape=(count, *frame))
@@ -127,20 +148,50 @@ def _natural(name: str) -> list[int | str]:
 
 @contextmanager
 def _picture(file: Path) -> Iterator[Image.Image]:
+    """A picture whose header is read; what goes wrong while it is used is the picture's fault, too."""
+    name = f"{file.parent.name}/{file.name}"
+    if file.exists() and not file.is_file():
+        raise BadVideoError(f"{name}: no file")
     try:
-        with Image.open(file) as image:
-            image.load()
+        # Mapped, because reading from a file reserves as much as a chunk of it claims to have.
+        with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
+            image = Image.open(content, formats=FORMATS)
+            if image.width * image.height > MOST_PIXELS:
+                raise BadVideoError(f"{name}: {image.width}×{image.height} are too many pixels")
+            if image.format != "PNG" and len(re.findall(b"\xff\xda", content)) > SCANS:
+                raise BadVideoError(f"{name}: more than {SCANS} scans")  # hours of passes over all pixels
             yield image
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadVideoError(f"{file.parent.name}/{file.name}: no readable picture") from error
+    except (AuditError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises anything on a damaged file
+        raise BadVideoError(f"{name}: no readable picture") from error
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it holds pictures. Raises BadVideoError for what is neither a file nor a folder: a pipe never ends."""
+    try:
+        str(path).encode()  # what is not Unicode cannot stand in a table
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    except ValueError as error:
+        raise BadVideoError(f"{path.name!r}: a name that is no UTF-8, or that no file can have") from error
+    except OSError as error:
+        if error.errno not in (ELOOP, ENAMETOOLONG):
+            raise
+        raise BadVideoError(f"{path.name[:80]}: {error.strerror}") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise BadVideoError(f"{path.name}: neither a file nor a folder")
+    return stat.S_ISDIR(mode)
 
 
 def _source(path: Path):
     """A local file of a known container: a playlist inside a '.mp4' could name others. ffmpeg turns it upright."""
-    return ffmpeg.input(f"file:{path}", protocol_whitelist="file,pipe", format_whitelist=CONTAINERS, threads=1)
+    limits = {"protocol_whitelist": "file,pipe", "format_whitelist": CONTAINERS, "max_pixels": MOST_PIXELS}
+    return ffmpeg.input(f"file:{path}", **limits, threads=1)
 
 
-def _scaled(path: Path, geometry: Geometry, start: int, stop: int | None):
+def _scaled(path: Path, geometry: Geometry, start: int, stop: int | None, most: int):
     trim = {"start_frame": start} if stop is None else {"start_frame": start, "end_frame": stop}
     frames = (
         _source(path)["V:0"]
@@ -149,7 +200,7 @@ def _scaled(path: Path, geometry: Geometry, start: int, stop: int | None):
         .filter("format", "rgb24")
         .filter("crop", geometry.width, geometry.height, geometry.left, geometry.top)
     )
-    return frames.output("pipe:", format="rawvideo", pix_fmt="rgb24", **_one_for_one())
+    return frames.output("pipe:", format="rawvideo", pix_fmt="rgb24", **{"frames:v": most}, **_one_for_one())
 
 
 @cache
@@ -163,19 +214,46 @@ def _run(command, path: Path, output: BinaryIO, seconds: float) -> str:
     """Runs ffmpeg and returns its last complaint, if any.
 
     Raises:
-        BadVideoError: it took longer than `seconds`.
+        BadVideoError: it took longer than `seconds`, or more memory than it may.
         OSError: it was stopped, or the disk is full; that is not the video's fault.
     """
-    quiet = command.global_args("-nostdin", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1")
-    try:
-        done = subprocess.run(
-            quiet.compile(cmd=ffmpeg_binary()),
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, timeout=seconds, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise BadVideoError(f"{path.name}: not decoded within {seconds:g} s") from error
-    complaints = done.stderr.decode(errors="replace").replace(f"file:{path}: ", "").strip()
-    if done.returncode in STOPPED or os.strerror(ENOSPC) in complaints:
-        raise OSError(f"{path}: ffmpeg ended with {done.returncode}: {complaints}")
+    limits = ("-max_alloc", str(MEMORY // 2), "-filter_complex_threads", "1")
+    quiet = command.global_args("-nostdin", "-hide_banner", "-loglevel", "error", *limits)
+    code, said = _ended(quiet.compile(cmd=ffmpeg_binary()), path, output, seconds)
+    complaints = said.decode(errors="replace").replace(f"file:{path}: ", "").strip()
+    if code in STOPPED or os.strerror(ENOSPC) in complaints:
+        raise OSError(f"{path}: ffmpeg ended with {code}: {complaints}")
+    if os.strerror(ENOMEM) in complaints:
+        raise BadVideoError(f"{path.name}: its decoder asks for more than {MEMORY / 2**30:g} GB of memory")
     lines = complaints.splitlines()
     return re.sub(r"\[[^]]*@ 0x\w+]\s*", "", lines[-1]) if lines else "no complaint of ffmpeg"
+
+
+def _ended(arguments: list[str], path: Path, output: BinaryIO, seconds: float) -> tuple[int, bytes]:
+    """Runs a program with little memory to its end. Returns its exit status and the last that it complained of."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=pipe, bufsize=0) as process:
+        try:
+            if hasattr(resource, "prlimit"):  # elsewhere than on Linux, `-max_alloc` has to do
+                with suppress(ProcessLookupError):
+                    resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
+            said = _last_words(process.stderr, monotonic() + seconds)
+            if said is None:
+                raise BadVideoError(f"{path.name}: not decoded within {seconds:g} s")
+            return process.wait(), said
+        finally:
+            process.kill()
+
+
+def _last_words(stream: BinaryIO, deadline: float) -> bytes | None:
+    """The end of what a program says, once it has ended; None if it goes on past the deadline."""
+    said = b""
+    with DefaultSelector() as waiting:
+        waiting.register(stream, EVENT_READ)
+        while waiting.select(max(0.0, deadline - monotonic())):
+            if not (more := stream.read(COMPLAINTS)):
+                return said
+            said = (said + more)[-COMPLAINTS:]
+            if monotonic() > deadline:
+                break
+    return None

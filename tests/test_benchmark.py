@@ -6,10 +6,12 @@ import pytest
 
 from stepaudit import benchmark, config, registry
 from stepaudit.errors import UsageError
+from stepaudit.jobs import in_groups
 
 FILE = Path(__file__).parents[1] / "config/benchmark.yaml"
 SMALL = {
     "audit": "small",
+    "shards": 1,
     "datasets": {"a": {"use": "planted", "root": "data"}, "b": {"use": "planted", "root": "data"}},
     "models": {"one": {"use": "planted_white_box"}},
     "methods": {"center": {}, "noise": {"use": "random_pixel"}},
@@ -60,7 +62,7 @@ def test_some_methods_may_be_chosen_and_unknown_ones_are_refused():
 
 def test_jobs_write_every_file_that_the_report_of_the_audit_asks_for(tmp_path):
     audit = small(tmp_path, shards=2, preserve={"methods": []})
-    asked = benchmark.jobs(audit)
+    asked = in_groups(audit)
     assert [{stage for stage, _ in jobs} for jobs in asked] == [
         {"index"}, {"extract"}, {"train"}, set(), {"predict"}, {"attribute"}, set(), {"score"},
     ]  # fmt: skip
@@ -73,9 +75,9 @@ def test_controls_are_made_after_the_models_that_they_are_controls_of_and_search
     models = {"random": {"of": "one", "randomise": 0.5}, "one": {"use": "planted_white_box"}}
     methods = {"step": {"ratios": [0.1]}}
     audit = small(tmp_path, models=models, methods=methods, preserve={"methods": ["step"]})
-    trained = [[keys["model"] for stage, keys in group if stage == "train"] for group in benchmark.jobs(audit)]
+    trained = [[keys["model"] for stage, keys in group if stage == "train"] for group in in_groups(audit)]
     assert [names for names in trained if names] == [["one"] * 2, ["random"] * 2]
-    searched = [keys for group in benchmark.jobs(audit) for stage, keys in group if stage == "preserve"]
+    searched = [keys for group in in_groups(audit) for stage, keys in group if stage == "preserve"]
     searched = [audit.path("preservation", **keys) for keys in searched]
     assert sorted(searched) == sorted(audit.all_shards("preservation", ["step"]))
 
@@ -93,7 +95,7 @@ def test_what_is_done_is_not_done_again_until_something_that_decides_it_changes(
     benchmark.run(audit, STAGES, cores=1)
     first = calls(audit)
     assert first[:2] == ["a", "b"]
-    assert len(first) == sum(map(len, benchmark.jobs(audit))) == 2 + 6 + 2 + 2 + 4 + 4
+    assert len(first) == sum(map(len, in_groups(audit))) == 2 + 6 + 2 + 2 + 4 + 4
     assert len(list((audit.folder / "runs").rglob("*.parquet"))) == len(first)
     benchmark.run(audit, STAGES, cores=1)
     assert not (audit.folder / "calls").exists()

@@ -19,6 +19,9 @@ SOUND = {
 }
 
 
+KEYS = {"dataset": "planted", "model": "small", "method": "center", "shard": "test-000"}
+
+
 def changed(path: str, value: object) -> dict:
     """The sound configuration with one key, `a.b.c`, set."""
     data = yaml.safe_load(yaml.safe_dump(SOUND))
@@ -45,7 +48,7 @@ def test_a_sound_configuration_fills_in_defaults_and_names():
     assert made.methods["center"].use == "center"
     assert made.models["small"].use == "r2plus1d_18"
     assert made.datasets["planted"].root == Path("data")
-    assert (made.clips.frames, made.clips.height, made.seed, made.shards) == (16, 112, 0, 1)
+    assert (made.clips.frames, made.clips.height, made.seed, made.shards) == (16, 112, 0, "auto")
     assert made.methods["center"].seeds == [0]
 
 
@@ -279,7 +282,7 @@ def test_paths_name_every_key_so_that_tables_can_be_read_as_one(tmp_path):
 )
 def test_a_name_that_the_configuration_lacks_is_named_with_the_nearest(kind, name, text):
     with pytest.raises(UsageError, match=text):
-        config.require(config.parse(SOUND), kind, name)
+        config.require(config.parse({**SOUND, "shards": 1}), **{**KEYS, kind: name})
 
 
 DECIDES = {  # what a stage's rows depend on, and what they do not
@@ -306,10 +309,10 @@ OTHER = {
 
 @pytest.mark.parametrize("stage", DECIDES)
 def test_a_stage_runs_again_for_the_settings_that_decide_its_rows_and_for_no_others(stage):
-    keys = {"dataset": "planted", "model": "small", "method": "center"}
+    keys = {kind: name for kind, name in KEYS.items() if kind != "shard"}
 
     def decides(data):
-        made = config.parse(data)
+        made = config.parse({"shards": 1, **data})
         return made.decides(stage, **keys, **({"size": made.clips.size} if stage == "extract" else {}))
 
     before = decides(SOUND)
@@ -351,10 +354,10 @@ def test_what_models_say_of_a_data_set_that_is_left_out_goes_with_it():
 
 def test_a_model_may_take_clips_of_its_own_size_and_train_otherwise_on_a_data_set():
     big = {"use": "vgg16_lstm", "clips": {"height": 224}, "training_on": {"planted": {"epochs": 3}}}
-    made = config.parse({**SOUND, "models": {**SOUND["models"], "big": big}})
+    made = config.parse({**SOUND, "shards": 1, "models": {**SOUND["models"], "big": big}})
     assert list(made.sizes) == ["16x112x112", "16x224x112"]
     assert made.clips_of("small") == made.clips
-    assert made.shard_for("clips", dataset="planted", model="big", shard="test-000").parts[-2] == "size=16x224x112"
+    assert made.clips_for("test", dataset="planted", model="big")[0].parts[-2] == "size=16x224x112"
     assert made.models["big"].training_for("planted").epochs == 3
     assert made.models["big"].training_for("other") == made.models["big"].training
 

@@ -15,6 +15,7 @@ def test_every_expected_failure_has_a_status_of_its_own_and_a_sentence():
 def test_the_statuses_are_those_of_the_design():
     assert set(errors.STATUSES) == {
         "ok", "bad_video", "too_short", "no_annotation", "no_peak", "not_applicable", "non_finite", "upstream",
+        "timed_out",
     }  # fmt: skip
 
 

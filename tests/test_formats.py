@@ -28,6 +28,14 @@ def test_csv_reads_back(tmp_path):
     assert list(csv.reader(StringIO(text))) == [NAMES, ["a|b", "0.5"], ["line\nbreak", ""], ["日本", "12.0"]]
 
 
+def test_csv_quotes_whatever_may_end_a_line_and_begins_no_text_like_a_formula():
+    rows = [("a\rb", -1), ('=HYPERLINK("x")', -0.5), ("@x", None), ("-", 2), ("a=b", 3)]
+    text = format_rows(["+x", "y"], rows, "csv")
+    assert list(csv.reader(StringIO(text, newline=""))) == [
+        ["'+x", "y"], ["a\rb", "-1"], ["'=HYPERLINK(\"x\")", "-0.5"], ["'@x", ""], ["'-", "2"], ["a=b", "3"]
+    ]  # fmt: skip
+
+
 def test_json_reads_back_with_null_and_numbers():
     row = (0.1, None, float("nan"), [1, {"a": float("inf")}], Decimal("1.5"), datetime.date(2021, 1, 5))
     text = format_rows(["a", "a", "b", "c", "d", "e"], [row], "json")

@@ -1,9 +1,10 @@
-"""One failing row does not take its batch with it."""
+"""One failing row does not take its batch with it, nor does a batch that is too large for the memory."""
 
 import pytest
+import torch
 
 from stepaudit.errors import AuditError, NonFiniteError, TooShortError
-from stepaudit.isolation import each
+from stepaudit.isolation import each, is_out_of_memory
 
 
 def failed(item, error):
@@ -49,13 +50,12 @@ def test_no_items_are_no_work():
     assert each([], worker([], error=None), failed) == []
 
 
-@pytest.mark.parametrize("bug", [ValueError, RuntimeError, MemoryError, KeyboardInterrupt])
+@pytest.mark.parametrize("bug", [ValueError, RuntimeError, KeyboardInterrupt])
 def test_what_is_not_expected_crashes(bug):
-    def work(items):
-        raise bug("a bug")
-
-    with pytest.raises(bug):
-        each([1, 2], work, failed)
+    calls = []
+    with pytest.raises(bug, match="bad"):
+        each([1, 2], worker([1], calls, bug), failed)
+    assert calls == [[1, 2]]
 
 
 def test_a_failure_with_a_status_of_its_own_is_a_row():
@@ -63,3 +63,49 @@ def test_a_failure_with_a_status_of_its_own_is_a_row():
         status = "own"
 
     assert each([1], worker([1], error=OwnError), failed) == [(1, "own")]
+
+
+def roomy(most, calls, error):
+    """Doubles the items if there are not too many of them."""
+
+    def work(items):
+        calls.append(len(items))
+        if len(items) > most:
+            raise error
+        return [2 * item for item in items]
+
+    return work
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_a_batch_for_which_memory_runs_out_is_halved_and_order_is_kept(error):
+    calls = []
+    assert each(list(range(7)), roomy(2, calls, error), failed) == [0, 2, 4, 6, 8, 10, 12]
+    assert calls == [7, 4, 2, 2, 3, 2, 1]
+
+
+def test_an_item_that_does_not_fit_alone_crashes_and_says_what_helps():
+    with pytest.raises(MemoryError) as told:
+        each([1, 2, 3], roomy(0, [], MemoryError()), failed)
+    assert told.value.__notes__ == [
+        "one row alone does not fit into memory; choose smaller clips, or a machine with more of it"
+    ]
+
+
+def test_memory_that_runs_out_and_a_failing_item_in_one_batch():
+    def work(items):
+        if len(items) > 2:
+            raise MemoryError
+        if 3 in items:
+            raise TooShortError("bad")
+        return [(item, "ok") for item in items]
+
+    statuses = [(item, "too_short" if item == 3 else "ok") for item in range(6)]
+    assert each(list(range(6)), work, failed) == statuses
+
+
+def test_what_pytorch_raises_when_the_computers_memory_is_out_is_known():
+    with pytest.raises(RuntimeError) as told:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert is_out_of_memory(told.value)
+    assert not is_out_of_memory(RuntimeError("sizes do not match"))

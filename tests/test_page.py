@@ -43,10 +43,26 @@ def test_a_column_without_any_value_is_left_out_unless_it_has_an_interval():
 
 
 def test_answers_to_a_claim_become_a_sentence():
-    names = ["claim", "answer"]
-    rows = [("x", "yes"), ("x", "cannot tell"), ("x", "yes"), (None, None), ("x", "no")]
-    assert page.verdict(names, rows) == "In this audit: yes in 2 of 4, no in 1 of 4, cannot tell in 1 of 4."
-    assert page.verdict(names, []) == page.verdict(["model"], [("a",)]) == ""
+    answer = page.Answer(["claim", "answer"])
+    assert page.verdict(answer.answers) == ""
+    answer.add([("x", "yes"), ("x", "cannot tell"), ("x", "yes")])
+    answer.add([(None, None), ("x", "no")])
+    assert page.verdict(answer.answers) == "In this audit: yes in 2 of 4, no in 1 of 4, cannot tell in 1 of 4."
+    other = page.Answer(["model"])
+    other.add([("a",)])
+    assert page.verdict(other.answers) == ""
+
+
+def test_rows_that_come_in_parts_make_the_same_table():
+    names = ["method", "ratio", "hit_percent", "hit_percent_low", "reason", "floor"]
+    rows = [(f"m{i // 3}", None if i % 3 else 0.5, i / 3, None, None, None) for i in range(page.MAX_ROWS)]
+    rows += [("last", None, None, None, "why", 1)]
+    answer = page.Answer(names)
+    for start in range(0, len(rows), 7):
+        answer.add(rows[start : start + 7])
+    assert page.grid_of(answer) == page.grid(names, rows)
+    assert page.grid_of(answer).headers == ["method", "ratio", "hit percent", "reason", "floor"]
+    assert page.grid_of(answer).left_out == 1
 
 
 def test_keys_that_repeat_the_row_above_are_dimmed_but_not_after_a_change():

@@ -247,6 +247,7 @@ KEYS = {"dataset": "planted", "model": "small"}
 SHARD = {**KEYS, "method": "ep3d", "shard": "test-000"}
 PLAN = {
     "audit": "a",
+    "shards": 1,
     "clips": {"frames": 8, "height": 32, "width": 32},
     "datasets": {"planted": {"root": "data"}},
     "models": {"small": {"use": "r2plus1d_18", "options": {"width": 4}}},
@@ -266,12 +267,12 @@ def audit(folder: Path, precision: str) -> config.Config:
     pixels = (some_clips(3) * 255).byte().permute(0, 2, 3, 4, 1)
     clips = [{**row, **about, "pixels": clip.numpy().tobytes()} for row, clip in zip(rows, pixels, strict=True)]
     tables.write(rows, "segments", made.path("segments", dataset="planted"))
-    tables.write(clips, "clips", made.shard_for("clips", **KEYS, shard="test-000"))
-    tables.write([], "clip_boxes", made.shard_for("clip_boxes", **KEYS, shard="test-000"))
+    tables.write(clips, "clips", made.clips_for("test", **KEYS)[0])
+    tables.write([], "clip_boxes", made.clips_for("test", **KEYS, table="clip_boxes")[0])
     model = r2plus1d_18.build(len(CLASS_NAMES), width=4)
     model.load_state_dict(narrow("r2plus1d_18").state_dict())
     checkpoint.save(model, made.checkpoint(**KEYS), made.models["small"], CLASS_NAMES, {})
-    predict.run(made, **KEYS)
+    predict.run(made, **KEYS, shard="test-000")
     return made
 
 

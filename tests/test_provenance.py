@@ -9,6 +9,7 @@ from stepaudit import __version__, config, provenance, tables
 
 AUDIT = {
     "audit": "a",
+    "shards": 1,
     "datasets": {"planted": {"root": "x"}, "planted_b": {"use": "planted", "root": "x"}},
     "models": {"m": {"use": "r2plus1d_18"}, "b_m": {"use": "r2plus1d_18"}},
     "methods": {"step": {"ratios": [0.1]}, "center": None},
@@ -108,7 +109,7 @@ class TestFingerprint:
 
     def write(self, made, sha="1"):
         clips = [{"clip_id": "c", "view": "middle", "sha256": sha}, {"clip_id": "d", "sha256": None}]
-        tables.write(clips, "clips", made.shard_for("clips", dataset="planted", model="m", shard="test-000"))
+        tables.write(clips, "clips", made.clips_for("test", dataset="planted", model="m")[0])
 
     def test_it_is_the_same_for_the_same_inputs(self, ready):
         assert self.of(ready) == self.of(ready)

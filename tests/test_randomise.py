@@ -142,6 +142,7 @@ def test_a_gradient_changes_with_the_weights_and_edges_do_not():
 
 AUDIT = {
     "audit": "a",
+    "shards": 1,
     "datasets": {"planted": {"root": "data"}},
     "models": {"small": {"use": "r2plus1d_18", "options": {"width": 2}, "clips": {"frames": 8}, "weights": "w.pt"}},
     "methods": {"step": {"ratios": [0.1]}, "edges": None},

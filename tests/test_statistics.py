@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from stepaudit.reliability import krippendorff_alpha, ranking_alpha, ranks, split_half
-from stepaudit.statistics import holm, ratio_intervals, sign_flip_test, wilson
+from stepaudit.statistics import UNITS, Z, holm, in_groups, ratio_intervals, sign_flip_test, wilson
 
 FRAMES = ([1, 2, 4, 8, 12, 16], [0.1, 0.1, 0.2, 0.2, 0.1, 0.3])
 
@@ -184,6 +184,29 @@ def test_p_values_are_uniform_if_neither_method_is_better(clips):
     assert stats.kstest(p, "uniform").statistic < 0.03  # 1 % of uniform samples of 3000 are further off
     for level in (0.01, 0.05, 0.2):
         assert np.mean(p <= level) == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / 3000))
+
+
+def test_groups_hold_every_clip_once_and_leave_few_clips_alone():
+    sums = np.arange(2 * 4711.0).reshape(4711, 2)
+    grouped = in_groups(sums, most=100)
+    assert grouped.shape == (100, 2)
+    np.testing.assert_allclose(grouped.sum(axis=0), sums.sum(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(grouped[:, 1] - grouped[:, 0], in_groups(np.ones((4711, 1)), most=100)[:, 0])
+    assert in_groups(sums, most=4711) is sums
+
+
+def test_groups_of_very_many_sorted_clips_give_the_interval_and_the_p_value_of_the_equations():
+    """Clips come class by class, as they are named: groups of neighbours, or of every n-th clip, would err."""
+    random = np.random.default_rng(0)
+    clips = 20 * UNITS
+    parts = np.repeat(random.normal(0, 1, 40), clips // 40)[:, None] + random.normal(0.3, 1, (clips, 4))
+    found = ratio_intervals(parts, np.ones_like(parts))
+    expected = Z * parts.std(axis=0, ddof=1) / clips**0.5
+    np.testing.assert_allclose(found.value, parts.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose((found.high - found.low) / 2, expected, rtol=0.06)  # 2,000 groups: 1.6 %, three times
+    shifted = parts - parts.mean(axis=0) + np.array([0, 1, 2, 3]) * parts.std(axis=0) / clips**0.5
+    expected = 2 * stats.norm.sf([0, 1, 2, 3])
+    np.testing.assert_allclose(sign_flip_test(shifted), expected, atol=0.03)
 
 
 def test_holm_is_the_step_down_of_the_textbook():

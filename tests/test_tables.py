@@ -3,6 +3,7 @@
 import multiprocessing
 import re
 from pathlib import Path
+from random import Random
 
 import duckdb
 import numpy as np
@@ -126,26 +127,51 @@ def test_duckdb_reads_the_same_rows(tmp_path):
 
 def with_metadata(path: Path, version: bytes | None) -> None:
     data = pq.read_table(path, partitioning=None)
-    metadata = {} if version is None else {tables.SCHEMA_KEY: version}
+    metadata = {} if version is None else {tables.SCHEMA_KEY: version, tables.ROWS_KEY: str(data.num_rows)}
     pq.write_table(data.replace_schema_metadata(metadata), path)
 
 
-@pytest.mark.parametrize(("version", "shown"), [(b"0", "0"), (b"4", "4"), (None, "none")])
-def test_another_schema_version_is_refused_with_the_next_step(tmp_path, version, shown):
+@pytest.mark.parametrize(("version", "shown"), [(b"0", "0"), (b"3", "3"), (None, "none")])
+def test_an_older_schema_is_refused_with_the_way_to_upgrade(tmp_path, version, shown):
     path = file_of(tmp_path, "clips")
     tables.write([{}], "clips", path)
     with_metadata(path, version)
-    with pytest.raises(
-        UsageError, match=f"table schema {shown}, this stepaudit reads schema 3 of 'clips'; read it with"
-    ):
+    with pytest.raises(UsageError) as refused:
+        tables.read("clips", path)
+    assert f"{path}: written with table schema {shown}, this stepaudit reads schema 4 of 'clips': " in str(
+        refused.value
+    )
+    assert f"`stepaudit check {tmp_path}` says what to run again, or read it with" in str(refused.value)
+
+
+def test_a_newer_schema_asks_for_a_newer_stepaudit(tmp_path):
+    path = file_of(tmp_path, "clips")
+    tables.write([{}], "clips", path)
+    with_metadata(path, b"5")
+    with pytest.raises(UsageError, match=r"table schema 5.*: a newer stepaudit wrote it, read it with that one"):
         tables.read("clips", path)
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path):
     path = file_of(tmp_path, "clips")
     tables.write([{}], "clips", path)
-    with pytest.raises(UsageError, match="reads schema 3 of 'maps'"):
+    with pytest.raises(UsageError, match="reads schema 4 of 'maps'"):
         tables.read("maps", path)
+
+
+def test_a_table_whose_columns_have_other_types_is_refused(tmp_path):
+    path = file_of(tmp_path, "training_log")
+    tables.write([{"epoch": 1}], "training_log", path)
+    data = pq.read_table(path, partitioning=None)
+    place = data.schema.get_field_index("epoch")
+    pq.write_table(data.set_column(place, "epoch", data["epoch"].cast(pa.int64())), path)
+    with pytest.raises(UsageError, match="reads schema 4 of 'training_log'"):
+        tables.read("training_log", path)
+
+
+NEXT_STEP = (
+    r"damaged, not a readable Parquet file \(.*\); `stepaudit check .* --delete` removes it and says how to make"
+)
 
 
 @pytest.mark.parametrize("size", [0, 3, 100, -8, -1])
@@ -153,8 +179,98 @@ def test_a_truncated_file_is_refused_with_the_next_step(tmp_path, size):
     path = file_of(tmp_path, "clips")
     tables.write([full_row("clips")], "clips", path)
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(UsageError, match=r"not a readable Parquet file .*; delete it and run the workflow again"):
+    with pytest.raises(UsageError, match=NEXT_STEP):
         tables.read("clips", path)
+
+
+def test_damage_names_the_audit_that_the_file_is_of(tmp_path):
+    path = tmp_path / "results/demo/maps/dataset=d/model=m/method=x/test-000.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match=f"`stepaudit check {tmp_path}/results/demo --delete`"):
+        tables.read("maps", path)
+
+
+@pytest.mark.parametrize("name", ["maps", "scores"])
+def test_whatever_bit_is_flipped_reading_ends_with_the_rows_or_a_usage_error(name, tmp_path):
+    """And no bit of the pages' data is read as another value: they have checksums."""
+    path = file_of(tmp_path, name)
+    rows = [full_row(name)] * 3
+    tables.write(rows, name, path)
+    before, random = path.read_bytes(), Random(0)
+    footer = pq.ParquetFile(path).metadata
+    chunks = [footer.row_group(0).column(index) for index in range(footer.num_columns)]
+    end = max(chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks)
+    for place in random.sample(range(len(before)), 400):
+        path.write_bytes(before[:place] + bytes([before[place] ^ 1 << random.randrange(8)]) + before[place + 1 :])
+        try:
+            found = tables.read(name, path)
+        except UsageError as error:
+            assert str(path) in str(error)  # noqa: PT017 (others do not raise)
+            continue
+        assert found == rows or place >= end
+
+
+def test_lengths_that_lie_are_refused(tmp_path):
+    """Every byte of the footer, and of the pages' headers, as large as can be."""
+    path = file_of(tmp_path, "scores")
+    tables.write([full_row("scores")], "scores", path)
+    before = path.read_bytes()
+    refused = 0
+    for place in range(4, len(before), 3):
+        path.write_bytes(before[:place] + b"\xff" * 4 + before[place + 4 :])
+        try:
+            tables.read("scores", path)
+        except UsageError:
+            refused += 1
+    assert refused > 100
+
+
+def test_a_count_of_rows_that_differs_is_refused(tmp_path):
+    path = file_of(tmp_path, "clips")
+    tables.write([{}, {}], "clips", path)
+    data = pq.read_table(path, partitioning=None)
+    pq.write_table(data.slice(0, 1), path)
+    with pytest.raises(UsageError, match=r"it has 1 rows, its metadata say 2"):
+        tables.read("clips", path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    path = file_of(tmp_path, "clips")
+    tables.write([{}], "clips", path)
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(pq, "ParquetFile", refuse)  # root may read everything
+    with pytest.raises(UsageError, match=r"cannot be read \(Permission denied\)"):
+        tables.read("clips", path)
+
+
+def test_files_carry_the_schema_their_rows_and_the_job_that_wrote_them(tmp_path):
+    path = file_of(tmp_path, "clips")
+    with tables.made_by({"stage": "extract", "keys": {"dataset": "d"}, "settings": "1", "version": "0"}):
+        tables.write([{}, {}], "clips", path)
+    assert tables.metadata(path) == {
+        "schema": "4",
+        "rows": 2,
+        "stage": "extract",
+        "keys": {"dataset": "d"},
+        "settings": "1",
+        "version": "0",
+    }
+    tables.write([{}], "clips", path)
+    assert tables.metadata(path) == {"schema": "4", "rows": 1}
+
+
+def test_a_job_knows_what_it_has_read(tmp_path):
+    one, other = (file_of(tmp_path, name) for name in ("clips", "maps"))
+    for path, name in ((one, "clips"), (other, "maps")):
+        tables.write([{}], name, path)
+    with tables.made_by({}) as files_read:
+        tables.read("clips", one, columns=["clip_id"])
+    tables.read("maps", other)
+    assert files_read == {one}
 
 
 def test_a_missing_file_says_what_to_run(tmp_path):
@@ -177,6 +293,7 @@ def test_a_file_is_written_under_another_name_first(tmp_path, monkeypatch):
         tables.write([{"clip_id": "new"}], "clips", path)
     assert tables.read("clips", path.parent) == tables.read("clips", path)
     assert tables.read("clips", path)[0]["clip_id"] == "old"
+    assert [file.name for file in path.parent.iterdir()] == [path.name], "what was half written takes no room"
     monkeypatch.undo()
     tables.write([{"clip_id": "new"}], "clips", path)
     assert tables.read("clips", path)[0]["clip_id"] == "new"

@@ -7,6 +7,7 @@ from stepaudit import config, database, reports, tables
 
 CONFIG = {
     "audit": "tiny",
+    "shards": 1,
     "datasets": {"planted": {"root": "data"}},
     "models": {"r3d": {"use": "r2plus1d_18"}},
     "methods": {"step": {"ratios": [0.1]}, "middle": {"use": "center"}, "noise": {"use": "random_pixel"}},
@@ -23,6 +24,7 @@ DEFAULTS = {
     "training_log": {"best": False},
     "runs": {"config_hash": "0", "versions": '{"python":"3"}', "device": "cpu", "seconds": 1.0, "peak_memory_mb": 1.0},
 }
+UNDIVIDED = ("segments", "boxes", "training_log")
 PARTITIONS = {"dataset": "planted", "size": "16x112x112", "model": "r3d", "method": "step", "stage": "index"}
 
 
@@ -37,9 +39,10 @@ def write_audit(folder: Path, rows: dict[str, list[dict]] | None = None, **chang
     config.save(audit, audit.folder / "config.yaml")
     for table, given in (rows or {}).items():
         keys = tables.TABLES[table].partitions
+        shard = "all" if table in UNDIVIDED else "test-000"
         full = [{**{key: PARTITIONS[key] for key in keys}, **DEFAULTS.get(table, {}), **row} for row in given]
         for place, part in groupby(sorted(full, key=_place(keys)), key=_place(keys)):
-            tables.write(part, table, audit.path(table, **dict(zip(keys, place, strict=True)), shard="test-000"))
+            tables.write(part, table, audit.path(table, **dict(zip(keys, place, strict=True)), shard=shard))
     return audit.folder
 
 

@@ -1,20 +1,25 @@
 """EPIC-KITCHENS-55's official annotation files. Their frames count from 1, at 60 a second; here they count from 0."""
 
-import ast
-import csv
+import json
+import re
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
-from stepaudit.datasets._csv import Row, read_rows
+from stepaudit.datasets._csv import SHOWN, Row, read_header, read_rows
 from stepaudit.errors import UsageError
 
 RATE = 60  # frames a second that the annotation counts, whatever a video has
 ACTIONS = "EPIC_train_action_labels.csv"
 OBJECTS = "EPIC_train_object_labels.csv"
 VIDEOS = "EPIC_video_info.csv"
+VIDEO, UID = re.compile(r"P\d{1,9}_\d{1,9}", re.ASCII), re.compile(r"\d{1,18}", re.ASCII)
+RESOLUTION = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})", re.ASCII)
+BRACKETS = str.maketrans("()", "[]")
+LONGEST, FASTEST = 10**6, 1000  # seconds, frames a second
 
 Box = tuple[float, float, float, float]
 Boxes = dict[tuple[str, str], dict[int, list[Box]]]  # by video and label, then by frame
@@ -72,7 +77,7 @@ def read_classes(folder: Path, kind: Literal["noun", "verb"]) -> dict[str, str]:
 def read_videos(folder: Path) -> dict[str, Info]:
     """Every video's own size, rate and length."""
     rows = _rows(folder / VIDEOS, ("video", "resolution", "duration", "fps"))
-    return {row.text("video", needed=True): _info(row) for row in rows}
+    return {_named(row, "video", VIDEO): _info(row) for row in rows}
 
 
 def read_boxes(folder: Path, videos: dict[str, Info]) -> Boxes:
@@ -81,7 +86,7 @@ def read_boxes(folder: Path, videos: dict[str, Info]) -> Boxes:
     boxes: Boxes = defaultdict(dict)
     for row in _rows(folder / OBJECTS, ("noun_class", "video_id", "frame", "bounding_boxes")):
         video = row.one_of("video_id", videos)
-        frame = row.integer("frame", needed=True) - 1
+        frame = _frame(row, "frame") - 1
         if frame < 0:
             raise row.complaint("frame", "frames count from 1")
         if found := _boxes(row, videos[video]):
@@ -101,35 +106,58 @@ def _rows(path: Path, columns: Collection[str]) -> list[Row]:
             f"{path}: not there; put the files of the repository epic-kitchens-55-annotations there, "
             "or set `root` and `annotations`"
         )
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = next(csv.reader(file), [])
-    return read_rows(path, columns, [name for name in header if name not in columns])
+    return read_rows(path, columns, [name for name in read_header(path) if name not in columns])
+
+
+def _named(row: Row, column: str, form: re.Pattern) -> str:
+    """A cell that names a video or an action. Files are named by it: nothing else may stand there, such as `../`."""
+    text = row.text(column, needed=True)
+    if not form.fullmatch(text):
+        raise row.complaint(column, f"{text[:SHOWN]!r} is no such name")
+    return text
 
 
 def _action(row: Row, kind: str, names: dict[str, str], videos: dict[str, Info]) -> Action:
     label = names[row.one_of(f"{kind}_class", names)]
-    first, last = row.integer("start_frame", needed=True), row.integer("stop_frame", needed=True)
+    first, last = _frame(row, "start_frame"), _frame(row, "stop_frame")
     if not 0 <= first <= last:
         raise row.complaint("stop_frame", f"{last} must not be smaller than start_frame, {first}")
-    video, uid = row.one_of("video_id", videos), row.text("uid", needed=True)
+    video, uid = row.one_of("video_id", videos), _named(row, "uid", UID)
     return Action(uid, video, label, row.text(kind) != label, max(first - 1, 0), max(last, 1))
 
 
+def _frame(row: Row, column: str) -> int:
+    frame = row.integer(column, needed=True)
+    if frame > LONGEST * RATE:
+        raise row.complaint(column, f"no video has {frame} frames")
+    return frame
+
+
 def _info(row: Row) -> Info:
-    width, _, height = row.text("resolution", needed=True).partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
+    size = RESOLUTION.fullmatch(row.text("resolution", needed=True))
+    if size is None:
         raise row.complaint("resolution", "write width x height, such as 1920x1080")
-    duration = row.number("duration", needed=True)
-    return Info(int(width), int(height), row.number("fps", needed=True), int(duration * RATE))
+    duration, fps = (_positive(row, name, most) for name, most in (("duration", LONGEST), ("fps", FASTEST)))
+    return Info(int(size[1]), int(size[2]), fps, int(duration * RATE))
+
+
+def _positive(row: Row, column: str, most: float) -> float:
+    number = row.number(column, needed=True)
+    if not 0 < number <= most:
+        raise row.complaint(column, f"{number:g} does not lie between 0 and {most}")
+    return number
 
 
 def _boxes(row: Row, video: Info) -> list[Box]:
     """The boxes of a line, a Python list of (top, left, height, width). A few reach beyond the frame."""
+    text = row.text("bounding_boxes", needed=True)
     try:
-        listed = ast.literal_eval(row.text("bounding_boxes", needed=True))
+        listed = json.loads(text.translate(BRACKETS))  # Python's own parser overflows the stack on nested brackets
         edges = [(left, top, left + width, top + height) for top, left, height, width in listed]
+        if not all(isfinite(edge) for box in edges for edge in box):
+            raise ValueError("infinity, or no number")
         cut = [tuple(min(max(v, 0), m) for v, m in zip(box, _limits(video), strict=True)) for box in edges]
-    except (ValueError, TypeError, SyntaxError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise row.complaint("bounding_boxes", "no list of (top, left, height, width)") from error
     return [box for box in cut if box[0] < box[2] and box[1] < box[3]]
 

@@ -43,12 +43,25 @@ def find(root: Path, template: str, needed: tuple[str, ...]) -> Files:
         raise UsageError(f"option `files`: '{template}' must name {must} for this `media`, and may name {may} alone")
     found = {
         tuple(match[name] for name in needed): path
-        for path in sorted(root.glob(re.sub(r"{\w+}", "*", template)))
+        for path in _there(root, template)
         if (match := re.fullmatch(_pattern(template), path.relative_to(root).as_posix()))
     }
     if not found:
         raise UsageError(f"{root / template}: nothing there; set `root`, `media` and `files` to what you have")
     return Files(root, template, needed, found)
+
+
+def _there(root: Path, template: str) -> list[Path]:
+    try:
+        template.format(**dict.fromkeys(FIELDS, ""))
+        paths = sorted(root.glob(re.sub(r"{\w+}", "*", template)))
+        for path in paths:
+            str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{root}: a name in it is no UTF-8, {error.object!r}; rename the file") from error
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise UsageError(f"option `files`: '{template}' cannot be looked for below `root` ({error})") from error
+    return paths
 
 
 def _pattern(template: str) -> str:

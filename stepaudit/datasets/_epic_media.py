@@ -10,10 +10,8 @@ from math import floor
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
-
 from stepaudit import video
-from stepaudit.datasets._epic import RATE, Action, Box, Boxes, Info
+from stepaudit.datasets._epic import FASTEST, RATE, Action, Box, Boxes, Info
 from stepaudit.datasets._epic_files import Files, find
 from stepaudit.errors import BadVideoError, UsageError
 
@@ -96,8 +94,10 @@ def open_media(
     """The pictures of a kind.
 
     Raises:
-        UsageError: the template is wrong, or nothing is there.
+        UsageError: the template or the rate is wrong, or nothing is there.
     """
+    if fps is not None and not 0 < fps <= FASTEST:
+        raise UsageError(f"option `fps`: {fps} does not lie between 0 and {FASTEST}")
     if kind == "clips":
         return Sampled(find(root, template, ("video", "uid")), box_distance)
     return Whole(find(root, template, ("video",)), videos, RATE if kind == "frames" else fps)
@@ -120,9 +120,8 @@ def picture_size(path: Path, info: Info) -> tuple[int, int]:
     try:
         if path.is_file():
             return video.source_size(path)
-        with Image.open(_pictures(path)[0]) as picture:
-            return picture.height, picture.width
-    except (BadVideoError, OSError, IndexError):
+        return video.picture_size(min(_pictures(path)))
+    except (BadVideoError, OSError, ValueError):
         return info.height, info.width
 
 

@@ -1,44 +1,181 @@
-"""Reads pickles that hold plain values and numpy arrays, and refuses all others: a pickle can run any program."""
+"""Reads pickles that hold plain values and numpy arrays, and refuses all others: a pickle can run any program.
+
+Nothing of numpy is handed to the file, since numpy's own functions can be told to reserve any memory, or to take bytes
+for addresses. What stands in for them here makes arrays of numbers, of bytes and of text, out of bytes of the file.
+"""
 
 import pickle
+import re
+from io import BytesIO
+from math import prod
 from pathlib import Path
+from struct import unpack
 from typing import Any
+
+import numpy as np
 
 from stepaudit.errors import UsageError
 
-ADMITTED = frozenset(
-    {
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-        ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy._core.multiarray", "scalar"),
-        ("numpy._core.numeric", "_frombuffer"),
-        ("_codecs", "encode"),
-    }
-)
-DAMAGE = (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, ImportError)
+LARGEST = 64 * 2**20  # bytes of a file: UCF101-24's has 3.5 MB; a byte can ask for an object of 64
+COPIES = 4  # times the file's size: what all of its arrays and texts together may fill
+KINDS = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,8}")
+OPCODES = (
+    pickle.PROTO + pickle.FRAME + pickle.STOP + pickle.MARK + pickle.POP + pickle.POP_MARK
+    + pickle.PUT + pickle.BINPUT + pickle.LONG_BINPUT + pickle.MEMOIZE + pickle.GET + pickle.BINGET + pickle.LONG_BINGET
+    + pickle.NONE + pickle.NEWTRUE + pickle.NEWFALSE + pickle.FLOAT + pickle.BINFLOAT
+    + pickle.INT + pickle.BININT + pickle.BININT1 + pickle.BININT2 + pickle.LONG + pickle.LONG1
+    + pickle.STRING + pickle.BINSTRING + pickle.SHORT_BINSTRING + pickle.BINBYTES + pickle.SHORT_BINBYTES
+    + pickle.BINBYTES8 + pickle.UNICODE + pickle.BINUNICODE + pickle.SHORT_BINUNICODE + pickle.BINUNICODE8
+    + pickle.EMPTY_DICT + pickle.DICT + pickle.SETITEM + pickle.SETITEMS
+    + pickle.EMPTY_LIST + pickle.LIST + pickle.APPEND + pickle.APPENDS
+    + pickle.EMPTY_TUPLE + pickle.TUPLE + pickle.TUPLE1 + pickle.TUPLE2 + pickle.TUPLE3
+    + pickle.GLOBAL + pickle.STACK_GLOBAL + pickle.REDUCE + pickle.BUILD
+)  # fmt: skip
 
 
-class _Arrays(pickle.Unpickler):
-    """Admits what numpy's arrays and scalars are pickled with."""
+class _Dtype:
+    """Stands in for a dtype until its byte order is known."""
+
+    def __init__(self, code: str, *_: Any):
+        if type(code) is not str or not KINDS.fullmatch(code):
+            raise pickle.UnpicklingError(f"it asks for a dtype {str(code)[:40]!r}")
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: tuple) -> None:
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    """An array that takes no other content than so many bytes of numbers or of text as its shape asks for."""
+
+    def __setstate__(self, state: tuple) -> None:
+        shape, dtype, fortran, data = state[-4:]
+        super().__setstate__((1, _shape(shape, dtype, data), dtype.dtype, bool(fortran), _bytes(data)))
+
+
+def _shape(shape: tuple, dtype: _Dtype, data: bytes | str) -> tuple[int, ...]:
+    if any(type(side) is not int or side < 0 for side in shape) or prod(shape) * dtype.dtype.itemsize != len(data):
+        raise pickle.UnpicklingError("an array is not as large as its content")
+    return tuple(shape)
+
+
+def _bytes(data: bytes | str) -> bytes:
+    """Content; that of Python 2 was read as text."""
+    return data if isinstance(data, bytes) else data.encode("latin1")
+
+
+def _empty(kind: object, *_: Any) -> _Array:
+    if kind is not NDARRAY:
+        raise pickle.UnpicklingError("it makes something else than an array")
+    return _Array((0,))
+
+
+def _scalar(dtype: _Dtype, data: bytes | str) -> np.generic:
+    return np.frombuffer(_bytes(data), dtype.dtype, 1)[0]
+
+
+def _frombuffer(data: bytes, dtype: _Dtype, shape: tuple, order: str) -> np.ndarray:
+    return np.frombuffer(data, dtype.dtype).reshape(_shape(shape, dtype, data), order=order)
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {str(encoding)[:40]!r}")
+    return text.encode("latin1")
+
+
+NDARRAY = object()  # no class: it cannot be called
+ADMITTED = {
+    ("numpy", "ndarray"): NDARRAY,
+    ("numpy", "dtype"): _Dtype,
+    ("numpy._core.multiarray", "_reconstruct"): _empty,
+    ("numpy._core.multiarray", "scalar"): _scalar,
+    ("numpy._core.numeric", "_frombuffer"): _frombuffer,
+    ("_codecs", "encode"): _encoded,
+}
+
+
+class _Arrays(pickle._Unpickler):
+    """Admits what numpy's arrays and scalars are pickled with. The one in C reserves what a file asks for."""
+
+    def __init__(self, content: bytes):
+        super().__init__(BytesIO(content), encoding="latin1")
+        self.left = COPIES * len(content)
 
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy.core.", "numpy._core.", 1)  # its name before numpy 2
         if (module, name) not in ADMITTED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return super().find_class(module, name)
+            raise pickle.UnpicklingError(f"it asks for {module[:80]}.{name[:80]}")
+        return ADMITTED[module, name]
+
+    def _reduce(self) -> None:
+        arguments = self.stack.pop()
+        self.stack[-1] = self.stack[-1](*arguments)
+        self._count(self.stack[-1])
+
+    def _build(self) -> None:
+        state, made = self.stack.pop(), self.stack[-1]
+        if type(made) not in (_Array, _Dtype):
+            raise pickle.UnpicklingError("it changes something else than an array")
+        made.__setstate__(state)
+        self._count(made)
+
+    def _count(self, made: Any) -> None:
+        """One text may become many arrays: the file is small, they are not."""
+        self.left -= len(made) if isinstance(made, bytes) else getattr(made, "nbytes", 0)
+        if self.left < 0:
+            raise pickle.UnpicklingError(f"its arrays are {COPIES} times larger than the file")
+
+    def _bytearray(self) -> None:
+        (length,) = unpack("<Q", self.read(8))
+        self.append(self.read(length))
+
+    def _item(self) -> None:
+        self._check_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def _items(self) -> None:
+        self._check_keys(self.stack[::2])
+        super().load_setitems()
+
+    def _dict(self) -> None:
+        self._check_keys(self.stack[::2])
+        super().load_dict()
+
+    def _check_keys(self, keys: list) -> None:
+        """Text alone: numbers can be chosen to collide, and tuples in tuples overflow the stack."""
+        if not all(isinstance(key, str | bytes) for key in keys):
+            raise pickle.UnpicklingError("a key is no text")
+
+    dispatch = {number: pickle._Unpickler.dispatch[number] for number in OPCODES} | {
+        pickle.REDUCE[0]: _reduce,
+        pickle.BUILD[0]: _build,
+        pickle.SETITEM[0]: _item,
+        pickle.SETITEMS[0]: _items,
+        pickle.DICT[0]: _dict,
+        pickle.BYTEARRAY8[0]: _bytearray,
+    }
 
 
 def load_arrays(path: Path) -> Any:
     """The content of a pickle of plain values and numpy arrays.
 
     Raises:
-        UsageError: the file cannot be read, is damaged, or holds anything else.
+        UsageError: the file cannot be read, is too large, is damaged, or holds anything else.
     """
+    content = _content(path)
     try:
-        with path.open("rb") as file:
-            return _Arrays(file, encoding="latin1").load()
+        return _Arrays(content).load()
+    except Exception as error:  # a damaged pickle raises anything
+        raise UsageError(
+            f"{path}: not a pickle of numpy arrays alone ({str(error)[:200]}); get the file anew"
+        ) from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST or path.is_char_device() or path.is_fifo():  # the last two never end
+            raise UsageError(f"{path}: larger than {LARGEST // 2**20} MB, or no file; name the annotation file")
+        return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); name the annotation file") from error
-    except DAMAGE as error:
-        raise UsageError(f"{path}: not a pickle of numpy arrays alone ({error}); get the file anew") from error

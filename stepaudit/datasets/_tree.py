@@ -71,4 +71,12 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        for path in paths:
+            path.name.encode()
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be read ({error.strerror})") from error
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{folder}: a name in it is no UTF-8, {error.object!r}; rename that file") from error
+    return paths

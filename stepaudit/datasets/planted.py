@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from stepaudit.datasets._encode import encode
-from stepaudit.datasets._plan import Video, plan_videos
+from stepaudit.datasets._plan import BROKEN, Video, plan_videos
 from stepaudit.datasets._render import SHAPES, boxes, render
 from stepaudit.datasets._scene import MOTIONS
 from stepaudit.errors import UsageError, did_you_mean
@@ -87,6 +87,22 @@ def read(
     labels = sorted(classes)
     segments = [_segment(video, _path(folder, video), labels.index(video.label)) for video in videos]
     return segments, [row for video in videos for row in _boxes(video)]
+
+
+def count(
+    root: Path,
+    *,
+    classes: tuple[str, ...] = ("disc-horizontal", "disc-vertical", "cross-horizontal", "cross-vertical"),
+    train_per_class: int = 36,
+    test_per_class: int = 12,
+    broken: bool = True,
+    **_options: object,
+) -> dict[str, int]:
+    """Segments of each split, without making any video."""
+    return {
+        "train": len(classes) * train_per_class,
+        "test": len(classes) * test_per_class + (len(BROKEN) if broken else 0),
+    }
 
 
 def _check(classes: Sequence[str], train_per_class: int, test_per_class: int, object_size: float, speed: float) -> None:

@@ -9,10 +9,10 @@ from collections import defaultdict
 from pathlib import Path
 from random import Random
 
-import numpy as np
-
-from stepaudit.datasets._pickle import load_arrays
+from stepaudit.datasets._tubes import Tube, load_tubes
 from stepaudit.errors import UsageError, did_you_mean
+
+NAME = re.compile(r"[\w-]{1,100}/[\w-]{1,100}\.avi", re.ASCII)  # no name leads out of the folder
 
 
 def read(
@@ -46,7 +46,7 @@ def read(
     Raises:
         UsageError: a part or a whole class is missing, a class is unknown, or there are too few videos to draw from.
     """
-    tubes = _load_tubes(root / annotations)
+    tubes = load_tubes(root / annotations)
     listed = {split: _listed(root / split_lists / f"{split}list{split_list:02d}.txt") for split in ("train", "test")}
     known = sorted({_label(name) for names in listed.values() for name in names})
     labels = sorted(classes or {_label(name) for name in tubes})
@@ -59,22 +59,19 @@ def read(
     return segments, [row for segment in segments for row in _boxes(segment, tubes)]
 
 
-def _load_tubes(path: Path) -> dict[str, list[dict]]:
-    """The tubes of each annotated video, by `Class/v_Class_gXX_cYY`."""
-    content = load_arrays(path)
-    try:
-        return {str(name): video["annotations"] for name, video in content.items()}
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: no dict of videos with `annotations`; name UCF101-24's pyannot.pkl") from error
-
-
 def _listed(path: Path) -> list[str]:
     """The videos of an official list, `Class/v_Class_gXX_cYY.avi`. The class number behind some is not needed."""
     if not path.is_file():
         raise UsageError(
             f"{path}: not there; unpack UCF-101's split lists there, or set `split_lists` and `split_list`"
         )
-    return [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    try:
+        names = [line.split()[0] for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: no list of videos ({error}); get the file anew") from error
+    if odd := [name for name in names if not NAME.fullmatch(name)]:
+        raise UsageError(f"{path}: {odd[0][:80]!r} is no `Class/v_Class_gXX_cYY.avi`; get the file anew")
+    return names
 
 
 def _label(name: str) -> str:
@@ -98,7 +95,7 @@ def _check_classes(labels: list[str], known: list[str], folder: Path) -> None:
 
 
 def _draw(
-    names: list[str], labels: list[str], split: str, count: int | None, seed: int, tubes: dict[str, list[dict]]
+    names: list[str], labels: list[str], split: str, count: int | None, seed: int, tubes: dict[str, list[Tube]]
 ) -> list[str]:
     """The videos of the chosen classes; `count` of each if it is given, annotated ones if they are to be tested."""
     by_label = defaultdict(list)
@@ -118,7 +115,7 @@ def _key(name: str) -> str:
     return name.removesuffix(".avi")
 
 
-def _segment(path: Path, split: str, labels: list[str], tubes: dict[str, list[dict]]) -> dict:
+def _segment(path: Path, split: str, labels: list[str], tubes: dict[str, list[Tube]]) -> dict:
     label, group = path.parent.name, re.search(r"_(g\d+)_c\d+$", path.stem)
     annotated = tubes.get(f"{label}/{path.stem}", [])
     return {
@@ -131,16 +128,15 @@ def _segment(path: Path, split: str, labels: list[str], tubes: dict[str, list[di
         "target": labels.index(label),
         "start": 0,
         "stop": None,
-        "action_start": min((int(tube["sf"]) for tube in annotated), default=None),
-        "action_stop": max((int(tube["ef"]) for tube in annotated), default=None),
+        "action_start": min((tube.start for tube in annotated), default=None),
+        "action_stop": max((tube.stop for tube in annotated), default=None),
     }
 
 
-def _boxes(segment: dict, tubes: dict[str, list[dict]]) -> list[dict]:
+def _boxes(segment: dict, tubes: dict[str, list[Tube]]) -> list[dict]:
     rows = []
     for tube in tubes.get(f"{segment['label']}/{segment['video_id']}", []):
-        boxes = np.asarray(tube["boxes"]).astype(np.int64)  # most are uint8, where x + w wraps around
-        for frame, (x, y, width, height) in enumerate(boxes.tolist(), start=int(tube["sf"])):
+        for frame, (x, y, width, height) in enumerate(tube.boxes.tolist(), start=tube.start):
             edges = {"x0": x - 1, "y0": y - 1, "x1": x - 1 + width, "y1": y - 1 + height}
             rows.append({"video_id": segment["video_id"], "frame": frame, "label": segment["label"], **edges})
     return rows

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from stepaudit.extremal.engine import optimise
 from stepaudit.extremal.perturbation import Perturbation
-from stepaudit.extremal.settings import Settings
+from stepaudit.extremal.settings import Settings, settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.maps import Maps, smooth_max_name
 
@@ -50,3 +50,10 @@ def _start(seed: int, shape: tuple[int, ...]) -> Tensor:
     """Seed masks to begin with, [1, T, h, w], the same for all rows: ones, less a little noise for seeds but 0."""
     noise = NOISE * torch.rand(shape, generator=torch.Generator().manual_seed(seed)) if seed else torch.zeros(shape)
     return (1 - noise)[None]
+
+
+def calls(
+    method: str, *, preset: str = "matched", schedule: str = "paper", iterations: int | None = None, **_options: object
+) -> int:
+    """Forward passes of the model for a row; an iteration is one with its gradient, which counts as three."""
+    return 3 * settings(method, preset, schedule, iterations).calls

@@ -22,3 +22,8 @@ def attribute(
         raise NotApplicableError("no training clip of the data set has a box")
     grid = box_prior.half().float().expand(len(clips), -1, -1, -1).to(clips.device)
     return Maps(grid, "nearest", tuple(clips.shape[-3:]))
+
+
+def passes(size: tuple[int, int, int], **options: object) -> int:
+    """No pass through the model."""
+    return 0

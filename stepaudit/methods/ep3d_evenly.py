@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from stepaudit.extremal.settings import settings
 from stepaudit.maps import Maps
-from stepaudit.methods._extremal import explain
+from stepaudit.methods._extremal import calls, explain
 
 
 def attribute(
@@ -49,3 +49,8 @@ def attribute(
         mask_sigma=mask_sigma,
         seed=seed,
     )
+
+
+def passes(size: tuple[int, int, int], **options: object) -> int:
+    """Forward passes of the model for a row; one with its gradient counts as three."""
+    return calls("ep3d_evenly", **options)

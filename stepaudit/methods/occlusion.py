@@ -72,3 +72,10 @@ def _intervals(size: int, extent: float, stride: float) -> Tensor:
     cells = min(size, max(1, round(size / (extent * stride))))
     span = min(cells, max(1, round(extent * cells / size)))
     return torch.ones(cells - span + 1, cells).triu().tril(span - 1)
+
+
+def passes(
+    size: tuple[int, int, int], *, frames: int = 4, side: float = 0.25, stride: float = 0.5, **_options: object
+) -> int:
+    """Forward passes of the model for a row, clips of a size [T, H, W]: one a tubelet, and one for the clip."""
+    return 1 + len(_tubelets(size, (frames, side * size[1], side * size[2]), stride))

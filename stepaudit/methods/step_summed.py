@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from stepaudit.extremal.settings import settings
 from stepaudit.layers import gaussian_blur
 from stepaudit.maps import Maps
-from stepaudit.methods._extremal import explain
+from stepaudit.methods._extremal import calls, explain
 
 BLUR_SHARE = 10 / 112
 
@@ -68,3 +68,8 @@ def attribute(
     steps = masks.details["steps"].view(len(clips), count).amax(dim=1)
     details = {"preset": preset, "perturbation": masks.details["perturbation"], "steps": steps}
     return Maps(grid, "nearest", (frames, height, width), details)
+
+
+def passes(size: tuple[int, int, int], *, summed: tuple[float, ...] = (0.05, 0.1, 0.15, 0.5), **options: object) -> int:
+    """Forward passes of the model for a row; one with its gradient counts as three."""
+    return len(summed) * calls("step", **{"preset": "follow-up", **options})

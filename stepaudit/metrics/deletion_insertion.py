@@ -146,3 +146,17 @@ def _named(
         named["auc"] = min(1.0, area)  # rounding may lift it above 1
         found |= {f"{direction}.{part}.{name}": value for name, value in named.items()}
     return found
+
+
+def passes(
+    size: tuple[int, int, int],
+    *,
+    fills: tuple[str, ...] = ("blur", "fade", "freeze"),
+    units: tuple[str, ...] = ("pixels", "blocks", "tubelets"),
+    shares: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5),
+    random_orders: int = 2,
+    **_options: object,
+) -> int:
+    """Forward passes of the model for a map, random orders among them."""
+    points = len(_points(shares))
+    return len(fills) * (2 + len(units) * points * (2 + random_orders))

@@ -154,3 +154,8 @@ def _transfer(
         parts |= {f"{part}.{name}": row[0, target].item() for part, row in rows.items()}
         parts[f"peer_rival.{name}"] = _rival(rows["peer_clip"], target)
     return parts
+
+
+def passes(size: tuple[int, int, int], *, random_masks: int = 4, **_options: object) -> int:
+    """Forward passes of the model for a map, about: its probes, and those of a peer."""
+    return 24 + random_masks

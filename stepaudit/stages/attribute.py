@@ -13,7 +13,9 @@ from stepaudit.checkpoint import trained
 from stepaudit.clips import batches, boxes_by_frame, require_ok, to_tensor, with_predictions
 from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
+from stepaudit.guard import Guard, Loaded
 from stepaudit.isolation import each
+from stepaudit.map_rows import map_values
 from stepaudit.maps import Maps
 from stepaudit.parts import Parts
 from stepaudit.progress import progress
@@ -27,17 +29,21 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
         config.methods[method],
         config.path("maps", dataset=dataset, model=model, method=method, shard=shard),
     )
-    parts = Parts("maps", output, inputs_fingerprint(config, dataset, model, method, shard))
     todo = [
         batch
         for seed in entry.seeds
         for batch in batches([row for row in asked if row["seed"] == seed], entry.batch_size)
     ]
-    with progress(f"{method} of {model} on {dataset} {shard}", len(asked)) as advance:
-        explain = functools.cache(lambda: _explainer(config, dataset, model, method))
+    decisive = inputs_fingerprint(config, dataset, model, method, shard)
+    parts = Parts("maps", output, decisive, [len(batch) for batch in todo])
+    load, name = functools.partial(_explainer, config, dataset, model, method), f"method '{method}' of model '{model}'"
+    with (
+        progress(f"{method} of {model} on {dataset} {shard}", len(asked)) as advance,
+        Guard(config, parts.folder, name, load) as guard,
+    ):
         for index, batch in enumerate(todo):
             if index not in parts:
-                parts.add(index, each(batch, explain(), _failed))
+                parts.add(index, each(batch, guard.over(index, batch), _failed))
             advance(len(batch))
     parts.finish(len(todo))
 
@@ -46,7 +52,7 @@ def _asked(config: Config, dataset: str, model: str, method: str, shard: str) ->
     """What is asked: a dict for each clip, seed and ratio, with the clip's row, its prediction and the class."""
     entry = config.methods[method]
     explained = {"label": _label, "runner_up": _runner_up}[entry.target]
-    clips = [{**clip, **explained(**clip)} for clip in with_predictions(config, dataset, model, shard)]
+    clips = [{**clip, **explained(**clip)} for clip in with_predictions(config, dataset, model, method, shard)]
     return [
         {**clip, "ratio": ratio, "seed": seed}
         for seed in entry.seeds
@@ -69,8 +75,8 @@ def _runner_up(clip: dict, prediction: dict) -> dict:
     return {"target": target, "target_probability": others.get(target)}
 
 
-def _explainer(config: Config, dataset: str, model: str, method: str):
-    """The model, loaded once, and the method, as a function from asked rows to rows of `maps`."""
+def _explainer(config: Config, dataset: str, model: str, method: str) -> Loaded:
+    """The model, and the method as a function from asked rows to rows of `maps`."""
     place = device.choose(config)
     net, _ = trained(config, dataset, model, place)
     entry, attribute = config.methods[method], config.component("methods", method).load()
@@ -94,7 +100,7 @@ def _explainer(config: Config, dataset: str, model: str, method: str):
         same = {"options": tables.as_json(entry.options), "seconds": seconds}
         return [{**_row(row, maps, full, index), **same} for index, row in enumerate(asked)]
 
-    return explain
+    return net, explain
 
 
 def _box_prior(config: Config, dataset: str, model: str) -> Tensor:
@@ -109,21 +115,8 @@ def _box_prior(config: Config, dataset: str, model: str) -> Tensor:
 
 
 def _row(asked: dict, maps: Maps, full: Tensor, index: int) -> dict:
-    grid = maps.grid[index]
-    return {
-        **_key(asked),
-        "preset": maps.details.get("preset"),
-        "perturbation": maps.details.get("perturbation"),
-        "target_probability": asked["target_probability"],
-        "kept_probability": maps.detail("kept_probability", index),
-        "grid": grid.half().flatten().cpu().numpy(),
-        "grid_shape": list(grid.shape),
-        "upsampling": maps.upsampling,
-        "volume": full[index].mean().item(),
-        "frame_volume": full[index].mean(dim=(1, 2)).tolist(),
-        "steps": maps.detail("steps", index),
-        "status": "ok",
-    }
+    measured = {**map_values(maps, full, index), "target_probability": asked["target_probability"]}
+    return {**_key(asked), **measured, "status": "ok"}
 
 
 def _failed(asked: dict, error: AuditError) -> dict:

@@ -5,32 +5,40 @@ import torch
 from stepaudit import device, tables
 from stepaudit.answers import logits_of
 from stepaudit.checkpoint import trained
-from stepaudit.clips import batches, of_split, require_ok, to_tensor
+from stepaudit.clips import batches, class_names, of_shard, require_ok, to_tensor
 from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError
+from stepaudit.guard import Guard
 from stepaudit.isolation import each
-from stepaudit.layers import frozen, probability_and_rank, target_log_probability
+from stepaudit.kept import folder_of
+from stepaudit.layers import probability_and_rank, target_log_probability
 from stepaudit.progress import progress
 
 PERMUTATIONS = 4
 
 
-def run(config: Config, dataset: str, model: str) -> None:
-    """Writes the tables `predictions` and `frame_orders` of a model on a data set: rows for each test clip."""
+def run(config: Config, dataset: str, model: str, shard: str) -> None:
+    """Writes a shard of the tables `predictions` and `frame_orders` of a model on a data set: rows for each clip."""
     place = device.choose(config)
-    net, classes = trained(config, dataset, model, place)
-    clips = of_split(config, dataset, model, "test")
+    classes = class_names(config.path("segments", dataset=dataset))
+    clips = of_shard(config, "clips", dataset, model, shard)
     rows, reordered, orders = [], [], frame_orders(config.clips_of(model).frames)
-    with progress(f"predict {model} on {dataset}", len(clips)) as advance, frozen(net), torch.no_grad():
-        for batch in batches(clips, config.models[model].batch_size):
-            found = each(batch, lambda part: _predict(net, part, place, len(classes)), _failed)
+    notes = folder_of(config.path("predictions", dataset=dataset, model=model, shard=shard))
+    guard = Guard(config, notes, f"model '{model}'", lambda: (trained(config, dataset, model, place)[0],) * 2)
+    with progress(f"predict {model} on {dataset} {shard}", len(clips)) as advance, torch.no_grad(), guard:
+        for index, batch in enumerate(batches(clips, config.models[model].batch_size)):
+            work = guard.over(index, batch, lambda net, part: _predict(net, part, place, len(classes)))
+            found = each(batch, work, _failed)
             rows += [{**row, "label": clip["label"]} for row, clip in zip(found, batch, strict=True)]
             for name, same in orders.items():
-                found = each(batch, lambda part, same=same: _reordered(net, part, place, same), _failed)
+                work = guard.over(
+                    f"{index} {name}", batch, lambda net, part, same=same: _reordered(net, part, place, same)
+                )
+                found = each(batch, work, _failed)
                 reordered += [{**row, "frame_order": name} for row in found]
             advance(len(batch))
-    tables.write(rows, "predictions", config.path("predictions", dataset=dataset, model=model))
-    tables.write(reordered, "frame_orders", config.path("frame_orders", dataset=dataset, model=model))
+    tables.write(rows, "predictions", config.path("predictions", dataset=dataset, model=model, shard=shard))
+    tables.write(reordered, "frame_orders", config.path("frame_orders", dataset=dataset, model=model, shard=shard))
 
 
 def frame_orders(frames: int) -> dict[str, list[list[int]]]:

@@ -10,6 +10,7 @@ from stepaudit.checkpoint import trained
 from stepaudit.clips import batches, require_ok, to_tensor, with_predictions
 from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
+from stepaudit.guard import Guard, Loaded
 from stepaudit.isolation import each
 from stepaudit.maps import Maps
 from stepaudit.minimum_ratio import Bound, Evaluation, keeps_first_place, keeps_probability, minimum, next_ratio
@@ -23,24 +24,34 @@ Evaluate = Callable[[list[dict], list[float]], list[Evaluation]]
 
 def run(config: Config, dataset: str, model: str, method: str, shard: str) -> None:
     """Writes a shard of `preservation`, a row for each test clip, seed and bound; resumes where it stopped."""
-    clips, entry, settings = with_predictions(config, dataset, model, shard), config.methods[method], config.preserve
+    clips, entry = with_predictions(config, dataset, model, method, shard), config.methods[method]
+    settings = config.preserve
     output = config.path("preservation", dataset=dataset, model=model, method=method, shard=shard)
-    parts = Parts("preservation", output, inputs_fingerprint(config, dataset, model, method, shard))
     todo = [
         [{**row, "seed": seed} for row in batch] for seed in entry.seeds for batch in batches(clips, entry.batch_size)
     ]
-    with progress(f"preserve with {method} of {model} on {dataset} {shard}", len(clips) * len(entry.seeds)) as advance:
-        evaluator = functools.cache(lambda: _evaluator(config, dataset, model, method))
+    decisive = inputs_fingerprint(config, dataset, model, method, shard)
+    parts = Parts("preservation", output, decisive, [len(batch) * len(settings.bounds) for batch in todo])
+    load, name = functools.partial(_evaluator, config, dataset, model, method), f"method '{method}' of model '{model}'"
+    with (
+        progress(f"preserve with {method} of {model} on {dataset} {shard}", len(clips) * len(entry.seeds)) as advance,
+        Guard(config, parts.folder, name, load) as guard,
+    ):
         for index, batch in enumerate(todo):
             if index not in parts:
                 rows = each(
                     batch,
-                    lambda part: [_rows(clip, masks, settings) for clip, masks in _search(part, evaluator(), settings)],
+                    guard.over(index, batch, lambda evaluate, part: _searched(part, evaluate, settings)),
                     lambda clip, error: [_failed(clip, bound, error) for bound in settings.bounds],
                 )
                 parts.add(index, [row for clip_rows in rows for row in clip_rows])
             advance(len(batch))
     parts.finish(len(todo))
+
+
+def _searched(asked: list[dict], evaluate: Evaluate, settings: Preserve) -> list[list[dict]]:
+    """The rows of each clip, one for each bound."""
+    return [_rows(clip, masks, settings) for clip, masks in _search(asked, evaluate, settings)]
 
 
 def _search(asked: list[dict], evaluate: Evaluate, settings: Preserve) -> list[tuple[dict, list[Evaluation]]]:
@@ -77,8 +88,8 @@ def _bounds(row: dict, settings: Preserve) -> dict[str, Bound]:
     return {name: known[name] for name in settings.bounds if name in known}
 
 
-def _evaluator(config: Config, dataset: str, model: str, method: str) -> Evaluate:
-    """The model, loaded once, and the method, as a function from clips of one seed and ratios to optimised masks."""
+def _evaluator(config: Config, dataset: str, model: str, method: str) -> Loaded:
+    """The model, and the method as a function from clips of one seed and ratios to optimised masks."""
     place = device.choose(config)
     net, _ = trained(config, dataset, model, place)
     entry, attribute = config.methods[method], config.component("methods", method).load()
@@ -90,7 +101,7 @@ def _evaluator(config: Config, dataset: str, model: str, method: str) -> Evaluat
         maps = attribute(net, clips, targets, ratios=tensor, seed=asked[0]["seed"], **entry.options)
         return _evaluations(maps, ratios, method)
 
-    return evaluate
+    return net, evaluate
 
 
 def _evaluations(maps: Maps, ratios: list[float], method: str) -> list[Evaluation]:

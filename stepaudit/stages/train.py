@@ -1,15 +1,17 @@
 """Stage train: a model is fine-tuned on a data set, a given checkpoint is taken over, or weights are randomised."""
 
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stepaudit import checkpoint, device, randomise, tables, training
+from stepaudit import checkpoint, device, kept, provenance, randomise, storage, tables, training
 from stepaudit.answers import logits_of
 from stepaudit.clips import class_names
-from stepaudit.config import Config
+from stepaudit.config import Config, fingerprint
+from stepaudit.epochs import Epochs
 from stepaudit.errors import UsageError
 from stepaudit.layers import frozen
 from stepaudit.progress import progress
@@ -37,8 +39,10 @@ def run(config: Config, dataset: str, model: str) -> None:
             checkpoint.load_initial(net, entry.weights)
         if entry.training_for(dataset).epochs:
             log = _fit(config, dataset, model, net, classes)
-    checkpoint.save(net, path, entry, classes, details)
+    with storage.explained(path):
+        checkpoint.save(net, path, entry, classes, details)
     tables.write(log, "training_log", config.path("training_log", dataset=dataset, model=model))
+    kept.remove(path)
 
 
 def _fit(config: Config, dataset: str, model: str, net: torch.nn.Module, classes: list[str]) -> list[dict]:
@@ -55,8 +59,29 @@ def _fit(config: Config, dataset: str, model: str, net: torch.nn.Module, classes
     net.to(place)
     with frozen(net), torch.no_grad():
         logits_of(net, train[0][:1].to(place) / 255, len(classes))  # an answer of another kind is told before it trains
+    epochs = Epochs(config.checkpoint(dataset, model), _decisive(config, dataset, model, place), settings.epochs)
+    given = {"seed": config.seed, "device": place, "epochs": epochs}
     with progress(f"train {model} on {dataset}", settings.epochs) as advance:
-        return training.fit(net, train, validation, settings, seed=config.seed, device=place, advance=advance)
+        return training.fit(net, train, validation, settings, **given, advance=advance)
+
+
+def _decisive(config: Config, dataset: str, model: str, place: torch.device) -> str:
+    """Fingerprint of all that decides the weights: versions, settings, code, initial weights, clips, kind of device."""
+    entry, source = config.models[model], config.component("models", model).source
+    splits = ("train", "validation")
+    paths = [path for split in splits for path in config.clips_for(split, dataset=dataset, model=model)]
+    local = [Path(entry.weights)] if entry.weights is not None and Path(entry.weights).is_file() else []
+    return fingerprint(
+        [
+            provenance.versions(),
+            entry.model_dump(mode="json"),
+            config.seed,
+            [provenance.sha256(path) for path in [*([source] if source else []), *local]],
+            [provenance.sha256(path) for path in sorted(Path(training.__file__).parent.rglob("*.py"))],
+            tables.read("clips", *paths, columns=["clip_id", "view", "target", "sha256", "status"]),
+            place.type,
+        ]
+    )
 
 
 def _randomised(config: Config, dataset: str, model: str, classes: list[str]) -> tuple[torch.nn.Module, list[str]]:

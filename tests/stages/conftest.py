@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from every_shard import predict_all
 
 from stepaudit import config, tables
-from stepaudit.stages import attribute, extract, index, predict, preserve, score, train
+from stepaudit.stages import attribute, extract, index, preserve, score, train
 
 PLAN = {
     "audit": "tiny",
@@ -50,7 +51,7 @@ def run_stages(made: config.Config, models: Iterable[str], methods: Iterable[str
                 extract.run(made, "planted", *made.sizes, shard)
     for model in models:
         train.run(made, "planted", model)
-        predict.run(made, "planted", model)
+        predict_all(made, model)
         for method in methods:
             for shard in shards:
                 attribute.run(made, "planted", model, method, shard)

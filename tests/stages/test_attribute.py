@@ -18,10 +18,11 @@ UNTRAINED = {"training": {"epochs": 0}}
 
 def explain(made, model, method):
     """Runs the stage on both shards, and what goes before it where that is missing."""
-    if not made.path("predictions", dataset="planted", model=model).exists():
+    if not made.checkpoint("planted", model).exists():
         train.run(made, "planted", model)
-        predict.run(made, "planted", model)
     for shard in config.shard_names(made.shards, "test"):
+        if not made.path("predictions", dataset="planted", model=model, shard=shard).exists():
+            predict.run(made, "planted", model, shard)
         attribute.run(made, "planted", model, method, shard)
 
 
@@ -139,9 +140,8 @@ def test_clips_too_short_for_the_released_kernel_have_rows_that_say_so(changed, 
     for shard in config.shard_names(made.shards, "test"):
         extract.run(made, "planted", *made.sizes, shard)
     for method, expected in (("step", {"too_short": 8 * 2, "upstream": 2 * 2}), ("ep3d", {"ok": 8, "upstream": 2})):
-        made.path("predictions", dataset="planted", model="r3d").unlink(missing_ok=True)
-        predict.run(made, "planted", "r3d")
         for shard in config.shard_names(made.shards, "test"):
+            predict.run(made, "planted", "r3d", shard)
             attribute.run(made, "planted", "r3d", method, shard)
         found = rows(made, "maps", model="r3d", method=method)
         assert Counter(row["status"] for row in found) == expected

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from every_shard import predict_all
 
 from stepaudit import checkpoint, config, database, tables
 from stepaudit.clips import of_split, to_tensor
@@ -48,7 +49,7 @@ def checked(whole, videos, tmp_path_factory):
     for name in ("r3d", *MODELS):
         if name != "r3d":
             train.run(made, "planted", name)
-        predict.run(made, "planted", name)
+        predict_all(made, name)
         for stage in (attribute, score):
             for method in METHODS:
                 for shard in config.shard_names(made.shards, "test"):
@@ -114,7 +115,9 @@ def test_similarities_and_entropies_are_those_of_the_maps_themselves(checked):
 
 def test_a_method_for_the_runner_up_explains_the_most_probable_other_class(checked):
     """Of two classes the runner-up is the one that is not the label, and the logits' gradients differ."""
-    predictions = tables.read("predictions", checked.path("predictions", dataset="planted", model="r3d"))
+    predictions = tables.read(
+        "predictions", *checked.shard_paths("predictions", "test", dataset="planted", model="r3d")
+    )
     of_clip = {row["clip_id"]: row for row in predictions}
     right, wrong = maps(checked, "gradient"), maps(checked, "wrong")
     assert right.keys() == wrong.keys()
@@ -156,7 +159,7 @@ def test_probabilities_of_reordered_frames_are_the_models_own(checked):
     model = checkpoint.load(
         checked.checkpoint("planted", "r3d"), checked.models["r3d"], ["cross-vertical", "disc-horizontal"]
     )
-    rows = tables.read("frame_orders", checked.path("frame_orders", dataset="planted", model="r3d"))
+    rows = tables.read("frame_orders", *checked.shard_paths("frame_orders", "test", dataset="planted", model="r3d"))
     clips = of_split(checked, "planted", "r3d", "test")
     assert len(rows) == 3 * len(clips)
     found = {(row["clip_id"], row["frame_order"]): row for row in rows}
@@ -180,7 +183,7 @@ def test_a_model_that_does_not_see_order_answers_alike_and_nan_is_a_row_that_say
     made = changed(models={name: {"use": use, "training": {"epochs": 0}} for name, use in uses.items()})
     for name in ("blind", "nan"):
         train.run(made, "planted", name)
-        predict.run(made, "planted", name)
+        predict_all(made, name)
     own = {row["clip_id"]: row["target_probability"] for row in rows(made, "predictions", model="blind", status="ok")}
     found = rows(made, "frame_orders", model="blind", status="ok")
     assert len(found) == 3 * len(own) > 0

@@ -1,9 +1,10 @@
 """Models of the user's own in the stages: what they answer is checked before training and before any prediction."""
 
 import pytest
+from every_shard import predict_all
 
 from stepaudit.errors import UsageError
-from stepaudit.stages import predict, train
+from stepaudit.stages import train
 
 WRONG = {
     "two_heads": r"TwoHeads returns a tuple of \[\d+, 2\], \[\d+, 2\], not logits .* say which to `take`",
@@ -29,8 +30,8 @@ def test_a_wrong_answer_of_a_trained_model_is_told_at_its_first_prediction(chang
     made = audit_of(changed, name, epochs=0)
     train.run(made, "planted", "own")
     with pytest.raises(UsageError, match=WRONG[name]):
-        predict.run(made, "planted", "own")
-    assert not made.path("predictions", dataset="planted", model="own").exists()
+        predict_all(made, "own")
+    assert not list((made.folder / "predictions").rglob("model=own/*.parquet"))
 
 
 def test_with_the_adapter_that_the_message_names_the_audit_goes_on(changed, rows):
@@ -39,7 +40,7 @@ def test_with_the_adapter_that_the_message_names_the_audit_goes_on(changed, rows
     for name, options in (("blind", {}), ("first_head", {}), ("sure", {"told": True})):
         made = audit_of(changed, name, epochs=0, **options)
         train.run(made, "planted", "own")
-        predict.run(made, "planted", "own")
+        predict_all(made, "own")
         found.append([row["target_probability"] for row in rows(made, "predictions", model="own", status="ok")])
     assert len(found[0]) == 7
     for other in found[1:]:

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from every_shard import predict_all
 
 from stepaudit import checkpoint
 from stepaudit.clips import to_tensor
 from stepaudit.errors import UsageError
-from stepaudit.stages import predict, train
+from stepaudit.stages import train
 
 UNTRAINED = {"training": {"epochs": 0}}
 
@@ -50,7 +51,7 @@ def test_the_numbers_are_the_models_own(whole, rows, tested):
 def test_a_model_that_answers_nan_has_rows_that_say_so(changed, rows, tested):
     made = changed(models={"nan": {"use": "odd_models:nan_above", **UNTRAINED}})
     train.run(made, "planted", "nan")
-    predict.run(made, "planted", "nan")
+    predict_all(made, "nan")
     found = {row["clip_id"]: row for row in rows(made, "predictions", model="nan")}
     for clip in tested:
         row = found.pop(clip["clip_id"])
@@ -65,7 +66,7 @@ def test_a_clip_that_gives_nan_is_the_only_one_to_fail(changed, rows, tested):
     threshold = (values[-2] + values[-1]) / 2
     made = changed(models={"nan": {"use": "odd_models:nan_above", "options": {"threshold": threshold}, **UNTRAINED}})
     train.run(made, "planted", "nan")
-    predict.run(made, "planted", "nan")
+    predict_all(made, "nan")
     status = {row["clip_id"]: row["status"] for row in rows(made, "predictions", model="nan")}
     expected = {
         clip["clip_id"]: "upstream"
@@ -83,16 +84,16 @@ def test_a_bug_in_a_model_crashes_and_writes_nothing(changed):
     made = changed(models={"bug": {"use": "odd_models:broken", **UNTRAINED}})
     train.run(made, "planted", "bug")
     with pytest.raises(RuntimeError):
-        predict.run(made, "planted", "bug")
-    assert not made.path("predictions", dataset="planted", model="bug").exists()
+        predict_all(made, "bug")
+    assert not list((made.folder / "predictions").rglob("model=bug/*.parquet"))
 
 
 def test_running_again_gives_the_same_file(changed):
     made = changed()
-    path = made.path("predictions", dataset="planted", model="r3d")
+    path = made.path("predictions", dataset="planted", model="r3d", shard="test-001")
     before = path.read_bytes()
     path.unlink()
-    predict.run(made, "planted", "r3d")
+    predict_all(made, "r3d")
     assert path.read_bytes() == before
 
 
@@ -100,4 +101,4 @@ def test_before_training_it_says_what_to_do(changed):
     made = changed()
     made.checkpoint("planted", "r3d").unlink()
     with pytest.raises(UsageError, match="train the model first"):
-        predict.run(made, "planted", "r3d")
+        predict_all(made, "r3d")

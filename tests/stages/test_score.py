@@ -154,7 +154,7 @@ def offered(made, method="step", place=0):
     """Measurements of a map of the first shard."""
     maps = tables.read("maps", made.path("maps", **PLANTED, method=method, shard="test-000"))
     sound = [row for row in maps if row["status"] == "ok"]
-    return Measurements(Shard(made, "planted", "r3d", "test-000", maps), sound[place])
+    return Measurements(Shard(made, "planted", "r3d", maps[0]["method"], "test-000", maps), sound[place])
 
 
 def test_the_measurements_are_those_that_the_contract_of_metrics_names(whole):
@@ -198,7 +198,7 @@ def test_clips_that_follow_each_other_make_a_ring_of_the_annotated_ones(whole):
 def test_another_seeds_map_is_compared_with_the_first_seeds(whole, rows):
     maps = tables.read("maps", whole.path("maps", **PLANTED, method="noise", shard="test-000"))
     sound = [row for row in maps if row["status"] == "ok"]
-    common = Shard(whole, "planted", "r3d", "test-000", maps)
+    common = Shard(whole, "planted", "r3d", maps[0]["method"], "test-000", maps)
     seeds = sorted({row["seed"] for row in sound})
     assert len(seeds) > 1  # the premise
     for row in sound:

@@ -62,9 +62,9 @@ class Checkout:
             **self.command(*arguments), text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
 
-    def planned(self, config: str) -> dict[str, int]:
+    def planned(self, config: str, *options: str) -> dict[str, int]:
         """How many jobs of each rule a dry run wants to run."""
-        done = self.snakemake("-n", "--configfile", config)
+        done = self.snakemake("-n", "--configfile", config, *options)
         assert done.returncode == 0, done.stdout
         lines = [line.split() for line in done.stdout.split("Job stats:")[-1].split("\n\n")[0].splitlines()]
         counted = {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}

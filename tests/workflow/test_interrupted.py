@@ -8,19 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-import pyarrow.parquet as pq
 from checkouts import Checkout
-
-from stepaudit import checkpoint
+from same_tables import files, same_tables
 
 COMMAND = ("--cores", "2", "--configfile", "tiny.yaml")
 AFTER_A_KILL = (*COMMAND, "--rerun-incomplete")
-TIMED = {"seconds", "peak_memory_mb"}
 PATIENCE = 300  # seconds until a run must have come to the moment at which it is stopped
-
-
-def files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def interrupt(checkout: Checkout, moment: Callable[[int], bool], with_signal: signal.Signals, *command: str) -> int:
@@ -49,24 +42,6 @@ def interrupt(checkout: Checkout, moment: Callable[[int], bool], with_signal: si
 def _heed_ctrl_c() -> None:
     """Tests that a shell started in the background inherit that SIGINT is ignored, and would hand it on."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def same_tables(found: Path, expected: Path) -> None:
-    """Fails unless both folders hold the same files with the same rows, bit by bit, but for what a clock measured."""
-    names = [path.relative_to(expected) for path in files(expected)]
-    assert [path.relative_to(found) for path in files(found)] == names
-    for name in names:
-        one, other = found / name, expected / name
-        if name.suffix == ".parquet":
-            tables = [pq.read_table(path, partitioning=None) for path in (one, other)]
-            tables = [table.drop_columns(list(TIMED & set(table.column_names))) for table in tables]
-            assert tables[0].equals(tables[1], check_metadata=True), name
-        elif name.suffix == ".safetensors":
-            (about, weights), (other_about, other_weights) = checkpoint.read(one), checkpoint.read(other)
-            assert about == other_about
-            assert all(weights[key].equal(value) for key, value in other_weights.items())
-        elif name.suffix in (".csv", ".yaml"):
-            assert one.read_bytes() == other.read_bytes(), name
 
 
 def test_an_audit_that_is_stopped_again_and_again_gives_the_tables_of_one_that_was_left_alone(checkout, request):

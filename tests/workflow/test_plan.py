@@ -21,17 +21,39 @@ def test_a_dry_run_in_the_checkout_lists_jobs_of_every_rule_and_writes_nothing(c
 def test_a_configuration_given_by_name_replaces_the_default_and_is_not_merged_with_it(checkout):
     methods = {"center": {}}
     planned = checkout.planned(checkout.configure("own.yaml", audit="own", methods=methods, preserve={}))
-    assert planned == {"index": 1, "extract": 6, "train": 1, "predict": 1, "attribute": 2, "score": 2, "report": 1}
+    assert planned == {"index": 1, "extract": 6, "train": 1, "predict": 2, "attribute": 2, "score": 2, "report": 1}
 
 
 def test_the_papers_experiments_are_planned_without_a_look_at_any_video(checkout):
     """Three data sets whose videos would be empty files, two models, 19 methods, 12 shards of each split."""
-    planned = checkout.planned("config/paper.yaml")
+    planned = checkout.planned("config/paper.yaml", "--config", "shards=12")
     jobs = 3 * 2 * 12
     assert planned == {
-        "index": 3, "extract": 3 * 2 * 3 * 12, "train": 6, "predict": 6, "attribute": 19 * jobs, "score": 19 * jobs,
-        "preserve": 2 * jobs, "report": 1,
+        "index": 3, "extract": 3 * 2 * 3 * 12, "train": 6, "predict": 6 * 12, "attribute": 19 * jobs,
+        "score": 19 * jobs, "preserve": 2 * jobs, "report": 1,
     }  # fmt: skip
+
+
+def test_without_its_data_an_audit_is_not_planned_and_says_what_is_missing(checkout):
+    done = checkout.snakemake("-n", "--configfile", "config/paper.yaml")
+    assert done.returncode != 0
+    assert "data/ucf101" in done.stdout
+
+
+def test_ten_thousand_clips_are_planned_into_few_jobs_that_divide_their_clips(checkout):
+    """Each with a video that is an empty file: nothing is opened before a job runs."""
+    for split, count in (("train", 200), ("test", 10_000)):
+        for label in ("a", "b"):
+            folder = checkout.folder / "videos" / split / label
+            folder.mkdir(parents=True)
+            for video in range(count // 2):
+                (folder / f"{label}{video:05d}.mp4").touch()
+    datasets = {"mine": {"use": "folder", "root": "videos"}}
+    name = checkout.configure("many.yaml", shards="auto", datasets=datasets, device="cpu")
+    planned = checkout.planned(name)
+    assert 10_000 / 256 <= planned["extract"] <= 1500
+    assert sum(planned.values()) <= 10_000
+    assert planned["attribute"] > planned["preserve"], "the centre's maps have jobs of their own"
 
 
 def test_overrides_on_the_command_line_reach_nested_keys_with_their_types(checkout):

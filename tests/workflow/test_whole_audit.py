@@ -8,7 +8,7 @@ from checkouts import TINY, Checkout
 
 from stepaudit import config, database, reports, tables
 
-STAGES = {"index": 1, "extract": 6, "train": 1, "predict": 1, "attribute": 4, "preserve": 2, "score": 4, "report": 1}
+STAGES = {"index": 1, "extract": 6, "train": 1, "predict": 2, "attribute": 4, "preserve": 2, "score": 4, "report": 1}
 BROKEN = {
     "broken-no_video": "bad_video",
     "broken-damaged": "bad_video",

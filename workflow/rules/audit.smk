@@ -3,9 +3,9 @@
 
 rule attribute:
     input:
-        clips=lambda wildcards: audit.shard_for("clips", **wildcards),
+        clips=lambda wildcards: audit.sharing("clips", **wildcards),
         checkpoint=rules.train.output.checkpoint,
-        predictions=rules.predict.output.predictions,
+        predictions=lambda wildcards: audit.sharing("predictions", **wildcards),
         training_boxes=lambda wildcards: audit.training_boxes(**wildcards),
         code=lambda wildcards: audit.source("methods", wildcards.method),
     output:
@@ -15,8 +15,9 @@ rule attribute:
     benchmark:
         audit.benchmark("attribute", **per_method)
     resources:
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "attribute", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "attribute", attempt, **wildcards),
+        gpu=stepaudit.resources.gpus(audit, "attribute"),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("attribute", **wildcards),
@@ -27,9 +28,9 @@ rule attribute:
 
 rule preserve:
     input:
-        clips=lambda wildcards: audit.shard_for("clips", **wildcards),
+        clips=lambda wildcards: audit.sharing("clips", **wildcards),
         checkpoint=rules.train.output.checkpoint,
-        predictions=rules.predict.output.predictions,
+        predictions=lambda wildcards: audit.sharing("predictions", **wildcards),
         code=lambda wildcards: audit.source("methods", wildcards.method),
     output:
         preservation=audit.path("preservation", **per_method),
@@ -38,8 +39,9 @@ rule preserve:
     benchmark:
         audit.benchmark("preserve", **per_method)
     resources:
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "preserve", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "preserve", attempt, **wildcards),
+        gpu=stepaudit.resources.gpus(audit, "preserve"),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("preserve", **wildcards),
@@ -50,8 +52,8 @@ rule preserve:
 
 rule score:
     input:
-        clips=lambda wildcards: audit.shard_for("clips", **wildcards),
-        boxes=lambda wildcards: audit.shard_for("clip_boxes", **wildcards),
+        clips=lambda wildcards: audit.sharing("clips", **wildcards),
+        boxes=lambda wildcards: audit.sharing("clip_boxes", **wildcards),
         checkpoint=rules.train.output.checkpoint,
         peers=lambda wildcards: audit.peer_checkpoints(**wildcards),
         maps=rules.attribute.output.maps,
@@ -64,8 +66,9 @@ rule score:
     benchmark:
         audit.benchmark("score", **per_method)
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "score", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "score", attempt, **wildcards),
+        gpu=stepaudit.resources.gpus(audit, "score"),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("score", **wildcards),

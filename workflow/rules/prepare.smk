@@ -12,8 +12,8 @@ rule index:
     benchmark:
         audit.benchmark("index", **per_dataset)
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "index", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "index", attempt, **wildcards),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("index", **wildcards),
@@ -33,8 +33,8 @@ rule extract:
     benchmark:
         audit.benchmark("extract", **per_shard)
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "extract", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "extract", attempt, **wildcards),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("extract", **wildcards),
@@ -58,8 +58,9 @@ rule train:
     benchmark:
         audit.benchmark("train", **per_model)
     resources:
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "train", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "train", attempt, **wildcards),
+        gpu=stepaudit.resources.gpus(audit, "train"),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("train", **wildcards),
@@ -70,19 +71,21 @@ rule train:
 rule predict:
     input:
         checkpoint=rules.train.output.checkpoint,
-        clips=lambda wildcards: audit.clips_for("test", **wildcards),
+        clips=lambda wildcards: audit.sharing("clips", **wildcards),
     output:
-        predictions=audit.path("predictions", **per_model),
-        frame_orders=audit.path("frame_orders", **per_model),
+        predictions=audit.path("predictions", **per_answers),
+        frame_orders=audit.path("frame_orders", **per_answers),
     log:
-        audit.log("predict", **per_model),
+        audit.log("predict", **per_answers),
     benchmark:
-        audit.benchmark("predict", **per_model)
+        audit.benchmark("predict", **per_answers)
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "predict", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "predict", attempt, **wildcards),
+        gpu=stepaudit.resources.gpus(audit, "predict"),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("predict", **wildcards),
     shell:
-        "stepaudit predict {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model} 2>&1 | tee {log:q}"
+        "stepaudit predict {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
+        " --shard {wildcards.shard} 2>&1 | tee {log:q}"

@@ -15,8 +15,8 @@ rule report:
     benchmark:
         audit.benchmark("report")
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "report", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "report", attempt, **wildcards),
     params:
         folder=audit.folder,
         decides=audit.hash,

@@ -1,0 +1,179 @@
+"""The Python API, `import stepaudit`: what explains clips of your own. docs/python_api.md tells of all of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stepaudit import cutting
+from stepaudit.chosen_model import Chosen, choose
+from stepaudit.clips import to_tensor
+from stepaudit.errors import UsageError
+from stepaudit.explanations import Explanation, explained
+from stepaudit.sections import Clips
+
+
+def load_model(name: str | Path, *, weights: str | Path | None = None, classes: str | int | None = None) -> Chosen:
+    """A model by the name that `stepaudit explain --model` takes.
+
+    Args:
+        name: of torchvision's weights, of an audit's checkpoint, or `module:object`.
+        weights: a local file that takes the place of torchvision's, or fills the object.
+        classes: how many, or a file with their names, a line each; only for `module:object`.
+
+    Returns:
+        `net` (clips to logits), `classes` (names, or None), `clip_size` (keyword arguments for `read_clip`).
+
+    Raises:
+        UsageError: there is no such model, or its weights cannot be had or do not fit.
+
+    Example:
+        >>> import stepaudit
+        >>> model = stepaudit.load_model("results/demo/checkpoints/dataset=planted/r2plus1d.safetensors")
+        >>> model.classes
+        ['cross-vertical', 'disc-horizontal']
+        >>> model.clip_size
+        {'frames': 16, 'height': 48, 'width': 48, 'fit': 'stretch'}
+    """
+    return choose(
+        str(name), weights=None if weights is None else str(weights), classes=None if classes is None else str(classes)
+    )
+
+
+def read_clip(
+    path: str | Path,
+    *,
+    frames: int = 16,
+    height: int = 112,
+    width: int = 112,
+    fit: Literal["stretch", "crop"] = "stretch",
+    start: int | None = None,
+    stop: int | None = None,
+) -> Tensor:
+    """A video as a clip: a frame from the middle of each of as many equal parts.
+
+    Args:
+        path: a video file, or a folder of numbered pictures.
+        frames: of the clip.
+        height: of the clip, pixels.
+        width: of the clip, pixels.
+        fit: `stretch` keeps the whole frame; `crop` keeps its shape and the centre.
+        start: first frame of the video to use, from 0.
+        stop: frame after the last.
+
+    Returns:
+        [1, 3, T, H, W] in [0, 1], float32.
+
+    Raises:
+        UsageError: there is no such file.
+        BadVideoError: no frame of it decodes, or fewer than asked for.
+        TooShortError: it has fewer frames than the clip.
+
+    Example:
+        >>> import stepaudit
+        >>> stepaudit.read_clip("my_video.mp4", frames=8, height=32, width=48).shape
+        torch.Size([1, 3, 8, 32, 48])
+    """
+    if not Path(path).exists():
+        raise UsageError(f"{path}: there is no such video")
+    segment = {"clip_id": Path(path).stem, "path": str(path), "start": start, "stop": stop}
+    clips = Clips(frames=frames, height=height, width=width, fit=fit)
+    return to_tensor(cutting.cut({**segment, "action_start": None, "action_stop": None}, ["middle"], clips, seed=0))
+
+
+def explain(
+    model: nn.Module | Chosen | str | Path,
+    clips: Tensor,
+    targets: Tensor | Sequence[int] | int | None = None,
+    *,
+    method: str = "step",
+    ratio: float | Sequence[float] = 0.05,
+    seed: int = 0,
+    **options: Any,
+) -> Explanation:
+    """Where a model looks: a map for each clip.
+
+    Args:
+        model: clips [N, 3, T, H, W] to logits [N, K], on any device and in any mode, which it keeps; or what
+            `load_model` gives or takes.
+        clips: [N, 3, T, H, W] in [0, 1]; they go to the model's device.
+        targets: classes, one for each clip or one for all; by default those that the model finds the most probable.
+        method: `stepaudit list methods` names them; or `module:object`.
+        ratio: share of each clip that a mask keeps, in (0, 1); one for all, or one for each.
+        seed: of the method's randomness.
+        **options: of the method, such as `schedule="short"`.
+
+    Returns:
+        `maps` [N, T, H, W] in [0, 1], `probability` and `kept_probability` [N], `table()`, `render()`.
+
+    Raises:
+        UsageError: no such model, method, option or class, or the model answers no logits.
+        AuditError: the method cannot explain this model (`NotApplicableError` says why) or these clips.
+
+    Example:
+        >>> import stepaudit
+        >>> model = stepaudit.load_model("results/demo/checkpoints/dataset=planted/r2plus1d.safetensors")
+        >>> clip = stepaudit.read_clip("my_video.mp4", **model.clip_size)
+        >>> found = stepaudit.explain(model, clip, ratio=0.1, schedule="short", iterations=5)
+        >>> found.maps.shape
+        torch.Size([1, 16, 48, 48])
+        >>> found.table()[0]["method"], found.table()[0]["ratio"]
+        ('step', 0.1)
+        >>> stepaudit.save(found.render(), "map.webp").name
+        'map.webp'
+    """
+    net = load_model(model).net if isinstance(model, str | Path) else model.net if isinstance(model, Chosen) else model
+    if not isinstance(clips, Tensor) or clips.ndim != 5 or clips.shape[1] != 3 or not clips.is_floating_point():
+        raise UsageError("clips: give a float tensor [N, 3, T, H, W] in [0, 1], as `stepaudit.read_clip` does")
+    place = next((parameter.device for parameter in net.parameters()), clips.device)
+    given = clips.to(place)
+    return explained(
+        net, given, _targets(targets, given), _ratios(ratio, len(given)), method=method, options=options, seed=seed
+    )
+
+
+def render(frames: np.ndarray | Tensor, importance: np.ndarray | Tensor, *, mask: bool = False) -> np.ndarray:
+    """A clip in grey with a map over it as heat: dark where it is 0, light yellow where it is greatest.
+
+    Args:
+        frames: uint8 [T, H, W, 3], or a clip [3, T, H, W] in [0, 1].
+        importance: the map, [T, H, W], not negative.
+        mask: whether it is a mask, which is shown as it is; other maps are shown in shares of their greatest value.
+
+    Returns:
+        uint8 [T, H, W, 3], for `save`.
+
+    Example:
+        >>> import numpy as np, stepaudit
+        >>> frames = np.full((16, 48, 48, 3), 128, np.uint8)
+        >>> stepaudit.render(frames, np.ones((16, 48, 48)), mask=True).shape
+        (16, 48, 48, 3)
+    """
+    from stepaudit import overlay
+
+    shown = overlay.pictures_of(frames) if isinstance(frames, Tensor) else frames
+    heat = importance.detach().cpu().numpy() if isinstance(importance, Tensor) else importance
+    if shown.shape != (*heat.shape, 3):
+        raise UsageError(
+            f"render: frames {list(shown.shape)} and a map {list(heat.shape)}; give [T, H, W, 3], [T, H, W]"
+        )
+    return overlay.render(shown, heat, mask=mask)
+
+
+def _targets(targets: Tensor | Sequence[int] | int | None, clips: Tensor) -> Tensor | None:
+    if targets is None:
+        return None
+    found = torch.as_tensor(targets, device=clips.device)
+    if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
+        raise UsageError("targets: give whole numbers, the indices of classes")
+    return found.long().expand(len(clips)) if found.ndim == 0 else found.long()
+
+
+def _ratios(ratio: float | Sequence[float], count: int) -> list[float]:
+    ratios = [float(ratio)] * count if isinstance(ratio, int | float) else [float(each) for each in ratio]
+    if len(ratios) != count:
+        raise UsageError(f"{len(ratios)} ratios for {count} clips; give one, or one for each clip")
+    return ratios

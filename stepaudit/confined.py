@@ -1,0 +1,79 @@
+"""A database that is only read, by statements (and views inside it) that may come from anywhere.
+
+DuckDB's own read-only mode is not enough: `copy … to` may write to the file of the database itself, to its log, and
+into its folder of temporary files, wherever that leads, from inside a plain `select`, too. So all files are closed to
+it once the database is open.
+"""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from stepaudit.errors import UsageError
+
+READ_ONLY = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+SMALL = {"memory_limit": "4GB", "threads": "4"}  # of a query that somebody types, maybe on a login node
+HEADROOM = 6 * 2**30  # bytes above what the process has: a list or a text can evade DuckDB's own limit
+MOST_ROWS = 1_000_000  # of an answer that is held in Python
+
+
+def connect(path: Path, *, spills: bool = False, small: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection to a database file that can write nothing and read nothing else.
+
+    Args:
+        spills: what does not fit into memory goes to `<file>.tmp` beside it; for databases that this process has made.
+        small: little memory, few threads.
+
+    Raises:
+        duckdb.Error: it is no database.
+    """
+    settings = {**READ_ONLY, **(SMALL if small else {}), **({} if spills else {"temp_directory": ""})}
+    connection = duckdb.connect(str(path), read_only=True, config=settings)
+    try:
+        if not spills:
+            connection.execute("set disabled_filesystems = 'LocalFileSystem'")
+        connection.execute("set lock_configuration = true")
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def require_no_links(path: Path) -> None:
+    """Raises UsageError if a database, or what DuckDB has beside it, is a link, which may lead anywhere."""
+    for file in (path, path.with_name(f"{path.name}.wal"), path.with_name(f"{path.name}.tmp")):
+        if file.is_symlink():
+            raise UsageError(f"{file}: a link; put the file itself there")
+
+
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """The process gets only so much more memory while this lasts. What asks for more is refused it."""
+    before, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = _used() + HEADROOM
+    if before != resource.RLIM_INFINITY and before < limit:
+        limit = before
+    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+    try:
+        yield
+    except MemoryError as error:
+        raise UsageError(f"the query needs more than {HEADROOM // 2**30} GB of memory; ask for less at once") from error
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, most))
+
+
+def _used() -> int:
+    """Address space of this process, bytes; a generous guess where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return 2**40
+    return pages * resource.getpagesize()

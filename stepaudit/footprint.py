@@ -1,0 +1,61 @@
+"""How much memory this process takes, and how much it may."""
+
+import os
+import resource
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+MB = 1 << 20
+SHARE = 0.9  # of the limit; above it a job that grows stops
+GROWN = 1.1  # times what it took after its first batch: one that merely is large does not stop
+
+
+def resident_mb() -> float:
+    """What lies in memory now, MB; 0 where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MB
+    return 0.0
+
+
+def limit_mb(root: Path = Path("/sys/fs/cgroup"), environment: Mapping[str, str] = os.environ) -> float:
+    """The lowest of all limits of this process, MB: of its control groups, its shell and its Slurm job."""
+    found = [*_of_groups(root), *_of_slurm(environment)]
+    found += [resource.getrlimit(kind)[0] / MB for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return min((limit for limit in found if 0 < limit < 1 << 40), default=float("inf"))
+
+
+def too_much(first: float, now: float, limit: float, growth: float | None) -> str | None:
+    """Why a job should go on in a fresh process, if it should.
+
+    Args:
+        first: MB that it took after its first batch.
+        now: MB.
+        limit: MB that it may take.
+        growth: MB that it may grow by.
+    """
+    if growth is not None and now - first > growth:
+        return f"memory has grown from {first:.0f} to {now:.0f} MB, by more than `memory_growth_mb: {growth:g}`"
+    if now > SHARE * limit and now > GROWN * first:
+        return f"memory has grown from {first:.0f} to {now:.0f} MB, and {limit:.0f} MB is the limit"
+    return None
+
+
+def _of_groups(root: Path) -> Iterator[float]:
+    """Limits of the process's control groups of both versions, and of those around them."""
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, kind, group = line.split(":", 2)
+            if kind in ("", "memory"):
+                name = "memory.limit_in_bytes" if kind else "memory.max"
+                place = root / kind / group.lstrip("/")
+                for folder in (place, *place.parents):
+                    with suppress(OSError, ValueError):
+                        yield int((folder / name).read_text()) / MB
+
+
+def _of_slurm(environment: Mapping[str, str]) -> Iterator[float]:
+    with suppress(KeyError, ValueError):
+        yield float(environment["SLURM_MEM_PER_NODE"])
+    with suppress(KeyError, ValueError):
+        yield float(environment["SLURM_MEM_PER_CPU"]) * float(environment["SLURM_CPUS_ON_NODE"])

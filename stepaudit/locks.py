@@ -1,0 +1,80 @@
+"""Files that one process holds at a time. A lock goes with its process, however that ends."""
+
+import errno
+import fcntl
+import logging
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
+UNKNOWN = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # some file systems of clusters have no locks
+
+log = logging.getLogger(__name__)
+_held: dict[Path, int] = {}  # descriptors of the locks of this process, which may ask again for what it holds
+
+
+def take(path: Path) -> bool:
+    """Whether this process holds the lock now; another one that has it keeps it."""
+    path = path.absolute()
+    if path in _held and _is(_held[path], path):
+        return True
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except FileNotFoundError:
+            continue  # its holder has just removed the folder
+        if not _locked(file, path):
+            os.close(file)
+            return False
+        if _is(file, path):
+            break
+        os.close(file)  # its holder has just removed the file: whoever comes next would make another
+    os.ftruncate(file, 0)
+    os.write(file, _name().encode())
+    _held[path] = file
+    return True
+
+
+def holder(path: Path) -> str:
+    """Which process holds a lock, in words."""
+    try:
+        return path.read_text(errors="replace") or "another process"
+    except OSError:
+        return "another process"
+
+
+def give_back(path: Path, *, remove: bool = False) -> None:
+    """Lets go of a lock of this process, if it has it."""
+    path = path.absolute()
+    if (file := _held.pop(path, None)) is not None:
+        if remove:  # while it is held, so that nobody else's is removed
+            path.unlink(missing_ok=True)
+        os.close(file)
+
+
+def _locked(file: int, path: Path) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in UNKNOWN:
+            log.warning("%s: this file system has no locks; let no two jobs make the same files at once", path.parent)
+            return True
+        if error.errno in TAKEN:
+            return False
+        raise
+    return True
+
+
+def _is(file: int, path: Path) -> bool:
+    """Whether a path still names an open file."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file), path.stat())
+    return False
+
+
+def _name() -> str:
+    job = os.environ.get("SLURM_JOB_ID")
+    return f"process {os.getpid()} on {socket.gethostname()}" + (f", Slurm job {job}" if job else "")

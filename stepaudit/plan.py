@@ -1,0 +1,95 @@
+"""How many shards each part of an audit has, and which of them hold the same clips.
+
+A shard of a division into n holds every n-th clip of its split. All divisions of a split are powers of two, or equal,
+so that a shard of a coarse one is made of whole shards of a fine one.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stepaudit.errors import UsageError
+
+FILE = "plan.json"
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Numbers of shards by what they are of: `clips/<data set>/<split>`, `maps/<data set>/<model>/<method>`, …
+
+    Args:
+        entries: `shards`, and `seconds` that one of them is estimated to take, and `decided_by`, a fingerprint.
+        everywhere: the number of shards of everything, if the configuration gives one.
+    """
+
+    entries: dict[str, dict[str, Any]]
+    everywhere: int | None = None
+
+    def shards(self, *names: str) -> int:
+        """The number of shards of a part. Raises UsageError if it is not planned."""
+        if self.everywhere is not None:
+            return self.everywhere
+        try:
+            return self.entries["/".join(names)]["shards"]
+        except KeyError as error:
+            raise UsageError(f"{'/'.join(names)} is not planned yet; run the workflow, or `stepaudit plan`") from error
+
+    def seconds(self, *names: str) -> float | None:
+        """Estimated time of one shard of a part; None if it is not known."""
+        return self.entries.get("/".join(names), {}).get("seconds")
+
+    def clips(self, *names: str) -> int:
+        """Clips of one shard of a part; 0 if it is not known."""
+        return self.entries.get("/".join(names), {}).get("clips", 0)
+
+    @cached_property
+    def text(self) -> str:
+        """As JSON, a line an entry."""
+        lines = (f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(self.entries.items()))
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def read(folder: Path) -> Plan:
+    """The plan of the audit in a folder; an empty one if there is none yet. Raises UsageError if it is damaged."""
+    path = folder / FILE
+    try:
+        entries = json.loads(path.read_text())
+        sound = all(isinstance(entry["shards"], int) and entry["shards"] > 0 for entry in entries.values())
+    except FileNotFoundError:
+        return Plan({})
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: no readable plan ({error}); delete it, and the audit is planned anew") from error
+    if not sound:
+        raise UsageError(f"{path}: a number of shards is no positive number; delete it, and the audit is planned anew")
+    return Plan(entries)
+
+
+def save(plan: Plan, folder: Path) -> None:
+    """Writes a plan beside the audit's tables, if the file does not hold it yet."""
+    path = folder / FILE
+    if plan.everywhere is not None or (path.exists() and path.read_text() == plan.text):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(plan.text)
+    temporary.replace(path)
+
+
+def shard_names(shards: int, split: str) -> list[str]:
+    """File names of the shards of a split, without ending: `test-000`, …"""
+    return [f"{split}-{shard:03d}" for shard in range(shards)]
+
+
+def split_of(shard: str) -> str:
+    """The split of a shard: `test` of `test-000`."""
+    return shard.rpartition("-")[0]
+
+
+def sharing_clips(shard: str, shards: int, others: int) -> list[str]:
+    """The shards of a division into `others` that share clips with a shard of a division into `shards`."""
+    split, _, number = shard.rpartition("-")
+    apart = min(shards, others)
+    return [name for index, name in enumerate(shard_names(others, split)) if index % apart == int(number) % apart]

@@ -1,0 +1,92 @@
+"""Weights in files that may come from anywhere: safetensors, and PyTorch's own, of which tensors alone are taken."""
+
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile, is_zipfile
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from stepaudit.errors import UsageError
+
+
+def from_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The metadata and the tensors of a file. Raises UsageError if it cannot be read as what it says that it is."""
+    try:
+        _require_file(path)
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:  # it complains in its own class, of shapes in PyTorch's
+        raise UsageError(f"{path}: no readable safetensors file ({_first_line(error)})") from error
+
+
+def from_torch(path: Path) -> dict[str, Tensor]:
+    """The tensors of a state dict, or of one in the key `state_dict`; nothing in the file is run.
+
+    Raises:
+        UsageError: it cannot be read, or holds no state dict.
+    """
+    try:
+        _require_file(path)
+        state = _from_zip(path) if is_zipfile(path) else _from_pickles(path)
+    except Exception as error:  # torch.load raises anything on a damaged file
+        raise UsageError(f"{path}: cannot be read as a state dict ({_first_line(error)})") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else None
+    if not isinstance(state, dict):
+        raise UsageError(f"{path}: holds no state dict; save `model.state_dict()`")
+    return {name: value for name, value in state.items() if isinstance(name, str) and _is_plain(value)}
+
+
+def _require_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise OSError("it is no file")  # a pipe never ends
+
+
+def _from_zip(path: Path) -> Any:
+    """A file of PyTorch's newer form. Its tensors are mapped, not unpacked, so that they are no larger than the file.
+
+    Raises:
+        ValueError: an entry would grow when it is unpacked.
+    """
+    with ZipFile(path) as file:
+        if any(entry.file_size > path.stat().st_size for entry in file.infolist()):
+            raise ValueError("an entry claims to be larger than the file")
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def _from_pickles(path: Path) -> Any:
+    """A file of PyTorch's older form: pickles, with the tensors behind them.
+
+    Raises:
+        ValueError: a tensor claims to be larger than the file.
+    """
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:  # an mmap reserves nothing
+        claimed = torch.load(content, map_location="meta", weights_only=True)
+        if _largest(claimed) > len(content):
+            raise ValueError("a tensor claims to be larger than the file")
+        content.seek(0)
+        return torch.load(content, map_location="cpu", weights_only=True)
+
+
+def _largest(state: Any) -> int:
+    """Bytes that the largest tensor of a state dict takes."""
+    if isinstance(state, Tensor):
+        return state.untyped_storage().nbytes()
+    return max(map(_largest, state.values()), default=0) if isinstance(state, dict) else 0
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a tensor of real numbers in memory: no sparse, quantised, nested or empty one."""
+    return (
+        type(value) in (Tensor, nn.Parameter)
+        and value.device.type == "cpu"
+        and value.layout is torch.strided
+        and not (value.is_quantized or value.is_nested or value.is_complex())
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """PyTorch explains at length how to load a file that is not trusted."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

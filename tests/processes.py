@@ -1,0 +1,27 @@
+"""Programs that run beside a test, to be stopped."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+PATIENCE = 60  # seconds until a program must have come to where it is stopped
+
+
+def start(script: str, *arguments: object) -> subprocess.Popen:
+    """Runs a script, and returns when it has printed its first line, which should be `ready`."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    process = subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(__file__).parent
+    )
+    line = process.stdout.readline()
+    if line != "ready\n":
+        process.kill()
+        raise AssertionError(f"not ready: {line}{process.stderr.read()}")
+    return process
+
+
+def end(process: subprocess.Popen) -> tuple[int, str]:
+    """Waits for its end. Returns its exit status and what it wrote to standard error."""
+    with process:
+        _, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, err

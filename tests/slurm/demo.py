@@ -1,0 +1,37 @@
+"""The demo audit, cut down to three methods and a quarter of its clips, with the profile `slurm`."""
+
+import shutil
+from pathlib import Path
+
+from checkouts import Checkout
+from cluster import ON_SLURM
+from injections import FAULTS
+
+LEFT_OUT = (
+    *("ep3d_gaussian_1", "ep3d_gaussian_2", "ep3d_gaussian_3", "grad_cam", "saliency_tubes"),
+    *("excitation_backprop", "center", "random_pixel", "motion_energy", "annotation_prior"),
+)
+SHORT = "{batch_size: 2, options: {iterations: 25}}"  # several batches of some seconds each
+CUT = (
+    "datasets={planted: {options: {train_per_class: 10, test_per_class: 3}}}",
+    "models={vgg16lstm: false, r2plus1d: {training: {epochs: 2}}}",
+    f"methods={{{', '.join([f'{m}: {SHORT}' for m in FAULTS] + [f'{m}: false' for m in LEFT_OUT])}}}",
+    "preserve={methods: [ep3d], grid: [0.1, 0.3]}",
+    "metrics={mask_survival: false, deletion_insertion: false}",
+)
+AUDIT = (*ON_SLURM, "--config", *CUT)
+
+
+def missing(checkout: Checkout, expected: Path, *patterns: str) -> None:
+    """Puts the finished audit back into the checkout, without the folders of these names."""
+    results = checkout.folder / "results/demo"
+    shutil.rmtree(checkout.folder / ".snakemake/incomplete", ignore_errors=True)  # left by a test before
+    shutil.rmtree(results)
+    shutil.copytree(expected, results)
+    for folder in [folder for pattern in patterns for folder in results.glob(pattern)]:
+        shutil.rmtree(folder)
+
+
+def explained(method: str) -> tuple[str, ...]:
+    """Where everything lies that follows from a method."""
+    return f"maps/*/*/method={method}", f"scores/*/*/method={method}", "report"

@@ -1,0 +1,119 @@
+"""Shards as large as the work in them allows."""
+
+import pytest
+import torch
+
+from stepaudit import config, effort, plan, planning
+
+AUDIT = {
+    "audit": "a",
+    "device": "cpu",
+    "clips": {"frames": 16, "height": 48, "width": 48},
+    "datasets": {"planted": {"root": "d", "options": {"train_per_class": 500, "test_per_class": 999}}},
+    "models": {"r2": {"use": "r2plus1d_18", "options": {"width": 4}}},
+    "methods": {
+        "step": {"ratios": [0.1], "options": {"schedule": "short"}},
+        "slow": {"use": "step", "ratios": [0.05, 0.1]},
+        "center": {},
+    },
+    "metrics": {"box_share": {}},
+}
+SEGMENTS = 4 * 999 + 4  # broken ones among them
+
+
+def audit(folder, **changes):
+    return config.parse({**AUDIT, "results": str(folder), **changes})
+
+
+def planned(folder, **changes):
+    return planning.planned(audit(folder, **changes))
+
+
+def shards(made, method):
+    return len(made.shards_of("maps", "test", dataset="planted", model="r2", method=method))
+
+
+def test_dear_methods_have_more_shards_than_cheap_ones_and_all_divide_one_another(tmp_path):
+    made = planned(tmp_path)
+    clips = len(made.shards_of("clips", "test", dataset="planted"))
+    numbers = [shards(made, name) for name in ("center", "step", "slow")]
+    assert numbers == sorted(numbers)
+    assert numbers[0] < numbers[2] == clips
+    for number in (*numbers, clips):
+        assert number & (number - 1) == 0, "no power of two"
+    assert SEGMENTS / numbers[0] <= made.jobs.clips
+
+
+def test_a_job_is_estimated_to_last_about_as_long_as_it_is_meant_to(tmp_path):
+    for minutes in (20, 60):
+        made = planned(tmp_path / str(minutes), jobs={"minutes": minutes})
+        assert minutes / 2.1 < made.plan.seconds("maps", "planted", "r2", "slow") / 60 <= minutes
+
+
+def test_a_faster_machine_gets_larger_shards(tmp_path):
+    slow, fast = (planned(tmp_path / str(speed), jobs={"gflops": speed}) for speed in (1, 1000))
+    assert shards(slow, "slow") > shards(fast, "slow")
+
+
+def test_no_job_has_so_few_clips_that_a_control_finds_no_other(tmp_path):
+    made = planned(tmp_path, jobs={"minutes": 0.01})
+    assert SEGMENTS / shards(made, "slow") > planning.LEAST_CLIPS / 2
+
+
+def test_where_there_would_be_too_many_jobs_they_are_fewer_and_longer(tmp_path):
+    many, few = planned(tmp_path / "many"), planned(tmp_path / "few", jobs={"most": 40})
+    totals = [sum(entry["shards"] for entry in made.plan.entries.values()) for made in (many, few)]
+    assert totals[0] > 40 >= totals[1]
+
+
+def test_what_was_planned_stays_until_its_own_settings_change(tmp_path):
+    first = planned(tmp_path)
+    plan.save(first.plan, first.folder)
+    grown = {"planted": {"root": "d", "options": {"train_per_class": 500, "test_per_class": 999}, "box_distance": 0}}
+    assert planned(tmp_path, datasets=grown).plan == first.plan
+    methods = {**AUDIT["methods"], "rise": {}}
+    more = planned(tmp_path, methods=methods).plan
+    assert {name: entry for name, entry in more.entries.items() if not name.endswith("/rise")} == first.plan.entries
+    other = planned(tmp_path, jobs={"minutes": 1})
+    assert shards(other, "slow") > shards(first, "slow")
+
+
+def test_a_plan_that_is_kept_is_used_without_a_look_at_the_data_or_the_model(tmp_path, monkeypatch):
+    first = planned(tmp_path)
+    plan.save(first.plan, first.folder)
+    monkeypatch.setattr(effort, "count", None)
+    monkeypatch.setattr(effort, "job_seconds", None)
+    assert planned(tmp_path).plan == first.plan
+
+
+def test_a_number_in_the_configuration_needs_no_plan(tmp_path, monkeypatch):
+    monkeypatch.setattr(effort, "count", None)
+    assert len(planned(tmp_path, shards=3).shards_of("clips", "test", dataset="planted")) == 3
+
+
+def test_operations_are_counted_without_computing_anything(tmp_path):
+    """Published for R(2+1)D-18 at 16 × 112 × 112: 40.5 G multiply-adds."""
+    clips = {"frames": 16, "height": 112, "width": 112}
+    full = audit(tmp_path, clips=clips, models={"r2": {"use": "r2plus1d_18"}})
+    seconds = effort.prediction_seconds(full, "r2")
+    expected = (1 + effort.FRAME_ORDERS) * (2 * 40.5e9 / 6e10 + 5e-3)
+    assert seconds == pytest.approx(expected, rel=0.02)
+
+
+def test_a_model_that_cannot_be_measured_without_data_is_planned_as_a_large_one(tmp_path, caplog):
+    caplog.set_level("INFO")
+    made = audit(tmp_path, models={"r2": {"use": "odd_models:broken"}})
+    assert effort.prediction_seconds(made, "r2") > effort.prediction_seconds(audit(tmp_path), "r2")
+    assert "cannot be measured without data" in caplog.text
+
+
+def test_segments_are_counted_without_making_videos(tmp_path):
+    made = audit(tmp_path, datasets={"planted": {"root": str(tmp_path / "videos"), "validation": 0.25}})
+    assert effort.count(made, "planted") == {"train": 4 * 36 * 3 // 4, "validation": 36, "test": 4 * 12 + 4}
+    assert not (tmp_path / "videos").exists()
+
+
+def test_planning_leaves_the_random_state_alone(tmp_path):
+    state = torch.get_rng_state()
+    planned(tmp_path)
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,76 @@
+"""An audit larger than any other test has: nothing gets lost, memory is bounded, and docs/scale.md counts right."""
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from benchmarks import scale, synthetic
+from stepaudit import config, database
+from stepaudit.stages import report
+
+PAGE = (Path(__file__).parents[1] / "docs" / "scale.md").read_text()
+CLIPS, SHARDS = 8000, 32
+MEMORY_MB = 1200
+
+
+@pytest.fixture(scope="module")
+def audit(tmp_path_factory):
+    """272,000 scores, 136,000 of them of one method: more than DuckDB inserts in one piece."""
+    made = config.parse(
+        {
+            **scale.AUDIT,
+            "results": str(tmp_path_factory.mktemp("results")),
+            "shards": SHARDS,
+            "datasets": {"ucf101_24": {"root": "none"}},
+            "models": {"r2plus1d": {"use": "r2plus1d_18"}},
+            "methods": {"step": scale.MASKS, "center": None},
+            "preserve": {**scale.AUDIT["preserve"], "methods": ["step"]},
+            "metrics": {"spatial_pointing": {}, "temporal_pointing": {}},
+        }
+    )
+    synthetic.write(made, CLIPS)
+    return made
+
+
+@pytest.fixture(scope="module")
+def found(audit):
+    """What making the database cost, and then every question."""
+    return {step: scale.measured(audit.folder, step) for step in ("database", "queries")}
+
+
+def parquet(audit, table):
+    return f"read_parquet('{audit.folder / table}/**/*.parquet', hive_partitioning = true)"
+
+
+def test_the_database_and_every_question_of_a_large_audit_need_bounded_memory(found):
+    assert {step: cost["memory"] < MEMORY_MB for step, cost in found.items()} == dict.fromkeys(found, True), found
+
+
+def test_rows_that_several_threads_insert_are_there_for_the_estimates_too(audit, found):
+    sql = "select method, sum(value) / count(value), count(value), count(distinct clip_id) filter (value is not null)"
+    where = "where metric = 'spatial_pointing' group by method order by method"
+    expected = duckdb.execute(f"{sql} from {parquet(audit, 'scores')} {where}").fetchall()
+    sql = "select method, value, frames, clips from estimates where metric = 'spatial_pointing' order by method"
+    assert database.query(audit.folder, sql)[1] == [pytest.approx(row) for row in expected]
+    assert database.query(audit.folder, "select count(*) from scores")[1] == [(2 * CLIPS * 17,)]
+    assert database.query(audit.folder, "select count(*) from comparisons")[1] == [(2,)]
+
+
+def test_curves_of_thousands_of_steps_are_drawn_with_as_many_as_can_be_seen(audit, found):
+    with database.connect(audit.folder) as connection:
+        drawn = database.records(connection, report.DRAWN_CURVES)
+        whole = database.records(connection, "from kaplan_meier order by bound, ratio")
+    assert len(whole) > 5000 > 1000 > len(drawn)
+    assert sum(row["censored"] for row in drawn) == sum(row["censored"] for row in whole)
+    of_place = {(row["bound"], int(1000 * row["ratio"])): row["survival"] for row in whole}
+    assert {(row["bound"], int(1000 * row["ratio"])): row["survival"] for row in drawn} == of_place
+
+
+@pytest.mark.parametrize("table", ["segments", "clip_boxes", "predictions", "frame_orders", "preservation", "scores"])
+def test_the_page_says_how_many_bytes_a_row_takes(audit, table):
+    sizes = [path.stat().st_size for path in (audit.folder / table).rglob("*.parquet")]
+    rows = duckdb.execute(f"select count(*) from {parquet(audit, table)}").fetchone()[0]
+    said = float(re.search(rf"^\| `{table}` \|[^|]*\| ([\d.]+) \|", PAGE, re.M)[1])
+    assert said == pytest.approx(sum(sizes) / rows, rel=0.5)
