@@ -3,14 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test faults bench lint format docs clean
+.PHONY: demo test audits faults bench lint format docs clean
 
 demo: .venv/installed
 	snakemake --cores all --rerun-incomplete
 	@echo "Report: results/demo/report/index.html"
 
 test: .venv/installed
-	pytest -n 2 --dist worksteal
+	pytest -n 2 --dist worksteal --ignore tests/audit
+
+# Whole audits of generated and real videos, with trained models.
+audits: .venv/installed
+	pytest -n 2 tests/audit
 
 # What breaks on purpose: minutes of killed processes and full disks. Some of it needs root, for a small disk.
 faults: .venv/installed

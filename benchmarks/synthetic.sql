@@ -1,0 +1,93 @@
+-- The rows of a made-up audit, from the tables asked (dataset, clips, pictured), models, uses, metrics and sizes.
+-- Every number is a hash of what it belongs to, so that the same audit has the same rows.
+
+create macro chance(key) as hash(key) / 18446744073709551616.0;
+create macro share(score) as 1 / (1 + exp(-score));
+create macro spread(key) as 2.5 * (chance(key || 'a') + chance(key || 'b') + chance(key || 'c') - 1.5);
+
+-- Clips differ in how easy they are; one in fifty cannot be read, half have boxes, half an annotated action.
+create table test as
+select dataset, n, n < pictured as pictured, n % 24 as target, 'class_' || lpad((n % 24)::varchar, 2, '0') as label,
+    printf('v_%s_%07d_g%02d_c%02d', label, n, n % 25, n % 7) as clip_id,
+    spread(dataset || n) as ease,
+    not pictured and chance('broken' || dataset || n) < 0.02 as broken,
+    chance('boxed' || dataset || n) < 0.5 as boxed, chance('timed' || dataset || n) < 0.5 as timed,
+    if(broken, 'bad_video: ' || clip_id || '.avi: 11 of 16 frames decoded', null) as cause
+from (select dataset, unnest(range(clips)) as n, pictured from asked);
+
+create view segments_rows as
+select n, clip_id, dataset, 'v' || n as video_id, 'UCF-101/' || clip_id || '.avi' as path, 'test' as split, 'g' || n % 25 as group,
+    label, target, 0 as start, 160 as stop, if(timed, 40, null) as action_start, if(timed, 120, null) as action_stop
+from test;
+
+create view clips_rows as
+select n, clip_id, dataset, size, 'middle' as view, 'test' as split, label, target,
+    if(broken, null, [10 * frame + 5 for frame in range(frames)]) as frames,
+    if(broken or not timed, null, [frame * 4 >= frames and frame * 4 < 3 * frames for frame in range(frames)]) as in_action,
+    240 as source_height, 320 as source_width, height, width,
+    if(pictured, repeat(chr(40 + n::int % 80), frames * height * width * 3)::blob, null) as pixels,
+    if(broken, null, sha256(clip_id || size)) as sha256,
+    if(broken, 'bad_video', 'ok') as status, if(broken, split_part(cause, ': ', 2), null) as error
+from test, sizes;
+
+create view clip_boxes_rows as
+select n, clip_id, dataset, size, 'middle' as view, frame, label, 20 + 20 * chance(clip_id) + frame as x0, 20.0 as y0, x0 + 40 as x1, 80.0 as y1
+from test, sizes, range(frames) as each(frame)
+where boxed and not broken;
+
+create view predictions_rows as
+select n, clip_id, dataset, model, target, label, if(broken, null, share(2 + ease + spread(clip_id || model))) as target_probability,
+    if(broken, null, if(target_probability > 0.5, 1, 2 + floor(4 * chance(clip_id || model || 'rank')))) as rank,
+    if(broken, null, [if(k = target, target_probability, (1 - target_probability) / 23) for k in range(24)]) as probabilities,
+    if(broken, 'upstream', 'ok') as status, cause as error
+from test, models;
+
+create view frame_orders_rows as
+select n, clip_id, dataset, model, frame_order, target,
+    if(broken, null, share(1 + ease + spread(clip_id || model || frame_order))) as target_probability,
+    if(broken, 'upstream', 'ok') as status, cause as error
+from test, models, (values ('shuffled'), ('reversed'), ('frozen')) as orders(frame_order);
+
+create view made as
+select test.* exclude (broken), model, method, ratio, seed, skill, is_mask, options,
+    broken or list_contains(unsuitable, models.use) as failed,
+    case when broken then 'upstream' when failed then 'not_applicable' else 'ok' end as status,
+    coalesce(cause, if(failed, method || ' does not suit this model: its activation_layer has other dimensions', null)) as error,
+    share(2 + ease + spread(clip_id || model)) as own, own * share(1 + skill + 10 * coalesce(ratio, 0) + spread(clip_id || model || method)) as kept
+from test, models, uses;
+
+create view maps_rows as
+select n, clip_id, dataset, model, method, ratio, seed, target, options, if(is_mask, 'corrected', null) as preset,
+    if(is_mask, 'blur:sigma=20', null) as perturbation, if(failed, null, own) as target_probability,
+    if(is_mask and not failed, kept, null) as kept_probability,
+    if(pictured and not failed, [chance(clip_id || model || method || i) for i in range(16 * 16 * 16)], null) as grid,
+    if(failed, null, [16, 16, 16]) as grid_shape, if(failed, null, 'trilinear') as upsampling,
+    if(failed, null, coalesce(ratio, 0.3) * (0.9 + 0.2 * chance(clip_id || method))) as volume,
+    if(failed, null, [volume * (0.5 + chance(clip_id || method || frame)) for frame in range(16)]) as frame_volume,
+    if(is_mask and not failed, 1200, null) as steps, if(failed, null, 30 + chance(clip_id || method)) as seconds,
+    status, error
+from made;
+
+create view preservation_rows as
+select firsts.* exclude (status, error, ratio), bound, own as target_probability, if(bound = 'top1', null, own) as required_probability,
+    case when failed then null when chance(clip_id || model || bound || 'c') < 0.1 then 'left' when chance(clip_id || model || bound || 'c') > 0.8 then 'right' end as censored,
+    round(share(spread(clip_id || model || bound) - 1 - ease / 2) / 2, 6) as found,
+    if(failed or censored = 'right', null, own) as kept_probability, if(failed or censored = 'right', null, found) as ratio,
+    case when failed then null when censored = 'left' then 0 when censored = 'right' then 0.4 else found * 0.9 end as lower,
+    if(failed or censored = 'right', null, found) as upper, if(failed, null, 4) as evaluations, status, error
+from (select distinct on (dataset, clip_id, model, method, seed) * from made) as firsts, bounds
+where list_contains(methods, method);
+
+-- A metric gives a row a map, one for each frame, or one for each part; of a failed map one instead of the parts.
+create view scores_rows as
+select n, clip_id, dataset, model, method, ratio, seed, concat_ws('.', metric, part) as metric, frame,
+    if(needs = 'boxes' and not boxed or needs = 'action' and not timed, 'no_annotation', null) as lacks,
+    case
+        when failed or lacks is not null then null
+        when is_hit then (chance(concat_ws(' ', clip_id, model, method, metric, frame)) < share(ease + skill))::double
+        else share(ease + skill + spread(concat_ws(' ', clip_id, model, method, metric, part, frame)))
+    end as value,
+    case when failed then 'upstream' else coalesce(lacks, 'ok') end as status,
+    case when failed then status || ': ' || error when lacks is not null then 'no box' end as error
+from made, rows_of_metrics as metrics
+where (metrics.methods is null or list_contains(metrics.methods, method)) and (when_failed is null or when_failed = failed);
