@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The demo audit through the profile `slurm`, on a cluster of one node that is started for it and taken down afterwards.
 #
-#   tests/slurm/run.sh [PYTEST-OPTION...]    needs root, Debian's packages of Slurm and `pip install 'stepaudit[slurm]'`
+#   tests/slurm/run.sh [FILE-OR-OPTION-OF-PYTEST...]    needs root, Debian's packages of Slurm and `pip install 'stepaudit[slurm]'`
 #
 # `pytest` alone does not collect these tests: they start daemons. With STEPAUDIT_WRITE_FAULTS=1 they write their table of faults into
 # docs/cluster.md.
@@ -22,4 +22,5 @@ trap 'exit 130' INT
 
 tests/slurm/one_node.sh up "$folder/cluster" 8
 export ONE_NODE="$folder/cluster"
-"$python" -m pytest -p no:cacheprovider --basetemp="$folder/checkouts" "$@" tests/slurm/undisturbed.py tests/slurm/faults.py
+if [ $# = 0 ]; then set -- tests/slurm/undisturbed.py tests/slurm/faults.py; fi
+"$python" -m pytest -p no:cacheprovider --basetemp="$folder/checkouts" "$@"
