@@ -12,7 +12,7 @@ from random import Random
 from stepaudit.datasets._tubes import Tube, load_tubes
 from stepaudit.errors import UsageError, did_you_mean
 
-NAME = re.compile(r"[\w-]{1,100}/[\w-]{1,100}\.avi", re.ASCII)  # no name leads out of the folder
+NAME = re.compile(r"[\w-]{1,100}/[\w-]{1,100}(\.avi)?", re.ASCII)  # no name leads out of the folder
 
 
 def read(
@@ -60,7 +60,10 @@ def read(
 
 
 def _listed(path: Path) -> list[str]:
-    """The videos of an official list, `Class/v_Class_gXX_cYY.avi`. The class number behind some is not needed."""
+    """The videos of a split list, `Class/v_Class_gXX_cYY.avi`. The class number behind some is not needed.
+
+    The lists that come with the corrected boxes name the same videos without `.avi`.
+    """
     if not path.is_file():
         raise UsageError(
             f"{path}: not there; unpack UCF-101's split lists there, or set `split_lists` and `split_list`"
@@ -71,7 +74,7 @@ def _listed(path: Path) -> list[str]:
         raise UsageError(f"{path}: no list of videos ({error}); get the file anew") from error
     if odd := [name for name in names if not NAME.fullmatch(name)]:
         raise UsageError(f"{path}: {odd[0][:80]!r} is no `Class/v_Class_gXX_cYY.avi`; get the file anew")
-    return names
+    return [f"{_key(name)}.avi" for name in names]
 
 
 def _label(name: str) -> str:
