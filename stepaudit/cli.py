@@ -1,4 +1,4 @@
-"""The command line: a command a stage, and `benchmark`, `check`, `figure`, `list`, `report`, `sql`.
+"""The command line: a command a stage, and `benchmark`, `check`, `export`, `figure`, `list`, `report`, `sql`.
 
 Heavy imports live in the commands.
 """
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -76,6 +76,8 @@ figure = typer.Typer(help="Draw one clip with its maps as a PNG for a publicatio
 app.add_typer(figure, name="figure")
 benchmark = typer.Typer(help="Run a benchmark whose answer is known.", no_args_is_help=True)
 app.add_typer(benchmark, name="benchmark")
+export = typer.Typer(help="Write rows and maps of an audit as files for other programs.", no_args_is_help=True)
+app.add_typer(export, name="export")
 _DATASETS, _MODELS, _METHODS = map(_completed, ("datasets", "models", "methods"))
 ConfigFile = Annotated[Path, typer.Argument(help="Configuration file, such as config/config.yaml.", show_default=False)]
 Results = Annotated[Path, typer.Argument(help="Results of an audit, such as results/demo.", show_default=False)]
@@ -99,6 +101,12 @@ OfDataset = Annotated[
 Frames = Annotated[int, typer.Option("--frames", min=1, help="Frames to show, spread evenly over the clip.")]
 BENCHMARK = Path("config/benchmark.yaml")
 Out = Annotated[Path, typer.Option("--out", help="The PNG file to write.")]
+RowFormat = Annotated[
+    str | None, typer.Option("--format", help="csv, json, latex or parquet; default: by the file's ending, or csv.")
+]
+OutFile = Annotated[Path | None, typer.Option("--out", help="The file to write; default: print.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="The folder to write into, new or empty.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that are there.")]
 
 
 def main() -> None:
@@ -133,12 +141,12 @@ def _root(
 @contextmanager
 def _job(config_file: Path, stage: str, **keys: str) -> Iterator:
     """The checked configuration, its names checked as well, while a job runs that is recorded in the table `runs`."""
-    from stepaudit import config, plan, planning, provenance
+    from stepaudit import config, plan, planning, provenance, under_way
 
     settings = planning.planned(config.load(config_file))
     config.require(settings, **keys)
     plan.save(settings.plan, settings.folder)
-    with provenance.recorded(settings, stage, keys):
+    with under_way.noted(settings.folder, stage, keys), provenance.recorded(settings, stage, keys):
         yield settings
 
 
@@ -216,13 +224,118 @@ def report(results: Results) -> None:
 @app.command()
 def sql(
     results: Results,
-    query: Annotated[str, typer.Argument(help='A SQL query, such as "select * from failures".', show_default=False)],
-    format: Annotated[str, typer.Option("--format", help="table, csv, json or md.")] = "table",
+    query: Annotated[
+        str | None,
+        typer.Argument(
+            help='A SQL query, such as "from failures", or a command, such as .questions; default: what is piped in, '
+            "or a shell.",
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="A file of SQL.")] = None,
+    format: Annotated[str, typer.Option("--format", help="table, csv, json, md or lines.")] = "table",
 ) -> None:
-    """Ask the tables of an audit, read-only."""
-    from stepaudit import database
+    """Ask the tables of an audit, read-only; at a terminal, without a query, in a shell."""
+    from stepaudit import shell
 
-    typer.echo(database.format_rows(*database.query(results, query), format), nl=False)
+    shell.run(results, query, file, format, lambda text: typer.echo(text, nl=False))
+
+
+@export.command("table")
+def export_table(
+    results: Results,
+    name: Annotated[str, typer.Argument(help="A table, view, report or question.", show_default=False)],
+    format: RowFormat = None,
+    out: OutFile = None,
+    force: Force = False,
+) -> None:
+    """Write a table, view, report or worked question."""
+    from stepaudit import database
+    from stepaudit.export import sources
+
+    with database.connect(results, small=True) as connection:
+        _write_rows(connection, sources.find(connection, name), format, out, force)
+
+
+@export.command("query")
+def export_query(
+    results: Results,
+    query: Annotated[str, typer.Argument(help='A SQL query, such as "from failures".', show_default=False)],
+    format: RowFormat = None,
+    out: OutFile = None,
+    force: Force = False,
+) -> None:
+    """Write the answer to a query."""
+    from stepaudit import database
+    from stepaudit.export import sources
+
+    with database.connect(results, small=True) as connection:
+        _write_rows(connection, sources.Source("", "query", "", "", query), format, out, force)
+
+
+def _write_rows(connection: Any, source: Any, format: str | None, out: Path | None, force: bool) -> None:
+    """Rows to a file, or to standard output."""
+    from stepaudit.export import rows
+
+    chosen = rows.format_of(format, out)
+    if out is None:
+        for text in rows.texts(connection, source, chosen):
+            typer.echo(text, nl=False)
+    else:
+        count = rows.write(connection, source, chosen, out, force=force)
+        typer.echo(f"{count:,} rows: {out}", err=True)
+
+
+@export.command("all")
+def export_all(
+    results: Results,
+    out: OutFolder,
+    format: Annotated[str, typer.Option("--format", help="csv, json, latex or parquet.")] = "csv",
+    views: Annotated[bool, typer.Option("--views", help="Views as well, most of which repeat rows.")] = False,
+    force: Force = False,
+) -> None:
+    """Write every table, report and worked question into a folder, with an index."""
+    from stepaudit import database
+    from stepaudit.export import everything
+
+    with database.connect(results, small=True) as connection:
+        lines = everything.write(connection, format, out, views=views, force=force)
+    written = sum(line[0] is not None for line in lines)
+    rest = f", {len(lines) - written} left out (index.csv says why)" if written < len(lines) else ""
+    typer.echo(f"{written} files in {out}{rest}")
+
+
+@export.command("maps")
+def export_maps(
+    results: Results,
+    out: OutFolder,
+    format: Annotated[str, typer.Option("--format", help="npz (arrays) or mp4 (clip and map).")] = "npz",
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", help="Of this data set.", autocompletion=_DATASETS)
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option("--model", help="Of this model.", autocompletion=_MODELS)] = None,
+    method: Annotated[
+        list[str] | None, typer.Option("--method", help="Of this method.", autocompletion=_METHODS)
+    ] = None,
+    clip: Annotated[list[str] | None, typer.Option("--clip", help="Of this clip.")] = None,
+    ratio: Annotated[list[float] | None, typer.Option("--ratio", help="Of this ratio.")] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="Of this seed.")] = None,
+    force: Force = False,
+) -> None:
+    """Write maps as NumPy arrays or videos, with an index; those of all clips, or by options that may be repeated."""
+    from rich.progress import track
+
+    from stepaudit.export import map_source, maps
+    from stepaudit.progress import console
+
+    chosen = map_source.Chosen(dataset or (), model or (), method or (), clip or (), ratio or (), seed or ())
+    written, failed = maps.write(
+        results, out, chosen, format=format, force=force,
+        track=lambda files: track(files, "maps", console=console, transient=True, disable=not console.is_terminal),
+    )  # fmt: skip
+    typer.echo(
+        f"{written:,} maps in {out}" + (f"; {failed:,} more could not be made (index.csv says why)" if failed else "")
+    )
 
 
 @app.command()
@@ -475,6 +588,29 @@ def plan(config: ConfigFile) -> None:
 
     names, rows = planning.overview(planning.planned(configuration.load(config)))
     typer.echo(database.format_rows(names, rows, "table"), nl=False)
+
+
+@app.command()
+def status(
+    results: Results,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every five seconds until all is done.")] = False,
+) -> None:
+    """Say what of an audit is done, running and failed, by stage, and how long the rest takes."""
+    import time
+
+    from stepaudit import database
+    from stepaudit import status as state
+
+    while True:
+        found = state.of_folder(results)
+        if watch:
+            typer.clear()
+        typer.echo(database.format_rows(state.COLUMNS, state.rows(found), "table"), nl=False)
+        for line in state.told(found):
+            typer.echo(line)
+        if not watch or found.finished:
+            break
+        time.sleep(5)
 
 
 @app.command("list")

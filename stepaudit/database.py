@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from stepaudit import __version__, confined, estimates, reports
+from stepaudit import __version__, confined, estimates, locks, reports, storage
 from stepaudit.config import Config
 from stepaudit.confined import MOST_ROWS, little_memory, require_no_links
 from stepaudit.errors import UsageError
@@ -95,6 +95,8 @@ def batches(connection: duckdb.DuckDBPyConnection, sql: str, size: int = 10_000)
     """
     try:
         result = connection.execute(sql)
+        if result is None or result.description is None:
+            raise UsageError('no statement; write one such as "from coverage"')
         names = [column[0] for column in result.description]
         rows = result.fetchmany(size)
         yield names, rows
@@ -120,8 +122,20 @@ def create(folder: Path, config: Config) -> Path:
     """Writes the database of the audit in `folder`, under a temporary name first.
 
     Raises:
-        UsageError: a table was written with another schema, or a view or a report is no valid SQL.
+        UsageError: a table was written with another schema, a view or a report is no valid SQL, or another process is
+            making the same database.
     """
+    lock = folder / f".{FILE}.lock"
+    with storage.explained(lock):
+        if not locks.take(lock):
+            raise UsageError(f"{locks.holder(lock)} is making the report of {folder} at this moment; wait for it")
+    try:
+        return _create(folder, config)
+    finally:
+        locks.give_back(lock, remove=True)
+
+
+def _create(folder: Path, config: Config) -> Path:
     path, temporary = folder / FILE, folder / f".{FILE}.tmp"
     for leftover in (temporary, temporary.with_name(f"{temporary.name}.wal")):
         leftover.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """The reference pages, made from the code: `python -m stepaudit.documentation` writes them anew in a checkout.
 
-`reports/TABLES.md` describes every column and status. In `config/README.md` the part between two marks lists every
-key of the configuration and every component with its options.
+`reports/TABLES.md` describes every column and status, `docs/commands.md` every command, `docs/sql_views.md` every view.
+In `config/README.md` the part between two marks lists every key of the configuration and every component with its
+options.
 """
 
 import ast
@@ -14,8 +15,9 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
+from typer.models import CommandInfo
 
-from stepaudit import registry
+from stepaudit import command_pages, registry, view_pages
 from stepaudit.config import Config
 from stepaudit.errors import STATUSES
 from stepaudit.sections import Clips, ClipSize, Dataset, Jobs, Method, Metric, Model, Preserve, Training
@@ -56,6 +58,8 @@ def pages() -> dict[Path, str]:
     after = rest.partition(MARKS[1])[2]
     return {
         ROOT / "reports" / "TABLES.md": tables_page(),
+        ROOT / "docs" / "commands.md": commands_page(),
+        ROOT / "docs" / "sql_views.md": view_pages.page(COMMAND),
         keys: f"{before}{MARKS[0]}\n\n{config_reference()}\n{MARKS[1]}{after}",
     }
 
@@ -71,6 +75,32 @@ def tables_page() -> str:
         _grid(["status", "meaning"], ([f"`{name}`", text] for name, text in STATUSES.items())),
     ]
     return "\n".join(parts)
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    app = command_pages.app()
+    found = dict(command_pages.commands(app))
+    parts = [
+        f"# Commands\n\nWritten by `{COMMAND}` from `stepaudit/cli.py`; edit that.\n",
+        f"{app.info.help} Each command tells the same with `--help`. How they end: [exit_codes.md](exit_codes.md).\n",
+        _grid(["command", "what it does"], ([_link(name), _about(info)] for name, info in found.items())),
+        "## Before or behind any command\n",
+        _grid(["option", "value", "default", "meaning"], command_pages.rows(app.registered_callback.callback)),
+        "`--install-completion` and `--show-completion` set up the completion of names by the shell.\n",
+    ]
+    for name, info in found.items():
+        head = f"## `{name}`\n\n{_about(info)}\n\n```text\n{command_pages.usage(name, info)}\n```\n"
+        parts += [head, _grid(["argument or option", "value", "default", "meaning"], command_pages.rows(info.callback))]
+    return "\n".join(parts)
+
+
+def _link(name: str) -> str:
+    return f"[`{name}`](#{name.replace(' ', '-')})"
+
+
+def _about(info: CommandInfo) -> str:
+    return " ".join((info.help or info.callback.__doc__).split())
 
 
 def config_reference() -> str:

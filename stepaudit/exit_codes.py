@@ -43,7 +43,8 @@ FOUND = ExitCode(
 USAGE = ExitCode(
     2,
     "usage",
-    "Bad input: an option, a configuration, a file that is missing or holds something else.",
+    "Bad input: an option, a configuration, a file that is missing or holds something else; or a condition of "
+    "`compare` that cannot be told.",
     "Do what the message says, and run again.",
 )
 BUG = ExitCode(

@@ -1,10 +1,10 @@
-"""Rows of a query as text: an aligned table, CSV, JSON or Markdown."""
+"""Rows of a query as text: an aligned table, CSV, JSON, Markdown or a line for each value."""
 
 import csv
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -25,7 +25,7 @@ def format_rows(names: Sequence[str], rows: Rows, format: str = "table") -> str:
     Args:
         names: of the columns.
         rows: values in the order of the names; NULL is None.
-        format: `table`, `csv`, `json` or `md`.
+        format: `table`, `csv`, `json`, `md` or `lines`.
 
     Raises:
         UsageError: there is no such format.
@@ -36,8 +36,12 @@ def format_rows(names: Sequence[str], rows: Rows, format: str = "table") -> str:
 
 
 def _csv(names: Sequence[str], rows: Rows) -> str:
+    return csv_lines((names, *rows))
+
+
+def csv_lines(rows: Rows) -> str:
     """RFC 4180 with plain newlines; NULL is an empty field, a list or struct is JSON, and no text is a formula."""
-    return "".join(f"{_csv_line(line)}\n" for line in (names, *rows))
+    return "".join(f"{_csv_line(line)}\n" for line in rows)
 
 
 def _csv_line(values: Sequence[Any]) -> str:
@@ -67,11 +71,21 @@ def _markdown(names: Sequence[str], rows: Rows) -> str:
 
 
 def _json(names: Sequence[str], rows: Rows) -> str:
-    unique = _unique(names)
-    lines = (
-        json.dumps(dict(zip(unique, map(_finite, row), strict=True)), ensure_ascii=False, default=str) for row in rows
-    )
-    return "[" + ",\n ".join(lines) + "]\n"
+    return "[" + ",\n ".join(json_records(unique(names), rows)) + "]\n"
+
+
+def json_records(names: Sequence[str], rows: Rows) -> Iterator[str]:
+    """Each row as an object in JSON, on one line; what is no finite number is null. No name may stand twice."""
+    for row in rows:
+        yield json.dumps(dict(zip(names, map(finite, row), strict=True)), ensure_ascii=False, default=str)
+
+
+def _lines(names: Sequence[str], rows: Rows) -> str:
+    """A line for each value, for rows that are wider than a screen."""
+    width = max(map(cell_len, map(shown, names)), default=0)
+    heads = [shown(name) + " " * (width - cell_len(shown(name))) for name in names]
+    records = ("".join(f"{head}  {shown(value)}\n" for head, value in zip(heads, row, strict=True)) for row in rows)
+    return "\n".join(records) or "no rows\n"
 
 
 FORMATS: dict[str, Callable[[Sequence[str], Rows], str]] = {
@@ -79,6 +93,7 @@ FORMATS: dict[str, Callable[[Sequence[str], Rows], str]] = {
     "csv": _csv,
     "json": _json,
     "md": _markdown,
+    "lines": _lines,
 }
 
 
@@ -97,15 +112,16 @@ def shown(value: Any) -> str:
 
 
 def _nested(value: Any) -> Any:
-    return as_json(_finite(value)) if isinstance(value, list | tuple | dict) else value
+    return as_json(finite(value)) if isinstance(value, list | tuple | dict) else value
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A value, or lists and dicts of values, for JSON: what is no finite number is None."""
     if isinstance(value, float | Decimal):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _numeric(names: Sequence[str], rows: Rows) -> list[bool]:
@@ -120,7 +136,8 @@ def _padded(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], 
     )
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str]) -> list[str]:
+    """The names, with a number behind each that stands there already."""
     found: list[str] = []
     for name in names:
         number = 1

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 AGAIN = os.EX_TEMPFAIL  # exit status 75
 STATUSES = {signal.SIGTERM: AGAIN, signal.SIGINT: 128 + signal.SIGINT}
-WARNING = signal.SIGUSR1
+WARNING = signal.SIGURG  # Slurm sends it to all processes of a job, and whoever does not know it ignores it
 SHOW_CURSOR = "\x1b[?25h\n"  # a progress bar hides it
 
 
@@ -29,7 +29,7 @@ class _State:
 
 @contextmanager
 def heeded() -> Iterator[None]:
-    """SIGTERM and SIGINT end the job at once with status 75 and 130; SIGUSR1 ends it when its batch is kept, with 75.
+    """SIGTERM and SIGINT end the job at once with status 75 and 130; SIGURG ends it when its batch is kept, with 75.
 
     What the shell told to ignore a signal goes on ignoring it.
     """

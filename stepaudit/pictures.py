@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
+from math import ceil, sqrt
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -66,7 +67,7 @@ def tint(frames: np.ndarray, share: np.ndarray) -> np.ndarray:
         uint8 [F, H, W, 3].
     """
     grey = frames.mean(axis=3, keepdims=True) * 0.55
-    opacity = 0.7 * share[..., None] ** 0.7
+    opacity = 0.75 * share[..., None] ** 0.55
     return (grey * (1 - opacity) + heat(share) * opacity + frames * 0.3 * opacity).clip(0, 255).astype(np.uint8)
 
 
@@ -76,11 +77,41 @@ def heat(share: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(share, stops, HEAT[:, channel]) for channel in range(3)], axis=-1)
 
 
+def sheet(tiles: np.ndarray) -> Image.Image:
+    """Pictures of one size in rows, `sheet_columns` of them side by side; what is left at the end stays black.
+
+    Args:
+        tiles: uint8 [F, H, W, 3], or [F, H, W] in grey.
+    """
+    count, height, width = tiles.shape[:3]
+    columns = sheet_columns(count)
+    rows = -(-count // columns)
+    full = np.zeros((rows * columns, *tiles.shape[1:]), np.uint8)
+    full[:count] = tiles
+    beside = full.reshape(rows, columns, *tiles.shape[1:]).swapaxes(1, 2)
+    return Image.fromarray(beside.reshape(rows * height, columns * width, *tiles.shape[3:]))
+
+
+def sheet_columns(count: int) -> int:
+    """How many of so many pictures stand side by side in a sheet that is about as wide as it is high in pictures."""
+    return ceil(sqrt(count))
+
+
 def data_uri(image: Image.Image, quality: int = 70) -> str:
     """An image as a WebP inside a `data:` address, for a page that loads nothing."""
     buffer = BytesIO()
     image.save(buffer, "WEBP", quality=quality)
     return "data:image/webp;base64," + b64encode(buffer.getvalue()).decode()
+
+
+def exact_uri(image: Image.Image) -> str:
+    """An image as a PNG or a WebP inside a `data:` address, each pixel as it is; whichever is smaller."""
+    ways = {"png": {"optimize": True}, "webp": {"lossless": True, "quality": 50}}
+    found = {kind: BytesIO() for kind in ways}
+    for kind, options in ways.items():
+        image.save(found[kind], kind, **options)
+    kind = min(found, key=lambda kind: len(found[kind].getvalue()))
+    return f"data:image/{kind};base64," + b64encode(found[kind].getvalue()).decode()
 
 
 def _with_boxes(frame: Image.Image, boxes: Sequence[Box]) -> Image.Image:

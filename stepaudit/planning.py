@@ -4,13 +4,18 @@ The plan is kept (`plan.json`), so that files keep their names: a part is planne
 and not when videos are added.
 """
 
+import json
 import logging
+import os
+import subprocess
+import sys
 from itertools import product
 from math import ceil
 from typing import Any
 
 from stepaudit import effort, plan
-from stepaudit.config import OF_JOB, Config, fingerprint
+from stepaudit.config import OF_JOB, Config, fingerprint, parse
+from stepaudit.errors import UsageError
 from stepaudit.jobs import in_groups
 from stepaudit.plan import SPLITS, Plan, split_of
 
@@ -35,7 +40,7 @@ def planned(config: Config) -> Config:
     kept = {name: known[name] for name, by in wanted.items() if known.get(name, {}).get("decided_by") == by}
     if len(kept) == len(wanted):
         return config.with_plan(Plan(kept))
-    made = _made(config, kept)
+    made = _made(config, kept) if "torch" in sys.modules else _made_apart(config, kept)
     return config.with_plan(Plan({name: {**made[name], "decided_by": by} for name, by in wanted.items()}))
 
 
@@ -83,6 +88,30 @@ def _decided(config: Config) -> dict[str, str]:
     return {name: by[:16] for name, by in found.items()}
 
 
+def _made_apart(config: Config, kept: Entries) -> Entries:
+    """`_made` in a process of its own: PyTorch, which it needs, takes 0.8 GB that the workflow would keep."""
+    asked = json.dumps({"config": config.model_dump(mode="json"), "kept": kept})
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "stepaudit.planning"]
+    done = subprocess.run(command, input=asked, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+    if done.returncode != 0:
+        raise UsageError(f"the audit could not be planned (status {done.returncode}); try `stepaudit doctor`")
+    answer = json.loads(done.stdout.splitlines()[-1])  # above it a user's model may have printed something
+    if "refused" in answer:
+        raise UsageError(answer["refused"])
+    return answer["made"]
+
+
+def _answer() -> dict[str, Any]:
+    """What `_made_apart` is told by its process, which reads what was asked from its standard input."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    asked = json.load(sys.stdin)
+    try:
+        return {"made": _made(parse(asked["config"]), asked["kept"])}
+    except UsageError as error:
+        return {"refused": str(error)}
+
+
 def _made(config: Config, kept: Entries) -> Entries:
     """The plan whose jobs are meant to last `jobs.minutes`; where those would be too many, all last longer."""
     counts = {dataset: effort.count(config, dataset) for dataset in config.datasets}
@@ -92,7 +121,7 @@ def _made(config: Config, kept: Entries) -> Entries:
     }
     for doubling in range(DOUBLINGS):
         found = _entries(config, kept, counts, costs, 2**doubling)
-        if sum(entry["shards"] for entry in found.values()) <= config.jobs.most:
+        if _jobs(config, found) <= config.jobs.most:
             break
     if doubling:
         log.info(
@@ -100,6 +129,19 @@ def _made(config: Config, kept: Entries) -> Entries:
             2**doubling * config.jobs.minutes,
         )
     return found
+
+
+def _jobs(config: Config, entries: Entries) -> int:
+    """How many jobs a plan makes: maps are made, scored, and by some methods searched; clips are cut in each size."""
+    searched = {name for name, entry in config.models.items() if entry.of is None}
+    jobs = 0
+    for name, entry in entries.items():
+        kind, *keys = name.split("/")
+        times = {"clips": len(config.sizes), "maps": 2}.get(kind, 1)
+        if kind == "maps" and keys[1] in searched and keys[2] in config.preserve.methods:
+            times += 1
+        jobs += times * entry["shards"]
+    return jobs
 
 
 def _entries(config: Config, kept: Entries, counts: dict, costs: dict, factor: int) -> Entries:
@@ -137,3 +179,7 @@ def _power_of_two(least: float) -> int:
     while found < least:
         found *= 2
     return found
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{json.dumps(_answer())}\n")

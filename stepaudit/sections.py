@@ -274,9 +274,8 @@ class Jobs(Closed):
     )
     clips: Annotated[int, Field(ge=8)] = Field(default=256, description="A job takes at most so many clips.")
     most: Count = Field(
-        default=10_000,
-        description="At most about so many shards, each of which has a job of every stage that it goes through: where "
-        "there would be more, each lasts longer and takes more clips.",
+        default=8000,
+        description="At most so many jobs: where there would be more, each lasts longer and takes more clips.",
     )
     gflops: Annotated[float, Field(gt=0)] | None = Field(
         default=None,

@@ -2,18 +2,20 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
+from stepaudit.config import Config
 from stepaudit.database import fetch, records
-from stepaudit.page import Grid, duration, grid
+from stepaudit.durations import duration
+from stepaudit.grids import Grid, grid
 
+MOST_LISTED = 4  # names in a sentence
+MOST_NAMES = 500  # of a kind, to choose between
 COUNTS = """
     select coalesce(sum(test_clips), 0) as asked, coalesce(sum(explained), 0) as explained,
-        (select count(distinct (dataset, clip_id)) from test_clips where status != 'ok') as unusable,
-        (select count(*) from datasets) as datasets,
-        (select count(*) from models) as models,
         (select count(*) from methods) as methods,
         (select coalesce(sum(missing), 0) from coverage) as missing,
         (select count(*) from failures where stage != 'clips') as reasons,
@@ -39,15 +41,12 @@ class Notice:
     section: str
 
 
-def headline(connection: DuckDBPyConnection) -> str:
-    """How many clips of how many were explained, by what, in a sentence."""
+def headline(connection: DuckDBPyConnection, config: Config) -> str:
+    """What was audited, in a sentence: models, clips, data sets, methods, and how many clips were explained."""
     counts = records(connection, COUNTS)[0]
-    parts = [
-        _plural(counts[f"{kind}s"], text)
-        for kind, text in (("dataset", "data set"), ("model", "model"), ("method", "method"))
-    ]
-    explained, asked = counts["explained"], _plural(counts["asked"], "test clip")
-    return f"{explained} of {asked} explained: {parts[0]}, {parts[1]}, {parts[2]}."
+    models = f"{_listed(config.models)} on {plural(counts['asked'], 'test clip')} of {_listed(config.datasets)}"
+    explained = f"{counts['explained']} of {plural(counts['asked'], 'test clip')} explained"
+    return f"{models}, with {plural(counts['methods'], 'method')}: {explained}."
 
 
 def notices(connection: DuckDBPyConnection) -> list[Notice]:
@@ -55,16 +54,15 @@ def notices(connection: DuckDBPyConnection) -> list[Notice]:
     counts = records(connection, COUNTS)[0]
     texts = {
         "missing": (
-            f"Not finished: {_plural(counts['missing'], 'row')} that the configuration asks for are not there yet.",
+            f"Not finished: {plural(counts['missing'], 'row')} that the configuration asks for are not there yet.",
             "coverage",
         ),
-        "unusable": (f"{_plural(counts['unusable'], 'test clip')} could not be used.", "failures"),
         "reasons": (
-            f"{_plural(counts['reasons'], 'reason')} why a clip that was used has rows without a value.",
+            f"{plural(counts['reasons'], 'reason')} why a clip that was used has rows without a value.",
             "failures",
         ),
         "other_runs": (
-            f"{_plural(counts['other_runs'], 'job')} ran under another configuration than the one shown below.",
+            f"{plural(counts['other_runs'], 'job')} ran under another configuration than the one shown below.",
             "made",
         ),
     }
@@ -74,6 +72,25 @@ def notices(connection: DuckDBPyConnection) -> list[Notice]:
 def overview(connection: DuckDBPyConnection) -> dict[str, Grid]:
     """Tables of what was audited, by title."""
     return {title: grid(*fetch(connection, sql)) for title, sql in TABLES.items()}
+
+
+def filters(connection: DuckDBPyConnection, config: Config) -> dict[str, list[str]]:
+    """What a reader can choose between, by kind; one thing alone is left out, and so are more than `MOST_NAMES`."""
+    found = fetch(connection, "select distinct label from test_clips where label is not null order by label")[1]
+    names = {
+        "dataset": list(config.datasets),
+        "model": list(config.models),
+        "method": list(config.methods),
+        "label": [label for (label,) in found],
+    }
+    return {kind: values for kind, values in names.items() if 1 < len(values) <= MOST_NAMES}
+
+
+def labels(connection: DuckDBPyConnection, rows: Sequence[dict]) -> dict[tuple[str, str], str]:
+    """The classes of the clips that rows name in their columns `dataset` and `clip_id`, by those."""
+    clips = sorted({row["clip_id"] for row in rows if row.get("clip_id") and row.get("dataset")})
+    sql = "select dataset, clip_id, label from segments where list_contains($clips, clip_id) and label is not null"
+    return {tuple(key): label for *key, label in fetch(connection, sql, {"clips": clips})[1]} if clips else {}
 
 
 def stages(connection: DuckDBPyConnection) -> Grid:
@@ -102,5 +119,15 @@ def versions(connection: DuckDBPyConnection) -> dict[str, str]:
     return {name: ", ".join(sorted(values)) for name, values in found.items()}
 
 
-def _plural(count: int, noun: str) -> str:
+def _listed(names: Iterable[str]) -> str:
+    """`a, b and c`; of more than `MOST_LISTED` the first, and how many more."""
+    *others, last = names
+    if len(others) >= MOST_LISTED:
+        last = f"{len(others) + 2 - MOST_LISTED} more"
+        others = others[: MOST_LISTED - 1]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 clip`, `2 clips`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

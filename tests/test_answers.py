@@ -64,3 +64,12 @@ def test_an_error_of_the_model_tells_what_it_was_given():
         answers.logits_of(nn.Sequential(nn.Flatten(), nn.Linear(5, 3)), some_clips(2), 3)
     (note,) = caught.value.__notes__
     assert "Sequential was given clips of shape [2, 3, 8, 32, 32]; if it takes another length or size, set" in note
+
+
+def test_logits_that_nearly_sum_to_one_are_no_probabilities():
+    logits = torch.tensor([[0.4102, 0.5921]])
+    answers.check_logits(logits, 1, 2, "Net")
+    with pytest.raises(UsageError, match="probabilities"):
+        answers.check_logits((logits * 7).softmax(dim=1), 1, 2, "Net")
+    with pytest.raises(UsageError, match="probabilities"):
+        answers.check_logits(torch.randn(3, 400).softmax(dim=1).bfloat16().float(), 3, 400, "Net")

@@ -61,9 +61,11 @@ def test_the_commands_are_the_stages_and_a_few_questions():
         "benchmark",
         "plan",
         "explain",
+        "export",
         "compare",
         "init",
         "doctor",
+        "status",
     }
     assert set(COMMANDS["figure"].commands) == {"methods", "compare"}
 

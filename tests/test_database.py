@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 
 import duckdb
 import numpy as np
@@ -191,6 +193,20 @@ def test_files_of_unfinished_jobs_and_leftovers_do_not_matter(audit):
     database.create(audit, config.load(audit / "config.yaml"))
     assert one(audit, "select count(*) from maps") == 1
     assert [path.name for path in audit.iterdir() if path.name.startswith(".")] == []
+
+
+def test_two_cannot_make_the_same_database_at_once(tmp_path):
+    folder = write_audit(tmp_path)
+    script = "print(locks.take(pathlib.Path(sys.argv[1])), flush=True); input()"
+    imports = "import sys, pathlib; from stepaudit import locks; "
+    command = [sys.executable, "-c", imports + script, folder / ".audit.duckdb.lock"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "True\n"
+        with pytest.raises(UsageError, match=f"process {other.pid} on .* is making the report"):
+            database.create(folder, config.load(folder / "config.yaml"))
+        other.communicate("\n")
+    database.create(folder, config.load(folder / "config.yaml"))
+    assert not list(folder.glob(".audit*"))
 
 
 def test_values_in_paths_stay_text_and_folders_above_do_not_count(tmp_path):

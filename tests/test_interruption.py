@@ -63,21 +63,21 @@ def test_no_child_outlives_it_nor_a_childs_child():
 def test_a_warning_ends_it_when_its_batch_is_kept():
     doing = "time.sleep(0.3); interruption.keeps(13, 40); interruption.pause(); print('and on')"
     process = job(doing)
-    process.send_signal(signal.SIGUSR1)
+    process.send_signal(signal.SIGURG)
     status, err = end(process)
     assert (status, err) == (75, "stepaudit: stopped before the time limit; 13 of 40 rows are kept; run again\n")
 
 
 def test_a_warning_in_the_last_batch_does_not_keep_it_from_finishing():
     process = job("time.sleep(0.3); interruption.keeps(40, 40); interruption.pause()")
-    process.send_signal(signal.SIGUSR1)
+    process.send_signal(signal.SIGURG)
     assert end(process) == (0, "")
 
 
 def test_a_second_signal_does_not_matter_nor_do_many():
     process = job("time.sleep(60)")
     for _ in range(20):
-        process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGURG)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
     assert end(process)[0] == 75
@@ -123,7 +123,7 @@ def test_the_command_line_ends_so_from_its_first_moment_on():
 
 
 def test_everything_is_as_it_was_afterwards():
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGURG)
     before = [signal.getsignal(number) for number in numbers]
     open_files = len(list(Path("/dev/fd").iterdir()))
     with interruption.heeded():

@@ -1,83 +1,82 @@
-from stepaudit import page
+import base64
+import hashlib
+import json
+import re
+import shlex
+
+import pytest
+
+from stepaudit import page, reports
+
+HOSTILE = "</script><!-- <script>\u2028& \" ' ${x} `"
 
 
-def texts(names, rows):
-    grid = page.grid(names, rows)
-    return grid.headers, [[(cell.text, cell.interval) for cell in row] for row in grid.rows]
+def test_no_script_can_be_ended_by_its_own_text():
+    text = page.script("a = '</script>' + '<!--' + '<SCRIPT>' + (1 < 2)")
+    assert not re.search(r"<(/script|!--|script)", text, re.I)
+    assert text == r"a = '\x3c/script>' + '\x3c!--' + '\x3cSCRIPT>' + (1 < 2)"
 
 
-def test_a_value_and_its_bounds_are_one_cell():
-    names = ["model", "hit_percent", "hit_percent_low", "hit_percent_high", "clips"]
-    headers, rows = texts(names, [("a", 50.0, 30.25, 69.75, 1200)])
-    assert headers == ["model", "hit percent", "clips"]
-    assert rows == [[("a", ""), ("50.0", "30.2 to 69.8"), ("1\u202f200", "")]]
+def test_data_of_a_script_holds_no_markup_and_reads_back_as_it_was():
+    value = {HOSTILE: [HOSTILE, 1.5, float("nan"), None, True]}
+    text = page.harmless_json(value)
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == {HOSTILE: [HOSTILE, 1.5, None, None, True]}
 
 
-def test_a_bound_that_is_not_there_leaves_the_other():
-    names = ["median_ratio", "median_ratio_low", "median_ratio_high"]
-    assert texts(names, [(0.2, 0.1, None), (0.2, None, 0.3), (0.2, None, None)])[1] == [
-        [("0.200", "≥ 0.100")],
-        [("0.200", "≤ 0.300")],
-        [("0.200", "")],
-    ]
+def test_the_policy_names_each_script_by_its_digest_and_no_other():
+    policy = page.policy(["one", "two"], evaluates=False)
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in ("one", "two")]
+    parts = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert parts["default-src"] == "'none'"
+    assert parts["script-src"] == f"'sha256-{digests[0]}' 'sha256-{digests[1]}'"
+    assert "unsafe-inline" not in parts["script-src"]
+    assert "'unsafe-eval'" in page.policy(["one"], evaluates=True)
 
 
-def test_a_row_with_a_reason_shows_the_paper_s_slash_where_it_has_no_value():
-    names = ["method", "ratio", "hit_percent", "hit_percent_low", "hit_percent_high", "reason"]
-    rows = [("a", None, None, None, None, "not_applicable: x"), ("b", 0.1, 50.0, 40.0, 60.0, None)]
-    assert [[text for text, _ in row] for row in texts(names, rows)[1]] == [
-        ["a", "–", "/", "not_applicable: x"],
-        ["b", "0.1", "50.0", ""],
-    ]
+@pytest.mark.parametrize("name", ["accuracy", "my report", "select", 'a"b', "it's $HOME `x`"])
+def test_the_line_to_copy_is_one_that_a_shell_and_sql_read_as_it_is_meant(name):
+    *command, sql = shlex.split(page.question("results/my audit", name))
+    assert command == ["stepaudit", "sql", "results/my audit"]
+    quoted = '"' + name.replace('"', '""') + '"'
+    assert sql in (f"from {name}", f"from {quoted}")
+    assert sql == f"from {quoted}" or re.fullmatch(r"from \w+", sql)
 
 
-def test_without_reasons_there_is_no_such_column():
-    assert texts(["method", "reason"], [("a", None)])[0] == ["method"]
+def luminance(colour: str) -> float:
+    """Relative luminance of `#rrggbb`, WCAG 2.2."""
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_a_column_without_any_value_is_left_out_unless_it_has_an_interval():
-    names = ["method", "hit_percent", "hit_percent_low", "center_percent", "prior_percent", "reason"]
-    headers, rows = texts(names, [("a", None, None, 30.0, None, "bad_video: x"), ("b", None, None, None, None, None)])
-    assert headers == ["method", "hit percent", "center percent", "reason"]
-    assert [[text for text, _ in row] for row in rows] == [["a", "/", "30.0", "bad_video: x"], ["b", "", "–", ""]]
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
 
 
-def test_answers_to_a_claim_become_a_sentence():
-    answer = page.Answer(["claim", "answer"])
-    assert page.verdict(answer.answers) == ""
-    answer.add([("x", "yes"), ("x", "cannot tell"), ("x", "yes")])
-    answer.add([(None, None), ("x", "no")])
-    assert page.verdict(answer.answers) == "In this audit: yes in 2 of 4, no in 1 of 4, cannot tell in 1 of 4."
-    other = page.Answer(["model"])
-    other.add([("a",)])
-    assert page.verdict(other.answers) == ""
+def schemes() -> list[dict[str, str]]:
+    """The colours of each scheme in the order of the style sheet: light, dark, both again by choice, print."""
+    text = (reports.folder() / "report.css").read_text()
+    blocks = re.findall(r":root[^{]*\{([^{}]*--paper[^{}]*)\}", text)
+    return [dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6})", block)) for block in blocks]
 
 
-def test_rows_that_come_in_parts_make_the_same_table():
-    names = ["method", "ratio", "hit_percent", "hit_percent_low", "reason", "floor"]
-    rows = [(f"m{i // 3}", None if i % 3 else 0.5, i / 3, None, None, None) for i in range(page.MAX_ROWS)]
-    rows += [("last", None, None, None, "why", 1)]
-    answer = page.Answer(names)
-    for start in range(0, len(rows), 7):
-        answer.add(rows[start : start + 7])
-    assert page.grid_of(answer) == page.grid(names, rows)
-    assert page.grid_of(answer).headers == ["method", "ratio", "hit percent", "reason", "floor"]
-    assert page.grid_of(answer).left_out == 1
+def test_contrast_is_computed_as_the_standard_says():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
-def test_keys_that_repeat_the_row_above_are_dimmed_but_not_after_a_change():
-    rows = [("d", "a", "m", 1), ("d", "a", "m", 2), ("d", "b", "m", 3)]
-    styles = [[cell.style for cell in row] for row in page.grid(["dataset", "model", "method", "clips"], rows).rows]
-    assert styles == [["", "", "", "number"], ["same", "same", "same", "number"], ["same", "", "", "number"]]
-
-
-def test_long_tables_are_cut_and_say_so():
-    grid = page.grid(["x"], [(index,) for index in range(page.MAX_ROWS + 7)])
-    assert (len(grid.rows), grid.left_out) == (page.MAX_ROWS, 7)
-
-
-def test_numbers_and_durations_read_well():
-    numbers = [page.number(-0.5, "gain_points"), page.number(0.123456), page.number(12345)]
-    assert numbers == ["−0.5", "0.123", "12\u202f345"]
-    durations = [page.duration(seconds) for seconds in (4.46, 59.99, 200, 7500)]
-    assert durations == ["4.5 s", "1 min 00 s", "3 min 20 s", "2 h 05 min"]
+def test_text_stands_out_from_every_ground_in_every_scheme():
+    found = schemes()
+    assert len(found) == 5
+    assert found[0] == found[2]  # the system's light and the chosen one
+    assert found[1] == found[3]
+    assert found[0]["paper"] != found[1]["paper"]
+    for scheme in found:
+        for text in ("ink", "soft", "accent"):
+            for ground in ("paper", "tint"):
+                assert contrast(scheme[text], scheme[ground]) >= 4.5, (text, ground, scheme)
+        assert contrast(scheme["ink"], scheme["warn"]) >= 4.5
+        assert contrast(scheme["soft"], scheme["warn"]) >= 4.5
+        assert contrast(scheme["accent"], scheme["warn"]) >= 4.5

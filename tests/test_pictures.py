@@ -63,3 +63,24 @@ def test_a_data_address_holds_the_image():
     head, _, body = pictures.data_uri(Image.new("RGB", (5, 4))).partition(",")
     assert head == "data:image/webp;base64"
     assert Image.open(BytesIO(base64.b64decode(body))).size == (5, 4)
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (5, 3), (9, 3), (16, 4)])
+def test_a_sheet_holds_pictures_in_rows_and_leaves_the_rest_black(count, columns):
+    tiles = np.arange(1, count + 1, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 3), np.uint8)
+    sheet = np.asarray(pictures.sheet(tiles))
+    assert pictures.sheet_columns(count) == columns
+    assert sheet.shape == (2 * -(-count // columns), 3 * columns)
+    cells = [
+        sheet[row : row + 2, left : left + 3] for row in range(0, len(sheet), 2) for left in range(0, 3 * columns, 3)
+    ]
+    assert [set(cell.ravel().tolist()) for cell in cells] == [
+        {index + 1 if index < count else 0} for index in range(len(cells))
+    ]
+
+
+@pytest.mark.parametrize("kind", ["noise", "plain"])
+def test_an_exact_address_holds_each_pixel_as_it_is(kind):
+    pixels = np.random.default_rng(0).integers(0, 256 if kind == "noise" else 1, (30, 40), dtype=np.uint8)
+    _, _, body = pictures.exact_uri(Image.fromarray(pixels)).partition(",")
+    assert (np.asarray(Image.open(BytesIO(base64.b64decode(body))).convert("L")) == pixels).all()

@@ -1,9 +1,14 @@
 """Shards as large as the work in them allows."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from stepaudit import config, effort, plan, planning
+from stepaudit import config, effort, jobs, plan, planning
+from stepaudit.errors import UsageError
 
 AUDIT = {
     "audit": "a",
@@ -62,8 +67,29 @@ def test_no_job_has_so_few_clips_that_a_control_finds_no_other(tmp_path):
 
 def test_where_there_would_be_too_many_jobs_they_are_fewer_and_longer(tmp_path):
     many, few = planned(tmp_path / "many"), planned(tmp_path / "few", jobs={"most": 40})
-    totals = [sum(entry["shards"] for entry in made.plan.entries.values()) for made in (many, few)]
+    totals = [sum(map(len, jobs.in_groups(made))) - 1 for made in (many, few)]  # but for the index
     assert totals[0] > 40 >= totals[1]
+
+
+def test_planning_does_not_load_pytorch_into_the_workflow(tmp_path):
+    script = (
+        "import json, sys; from stepaudit import config, planning\n"
+        "made = planning.planned(config.parse(json.loads(sys.argv[1])))\n"
+        "print(json.dumps([made.plan.entries, 'torch' in sys.modules]))"
+    )
+    asked = json.dumps({**AUDIT, "results": str(tmp_path)})
+    done = subprocess.run([sys.executable, "-c", script, asked], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [planned(tmp_path).plan.entries, False]
+
+
+def test_a_data_set_that_cannot_be_read_is_told_from_there_in_the_same_words(tmp_path):
+    data = {**AUDIT, "results": str(tmp_path), "datasets": {"folder": {"root": str(tmp_path / "none")}}}
+    script = "import json, sys; from stepaudit import config, planning; "
+    script += "planning.planned(config.parse(json.loads(sys.argv[1])))"
+    done = subprocess.run([sys.executable, "-c", script, json.dumps(data)], capture_output=True, text=True, check=False)
+    with pytest.raises(UsageError) as told:
+        planning.planned(config.parse(data))
+    assert done.stderr.splitlines()[-1] == f"stepaudit.errors.UsageError: {told.value}"
 
 
 def test_what_was_planned_stays_until_its_own_settings_change(tmp_path):

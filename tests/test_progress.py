@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from stepaudit import progress as module
+from stepaudit.durations import duration
 from stepaudit.progress import progress
 
 
@@ -32,9 +33,49 @@ def test_a_log_gets_a_line_every_ten_seconds_and_at_the_end(monkeypatch, clock):
         assert log.getvalue() == ""
         clock[0] += 0.2
         advance(1, "loss 1")
-        assert log.getvalue() == "train m on d: 3/5, 10 s loss 1\n"
+        assert log.getvalue() == "train m on d: 3/5, 10 s, 6.7 s left, loss 1\n"
         advance(2)
-    assert log.getvalue() == "train m on d: 3/5, 10 s loss 1\ntrain m on d: 5/5, 10 s\n"
+    assert log.getvalue() == "train m on d: 3/5, 10 s, 6.7 s left, loss 1\ntrain m on d: 5/5, 10 s\n"
+
+
+def test_clips_a_second_time_left_probability_and_failures_are_told(monkeypatch, clock):
+    log = console(monkeypatch, terminal=False)
+    good = {"status": "ok", "target_probability": 0.9}
+    with progress("step of m", 40, clips=20) as advance:  # two rows a clip
+        advance(10, kept=True)  # were there before: they took no time
+        clock[0] += 20
+        advance(
+            10, rows=[{**good, "kept_probability": 0.5}, {**good, "kept_probability": 0.7}, {"status": "bad_video"}]
+        )
+    told = "step of m: 20/40, 20 s, 0.25 clips/s, 40 s left, mean kept probability 0.60, 1 failed\n"
+    assert log.getvalue() == told
+
+
+def test_rows_without_masks_tell_the_probability_of_whole_clips(monkeypatch, clock):
+    log = console(monkeypatch, terminal=False)
+    with progress("predict", 2, clips=2) as advance:
+        clock[0] += 1
+        advance(2, rows=[{"status": "ok", "target_probability": value} for value in (0.2, 0.4)])
+    assert log.getvalue() == "predict: 2/2, 1 s, 2 clips/s, mean target probability 0.30\n"
+
+
+def test_who_listens_is_told_of_each_step_while_he_listens(monkeypatch, clock):
+    console(monkeypatch, terminal=False)
+    told = []
+    listening = module.heard(lambda count: told.append((count.description, count.done, count.total)))
+    with listening, progress("score", 3) as advance:
+        advance(2)
+    with progress("later", 1) as advance:
+        advance()
+    assert told == [("score", 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4.46, "4.5 s"), (59.99, "1 min 00 s"), (45, "45 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
+)
+def test_durations_read_well(seconds, text):
+    assert duration(seconds) == text
 
 
 def test_a_long_line_is_not_broken_and_nothing_in_it_is_markup(monkeypatch, clock):
@@ -42,7 +83,7 @@ def test_a_long_line_is_not_broken_and_nothing_in_it_is_markup(monkeypatch, cloc
     note = "x" * 200 + " [bold]"
     with progress("attribute", 1) as advance:
         advance(1, note)
-    assert log.getvalue() == f"attribute: 1/1, 0 s {note}\n"
+    assert log.getvalue() == f"attribute: 1/1, 0 s, {note}\n"
 
 
 def test_nothing_to_do_writes_nothing(monkeypatch, clock):

@@ -7,8 +7,7 @@ import duckdb
 import pytest
 
 from benchmarks import scale, synthetic
-from stepaudit import config, database
-from stepaudit.stages import report
+from stepaudit import config, database, reports
 
 PAGE = (Path(__file__).parents[1] / "docs" / "scale.md").read_text()
 CLIPS, SHARDS = 8000, 32
@@ -59,13 +58,12 @@ def test_rows_that_several_threads_insert_are_there_for_the_estimates_too(audit,
 
 
 def test_curves_of_thousands_of_steps_are_drawn_with_as_many_as_can_be_seen(audit, found):
+    sql = (reports.folder() / "charts" / "minimum_ratio.sql").read_text()
     with database.connect(audit.folder) as connection:
-        drawn = database.records(connection, report.DRAWN_CURVES)
-        whole = database.records(connection, "from kaplan_meier order by bound, ratio")
-    assert len(whole) > 5000 > 1000 > len(drawn)
-    assert sum(row["censored"] for row in drawn) == sum(row["censored"] for row in whole)
-    of_place = {(row["bound"], int(1000 * row["ratio"])): row["survival"] for row in whole}
-    assert {(row["bound"], int(1000 * row["ratio"])): row["survival"] for row in drawn} == of_place
+        drawn = [row for row in database.records(connection, sql) if row["label"] is None]
+        whole = database.records(connection, "from kaplan_meier")
+    assert len(whole) > 5000 > 1100 > sum(len(row["ratio"]) for row in drawn)
+    assert sum(sum(row["right_censored"]) for row in drawn) == sum(row["censored"] for row in whole)
 
 
 @pytest.mark.parametrize("table", ["segments", "clip_boxes", "predictions", "frame_orders", "preservation", "scores"])

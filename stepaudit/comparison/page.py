@@ -57,7 +57,7 @@ def drawings(rows: Sequence[dict]) -> list[Chart]:
     probabilities = [_point(row, row["a_probability"], row["b_probability"]) for row in rows]
     if probabilities:
         title = "Probability of the target: above the line B is surer than A. A dot is a clip."
-        found.append(Chart(title, _scatter(probabilities, "probability", [0, 1], "linear")))
+        found.append(Chart("probability", "", title, _scatter(probabilities, "probability", [0, 1], "linear")))
     needs = [(row, of, search) for row in rows for of, search in list(row["searches"].items())[:1]]
     if needs:
         points = [_point(row, each["a_ratio"], each["b_ratio"], _certainty(each)) for row, _, each in needs]
@@ -66,7 +66,7 @@ def drawings(rows: Sequence[dict]) -> list[Chart]:
             f"Minimum preservation ratio ({needs[0][1]}): above the line B needs more of a clip than A. "
             "A hollow dot: a search ended before the answer."
         )
-        found.append(Chart(title, _scatter(points, "ratio", [min(ends) / 1.3, max(ends) * 1.3], "log")))
+        found.append(Chart("ratio", "", title, _scatter(points, "ratio", [min(ends) / 1.3, max(ends) * 1.3], "log")))
     return found
 
 

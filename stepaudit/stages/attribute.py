@@ -38,13 +38,16 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
     parts = Parts("maps", output, decisive, [len(batch) for batch in todo])
     load, name = functools.partial(_explainer, config, dataset, model, method), f"method '{method}' of model '{model}'"
     with (
-        progress(f"{method} of {model} on {dataset} {shard}", len(asked)) as advance,
+        progress(f"{method} of {model} on {dataset} {shard}", len(asked), _clips(asked)) as advance,
         Guard(config, parts.folder, name, load) as guard,
     ):
         for index, batch in enumerate(todo):
-            if index not in parts:
-                parts.add(index, each(batch, guard.over(index, batch), _failed))
-            advance(len(batch))
+            if index in parts:
+                advance(len(batch), kept=True)
+                continue
+            rows = each(batch, guard.over(index, batch), _failed)
+            parts.add(index, rows)
+            advance(len(batch), rows=rows)
     parts.finish(len(todo))
 
 
@@ -59,6 +62,10 @@ def _asked(config: Config, dataset: str, model: str, method: str, shard: str) ->
         for clip in clips
         for ratio in entry.ratios or [None]
     ]
+
+
+def _clips(asked: list[dict]) -> int:
+    return len({row["clip"]["clip_id"] for row in asked})
 
 
 def _label(clip: dict, prediction: dict) -> dict:

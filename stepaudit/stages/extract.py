@@ -1,6 +1,7 @@
 """Cuts clips out of videos: a frame from each of as many equal parts as a clip has frames, and the boxes in them."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -34,15 +35,24 @@ def run(config: Config, dataset: str, size: str, shard: str) -> None:
     batches = [segments[first : first + BATCH] for first in range(0, len(segments), BATCH)]
     decisive = [clips.model_dump(), config.seed, segments, _files(segments)]
     parts = Parts("clips", output, fingerprint(decisive), [len(batch) * len(views) for batch in batches])
-    with progress(f"extract {dataset} {size} {shard}", len(segments)) as advance:
+    with progress(f"extract {dataset} {size} {shard}", len(segments), len(segments)) as advance:
         for number, batch in enumerate(batches):
-            if number not in parts:
-                rows = (clip_rows(segment, views, clips, config.seed) for segment in batch)
-                parts.add(number, chain.from_iterable(rows))
-            advance(len(batch))
+            if number in parts:
+                advance(len(batch), kept=True)
+                continue
+            outcomes: list[dict] = []  # without the pixels, so that one clip at a time is in memory
+            rows = chain.from_iterable(clip_rows(segment, views, clips, config.seed) for segment in batch)
+            parts.add(number, _noted(rows, outcomes))
+            advance(len(batch), rows=outcomes)
     parts.finish(len(batches))
     rows = _moved_boxes(output, config.path("boxes", dataset=dataset), segments, clips, distance)
     tables.write(rows, "clip_boxes", config.path("clip_boxes", dataset=dataset, size=size, shard=shard))
+
+
+def _noted(rows: Iterable[dict], outcomes: list[dict]) -> Iterator[dict]:
+    for row in rows:
+        outcomes.append({"status": row["status"]})
+        yield row
 
 
 def shard_segments(config: Config, dataset: str, shard: str) -> list[dict]:

@@ -25,18 +25,19 @@ def run(config: Config, dataset: str, model: str, shard: str) -> None:
     rows, reordered, orders = [], [], frame_orders(config.clips_of(model).frames)
     notes = folder_of(config.path("predictions", dataset=dataset, model=model, shard=shard))
     guard = Guard(config, notes, f"model '{model}'", lambda: (trained(config, dataset, model, place)[0],) * 2)
-    with progress(f"predict {model} on {dataset} {shard}", len(clips)) as advance, torch.no_grad(), guard:
+    with progress(f"predict {model} on {dataset} {shard}", len(clips), len(clips)) as advance, torch.no_grad(), guard:
         for index, batch in enumerate(batches(clips, config.models[model].batch_size)):
             work = guard.over(index, batch, lambda net, part: _predict(net, part, place, len(classes)))
             found = each(batch, work, _failed)
-            rows += [{**row, "label": clip["label"]} for row, clip in zip(found, batch, strict=True)]
+            answers = [{**row, "label": clip["label"]} for row, clip in zip(found, batch, strict=True)]
+            rows += answers
             for name, same in orders.items():
                 work = guard.over(
                     f"{index} {name}", batch, lambda net, part, same=same: _reordered(net, part, place, same)
                 )
                 found = each(batch, work, _failed)
                 reordered += [{**row, "frame_order": name} for row in found]
-            advance(len(batch))
+            advance(len(batch), rows=answers)
     tables.write(rows, "predictions", config.path("predictions", dataset=dataset, model=model, shard=shard))
     tables.write(reordered, "frame_orders", config.path("frame_orders", dataset=dataset, model=model, shard=shard))
 

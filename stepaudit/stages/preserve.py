@@ -34,18 +34,21 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
     parts = Parts("preservation", output, decisive, [len(batch) * len(settings.bounds) for batch in todo])
     load, name = functools.partial(_evaluator, config, dataset, model, method), f"method '{method}' of model '{model}'"
     with (
-        progress(f"preserve with {method} of {model} on {dataset} {shard}", len(clips) * len(entry.seeds)) as advance,
+        progress(f"preserve with {method} of {model} on {dataset} {shard}", sum(map(len, todo)), len(clips)) as advance,
         Guard(config, parts.folder, name, load) as guard,
     ):
         for index, batch in enumerate(todo):
-            if index not in parts:
-                rows = each(
-                    batch,
-                    guard.over(index, batch, lambda evaluate, part: _searched(part, evaluate, settings)),
-                    lambda clip, error: [_failed(clip, bound, error) for bound in settings.bounds],
-                )
-                parts.add(index, [row for clip_rows in rows for row in clip_rows])
-            advance(len(batch))
+            if index in parts:
+                advance(len(batch), kept=True)
+                continue
+            found = each(
+                batch,
+                guard.over(index, batch, lambda evaluate, part: _searched(part, evaluate, settings)),
+                lambda clip, error: [_failed(clip, bound, error) for bound in settings.bounds],
+            )
+            rows = [row for clip_rows in found for row in clip_rows]
+            parts.add(index, rows)
+            advance(len(batch), rows=rows)
     parts.finish(len(todo))
 
 

@@ -32,13 +32,18 @@ def run(config: Config, dataset: str, model: str, method: str, shard: str) -> No
     output = config.path("scores", dataset=dataset, model=model, method=method, shard=shard)
     parts = Parts("scores", output, _decisive(config, dataset, model, method, shard), [len(batch) for batch in todo])
     with (
-        progress(f"score {method} of {model} on {dataset} {shard}", len(maps)) as advance,
+        progress(
+            f"score {method} of {model} on {dataset} {shard}", len(maps), len({row["clip_id"] for row in maps})
+        ) as advance,
         Guard(config, parts.folder, "metrics") as guard,
     ):
         for index, batch in enumerate(todo):
-            if index not in parts:
-                parts.add(index, _rows(batch, common, metrics, frames, guard))
-            advance(len(batch))
+            if index in parts:
+                advance(len(batch), kept=True)
+                continue
+            rows = _rows(batch, common, metrics, frames, guard)
+            parts.add(index, rows)
+            advance(len(batch), rows=rows)
     parts.finish(len(todo))
 
 

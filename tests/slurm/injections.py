@@ -10,22 +10,20 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 from checkouts import Checkout
-from cluster import Job, Run, ask, jobs, node, processes, until
+from cluster import Job, Run, ask, jobs, node, processes
 
 MAPS = "results/demo/maps/dataset=planted/model=r2plus1d/method={}/test-000.parquet"
 
 
-def freeze(job: Job) -> None:
-    """A job hangs until Slurm's time limit has passed."""
-    for process, environment in processes():
-        if environment["SLURM_JOB_ID"] == job["JobId"]:
-            os.kill(process, signal.SIGSTOP)
-    ask("scontrol", "update", f"JobId={job['JobId']}", "TimeLimit=1")
-
-
 def shorten(job: Job) -> None:
     """Slurm warns a job that its time limit is near."""
+    stop(job)  # it would end before Slurm looks at the time; with its warning Slurm lets it continue
     ask("scontrol", "update", f"JobId={job['JobId']}", "TimeLimit=2")
+
+
+def freeze(job: Job) -> None:
+    """A job hangs until Slurm's time limit has passed."""
+    shorten(job)
 
 
 def cancel(job: Job) -> None:
@@ -40,8 +38,6 @@ def crash(job: Job) -> None:
     """A node crashes."""
     node("crash")
     node("mend")
-    until(lambda: now(job)["JobState"] == "PENDING")
-    ask("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")  # a job that was requeued waits for two minutes
 
 
 @dataclass(frozen=True)
@@ -63,10 +59,22 @@ def inject(run: Run, checkout: Checkout) -> dict[str, Injected]:
         for method in FAULTS.keys() - done.keys():
             if job := at_work(run, checkout, method):
                 done[method] = injected(checkout, method, job, FAULTS[method])
-        return len(done) == len(FAULTS)
+        frozen = [found.job for method, found in done.items() if FAULTS[method] is freeze]
+        hang = [job for job in frozen if now(job)["JobState"] == "RUNNING"]
+        for job in hang:
+            stop(job)
+        return len(done) == len(FAULTS) and not hang
 
     run.watch(until=all_done)
     return done
+
+
+def stop(job: Job) -> None:
+    """Stops the stepaudit processes of a job where they are."""
+    for process, environment in processes():
+        if environment["SLURM_JOB_ID"] == job["JobId"]:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGSTOP)
 
 
 def injected(checkout: Checkout, method: str, job: Job, fault: Callable[[Job], None]) -> Injected:

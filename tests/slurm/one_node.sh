@@ -55,6 +55,8 @@ SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+# How long a job that was requeued waits before it starts again; with 120 s, the default, tests would.
+AuthInfo=cred_expire=20
 CredType=cred/munge
 
 # Nothing is reachable from outside, and a Slurm of this machine's own would listen elsewhere.

@@ -22,5 +22,5 @@ trap 'exit 130' INT
 
 tests/slurm/one_node.sh up "$folder/cluster" 8
 export ONE_NODE="$folder/cluster"
-if [ $# = 0 ]; then set -- tests/slurm/undisturbed.py tests/slurm/faults.py; fi
+if [ $# = 0 ] || [[ $1 == -* ]]; then set -- "$@" tests/slurm/undisturbed.py tests/slurm/faults.py; fi
 "$python" -m pytest -p no:cacheprovider --basetemp="$folder/checkouts" "$@"

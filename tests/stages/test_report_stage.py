@@ -1,7 +1,10 @@
+import base64
 import csv
 import functools
+import hashlib
 import html.parser
 import http.server
+import json
 import re
 import shutil
 import subprocess
@@ -28,9 +31,11 @@ def full_tables():
     shape = {"frames": [0, 10, 20, 30], "in_action": [True, False, False, True], "height": SIZE, "width": SIZE}
     for label, clip in zip((NASTY, "plain"), tables["clips"], strict=False):
         clip |= {"label": label, "pixels": pixels, **shape}
+    for clip in tables["clips"]:
+        clip["size"] = f"{FRAMES}x{SIZE}x{SIZE}"
     tables["clips"][2] |= {"status": "bad_video", "error": f"{NASTY}.mp4: no video"}
     names = [NASTY, "second"]
-    box = {"frame": 2, "label": NASTY, "x0": 2, "y0": 3, "x1": 9, "y1": 9}
+    box = {"size": f"{FRAMES}x{SIZE}x{SIZE}", "frame": 2, "label": NASTY, "x0": 2, "y0": 3, "x1": 9, "y1": 9}
     grid = {"grid": np.linspace(0, 1, 8).astype(np.float16), "grid_shape": [2, 2, 2], "upsampling": "trilinear"}
     asked = [("step", 0.1), ("middle", None)]
     keys = [{"clip_id": name, "method": method, "ratio": ratio} for name in names for method, ratio in asked]
@@ -49,8 +54,9 @@ def full_tables():
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    folder = write_audit(tmp_path_factory.mktemp("results"), full_tables(), preserve={"methods": ["step"]})
-    return report.run(folder)
+    size = {"frames": FRAMES, "height": SIZE, "width": SIZE}
+    place = tmp_path_factory.mktemp("results")
+    return report.run(write_audit(place, full_tables(), clips=size, preserve={"methods": ["step"]}))
 
 
 class Tags(html.parser.HTMLParser):
@@ -76,19 +82,27 @@ def test_every_report_is_a_csv_and_a_section(written):
             header = next(csv.reader(file))
         assert header[0] in ("dataset", "stage", "claim", "varied", "question")
         assert f' id="{each.name}">' in text
+        assert f"from {each.name}" in text or f'<li id="{each.name}">' in text
     assert written == written.parents[1] / "report" / "index.html"
     assert (written.parents[1] / "audit.duckdb").exists()
 
 
-def test_the_page_loads_nothing_and_runs_nothing(written):
+def test_the_page_loads_nothing_and_runs_only_its_own_scripts(written):
     page = Tags(written.read_text())
-    assert "script" not in page.tags
+    policy = next(value for _, name, value in page.attributes if name == "content" and "default-src" in value)
+    scripts = re.findall(r"<script>(.*?)</script>", written.read_text(), re.S)
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    assert all(f"'sha256-{digest}'" in policy for digest in digests)
+    assert policy.count("sha256-") == len(scripts)
+    assert page.tags.count("script") == len(scripts) + sum(value == "application/json" for *_, value in page.attributes)
     loading = [value for _, name, value in page.attributes if name in ("src", "srcset", "data", "action", "poster")]
     assert len(loading) > 4
     assert all(value.startswith("data:") for value in loading)
     links = [value for tag, name, value in page.attributes if name in ("href", "xlink:href") and tag != "link"]
     assert all(re.fullmatch(r"#[\w-]+|\w+\.csv", value) for value in links)
-    assert not re.search(r"url\((?!#)|@import", written.read_text())
+    styles = "".join(re.findall(r"<style>(.*?)</style>", written.read_text(), re.S))
+    assert len(styles) > 1000
+    assert not re.search(r"url\((?!#)|@import", styles)
 
 
 def test_names_and_errors_are_text_not_markup(written):
@@ -104,18 +118,21 @@ def test_ids_are_unique_also_those_of_the_charts(written):
     assert sorted(ids) == sorted(set(ids))
 
 
-def test_charts_are_drawn_with_a_line_for_what_they_show(written):
-    page = Tags(written.read_text())
-    assert page.tags.count("svg") == 2
-    marks = [value for _, name, value in page.attributes if name == "class" and value.startswith("mark-line")]
-    assert len(marks) == 3  # training, validation, preservation
+def test_each_chart_stands_still_in_the_page_and_has_its_data_beside_it(written):
+    text = written.read_text()
+    page = Tags(text)
+    figures = [value for tag, name, value in page.attributes if (tag, name) == ("figure", "data-chart")]
+    assert {"training", "minimum-ratio"} <= set(figures)
+    specs = json.loads(re.search(r'<script type="application/json" id="specs">(.*?)</script>', text)[1])
+    assert sorted(specs) == sorted(figures)
+    assert page.tags.count("svg") == len(figures)
     assert {"epoch", "preservation ratio"} <= set(page.texts)
 
 
 def test_what_is_amiss_stands_on_the_first_screen(written):
-    text = written.read_text().partition("<main>")[0]
-    assert "2 of 3 test clips explained: 1 data set, 1 model, 3 methods." in text
-    assert "1 test clip could not be used." in text
+    text = written.read_text().partition("</header>")[0]
+    assert "r3d on 3 test clips of planted, with 3 methods: 2 of 3 test clips explained." in text
+    assert "1 of 3 test clips failed." in text
     assert "rows that the configuration asks for are not there yet" in text  # most rows of the broken clip
     assert "1 job ran under another configuration" in text
 
@@ -125,15 +142,15 @@ def test_pictures_follow_the_rule(written):
     pictures = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
     assert len(pictures) == 2 * 3  # clip, step and middle of the first clip of each class
     text = "".join(page.texts)
-    assert "step at ratio 0.1, r3d" in text
+    assert [alt.partition(":")[0] for alt in pictures] == ["clip", "step, r3d", "middle, r3d"] * 2
     assert f"not_applicable: cannot {NASTY}" in text
-    assert text.count("source frames 0, 10, 20, 30") == 2
+    assert text.count("4 frames of the video, from 0 to 30") == 2
 
 
 def test_an_audit_without_rows_has_a_page_that_says_so(tmp_path):
     text = report.run(write_audit(tmp_path)).read_text()
     assert "0 of 0 test clips explained" in text
-    without = text.partition('<section id="unmeasured">')[2].partition("</section>")[0]
+    without = text.partition('id="unmeasured">')[2].partition("</section>")[0]
     assert without.count("<li ") >= len(reports.all_reports()) - 2
     assert "<svg" not in text
 

@@ -1,5 +1,6 @@
 """The tiny audit from videos to the report: every row that was asked for, and what runs again after a change."""
 
+import zipfile
 from collections import Counter
 from itertools import product
 
@@ -111,6 +112,15 @@ def test_broken_files_are_rows_of_every_later_table(audited, table):
     for row in failed:
         assert row["status"] == "upstream"
         assert BROKEN[row["clip_id"]] in row["error"]
+
+
+def test_snakemakes_own_report_holds_the_page_and_the_tables(audited):
+    checkout, _ = audited
+    done = checkout.snakemake("--configfile", "tiny.yaml", "--report", "report.zip")
+    assert done.returncode == 0, done.stdout
+    with zipfile.ZipFile(checkout.folder / "report.zip") as archive:
+        names = {name.rpartition("/")[2] for name in archive.namelist()}
+    assert {"index.html", "accuracy.csv", "min_ratio.csv"} <= names
 
 
 def test_a_second_run_has_nothing_to_do(audited):

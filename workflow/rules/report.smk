@@ -1,4 +1,15 @@
-# From tables to the report.
+# From tables to the report, and what of it `snakemake --report` shows.
+
+
+report: "../report/workflow.rst"
+
+
+# Those with a row for each clip are not among them: they would make the file large.
+shown_tables = (
+    *("accuracy", "min_ratio", "model_pairs", "preservation_curves", "spatial_pointing", "temporal_pointing"),
+    *("mass_in_box", "method_gains", "evidence", "mask_survival", "faithfulness", "sanity_randomisation"),
+    *("coverage", "failures"),
+)
 
 
 rule report:
@@ -6,9 +17,26 @@ rule report:
         scores=audit.all_shards("scores", audit.methods),
         preservation=audit.all_shards("preservation", audit.preserve.methods),
         questions=sorted(stepaudit.reports.folder().glob("*.sql")),
-        template=stepaudit.reports.folder() / "report.html.jinja",
+        charts=sorted(stepaudit.reports.folder().glob("charts/*.sql")),
+        template=sorted(stepaudit.reports.folder().glob("*.jinja")),
+        styles_and_scripts=sorted(stepaudit.reports.folder().glob("*.[cj]s*")),
     output:
-        html=audit.folder / "report" / "index.html",
+        html=report(
+            audit.folder / "report" / "index.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"what": "all findings, tables, charts and pictures"},
+        ),
+        tables=[
+            report(
+                audit.folder / "report" / f"{question.name}.csv",
+                caption="../report/table.rst",
+                category="Tables",
+                labels={"table": question.title.partition(":")[0], "in the paper": question.paper or "–"},
+            )
+            for question in stepaudit.reports.all_reports()
+            if question.name in shown_tables
+        ],
         database=audit.folder / "audit.duckdb",
     log:
         audit.log("report"),

@@ -1,0 +1,141 @@
+-- Which clips the page's gallery shows, by rule. Places count from 1; what the rules leave equal is ordered by the clip's name.
+
+-- The first method and bound of the configuration's search; controls are not shown.
+create view gallery_searches as
+select times.dataset, times.clip_id, times.model, times.method, times.bound, censored, ratio, lower, upper, target_probability,
+    case censored
+        when 'left' then format('at most {:.3g}', ratio) when 'right' then format('more than {:.3g}', ratio)
+        else format('{:.3g}', ratio)
+    end as need
+from preservation_times as times
+join audit on times.method = config ->> '$.preserve.methods[0]' and times.bound = config ->> '$.preserve.bounds[0]'
+left join predictions
+    on times.dataset = predictions.dataset and times.clip_id = predictions.clip_id and times.model = predictions.model
+where times.model not in (select model from controls);
+comment on view gallery_searches is 'The minimum preservation ratio of each clip and model that the gallery goes by: of the first method and bound, in words as `need`.';
+
+create view gallery_choices as
+-- censored clips are all equal: they come first, the one of whose answer the model is surest before the others
+with extremes as (
+    select *, 'smallest ratio' as rule, 'left-censored: no smaller mask fails' as censoring,
+        row_number() over (
+            partition by dataset, model
+            order by censored is null, if(censored is null, ratio, null), target_probability desc nulls last, clip_id
+        ) as place
+    from gallery_searches
+    where censored is distinct from 'right'
+    union all
+    select *, 'largest ratio', 'right-censored: no mask that was tried suffices',
+        row_number() over (
+            partition by dataset, model
+            order by censored is null, if(censored is null, ratio, null) desc, target_probability desc nulls last, clip_id
+        )
+    from gallery_searches
+    where censored is distinct from 'left'
+),
+ratio_choices as (
+    select rule, place, dataset, clip_id, model, method, ratio,
+        model || ' needs ' || need || ' of the clip' || case
+            when censored is null then ''
+            else format(
+                ' ({}; {})', censoring,
+                case
+                    when count(*) over alike = 1 then 'no other clip ties'
+                    else format('ties with {} more', count(*) over alike - 1)
+                end
+            )
+        end as because
+    from extremes
+    window alike as (partition by rule, dataset, model, censored)
+),
+-- the least probability that is left under the probes of `mask_survival`
+masks as (
+    select dataset, clip_id, model, method, ratio, seed, class, kept,
+        list_min(list_concat(
+            [hard, shift],
+            [parts['soft.' || name] for name in ['blur', 'other_blur', 'fade', 'freeze', 'noise'] if name != own_fill]
+        )) as survives
+    from mask_classes
+    where asks and sufficient and model not in (select model from controls)
+    qualify row_number() over (
+        partition by dataset, model, clip_id
+        order by class = 'adversarial' desc, survives / kept nulls last, method, ratio, seed
+    ) = 1
+),
+mask_choices as (
+    select 'adversarial' as rule, dataset, clip_id, model, method, ratio, seed,
+        row_number() over (
+            partition by dataset, model order by class = 'adversarial' desc, survives / kept nulls last, clip_id
+        ) as place,
+        format('{}, {}: the mask keeps a probability of {:.2f}', model, method, kept)
+            || coalesce(format(', and {:.2f} where it was not optimised', survives), '')
+            || if(class = 'adversarial', ' (class adversarial)', format(' (still of class {})', class)) as because
+    from masks
+),
+-- the difference that is left whatever the brackets hide
+ratio_differences as (
+    select 'ratios differ' as rule, one.dataset, one.clip_id, one.method,
+        greatest(one.lower - other.upper, other.lower - one.upper) as apart,
+        format(
+            '{} needs {} of the clip, {} {}: {:.3g} apart or more',
+            one.model, one.need, other.model, other.need, apart
+        ) as because
+    from gallery_searches as one
+    join gallery_searches as other
+        on one.dataset = other.dataset and one.clip_id = other.clip_id and one.model < other.model
+    where apart > 0
+    qualify row_number() over (
+        partition by one.dataset, one.clip_id order by apart desc, one.model, other.model
+    ) = 1
+),
+pointers as (
+    select dataset, clip_id, model, method, ratio, metric, frames, hits / frames as rate
+    from pointing_clips
+    where metric_use = 'spatial_pointing' and model not in (select model from controls)
+        and method in (select method from method_roles where not is_floor)
+),
+pointing_differences as (
+    select 'pointing differs' as rule, one.dataset, one.clip_id, one.method, one.ratio, one.frames,
+        abs(one.rate - other.rate) as apart,
+        format(
+            '{}{}: the peak falls on the box in {:.0f} % of {} annotated frames on {}, in {:.0f} % on {}',
+            one.method, coalesce(format(' at ratio {:g}', one.ratio), ''),
+            100 * one.rate, one.frames::bigint, one.model, 100 * other.rate, other.model
+        ) as because
+    from pointers as one
+    join pointers as other
+        on one.dataset = other.dataset and one.clip_id = other.clip_id and one.method = other.method
+        and one.ratio is not distinct from other.ratio and one.metric = other.metric and one.model < other.model
+    where apart > 0
+    qualify row_number() over (
+        partition by one.dataset, one.clip_id
+        order by apart desc, one.frames desc, one.method, one.ratio, one.metric, one.model, other.model
+    ) = 1
+),
+first_of_class as (
+    select distinct dataset, label, clip_id
+    from test_clips
+    where status = 'ok'
+    qualify dense_rank() over (partition by dataset, label order by clip_id) = 1
+),
+choices as (
+    select rule, place, dataset, clip_id, model, method, ratio, null as seed, because from ratio_choices
+    union all by name
+    select rule, place, dataset, clip_id, model, method, ratio, seed, because from mask_choices
+    union all by name
+    select rule, row_number() over (partition by dataset order by apart desc, clip_id) as place, dataset, clip_id,
+        method, because
+    from ratio_differences
+    union all by name
+    select rule, row_number() over (partition by dataset order by apart desc, frames desc, clip_id) as place,
+        dataset, clip_id, method, ratio, because
+    from pointing_differences
+    union all by name
+    select 'class' as rule, row_number() over (partition by dataset order by label) as place, dataset, clip_id,
+        'the first clip of ' || label as because
+    from first_of_class
+)
+select rule, place, choices.dataset, choices.clip_id, label, model, method, ratio, seed, because
+from choices
+join segments using (dataset, clip_id);
+comment on view gallery_choices is 'Which clips the gallery may show: by rule and place (of each data set, and model where the rule names one), with the mask that the rule speaks of and what it says.';

@@ -1,0 +1,270 @@
+"""`stepaudit sql` from the command line, a file, a pipe, and at a terminal, which is a real one."""
+
+import csv
+import io
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import questioned_audit
+
+from stepaudit import catalog, cli, completing, database, dot_commands, shell, statements
+from stepaudit.errors import UsageError
+
+COMMAND = [sys.executable, "-c", "from stepaudit.cli import main\nmain()", "sql", "results/demo"]
+ENDLESS = "select count(*) from range(1000000000000) as a where hash(a.range) % 7 = 1;\n"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("place")
+    questioned_audit.write(folder / "results")
+    return folder
+
+
+@pytest.fixture
+def sql(place, monkeypatch, capsys):
+    """Runs `stepaudit sql results/demo`, with something piped in. Returns status, output and errors."""
+    monkeypatch.chdir(place)
+
+    def run(*arguments: str, piped: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["stepaudit", "sql", "results/demo", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        written = capsys.readouterr()
+        return ended.value.code or 0, written.out, written.err
+
+    return run
+
+
+class Terminal:
+    """A shell in a terminal of its own."""
+
+    def __init__(self, place: Path, *options: str):
+        self.process, self.terminal = pty.fork()
+        if self.process == 0:
+            os.chdir(place)
+            os.environ.update(TERM="dumb", XDG_STATE_HOME=str(place / "state"), OMP_NUM_THREADS="1")
+            os.execv(sys.executable, [*COMMAND, *options])
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.terminal, text.encode())
+
+    def until(self, pattern: str, seconds: float = 60) -> str:
+        """What it showed since the last time, up to a pattern."""
+        end = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.seen, re.S)):
+            assert time.monotonic() < end, f"no {pattern!r} in {self.seen!r}"
+            if select.select([self.terminal], [], [], 0.2)[0]:
+                try:
+                    self.seen += os.read(self.terminal, 65536).decode()
+                except OSError:  # it has ended
+                    assert re.search(pattern, self.seen, re.S), self.seen
+        shown, self.seen = self.seen[: found.end()], self.seen[found.end() :]
+        return shown
+
+    def ended(self) -> int:
+        """Its exit status."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+
+    def close(self) -> None:
+        os.close(self.terminal)
+
+
+@pytest.fixture
+def terminal(place):
+    opened = Terminal(place)
+    opened.until("Ctrl-D ends")
+    opened.until(shell.PROMPT)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "finished", "rest"),
+    [
+        ("select 1; select 2", ["select 1"], " select 2"),
+        ("select ';'';' as \"a;b\";\n", ["select ';'';' as \"a;b\""], "\n"),
+        ("select 1 -- no; end\n;", ["select 1 -- no; end"], ""),
+        ("select /* ; */ 1;", ["select /* ; */ 1"], ""),
+        ("select $$;$$, $a$ ; $$ ; $a$;", ["select $$;$$, $a$ ; $$ ; $a$"], ""),
+        ("select e'\\';', name'x;';", ["select e'\\';', name'x;'"], ""),
+        ("select 'open;", [], "select 'open;"),
+        ("select /* open;", [], "select /* open;"),
+        (";;", [], ""),
+        ("select $1;", ["select $1"], ""),
+    ],
+)
+def test_a_statement_ends_at_a_semicolon_that_stands_in_no_text_name_or_comment(text, finished, rest):
+    assert statements.split(text) == (finished, rest)
+
+
+def test_a_query_comes_from_the_line_a_file_or_a_pipe(sql, place):
+    (place / "q.sql").write_text("-- a comment\nselect 2 as a;\nselect 3 as b;\n")
+    assert sql("select 1 as a", "--format", "csv") == (0, "a\n1\n", "")
+    assert sql("--file", "q.sql", "--format", "csv") == (0, "b\n3\n", "")
+    assert sql("--format", "json", piped="select 4 as c") == (0, '[{"c": 4}]\n', "")
+    assert sql("--format", "csv", piped=".questions\n")[1].startswith("name,question\nbackground_classes,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((), "no query; write one"),
+        (("select 1", "--file", "q.sql"), "a query and --file; give one of them"),
+        (("--file", "none.sql"), "none.sql: cannot be read (No such file or directory)"),
+        (("--file", "results/demo/audit.duckdb"), "it is no UTF-8 text"),
+        (("select 1", "--format", "tabel"), "no format 'tabel'; did you mean 'table'?"),
+        ((".tabels",), "no command '.tabels'; did you mean '.tables'?"),
+        ((".format csv",), ".format: for the shell"),
+        ((".schema min_rati",), "no table or view 'min_rati'; did you mean 'min_ratio'?"),
+        ((".question seed_effect",), "no question 'seed_effect'; did you mean 'seed_effects'?"),
+        (("--file", "copies.sql"), "LocalFileSystem has been disabled"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_the_next_step(sql, place, arguments, text):
+    (place / "copies.sql").write_text("copy (select 1) to 'stolen.csv'")
+    status, out, err = sql(*arguments)
+    assert (status, out) == (2, "")
+    assert text in err
+    assert not (place / "stolen.csv").exists()
+
+
+def test_commands_with_a_dot_show_what_there_is(sql):
+    tables = list(csv.DictReader(io.StringIO(sql(".tables", "--format", "csv")[1])))
+    assert {row["kind"] for row in tables} == {"table", "view", "report"}
+    assert {"maps", "failed", "min_ratio"} <= {row["name"] for row in tables}
+    assert "which share of clips needs more" in sql(".schema kaplan_meier_curves")[1]
+    status, out, _ = sql(".question right_with_little")
+    assert status == 0
+    assert out.startswith("On which clips is the model right")
+    assert "where rank = 1 and upper < 0.05" in out
+    assert "cross-vertical-test-001" in out
+    assert "Beware: " in out
+
+
+def test_every_table_view_and_column_has_a_sentence(place):
+    with database.connect(place / "results/demo") as connection:
+        for name, relation in catalog.relations(connection).items():
+            assert relation.comment, name
+            for column in catalog.columns(connection, name):
+                assert column.text.endswith((".", "…")), (
+                    f"reports/columns.yaml has no sentence for {name}.{column.name}"
+                )
+
+
+def test_no_sentence_is_left_of_a_column_that_is_gone(place):
+    with database.connect(place / "results/demo") as connection:
+        columns = catalog.all_columns(connection)
+    known = {f"{name}.{column.name}" for name, each in columns.items() for column in each}
+    known |= {column.name for each in columns.values() for column in each}
+    assert set(catalog._texts()) <= known
+
+
+def test_a_shell_takes_statements_of_several_lines_and_goes_on_after_an_error(terminal):
+    terminal.type("select 40 + 2\n")
+    terminal.until(re.escape(shell.CONTINUED))
+    terminal.type("  as answer;\n")
+    assert "answer" in terminal.until("42.*stepaudit> ")
+    terminal.type("from nope;\n")
+    shown = terminal.until(r"with name nope.*\n.*stepaudit> ")
+    assert "LINE 1" not in shown
+    terminal.type("select '\x1b[31m' || 1 as red, 7 as b; select 8 as c;\n")
+    shown = terminal.until(r"8\s+stepaudit> ")
+    assert "\x1b[31m1" not in shown
+    terminal.type("copy (select 1) to 'stolen.csv';\n")
+    terminal.until(r"Permission Error.*stepaudit> ")
+    terminal.type("\x04")
+    assert terminal.ended() == 0
+
+
+def test_a_shell_shows_answers_in_the_form_that_is_asked_for_and_ends_on_quit(terminal):
+    terminal.type(".format csv\nselect 1 as a, 'x' as b;\n")
+    terminal.until("a,b\r\n1,x\r\n")
+    terminal.type(".format xml\n")
+    terminal.until("no format 'xml'")
+    terminal.type(".help\n")
+    terminal.until(r"\.question NAME")
+    terminal.type("from range(2000);\n")
+    terminal.until(r"\(the first 1,000 rows; add a `limit`")
+    terminal.type(".quit\n")
+    assert terminal.ended() == 0
+
+
+def test_ctrl_c_drops_a_line_or_stops_a_query_and_the_shell_goes_on(terminal):
+    terminal.type("select 'half")
+    time.sleep(0.3)
+    terminal.type("\x03")
+    terminal.until(shell.PROMPT)
+    terminal.type(ENDLESS)
+    time.sleep(1)
+    began = time.monotonic()
+    terminal.type("\x03")
+    terminal.until("interrupted.*stepaudit> ")
+    assert time.monotonic() - began < 15
+    terminal.type("select 5 as five;\n")
+    terminal.until("five.*5.*stepaudit> ")
+    terminal.type("\x04")
+    assert terminal.ended() == 0
+
+
+def test_sigterm_ends_a_shell(terminal):
+    os.kill(terminal.process, signal.SIGTERM)
+    assert terminal.ended() == -signal.SIGTERM
+
+
+def test_a_shell_remembers_what_was_typed_and_completes_names(place, terminal):
+    pytest.importorskip("readline")
+    terminal.type("select 6 as first_line;\n")
+    terminal.until("first_line.*6.*stepaudit> ")
+    terminal.type("from min_rat\t;\n")
+    terminal.until("median_ratio.*stepaudit> ")
+    terminal.type("\x04")
+    assert terminal.ended() == 0
+    history = place / "state/stepaudit/sql_history"
+    assert "select 6 as first_line;" in history.read_text()
+    assert "from min_ratio" in history.read_text()
+    assert history.stat().st_mode & 0o077 == 0
+
+
+def test_completion_knows_what_may_come(place):
+    with database.connect(place / "results/demo") as connection:
+        found = completing.completer(connection)
+    assert found("from min_", "min_") == ["min_ratio"]
+    assert found("select clip_i", "clip_i") == ["clip_id"]
+    assert found("select m.clip_i", "m.clip_i") == ["m.clip_id"]
+    assert found(".sch", ".sch") == [".schema"]
+    assert found(".schema kaplan_meier_", "kaplan_meier_") == ["kaplan_meier_curves"]
+    assert found(".question see", "see") == ["seed_effects"]
+    assert found(".format js", "js") == ["json"]
+    assert found(".quit x", "x") == []
+
+
+def test_names_that_a_terminal_would_obey_are_never_completed():
+    assert completing._safe(["a", "b\x1b[31m", "c d", 'e"', "ü"]) == ["a"]
+
+
+def test_a_shell_without_a_database_says_what_to_run(tmp_path):
+    with pytest.raises(UsageError, match="run `stepaudit report"):
+        shell.Shell(tmp_path, "table", str).run()
+
+
+def test_history_lies_in_the_users_state_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert shell.history_file() == tmp_path / "stepaudit/sql_history"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert shell.history_file() == tmp_path / ".local/state/stepaudit/sql_history"
+
+
+def test_help_names_every_command_that_the_code_knows():
+    named = {each.partition(" ")[0] for each in dot_commands.HELP}
+    assert named == {".tables", ".schema", ".questions", ".question", ".format", ".help", ".quit"}

@@ -1,0 +1,93 @@
+"""What `stepaudit status` tells of an audit that is half done."""
+
+import pytest
+import tiny_audit
+from typer.testing import CliRunner
+
+from stepaudit import status, under_way
+from stepaudit.cli import app
+from stepaudit.errors import UsageError
+
+JOB = {"dataset": "planted", "model": "r3d"}
+STAGES = ["index", "extract", "train", "predict", "attribute", "score", "report"]
+
+
+def run_row(stage, seconds, **keys):
+    return {"stage": stage, "keys": tiny_audit.tables.as_json(keys), "seconds": seconds}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One of three methods explained, with a row that failed; nothing scored."""
+    rows = {
+        **tiny_audit.clips("a", "b"),
+        "boxes": [],
+        "maps": [
+            {"clip_id": "a", "ratio": 0.1},
+            {"clip_id": "b", "ratio": 0.1, "status": "bad_video", "error": "cut off"},
+        ],
+    }
+    folder = tiny_audit.write_audit(tmp_path, rows)
+    shard = {**JOB, "method": "step", "shard": "test-000"}
+    record = tiny_audit.config.load(folder / "config.yaml").path(
+        "runs", stage="attribute", shard=status.job_name(shard)
+    )
+    tiny_audit.tables.write([{**tiny_audit.DEFAULTS["runs"], **run_row("attribute", 30.0, **shard)}], "runs", record)
+    return folder
+
+
+def stage_of(folder, name):
+    return {stage.name: stage for stage in status.of_folder(folder).stages}[name]
+
+
+def test_finished_jobs_their_rows_and_the_time_of_the_others_are_told(folder):
+    found = stage_of(folder, "attribute")
+    assert found.states == {"done": 1, "running": 0, "stopped": 0, "failed": 0, "waiting": 2}
+    assert (found.rows, found.without_value) == (2, 1)
+    assert found.seconds_left == 60  # two methods of which nothing is known but what the third took
+    assert [stage.name for stage in status.of_folder(folder).stages] == STAGES
+
+
+def test_a_job_without_its_record_is_not_done(folder):
+    (record,) = (folder / "runs").rglob("*step*.parquet")
+    record.unlink()
+    assert stage_of(folder, "attribute").states["waiting"] == 3
+
+
+def test_a_job_at_work_is_running_and_one_that_raised_has_failed_with_its_reason(folder):
+    keys = {**JOB, "method": "middle", "shard": "test-000"}
+    with pytest.raises(ValueError, match="a bug"), under_way.noted(folder, "score", {**keys, "method": "step"}):
+        raise ValueError("a bug")
+    with under_way.noted(folder, "attribute", keys):
+        assert stage_of(folder, "attribute").states["running"] == 1
+        assert stage_of(folder, "score").states["failed"] == 1
+        lines = list(status.told(status.of_folder(folder)))
+    assert lines[0].startswith("running: attribute planted,r3d,middle,test-000: process ")
+    assert lines[1].startswith("failed: score planted,r3d,step,test-000: a bug, process ")
+    assert "not known" in lines[-1]  # of training, none has ended
+
+
+def test_a_running_job_is_reckoned_at_its_own_pace(folder, monkeypatch):
+    monkeypatch.setattr(under_way, "SECONDS_BETWEEN_NOTES", 0)
+    clock = [0.0]
+    monkeypatch.setattr(under_way.progress.time, "monotonic", lambda: clock[0])
+    job = under_way.noted(folder, "attribute", {**JOB, "method": "middle", "shard": "test-000"})
+    with job, under_way.progress.progress("middle", 10) as advance:
+        clock[0] = 5.0
+        advance(1)
+        assert stage_of(folder, "attribute").seconds_left == pytest.approx(45 + 30, abs=2)
+
+
+def test_the_command_prints_a_table_and_the_time_left(folder):
+    done = CliRunner().invoke(app, ["status", str(folder)])
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:4] == ["stage", "jobs", "done", "running"]
+    assert [line.split()[0] for line in lines[2 : 2 + len(STAGES)]] == STAGES
+    assert "attribute" in done.stdout
+    assert "1 min 00 s" in done.stdout
+
+
+def test_a_folder_without_an_audit_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no audit lies here"):
+        status.of_folder(tmp_path)
