@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stepaudit.api import explain, load_model, read_clip, render
-    from stepaudit.movie import save
+    from stepaudit.drawing.movie import save
     from stepaudit.results import open_results
 
 __version__ = "0.1.0"
@@ -21,7 +21,7 @@ _PLACES = {
     "open_results": "stepaudit.results",
     "read_clip": "stepaudit.api",
     "render": "stepaudit.api",
-    "save": "stepaudit.movie",
+    "save": "stepaudit.drawing.movie",
 }
 
 

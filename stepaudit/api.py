@@ -152,7 +152,7 @@ def render(frames: np.ndarray | Tensor, importance: np.ndarray | Tensor, *, mask
         >>> stepaudit.render(frames, np.ones((16, 48, 48)), mask=True).shape
         (16, 48, 48, 3)
     """
-    from stepaudit import overlay
+    from stepaudit.drawing import overlay
 
     shown = overlay.pictures_of(frames) if isinstance(frames, Tensor) else frames
     heat = importance.detach().cpu().numpy() if isinstance(importance, Tensor) else importance

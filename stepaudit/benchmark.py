@@ -8,12 +8,13 @@ from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from stepaudit import __version__, database, page, provenance, registry, reports
+from stepaudit import __version__, database, provenance, registry, reports
 from stepaudit.config import Config, fingerprint, job_name, load, parse, save
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.jobs import Job, in_groups
 from stepaudit.planning import planned
-from stepaudit.progress import progress
+from stepaudit.reporting import page
+from stepaudit.running.progress import progress
 
 STAGES = ("index", "extract", "train", "predict", "attribute", "preserve", "score")
 RATIOS = [0.05]  # of methods that need one and that the configuration does not name

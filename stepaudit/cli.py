@@ -114,7 +114,8 @@ def main() -> None:
     import os
     import sys
 
-    from stepaudit import exit_codes, interruption
+    from stepaudit import exit_codes
+    from stepaudit.running import interruption
 
     try:
         with interruption.heeded():
@@ -141,7 +142,8 @@ def _root(
 @contextmanager
 def _job(config_file: Path, stage: str, **keys: str) -> Iterator:
     """The checked configuration, its names checked as well, while a job runs that is recorded in the table `runs`."""
-    from stepaudit import config, plan, planning, provenance, under_way
+    from stepaudit import config, plan, planning, provenance
+    from stepaudit.running import under_way
 
     settings = planning.planned(config.load(config_file))
     config.require(settings, **keys)
@@ -236,7 +238,7 @@ def sql(
     format: Annotated[str, typer.Option("--format", help="table, csv, json, md or lines.")] = "table",
 ) -> None:
     """Ask the tables of an audit, read-only; at a terminal, without a query, in a shell."""
-    from stepaudit import shell
+    from stepaudit.asking import shell
 
     shell.run(results, query, file, format, lambda text: typer.echo(text, nl=False))
 
@@ -326,7 +328,7 @@ def export_maps(
     from rich.progress import track
 
     from stepaudit.export import map_source, maps
-    from stepaudit.progress import console
+    from stepaudit.running.progress import console
 
     chosen = map_source.Chosen(dataset or (), model or (), method or (), clip or (), ratio or (), seed or ())
     written, failed = maps.write(
@@ -398,7 +400,7 @@ def figure_methods(
     frames: Frames = 8,
 ) -> None:
     """Draw one clip as several methods explain it (Figure 3 of the paper)."""
-    from stepaudit import clip_figures
+    from stepaudit.drawing import clip_figures
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
     drawn = clip_figures.of_methods(
@@ -421,7 +423,7 @@ def figure_compare(
     frames: Frames = 8,
 ) -> None:
     """Draw one clip as two models need it, at equal probability (Figure 2 of the paper)."""
-    from stepaudit import clip_figures
+    from stepaudit.drawing import clip_figures
 
     drawn = clip_figures.of_models(
         results, clip=clip, dataset=dataset, models=[name for name in models if name], method=method, frames=frames
@@ -486,7 +488,7 @@ def check(
 
 def _check_audit(folder: Path, delete: bool, targets: bool) -> None:
     """Exit status 1 if the audit has a problem."""
-    from stepaudit import audit_folder, integrity, remedies
+    from stepaudit.soundness import audit_folder, integrity, remedies
 
     if delete and any(Path(".snakemake/locks").glob("*")):
         raise UsageError("the workflow is running here, or was killed: wait for it, or run `snakemake --unlock`, first")
@@ -523,7 +525,7 @@ def init(
     """Write a configuration for your own videos, by looking at their folder and asking, or from options alone."""
     import sys
 
-    from stepaudit import starting
+    from stepaudit.new_audit import starting
 
     ask = typer.prompt if sys.stdin.isatty() and not yes else None
     given = {"budget": budget, "audit": audit, "model": model, "weights": weights, "methods": methods, "size": size}
@@ -539,7 +541,7 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print a list in JSON.")] = False,
 ) -> None:
     """Look at Python, PyTorch, GPU, ffmpeg, disk and data, and say what to do. Status 1: an audit would fail."""
-    from stepaudit import doctor, findings
+    from stepaudit.health import doctor, findings
 
     found = []
     for each in doctor.examine(config, slurm=slurm):

@@ -15,13 +15,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from stepaudit import __version__, confined, estimates, locks, reports, storage
+from stepaudit import __version__, confined, estimates, reports, storage
 from stepaudit.config import Config
 from stepaudit.confined import MOST_ROWS, little_memory, require_no_links
 from stepaudit.errors import UsageError
 from stepaudit.formats import format_rows as format_rows
 from stepaudit.jobs import in_groups, tables_of
 from stepaudit.registry import Component
+from stepaudit.running import locks
 from stepaudit.tables import SCHEMA_VERSION, TABLES, TEXT, Table, as_json, check_schema, path_columns
 
 FILE = "audit.duckdb"

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from stepaudit import tables
 from stepaudit.answers import check_logits
+from stepaudit.drawing.watching import Tell, watched
 from stepaudit.errors import NonFiniteError, UsageError
 from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.layers import frozen
 from stepaudit.map_rows import map_values
 from stepaudit.maps import Maps
 from stepaudit.registry import Component, find
-from stepaudit.watching import Tell, watched
 
 AT_ONCE = 16  # clips in a call that asks for no gradient
 
@@ -83,7 +83,7 @@ class Explanation:
 
     def render(self, index: int = 0) -> np.ndarray:
         """A clip in grey with its map over it as heat, uint8 [T, H, W, 3], for `stepaudit.save`."""
-        from stepaudit import overlay
+        from stepaudit.drawing import overlay
 
         frames = overlay.pictures_of(self.clips[index])
         return overlay.render(frames, self.maps[index].cpu().numpy(), mask=self.is_mask)

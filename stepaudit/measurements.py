@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stepaudit import device, tables
+from stepaudit import tables
 from stepaudit.checkpoint import trained
 from stepaudit.clips import boxes_by_frame, of_shard, require_ok, to_tensor
 from stepaudit.config import Config
 from stepaudit.maps import render
+from stepaudit.running import device
 
 Box = tuple[float, float, float, float]
 

@@ -7,7 +7,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from stepaudit import database, figure_sources, heavy
+from stepaudit import database, heavy
+from stepaudit.drawing import figure_sources
 from stepaudit.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Results:
             >>> stepaudit.save(frames, "map.gif").name
             'map.gif'
         """
-        from stepaudit import overlay
+        from stepaudit.drawing import overlay
 
         row = self._map_row(clip, model, method, ratio, seed, dataset)
         frames = self.clip(clip, model=model, dataset=row["dataset"])

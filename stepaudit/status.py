@@ -13,13 +13,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stepaudit import audit_folder, under_way
-from stepaudit.audit_folder import Audit
 from stepaudit.config import job_name
 from stepaudit.durations import duration
 from stepaudit.jobs import WRITES, Job, outputs
+from stepaudit.running import under_way
+from stepaudit.running.under_way import Note
+from stepaudit.soundness import audit_folder
+from stepaudit.soundness.audit_folder import Audit
 from stepaudit.tables import TABLES
-from stepaudit.under_way import Note
 
 RECORDS = 2000  # read of each stage, to know what a job takes
 SHOWN = 20  # jobs that are named

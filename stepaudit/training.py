@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stepaudit.epochs import Epochs
 from stepaudit.errors import UsageError
 from stepaudit.extremal.prepared import channels_last
+from stepaudit.running.epochs import Epochs
 from stepaudit.sections import Training
 
 FLIPS = {"horizontal": -1, "vertical": -2, "time": -3}

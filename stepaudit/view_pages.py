@@ -4,7 +4,8 @@ import tempfile
 from collections.abc import Sequence
 from functools import cache
 
-from stepaudit import catalog, config, database
+from stepaudit import config, database
+from stepaudit.asking import catalog
 from stepaudit.formats import format_rows
 from stepaudit.tables import TABLES
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from tiny_audit import write_audit
 
-from stepaudit import checkpoint, config, database, movie, tables
+from stepaudit import checkpoint, config, database, tables
+from stepaudit.drawing import movie
 from stepaudit.sections import Model
 
 CLASSES = ["cross-vertical", "disc-horizontal"]

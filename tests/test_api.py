@@ -13,7 +13,8 @@ from explained_audit import CLIP, FRAMES, SIDE, columns, moving_square, write
 from torch import nn
 
 import stepaudit
-from stepaudit import api, movie, results
+from stepaudit import api, results
+from stepaudit.drawing import movie
 from stepaudit.errors import NonFiniteError, NotApplicableError, TooShortError, UsageError
 
 PAGE = Path(__file__).parents[1] / "docs" / "python_api.md"

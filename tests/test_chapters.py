@@ -1,6 +1,7 @@
 import pytest
 
-from stepaudit import chapters, reports
+from stepaudit import reports
+from stepaudit.reporting import chapters
 
 
 def test_every_report_of_this_project_has_a_chapter():

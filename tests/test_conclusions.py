@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 from tiny_audit import clips, write_audit
 
-from stepaudit import conclusion_texts as texts
-from stepaudit import conclusions, config, database
+from stepaudit import config, database
+from stepaudit.reporting import conclusion_texts as texts
+from stepaudit.reporting import conclusions
 
 LESS, MORE, LEFT, RIGHT = (0.05, 0.1), (0.2, 0.3), (0.0, 0.02), (0.7, None)
 MODELS = {"conv": {"use": "r2plus1d_18"}, "rnn": {"use": "vgg16_lstm"}}

@@ -7,13 +7,14 @@ import pytest
 import torch
 from processes import end, start
 
-from stepaudit import config, device, locks
+from stepaudit import config
 from stepaudit.errors import UsageError
+from stepaudit.running import device, locks
 
 TAKER = """
 import sys, time
 from pathlib import Path
-from stepaudit import locks
+from stepaudit.running import locks
 print("ready" if locks.take(Path(sys.argv[1])) else "taken", flush=True)
 time.sleep(60)
 """

@@ -13,19 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepaudit import (
-    audit_checks,
-    cli,
-    config,
-    disk_use,
-    doctor,
-    findings,
-    machine_checks,
-    torch_probe,
-    video,
-    video_checks,
-)
+from stepaudit import cli, config, video
 from stepaudit.errors import UsageError
+from stepaudit.health import audit_checks, disk_use, doctor, findings, machine_checks, torch_probe, video_checks
 
 ROOT = Path(__file__).parents[1]
 WORKS = {"torch": "2.14.0", "torchvision": "0.29.0", "built_for": None, "gpus": 0}

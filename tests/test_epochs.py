@@ -5,8 +5,9 @@ import torch
 from narrow_models import narrow
 from torch import nn
 
-from stepaudit import kept, training
-from stepaudit.epochs import Epochs
+from stepaudit import training
+from stepaudit.running import kept
+from stepaudit.running.epochs import Epochs
 from stepaudit.sections import Training
 
 SETTINGS = {

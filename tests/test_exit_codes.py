@@ -11,8 +11,9 @@ import pytest
 from tiny_audit import write_audit
 from typer.main import get_command
 
-from stepaudit import cli, config, database, exit_codes, interruption
+from stepaudit import cli, config, database, exit_codes
 from stepaudit.errors import StorageError, UsageError
+from stepaudit.running import interruption
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/exit_codes.md").read_text()

@@ -6,11 +6,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from stepaudit import movie, overlay, video
+from stepaudit import video
+from stepaudit.drawing import movie, overlay
+from stepaudit.drawing.watching import watched
 from stepaudit.errors import UsageError
 from stepaudit.explaining.command import _told
 from stepaudit.geometry import Geometry
-from stepaudit.watching import watched
 
 FRAMES, HEIGHT, WIDTH = 4, 24, 36
 GREY = np.full((FRAMES, HEIGHT, WIDTH, 3), 128, np.uint8)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import questioned_audit
 
-from stepaudit import cli, database, formats, questions
+from stepaudit import cli, database, formats
+from stepaudit.asking import questions
 
 DOCS = Path(__file__).parents[1] / "docs"
 SQL, EXPORT = (DOCS / "sql.md").read_text(), (DOCS / "export.md").read_text()

@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 from tiny_audit import clips, write_audit
 
-from stepaudit import cli, clip_figures, config, database, figure_choice, figures
+from stepaudit import cli, config, database
+from stepaudit.drawing import clip_figures, figure_choice, figures
+from stepaudit.drawing.pictures import BOX_COLOUR, tint
 from stepaudit.errors import UsageError
-from stepaudit.pictures import BOX_COLOUR, tint
 
 FRAMES, HEIGHT, WIDTH = 3, 32, 48
 GREY = np.full((FRAMES, HEIGHT, WIDTH, 3), 128, np.uint8)

@@ -5,7 +5,7 @@ import resource
 import numpy as np
 import pytest
 
-from stepaudit import footprint
+from stepaudit.running import footprint
 
 INF = float("inf")
 

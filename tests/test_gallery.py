@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 from tiny_audit import clips, write_audit
 
-from stepaudit import config, database, gallery, gallery_cards, gallery_sources, heavy, pictures, reports, tables
+from stepaudit import config, database, heavy, reports, tables
+from stepaudit.drawing import pictures
+from stepaudit.reporting import gallery, gallery_cards, gallery_sources
 
 FRAMES, HEIGHT, WIDTH = 16, 32, 48
 SIZE = f"{FRAMES}x{HEIGHT}x{WIDTH}"

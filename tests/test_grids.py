@@ -1,4 +1,4 @@
-from stepaudit import grids
+from stepaudit.reporting import grids
 
 
 def texts(names, rows):

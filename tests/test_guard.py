@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from stepaudit import config, footprint, interruption
-from stepaudit.guard import Guard
-from stepaudit.isolation import each
+from stepaudit import config
+from stepaudit.running import footprint, interruption
+from stepaudit.running.guard import Guard
+from stepaudit.running.isolation import each
 
 AUDIT = {
     "audit": "a", "datasets": {"planted": {"root": "x"}}, "models": {"r2plus1d_18": None}, "methods": {"center": None},

@@ -10,22 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from stepaudit import (
-    asked_rows,
-    audit_folder,
-    checkpoint,
-    cli,
-    config,
-    database,
-    integrity,
-    jobs,
-    provenance,
-    remedies,
-    sound_files,
-    tables,
-)
-from stepaudit.audit_folder import Audit, Problem
+from stepaudit import checkpoint, cli, config, database, jobs, provenance, tables
 from stepaudit.errors import UsageError
+from stepaudit.soundness import asked_rows, audit_folder, integrity, remedies, sound_files
+from stepaudit.soundness.audit_folder import Audit, Problem
 from stepaudit.stages import attribute, extract, index, predict, preserve, score, train
 
 STAGES = {

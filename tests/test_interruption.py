@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from processes import PATIENCE, end, start
 
-from stepaudit import interruption
+from stepaudit.running import interruption
 
 JOB = """
 import ctypes, hashlib, os, subprocess, sys, time
-from stepaudit import interruption
+from stepaudit.running import interruption
 with interruption.heeded():
     interruption.keeps(12, 40)
     print("ready", flush=True)

@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from stepaudit import page, reports
+from stepaudit import reports
+from stepaudit.reporting import page
 
 HOSTILE = "</script><!-- <script>\u2028& \" ' ${x} `"
 

@@ -9,16 +9,16 @@ import pytest
 from disks import fill, read_only, small_disk
 from processes import end, start
 
-import stepaudit.kept as kept_module
+import stepaudit.running.kept as kept_module
 from stepaudit import tables
 from stepaudit.errors import StorageError, UsageError
-from stepaudit.parts import Parts
+from stepaudit.running.parts import Parts
 
 WRITER = """
 import sys
 from pathlib import Path
-from stepaudit import interruption
-from stepaudit.parts import Parts
+from stepaudit.running import interruption
+from stepaudit.running.parts import Parts
 with interruption.heeded():
     parts = Parts("clips", Path(sys.argv[1]), "x", [1] * 1000)
     print("ready", flush=True)
@@ -29,7 +29,7 @@ with interruption.heeded():
 HOLDER = """
 import sys, time
 from pathlib import Path
-from stepaudit.parts import Parts
+from stepaudit.running.parts import Parts
 parts = Parts("clips", Path(sys.argv[1]), "x")
 print("ready", flush=True)
 time.sleep(60)

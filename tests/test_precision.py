@@ -14,12 +14,13 @@ from odd_models import TwoHeads
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stepaudit import checkpoint, config, parts, registry, tables
+from stepaudit import checkpoint, config, registry, tables
 from stepaudit.errors import NotApplicableError
 from stepaudit.extremal.prepared import prepared
 from stepaudit.layers import recorded, target_log_probability
 from stepaudit.models import r2plus1d_18
 from stepaudit.precision import computing_in
+from stepaudit.running import parts
 from stepaudit.stages import attribute, predict, preserve, score
 
 METHODS = registry.components("methods")

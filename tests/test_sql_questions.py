@@ -7,7 +7,8 @@ import questioned_audit
 from questioned_audit import CLIPS, NAMES
 from tiny_audit import write_audit
 
-from stepaudit import config, database, questions, reports
+from stepaudit import config, database, reports
+from stepaudit.asking import questions
 from stepaudit.errors import UsageError
 
 QUESTIONS = list(questions.all_questions())

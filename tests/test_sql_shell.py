@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import questioned_audit
 
-from stepaudit import catalog, cli, completing, database, dot_commands, shell, statements
+from stepaudit import cli, database
+from stepaudit.asking import catalog, completing, dot_commands, shell, statements
 from stepaudit.errors import UsageError
 
 COMMAND = [sys.executable, "-c", "from stepaudit.cli import main\nmain()", "sql", "results/demo"]

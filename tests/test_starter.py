@@ -13,9 +13,11 @@ import yaml
 from epic_files import action, touch_videos, write_epic
 from PIL import Image
 
-from stepaudit import budgets, choices, cli, config, layouts, registry, selection, starter, starting, survey, tables
-from stepaudit.choices import Choices
+from stepaudit import cli, config, registry, tables
 from stepaudit.errors import UsageError
+from stepaudit.health import survey
+from stepaudit.new_audit import budgets, choices, layouts, selection, starter, starting
+from stepaudit.new_audit.choices import Choices
 from stepaudit.stages import extract, index
 
 ROOT = Path(__file__).parents[1]

@@ -4,9 +4,10 @@ import pytest
 import tiny_audit
 from typer.testing import CliRunner
 
-from stepaudit import status, under_way
+from stepaudit import status
 from stepaudit.cli import app
 from stepaudit.errors import UsageError
+from stepaudit.running import under_way
 
 JOB = {"dataset": "planted", "model": "r3d"}
 STAGES = ["index", "extract", "train", "predict", "attribute", "score", "report"]

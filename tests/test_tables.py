@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from stepaudit import tables
 from stepaudit.errors import UsageError
-from stepaudit.parts import Parts
+from stepaudit.running.parts import Parts
 from stepaudit.tables import TABLES
 
 EXAMPLES = {

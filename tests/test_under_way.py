@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from stepaudit import under_way
-from stepaudit.progress import progress
+from stepaudit.running import under_way
+from stepaudit.running.progress import progress
 
 KEYS = {"dataset": "d", "model": "m", "shard": "test-000"}
 KEY = ("predict", "d,m,test-000")

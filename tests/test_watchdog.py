@@ -9,12 +9,12 @@ import pytest
 from processes import end, start
 
 from stepaudit.errors import TimedOutError
-from stepaudit.watchdog import Watchdog
+from stepaudit.running.watchdog import Watchdog
 
 STUBBORN = """
 import faulthandler, hashlib, itertools, sys
 from pathlib import Path
-from stepaudit.watchdog import Watchdog
+from stepaudit.running.watchdog import Watchdog
 print("ready", flush=True)
 with Watchdog(0.2, Path(sys.argv[1]), grace=0.2) as dog:
     with dog.limited("before"):

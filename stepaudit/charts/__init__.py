@@ -12,7 +12,7 @@ from stepaudit.charts.matrix import transfer
 from stepaudit.charts.profiles import faithfulness, randomisation, volume_profiles
 from stepaudit.charts.rates import gains, pointing, preservation_rates
 from stepaudit.config import Config
-from stepaudit.page import Chart
+from stepaudit.reporting.page import Chart
 
 
 def all_charts(connection: DuckDBPyConnection, config: Config) -> list[Chart]:

@@ -7,7 +7,7 @@ import altair as alt
 from stepaudit.charts.drawing import chart, interval
 from stepaudit.charts.lines import PERCENT, base, curves, hover, shaped, tips
 from stepaudit.charts.looks import DASHES, Looks
-from stepaudit.page import Chart
+from stepaudit.reporting.page import Chart
 
 
 def training(rows: Sequence[dict], looks: Looks) -> Chart | None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import altair as alt
 import vl_convert
 
-from stepaudit import page
 from stepaudit.charts.looks import settings
+from stepaudit.reporting import page
 
 KEYS = ("dataset", "model", "method", "label")  # what the page can filter by
 MOST_BYTES = 400_000  # of a chart's data

@@ -6,7 +6,7 @@ import altair as alt
 
 from stepaudit.charts.drawing import chart, interval
 from stepaudit.charts.lines import tips
-from stepaudit.page import Chart
+from stepaudit.reporting.page import Chart
 
 LIGHT, DARK = "#e8eef4", "#1d4a78"  # of probability 0 and 1: also told apart in grey
 CELL = 36  # px

@@ -7,7 +7,7 @@ import altair as alt
 from stepaudit.charts.drawing import chart, menu
 from stepaudit.charts.lines import FEW_TICKS, PERCENT, curves, tips
 from stepaudit.charts.looks import SOFT, Looks
-from stepaudit.page import Chart
+from stepaudit.reporting.page import Chart
 
 EVEN = [4, 4]  # dashes of what lines are held against
 CHANCE = [1, 3]

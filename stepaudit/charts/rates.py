@@ -7,7 +7,7 @@ import altair as alt
 from stepaudit.charts.drawing import chart, interval, menu
 from stepaudit.charts.lines import tips
 from stepaudit.charts.looks import SOFT, Looks
-from stepaudit.page import Chart
+from stepaudit.reporting.page import Chart
 
 ROW = 20  # px of a method
 FLOORS = {

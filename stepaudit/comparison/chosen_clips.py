@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from stepaudit import figure_sources, figures, pictures
 from stepaudit.comparison.answers import right
 from stepaudit.comparison.compare import Comparison
 from stepaudit.comparison.sides import Side
+from stepaudit.drawing import figure_sources, figures, pictures
 
 EACH, MOST, FRAMES = 3, 8, 8  # clips by a rule, clips in all, frames of a strip
 ALIKE = 0.999  # rank correlation of maps that nobody could tell apart

@@ -11,7 +11,7 @@ from stepaudit.comparison.compare import Comparison
 from stepaudit.comparison.conditions import Verdict
 from stepaudit.comparison.output import HEADERS, cells, is_shown, verdict_lines
 from stepaudit.comparison.quantities import FAMILIES
-from stepaudit.page import Chart
+from stepaudit.reporting.page import Chart
 
 TEMPLATE = "compare.html.jinja"
 MOST_CLIPS = 500  # rows of the table of clips; compare.json has all

@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from stepaudit import audit_folder, database, tables
+from stepaudit import database, tables
 from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.soundness import audit_folder
 
 MODELS = """
     select name from models

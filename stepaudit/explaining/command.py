@@ -12,6 +12,7 @@ from stepaudit import cutting, explanations, video
 from stepaudit.answers import check_logits
 from stepaudit.chosen_model import Chosen, choose
 from stepaudit.clips import to_tensor
+from stepaudit.drawing.watching import Tell
 from stepaudit.errors import UsageError
 from stepaudit.explaining import arguments
 from stepaudit.explaining.arguments import Asked, quick_options
@@ -19,10 +20,9 @@ from stepaudit.explaining.files import Folder
 from stepaudit.explaining.report import Report
 from stepaudit.explanations import Explanation, explained
 from stepaudit.layers import frozen
-from stepaudit.progress import progress
 from stepaudit.registry import Component
+from stepaudit.running.progress import progress
 from stepaudit.sections import Clips
-from stepaudit.watching import Tell
 
 SLOW_PASSES = 1000
 

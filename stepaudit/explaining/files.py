@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from stepaudit import movie, overlay, provenance, tables
+from stepaudit import provenance, tables
+from stepaudit.drawing import movie, overlay
 from stepaudit.errors import StorageError, UsageError
 from stepaudit.explaining.report import Report
 

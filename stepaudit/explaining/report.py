@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from stepaudit import formats, overlay, provenance, tables
+from stepaudit import formats, provenance, tables
+from stepaudit.drawing import overlay
+from stepaudit.drawing.pictures import shares
 from stepaudit.explanations import Explanation
 from stepaudit.layers import probability_and_rank
-from stepaudit.pictures import shares
 
 TOP = 5  # classes to print
 

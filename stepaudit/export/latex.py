@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepaudit.errors import UsageError
-from stepaudit.grids import MAX_ROWS, Cell, Grid, grid
+from stepaudit.reporting.grids import MAX_ROWS, Cell, Grid, grid
 
 SIGNS = {
     "\\": r"\textbackslash{}",

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stepaudit import audit_folder, heavy, tables
+from stepaudit import heavy, tables
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.jobs import tables_of
+from stepaudit.soundness import audit_folder
 
 AT_ONCE = 8  # rows
 BUFFER = 2**20  # bytes of a column that are read at once

@@ -106,7 +106,7 @@ def _write(source: MapSource, place: places.Place, row: dict, format: str) -> st
 
 
 def _film(source: MapSource, clip: dict, row: dict, path: Path) -> None:
-    from stepaudit import movie, overlay
+    from stepaudit.drawing import movie, overlay
 
     movie.save(overlay.render(source.pixels(clip), full_map(row), mask=row["kept_probability"] is not None), path)
 

@@ -13,7 +13,7 @@ from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.export import latex
 from stepaudit.export.sources import Source
 from stepaudit.formats import csv_lines, json_records, unique
-from stepaudit.grids import MAX_ROWS
+from stepaudit.reporting.grids import MAX_ROWS
 
 SUFFIXES = {"csv": ".csv", "json": ".json", "latex": ".tex", "parquet": ".parquet"}
 AT_ONCE = 10_000  # rows

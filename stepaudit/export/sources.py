@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from stepaudit import catalog, questions, reports
+from stepaudit import reports
+from stepaudit.asking import catalog, questions
 from stepaudit.errors import UsageError, did_you_mean
 
 FOLDERS = {"table": "tables", "view": "views", "report": "reports", "question": "questions"}

@@ -7,19 +7,20 @@ from collections import defaultdict
 import torch
 from torch import Tensor
 
-from stepaudit import device, tables
+from stepaudit import tables
 from stepaudit.box_prior import mean_boxes
 from stepaudit.checkpoint import trained
 from stepaudit.clips import batches, boxes_by_frame, require_ok, to_tensor, with_predictions
 from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
-from stepaudit.guard import Guard, Loaded
-from stepaudit.isolation import each
 from stepaudit.map_rows import map_values
 from stepaudit.maps import Maps
-from stepaudit.parts import Parts
-from stepaudit.progress import progress
 from stepaudit.provenance import inputs_fingerprint
+from stepaudit.running import device
+from stepaudit.running.guard import Guard, Loaded
+from stepaudit.running.isolation import each
+from stepaudit.running.parts import Parts
+from stepaudit.running.progress import progress
 
 
 def run(config: Config, dataset: str, model: str, method: str, shard: str) -> None:

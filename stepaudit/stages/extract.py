@@ -14,9 +14,9 @@ from stepaudit.config import Config, fingerprint
 from stepaudit.cutting import clip_rows
 from stepaudit.errors import UsageError
 from stepaudit.geometry import Geometry
-from stepaudit.parts import Parts
 from stepaudit.plan import SPLITS, split_of
-from stepaudit.progress import progress
+from stepaudit.running.parts import Parts
+from stepaudit.running.progress import progress
 from stepaudit.sections import Clips
 
 BATCH = 8  # segments whose clips are kept together while a shard is being made

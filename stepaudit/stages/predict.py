@@ -2,17 +2,18 @@
 
 import torch
 
-from stepaudit import device, tables
+from stepaudit import tables
 from stepaudit.answers import logits_of
 from stepaudit.checkpoint import trained
 from stepaudit.clips import batches, class_names, of_shard, require_ok, to_tensor
 from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError
-from stepaudit.guard import Guard
-from stepaudit.isolation import each
-from stepaudit.kept import folder_of
 from stepaudit.layers import probability_and_rank, target_log_probability
-from stepaudit.progress import progress
+from stepaudit.running import device
+from stepaudit.running.guard import Guard
+from stepaudit.running.isolation import each
+from stepaudit.running.kept import folder_of
+from stepaudit.running.progress import progress
 
 PERMUTATIONS = 4
 

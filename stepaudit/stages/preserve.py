@@ -5,18 +5,18 @@ from collections.abc import Callable
 
 import torch
 
-from stepaudit import device
 from stepaudit.checkpoint import trained
 from stepaudit.clips import batches, require_ok, to_tensor, with_predictions
 from stepaudit.config import Config
 from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
-from stepaudit.guard import Guard, Loaded
-from stepaudit.isolation import each
 from stepaudit.maps import Maps
 from stepaudit.minimum_ratio import Bound, Evaluation, keeps_first_place, keeps_probability, minimum, next_ratio
-from stepaudit.parts import Parts
-from stepaudit.progress import progress
 from stepaudit.provenance import inputs_fingerprint
+from stepaudit.running import device
+from stepaudit.running.guard import Guard, Loaded
+from stepaudit.running.isolation import each
+from stepaudit.running.parts import Parts
+from stepaudit.running.progress import progress
 from stepaudit.sections import Preserve
 
 Evaluate = Callable[[list[dict], list[float]], list[Evaluation]]

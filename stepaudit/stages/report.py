@@ -8,9 +8,10 @@ from typing import TextIO
 
 from duckdb import DuckDBPyConnection
 
-from stepaudit import chapters, charts, conclusions, database, gallery, grids, page, reports, summary
+from stepaudit import charts, database, reports
 from stepaudit.config import Config, load
 from stepaudit.errors import UsageError
+from stepaudit.reporting import chapters, conclusions, gallery, grids, page, summary
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from stepaudit import tables
 from stepaudit.clips import batches
 from stepaudit.config import Config, fingerprint
 from stepaudit.errors import AuditError
-from stepaudit.guard import Guard
 from stepaudit.measurements import Measurements, Shard
-from stepaudit.parts import Parts
-from stepaudit.progress import progress
 from stepaudit.provenance import inputs_fingerprint, sha256
+from stepaudit.running.guard import Guard
+from stepaudit.running.parts import Parts
+from stepaudit.running.progress import progress
 from stepaudit.sections import Metric
 
 BATCH = 32  # maps whose scores are kept together

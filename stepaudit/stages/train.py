@@ -7,14 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stepaudit import checkpoint, device, kept, provenance, randomise, storage, tables, training
+from stepaudit import checkpoint, provenance, randomise, storage, tables, training
 from stepaudit.answers import logits_of
 from stepaudit.clips import class_names
 from stepaudit.config import Config, fingerprint
-from stepaudit.epochs import Epochs
 from stepaudit.errors import UsageError
 from stepaudit.layers import frozen
-from stepaudit.progress import progress
+from stepaudit.running import device, kept
+from stepaudit.running.epochs import Epochs
+from stepaudit.running.progress import progress
 
 CLIPS_FOR_STATISTICS = 32
 

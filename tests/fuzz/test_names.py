@@ -23,7 +23,7 @@ from stepaudit.charts import curves, looks
 from stepaudit.datasets import folder
 from stepaudit.errors import UsageError
 from stepaudit.formats import format_rows
-from stepaudit.page import harmless_json
+from stepaudit.reporting.page import harmless_json
 from stepaudit.stages import report
 from stepaudit.stages.index import find_problems
 

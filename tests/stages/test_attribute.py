@@ -5,11 +5,12 @@ from collections import Counter
 import pytest
 import torch
 
-from stepaudit import checkpoint, config, parts, tables
+from stepaudit import checkpoint, config, tables
 from stepaudit.clips import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.maps import render
+from stepaudit.running import parts
 from stepaudit.stages import attribute, extract, predict, train
 
 CLASSES = ["cross-vertical", "disc-horizontal"]

@@ -9,8 +9,9 @@ import time
 import faulty_methods
 import pytest
 
-from stepaudit import config, interruption, tables
+from stepaudit import config, tables
 from stepaudit.clips import of_split, to_tensor
+from stepaudit.running import interruption
 from stepaudit.stages import attribute, score, train
 
 PATIENCE = 60

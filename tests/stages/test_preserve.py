@@ -6,9 +6,10 @@ import pytest
 from odd_methods import threshold
 from torch import Tensor, nn
 
-from stepaudit import config, parts, tables
+from stepaudit import config, tables
 from stepaudit.errors import UsageError
 from stepaudit.maps import Maps
+from stepaudit.running import parts
 from stepaudit.stages import preserve
 
 PLANTED = {"dataset": "planted", "model": "r3d"}

@@ -1,0 +1,1 @@
+"""`stepaudit sql`: the audit's database, asked by a person."""

@@ -1,0 +1,1 @@
+"""Pictures, figures and films of clips with their maps."""

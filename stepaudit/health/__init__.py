@@ -1,0 +1,1 @@
+"""`stepaudit doctor`: what is amiss with a machine, a configuration or its videos."""

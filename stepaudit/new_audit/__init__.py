@@ -1,0 +1,1 @@
+"""`stepaudit init`: a configuration for somebody's own videos."""

@@ -1,0 +1,56 @@
+"""The state of a training after its last finished epoch, kept so that one that was stopped goes on to the same end."""
+
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stepaudit.running import interruption
+from stepaudit.running.kept import Kept
+
+log = logging.getLogger(__name__)
+
+
+class Epochs:
+    """The last finished epoch of a training, beside its checkpoint.
+
+    Args:
+        checkpoint: the file that the training ends in.
+        fingerprint: describes everything that decides the weights.
+        asked: number of epochs.
+
+    Raises:
+        UsageError: another process is training the same model.
+    """
+
+    def __init__(self, checkpoint: Path, fingerprint: str, asked: int):
+        self._kept, self.asked = Kept(checkpoint, fingerprint), asked
+
+    def last(self) -> dict[str, Any] | None:
+        """What was kept of the last finished epoch; None if there is none."""
+        for epoch in range(self.asked, 0, -1):
+            if _name(epoch) in self._kept:
+                interruption.keeps(epoch, self.asked, "epochs")
+                log.info("goes on after epoch %d of %d", epoch, self.asked)
+                return torch.load(self._kept.path(_name(epoch)), map_location="cpu", weights_only=True)
+        interruption.keeps(0, self.asked, "epochs")
+        return None
+
+    def keep(self, epoch: int, state: dict[str, Any]) -> None:
+        """Keeps an epoch instead of the one before; then the job may end, if it was asked to.
+
+        Args:
+            state: tensors and plain values, which `last` gives back bit by bit.
+        """
+        written = io.BytesIO()
+        torch.save(state, written)
+        self._kept.put(_name(epoch), lambda path: path.write_bytes(written.getbuffer()))
+        self._kept.drop(_name(epoch - 1))
+        interruption.keeps(epoch, self.asked, "epochs")
+        interruption.pause()
+
+
+def _name(epoch: int) -> str:
+    return f"epoch-{epoch:06d}.pt"

@@ -1,0 +1,176 @@
+"""Around the calls of methods, metrics and models: what goes wrong in one does not reach the next row."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from stepaudit.config import Config
+from stepaudit.errors import AuditError, StorageError, TimedOutError, UsageError
+from stepaudit.running import footprint, interruption, watchdog
+from stepaudit.running.isolation import is_out_of_memory
+from stepaudit.running.traces import ModelState, ProcessState
+
+SHOWN = 4  # clips that a message names
+
+log = logging.getLogger(__name__)
+Loaded = tuple[nn.Module | None, Any]
+Result = TypeVar("Result")
+
+
+class Guard:
+    """Calls a plugin: in limited time, undoing what it leaves behind, and naming it and its clips if it has a bug.
+
+    Args:
+        folder: of what the job keeps, where a call that did not end is noted.
+        plugin: what is called, in words.
+        load: makes what is called, and the model that it is called with; again after the model was spoiled.
+    """
+
+    def __init__(self, config: Config, folder: Path, plugin: str, load: Callable[[], Loaded] | None = None):
+        self.plugin, self._load, self._folder = plugin, load, folder
+        self._watchdog = watchdog.Watchdog(config.batch_seconds, folder)
+        self._loaded: Loaded | None = None
+        self._process: ProcessState | None = None
+        self._models: dict[int, ModelState] = {}
+        self._most: int | None = None  # rows at once, after memory ran out
+        self._growth, self._limit, self._first = config.memory_growth_mb, footprint.limit_mb(), None
+        self._told: set[str] = set()
+
+    def __enter__(self) -> "Guard":
+        self._watchdog.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._watchdog.__exit__(*error)
+        watchdog.forget(self._folder)
+
+    def over(
+        self, index: object, batch: Sequence[dict], use: Callable[[Any, Sequence[dict]], list] | None = None
+    ) -> Callable[[Sequence[dict]], list]:
+        """What is called, as a function of the rows of a batch, or of some of them, to give to `isolation.each`.
+
+        Args:
+            index: names the batch within the job.
+            use: how it is called; by default with the rows.
+        """
+
+        def work(rows: Sequence[dict]) -> list:
+            if self._most is not None and len(rows) > self._most:
+                raise torch.OutOfMemoryError("so many rows did not fit into memory before")
+            first = next(place for place, row in enumerate(batch) if row is rows[0])
+            model, called = self._ready()
+            try:
+                return self.call(
+                    lambda: called(rows) if use is None else use(called, rows),
+                    key=f"batch {index}, {len(rows)} rows from {first}",
+                    clips=[row.get("clip", row)["clip_id"] for row in rows],
+                    model=model,
+                    reload=self._forget,
+                )
+            except (MemoryError, RuntimeError) as error:
+                if is_out_of_memory(error):
+                    self._most = (len(rows) + 1) // 2
+                raise
+
+        return work
+
+    def call(
+        self,
+        work: Callable[[], Result],
+        *,
+        key: str,
+        clips: Sequence[str],
+        plugin: str = "",
+        model: nn.Module | None = None,
+        reload: Callable[[], None] | None = None,
+    ) -> Result:
+        """What a call gives.
+
+        Args:
+            key: names the call within the job.
+            clips: that it is about.
+            plugin: what is called, if it is not the same in all calls.
+            model: that it is called with.
+            reload: is called if the model must not be used any more.
+
+        Raises:
+            TimedOutError: it took too long.
+        """
+        before = self._state(model)
+        spoiled = False
+        try:
+            with self._watchdog.limited(key):
+                return work()
+        except TimedOutError:
+            spoiled = True  # wherever it was interrupted
+            raise
+        except (AuditError, UsageError, StorageError):
+            raise
+        except Exception as error:
+            if len(clips) == 1 or not is_out_of_memory(error):  # of several, fewer are tried
+                error.add_note(self._crashed(plugin or self.plugin, "failed on", clips))
+            raise
+        finally:
+            if self._undone(plugin or self.plugin, before) or spoiled:
+                self._models.clear()
+                if reload is not None:
+                    reload()
+            self._weigh()
+
+    def renew(self) -> None:
+        """Takes the settings of the process as they are now for right: what is loaded may set what it likes."""
+        self._process = None
+
+    def _ready(self) -> Loaded:
+        if self._loaded is None:
+            try:
+                self._loaded = self._load()
+            except (AuditError, UsageError, StorageError):
+                raise
+            except Exception as error:
+                error.add_note(self._crashed(self.plugin, "failed while it was loaded", []))
+                raise
+            self.renew()
+        return self._loaded
+
+    def _forget(self) -> None:
+        self._loaded = None
+
+    def _state(self, model: nn.Module | None) -> ModelState | None:
+        if self._process is None:
+            self._process = ProcessState()
+        if model is None:
+            return None
+        if id(model) not in self._models:
+            self._models[id(model)] = ModelState(model)
+        return self._models[id(model)]
+
+    def _undone(self, plugin: str, model: ModelState | None) -> bool:
+        """Undoes what a call left behind, says so once, and returns whether the model must be loaded anew."""
+        found, spoiled = model.restore() if model is not None else ([], False)
+        found += self._process.restore()
+        if found:
+            end = "undone, the model is loaded anew" if spoiled else "undone"
+            text = f"{plugin} changed {', '.join(found)} and left it so; {end}"
+            if text not in self._told:
+                log.warning("%s", text)
+            self._told.add(text)
+        return spoiled
+
+    def _weigh(self) -> None:
+        now = footprint.resident_mb()
+        self._first = self._first or now
+        if reason := footprint.too_much(self._first, now, self._limit, self._growth):
+            interruption.ask(f"{self.plugin}: {reason}")
+
+    def _crashed(self, plugin: str, what: str, clips: Sequence[str]) -> str:
+        named = [f"'{clip}'" for clip in dict.fromkeys(clips)]
+        shown = ", ".join(named[:SHOWN]) + (f" or {len(named) - SHOWN} others" if len(named) > SHOWN else "")
+        kept = interruption.kept()
+        return (
+            f"stepaudit: {plugin} {what} {shown}".rstrip() + (f"; {kept}" if kept else "") + "; mend it and run again"
+        )

@@ -1,0 +1,74 @@
+"""Rows of a shard that is being made, kept batch by batch, so that a restart goes on where it stopped."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from stepaudit import tables
+from stepaudit.errors import UsageError
+from stepaudit.running import interruption
+from stepaudit.running.kept import Kept
+
+log = logging.getLogger(__name__)
+
+
+class Parts:
+    """Rows of a shard that is being made, kept batch by batch beside the output, so that a restart can go on.
+
+    Args:
+        fingerprint: describes everything that decides the rows; parts with another one are thrown away.
+        sizes: of the batches, in what is asked of the shard, so that a job that is stopped can say how much is kept.
+
+    Raises:
+        UsageError: another process is making the same shard.
+        StorageError: the disk is full, or cannot be written.
+    """
+
+    def __init__(self, table: str, output: Path, fingerprint: str, sizes: Sequence[int] = ()):
+        self.table, self.output, self.sizes = table, output, sizes
+        self._kept = Kept(output, fingerprint)
+        self._batches = {batch for batch in range(len(sizes)) if batch in self}
+        self._tell()
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie until the output is written."""
+        return self._kept.folder
+
+    def __contains__(self, batch: int) -> bool:
+        name = _name(batch)
+        return name in self._kept and self._readable(name)
+
+    def add(self, batch: int, rows: Iterable[dict]) -> None:
+        """Keeps the finished rows of a batch; then the job may end, if it was asked to."""
+        self._kept.put(_name(batch), lambda path: tables.write(rows, self.table, path))
+        self._batches.add(batch)
+        self._tell()
+        interruption.pause()
+
+    def finish(self, batches: int) -> None:
+        """Writes the output from all batches, in order, and removes the parts."""
+        schema = tables.TABLES[self.table].schema
+        data = [tables.read_arrow(self.table, self._kept.path(_name(batch))) for batch in range(batches)]
+        tables.write_arrow(pa.concat_tables(data) if data else schema.empty_table(), self.output)
+        self._kept.remove()
+
+    def _readable(self, name: str) -> bool:
+        """Whether a part is one of this table; if not, as after an update, it is forgotten."""
+        try:
+            tables.check_schema(self.table, self._kept.path(name))
+        except UsageError as error:
+            log.warning("%s; it is made again", error)
+            self._kept.drop(name)
+            return False
+        return True
+
+    def _tell(self) -> None:
+        known = range(len(self.sizes))
+        interruption.keeps(sum(self.sizes[batch] for batch in self._batches if batch in known), sum(self.sizes))
+
+
+def _name(batch: int) -> str:
+    return f"{batch:06d}.parquet"

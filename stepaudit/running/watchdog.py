@@ -1,0 +1,141 @@
+"""A time limit for calls of code that may hang: first an error in the call, then, if that does not end it, the process.
+
+Three hold it: a signal interrupts Python code and what waits in the system; a thread ends the process if a call into C
+goes on; and if that call also keeps Python's threads from running, `faulthandler`, which needs none of them, does. What
+was under way is noted before each call, so that the next try does not hang at the same place.
+"""
+
+import faulthandler
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepaudit.errors import TimedOutError
+from stepaudit.running import interruption
+from stepaudit.running.kept import NOTES
+
+GRACE = 30.0  # seconds that a call has to end after it was told to
+LOOKS = 10  # at the clock, in the time of the limit
+SLOWEST, FASTEST = 1.0, 0.02  # seconds between two looks
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Call:
+    key: str
+    deadline: float
+
+
+class Watchdog:
+    """Limits the time of calls, one at a time, in the main thread. In other threads it limits nothing.
+
+    Args:
+        seconds: the limit; None limits nothing.
+        folder: where calls that did not end are noted, for the next try.
+    """
+
+    def __init__(self, seconds: float | None, folder: Path, *, grace: float = GRACE):
+        self.seconds, self.grace = seconds, grace
+        self._under_way, self._hung = (folder / name for name in NOTES)
+        self._keys = self._noted() if folder.is_dir() else set()
+        self._call: _Call | None = None
+        self._closed, self._thread = threading.Event(), None
+
+    def __enter__(self) -> "Watchdog":
+        if self.seconds is not None and threading.current_thread() is threading.main_thread():
+            self._under_way.parent.mkdir(parents=True, exist_ok=True)
+            self._note = self._under_way.open("wb", buffering=0)
+            self._before = signal.signal(signal.SIGALRM, self._interrupt)
+            self._thread = threading.Thread(target=self._watch, daemon=True)
+            self._thread.start()
+            self._last_resort()
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if self._thread is not None:
+            self._closed.set()
+            self._thread.join()
+            faulthandler.cancel_dump_traceback_later()
+            signal.signal(signal.SIGALRM, self._before)
+            self._note.close()
+            self._under_way.unlink(missing_ok=True)
+        if kind is None:
+            self._hung.unlink(missing_ok=True)
+
+    @contextmanager
+    def limited(self, key: str) -> Iterator[None]:
+        """While a call lasts.
+
+        Args:
+            key: names the call, the same in every try.
+
+        Raises:
+            TimedOutError: it took too long, or, without being tried, an earlier process had to be ended for it.
+        """
+        if self._thread is None:
+            yield
+            return
+        key = f"{key} within {self.seconds:g} s"  # with a higher limit it is tried again
+        if key in self._keys:
+            raise TimedOutError(f"not done within {self.seconds:g} s in an earlier try, which had to be ended for it")
+        self._note.write(key.encode() + b"\n")
+        self._call = _Call(key, time.monotonic() + self.seconds)
+        try:
+            yield
+        finally:
+            self._call = None
+            self._note.seek(0)
+            self._note.truncate()
+
+    def _interrupt(self, *_: object) -> None:
+        call = self._call
+        if call is not None and time.monotonic() >= call.deadline:
+            raise TimedOutError(f"not done within {self.seconds:g} s; if it is only slow, raise `batch_seconds`")
+
+    def _watch(self) -> None:
+        pause = min(SLOWEST, max(FASTEST, self.seconds / LOOKS))
+        while not self._closed.wait(pause):
+            self._last_resort()
+            call, now = self._call, time.monotonic()
+            if call is None or now < call.deadline:
+                continue
+            if now >= call.deadline + self.grace:
+                self._end()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)  # again and again: it may be caught
+
+    def _last_resort(self) -> None:
+        """Ends the process, with status 1, unless this is called again in time."""
+        faulthandler.dump_traceback_later(self.seconds + 2 * self.grace, file=self._note, exit=True)
+
+    def _end(self) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        faulthandler.dump_traceback(self._note)
+        interruption.end(
+            f"a call did not end within {self.seconds:g} s, nor {self.grace:g} s after it was told to; the next try "
+            "leaves it out"
+        )
+
+    def _noted(self) -> set[str]:
+        """The calls that processes were ended for: those noted, and one of which more is noted than its name."""
+        known, noted = (
+            path.read_text(errors="replace").splitlines() if path.exists() else []
+            for path in (self._hung, self._under_way)
+        )
+        key, trace = "".join(noted[:1]), noted[1:]
+        if key and trace:
+            log.warning("the last try was ended in a call that did not end:\n%s", "\n".join(trace))
+            known.append(key)
+            self._hung.write_text("".join(f"{each}\n" for each in known))
+        return set(known)
+
+
+def forget(folder: Path) -> None:
+    """Removes the folder of the notes, if nothing else is in it."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
