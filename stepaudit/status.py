@@ -128,7 +128,7 @@ def _of(note: Note) -> str:
         f"{note.done}/{note.total}" if note.total else "",
         f"{note.clips_per_second:.3g} clips/s" if note.clips_per_second and not note.error else "",
         f"{duration(note.seconds_left)} left" if note.seconds_left is not None and note.state == "running" else "",
-        f"{note.failed} failed" if note.failed else "",
+        f"{note.failed} rows without a value" if note.failed else "",
         note.error,
         f"process {note.process} on {note.host}" + (f", Slurm job {note.cluster_job}" if note.cluster_job else ""),
     ]

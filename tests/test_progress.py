@@ -47,7 +47,7 @@ def test_clips_a_second_time_left_probability_and_failures_are_told(monkeypatch,
         advance(
             10, rows=[{**good, "kept_probability": 0.5}, {**good, "kept_probability": 0.7}, {"status": "bad_video"}]
         )
-    told = "step of m: 20/40, 20 s, 0.25 clips/s, 40 s left, mean kept probability 0.60, 1 failed\n"
+    told = "step of m: 20/40, 20 s, 0.25 clips/s, 40 s left, mean kept probability 0.60, 1 rows without a value\n"
     assert log.getvalue() == told
 
 

@@ -77,7 +77,7 @@ class Count:
             f"{rate:.3g} clips/s" if rate else "",
             f"{duration(left)} left" if left is not None and self.done < self.total else "",
             f"mean {mean[0]} probability {mean[1]:.2f}" if mean else "",
-            f"{self.failed} failed" if self.failed else "",
+            f"{self.failed} rows without a value" if self.failed else "",
             self.note,
         ]
         return ", ".join(filter(None, parts))
