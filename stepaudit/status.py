@@ -102,6 +102,8 @@ def told(status: Status) -> Iterator[str]:
             yield f"{state}: {len(found) - SHOWN} others"
     if status.finished:
         yield "All jobs are done."
+    elif status.seconds_left == 0:
+        yield "Only the report is left."
     elif status.seconds_left is None:
         yield "How long the rest takes is not known before a job of each kind has ended."
     else:

@@ -1,5 +1,6 @@
 """Programs that run beside a test, to be stopped."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,11 +8,21 @@ from pathlib import Path
 PATIENCE = 60  # seconds until a program must have come to where it is stopped
 
 
+def heed_ctrl_c() -> None:
+    """For a new process: what a shell started in the background was told to ignore SIGINT, and would hand that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(script: str, *arguments: object) -> subprocess.Popen:
     """Runs a script, and returns when it has printed its first line, which should be `ready`."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
     process = subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(__file__).parent
+        command,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).parent,
+        preexec_fn=heed_ctrl_c,
     )
     line = process.stdout.readline()
     if line != "ready\n":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from processes import heed_ctrl_c
 from tiny_audit import clips, write_audit
 
 from stepaudit import config, confined, database
@@ -245,7 +246,8 @@ def test_a_query_that_never_ends_is_stopped_by_ctrl_c(audit):
     sql = "select count(*) from range(1000000000000) as a where hash(a.range) % 7 = 1"
     code = "import sys\nfrom stepaudit.cli import main\nsys.stderr.write('here\\n')\nmain()"
     command = [sys.executable, "-c", code, "sql", str(audit), sql]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, preexec_fn=heed_ctrl_c) as process:
         process.stderr.readline()
         time.sleep(1.5)
         os.kill(process.pid, signal.SIGINT)

@@ -271,6 +271,8 @@ def test_annotation_that_a_metric_needs_and_nobody_has_is_a_warning(folder):
     assert "boxes on 0 of 2 test segments, actions on 0 of 2" in found.text
     assert "metrics need boxes and actions" in found.text
     assert audit_checks.annotation(audit(folder), "own", rows).status == "ok"
+    of_the_model = audit(folder, metrics={"mask_survival": {}})  # measures most of what it does without boxes
+    assert audit_checks.annotation(of_the_model, "own", rows).status == "ok"
     lines = "".join(f"{name},0,0,0,9,9\n" for name in ("run/a", "run/b", "swim/c", "swim/d"))
     (folder / "videos/boxes.csv").write_text(f"video,frame,x0,y0,x1,y1\n{lines}")
     boxed = {"own": {"use": "folder", "root": str(folder / "videos"), "options": {"boxes": "boxes.csv"}}}

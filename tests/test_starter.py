@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -345,6 +346,17 @@ def test_it_says_how_long_it_takes_and_what_to_run_next(videos):
 def test_snakemake_is_given_the_rules_of_the_checkout_where_there_are_none(tmp_path):
     assert starter.snakemake(ROOT) == "snakemake"
     assert starter.snakemake(tmp_path) == f"snakemake -s {ROOT / 'Snakefile'}"
+
+
+def test_snakemake_is_given_the_rules_of_the_package_where_that_was_installed(tmp_path, monkeypatch):
+    """A wheel has them in `_workflow`; pyproject.toml puts them there."""
+    rules = tmp_path / "stepaudit" / "_workflow" / "Snakefile"
+    rules.parent.mkdir(parents=True)
+    monkeypatch.setattr(starter, "__file__", str(tmp_path / "stepaudit" / "new_audit" / "starter.py"))
+    assert starter.snakemake(tmp_path) == f"snakemake -s {rules}"
+    included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert included["force-include"]["Snakefile"] == "stepaudit/_workflow/Snakefile"
+    assert included["force-include"]["workflow"] == "stepaudit/_workflow/workflow"
 
 
 @pytest.mark.parametrize(

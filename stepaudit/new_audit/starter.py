@@ -66,10 +66,11 @@ def write(made: Draft, out: Path, *, force: bool = False) -> None:
 
 
 def snakemake(folder: Path | None = None) -> str:
-    """How Snakemake is called in a folder, by default this one: where there are no rules, the checkout's."""
-    own = Path(__file__).parents[2] / "Snakefile"
+    """How Snakemake is called in a folder, by default this one: where there are no rules, the installed ones."""
+    package = Path(__file__).parents[1]
+    own = package / "_workflow" / "Snakefile" if (package / "_workflow").is_dir() else package.parent / "Snakefile"
     here = (folder or Path.cwd()) / "Snakefile"
-    return "snakemake" if here.exists() or not own.exists() else f"snakemake -s {shlex.quote(str(own))}"
+    return "snakemake" if here.exists() else f"snakemake -s {shlex.quote(str(own))}"
 
 
 def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from checkouts import ROOT, Checkout
+from processes import heed_ctrl_c
 
 # Seconds between two looks at the queue: the profile's are for clusters, where jobs take minutes.
 ON_SLURM = ("--cores", "all", "--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
@@ -118,7 +119,7 @@ def started(checkout: Checkout, *arguments: str) -> Iterator[Run]:
     log = checkout.folder.parent / f"{time.monotonic_ns()}.log"
     with log.open("w") as file:
         process = subprocess.Popen(
-            **checkout.command(*arguments), stdout=file, stderr=file, start_new_session=True, preexec_fn=_heed_ctrl_c
+            **checkout.command(*arguments), stdout=file, stderr=file, start_new_session=True, preexec_fn=heed_ctrl_c
         )
     run = Run(process, log)
     try:
@@ -130,8 +131,3 @@ def started(checkout: Checkout, *arguments: str) -> Iterator[Run]:
             checkout.snakemake("--unlock")
         if run.name:
             ask("scancel", "--name", run.name)
-
-
-def _heed_ctrl_c() -> None:
-    """Tests that a shell started in the background inherit that SIGINT is ignored, and would hand it on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

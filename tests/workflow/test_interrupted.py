@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 from checkouts import Checkout
+from processes import heed_ctrl_c
 from same_tables import files, same_tables
 
 COMMAND = ("--cores", "2", "--configfile", "tiny.yaml")
@@ -24,7 +25,7 @@ def interrupt(checkout: Checkout, moment: Callable[[int], bool], with_signal: si
     """
     before = set(files(checkout.folder / "results"))
     with (checkout.folder / "interrupted.log").open("w") as log:
-        options = {"start_new_session": True, "preexec_fn": _heed_ctrl_c, "stdout": log, "stderr": log}
+        options = {"start_new_session": True, "preexec_fn": heed_ctrl_c, "stdout": log, "stderr": log}
         run = subprocess.Popen(**checkout.command(*command), **options)
         try:
             limit = time.monotonic() + PATIENCE
@@ -37,11 +38,6 @@ def interrupt(checkout: Checkout, moment: Callable[[int], bool], with_signal: si
             raise
         os.killpg(run.pid, with_signal)
         return run.wait()
-
-
-def _heed_ctrl_c() -> None:
-    """Tests that a shell started in the background inherit that SIGINT is ignored, and would hand it on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_an_audit_that_is_stopped_again_and_again_gives_the_tables_of_one_that_was_left_alone(checkout, request):
