@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import synthetic
 from stepaudit import config, database, reports
+from stepaudit.running import footprint
 from stepaudit.stages import report
 
 CLIPS = (2_500, 25_000)  # test clips of each of two data sets: a tenth of a million maps, and a million
@@ -111,7 +111,7 @@ def main(folder: Path, step: str) -> None:
     start = time.monotonic()
     told = STEPS[step](folder)
     found = {"seconds": time.monotonic() - start, "cpu": time.process_time(), "told": told}
-    found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["memory"] = footprint.peak_mb()
     json.dump(found, sys.stdout)
 
 

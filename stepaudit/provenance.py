@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from stepaudit import __version__, jobs, seal, tables
 from stepaudit.config import Config, fingerprint, job_name
+from stepaudit.running import footprint
 
 LIBRARIES = ("torch", "torchvision", "numpy", "pyarrow", "duckdb", "ffmpeg-python", "imageio-ffmpeg", "snakemake")
 
@@ -30,7 +30,7 @@ def recorded(config: Config, stage: str, keys: dict[str, str]) -> Iterator[None]
         "commit": commit(),
         "device": _device(),
         "seconds": time.monotonic() - start,
-        "peak_memory_mb": _peak_memory_mb(),
+        "peak_memory_mb": footprint.peak_mb(),
         "inputs": tables.as_json(_inputs(config, stage, keys, files_read)),
         "outputs": tables.as_json(_outputs(config, stage, keys)),
     }
@@ -137,8 +137,3 @@ def _device() -> str:
     torch = sys.modules.get("torch")
     used = torch is not None and torch.cuda.is_initialized()
     return torch.cuda.get_device_name() if used else platform.processor() or platform.machine()
-
-
-def _peak_memory_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

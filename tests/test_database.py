@@ -198,7 +198,7 @@ def test_files_of_unfinished_jobs_and_leftovers_do_not_matter(audit):
 def test_two_cannot_make_the_same_database_at_once(tmp_path):
     folder = write_audit(tmp_path)
     script = "print(locks.take(pathlib.Path(sys.argv[1])), flush=True); input()"
-    imports = "import sys, pathlib; from stepaudit import locks; "
+    imports = "import sys, pathlib; from stepaudit.running import locks; "
     command = [sys.executable, "-c", imports + script, folder / ".audit.duckdb.lock"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "True\n"

@@ -138,14 +138,8 @@ def snakemake_help():
 def test_every_option_that_is_mentioned_exists(page, snakemake_help):
     ours = {spelling for command in COMMANDS.values() for parameter in command.params for spelling in parameter.opts}
     of_others = {"--editable", "--version", "--debug", "--install-completion", "--show-completion"}
-    of_others |= {
-        "--name",
-        "--constraint",
-        "--gpus",
-        "--first",
-        "--count",
-        "--keep",
-    }  # of Slurm and tests/fuzz/campaign.py
+    of_others |= {"--name", "--constraint", "--gpus", "--slurm-partition-config"}  # of Slurm, and its plugin
+    of_others |= {"--first", "--count", "--keep"}  # of tests/fuzz/campaign.py
     for option in re.findall(r"(?<!\S)--[a-z][\w-]*", code_of(page)):
         known = option in ours | of_others or re.search(rf"(?<![\w-]){option}\b(?!-)", snakemake_help)
         assert known, f"{page}: {option}"

@@ -1,6 +1,8 @@
 """How much memory a process takes, and may take."""
 
 import resource
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +19,15 @@ def test_memory_that_is_taken_is_seen():
     taken = np.ones(8 << 20)  # 64 MB
     assert footprint.resident_mb() - before == pytest.approx(64, abs=4)
     del taken
+
+
+def test_the_peak_of_a_program_is_its_own_and_not_that_of_who_started_it():
+    """Linux hands the peak of a large parent on to its children, which `getrusage` then tells as theirs."""
+    ballast = bytearray(b"1" * (300 << 20))
+    script = "from stepaudit.running import footprint; held = b'1' * (100 << 20); print(footprint.peak_mb())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert len(ballast) > 0
+    assert 100 < float(done.stdout) < 250
 
 
 @pytest.mark.parametrize(

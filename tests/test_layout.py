@@ -221,3 +221,9 @@ def test_no_file_names_a_place_on_some_machine_or_a_package_host():
 def test_only_ci_knows_where_the_real_videos_lie():
     outside = re.compile(r"\.\./share" + "d")
     assert {str(p.relative_to(ROOT)) for p in tracked() if outside.search(p.read_text(errors="ignore"))} <= {".ci/run"}
+
+
+def test_no_two_test_files_have_the_same_name():
+    """pytest would take one for the other."""
+    names = [path.name for path in (Path(__file__).parent).rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

@@ -136,8 +136,8 @@ def test_the_full_map_is_the_one_that_python_makes_to_two_grey_levels(tab, cards
     drawn = cards["ways"][1][index]
     found = tab.value(f"""(async () => {{
         const data = JSON.parse(document.querySelector('#clip-ways .clip-data').textContent), map = data.maps[{index}];
-        const size = data.films[map.film].size, grid = await stepaudit.reporting.gallery.gridOf(map), frames = [];
-        for (let t = 0; t < size[0]; t++) frames.push([...stepaudit.reporting.gallery.shareOf(map, grid, size, t)]);
+        const size = data.films[map.film].size, grid = await stepaudit.gallery.gridOf(map), frames = [];
+        for (let t = 0; t < size[0]; t++) frames.push([...stepaudit.gallery.shareOf(map, grid, size, t)]);
         return frames;
     }})()""")
     truth = drawn.share().clip(0, 1)

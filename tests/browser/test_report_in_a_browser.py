@@ -31,6 +31,7 @@ def choose(kind: str, value: str) -> str:
 def test_the_browser_would_see_errors_and_requests(browser, tmp_path):
     bad = tmp_path / "bad.html"
     bad.write_text("<img src='missing.png'><script>console.error('heard'); throw new Error('thrown')</script>")
+    browser.scripts(run=True)
     browser.open(bad)
     said = "\n".join(browser.console)
     assert "heard" in said
