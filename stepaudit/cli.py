@@ -1,4 +1,4 @@
-"""The command line: a command a stage, and `benchmark`, `check`, `export`, `figure`, `list`, `report`, `sql`.
+"""The command line: a command for each stage of the workflow, and those that people call.
 
 Heavy imports live in the commands.
 """

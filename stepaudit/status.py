@@ -165,10 +165,24 @@ def _outcomes(stage: str, files: list[Path]) -> tuple[int, int]:
     """How many rows are finished, and how many of them have no value."""
     with_status = {table for table in WRITES.get(stage, ()) if "status" in TABLES[table].schema.names}
     found = [str(path) for path in files if with_status & set(path.parts)]
-    if not found:
-        return 0, 0
+    try:
+        return _counted(found) if found else (0, 0)
+    except duckdb.Error:  # `stepaudit check` tells of damaged files
+        sound = [_counted([path]) for path in found if _readable(path)]
+        return sum(rows for rows, _ in sound), sum(without for _, without in sound)
+
+
+def _counted(files: list[str]) -> tuple[int, int]:
     sql = "select count(*), count(*) filter (status != 'ok') from read_parquet(?, hive_partitioning = false)"
-    return duckdb.execute(sql, [found]).fetchone()
+    return duckdb.execute(sql, [files]).fetchone()
+
+
+def _readable(path: str) -> bool:
+    try:
+        _counted([path])
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _known(audit: Audit, stage: str) -> dict[tuple, float]:

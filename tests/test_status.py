@@ -8,6 +8,7 @@ from stepaudit import status
 from stepaudit.cli import app
 from stepaudit.errors import UsageError
 from stepaudit.running import under_way
+from stepaudit.stages import report
 
 JOB = {"dataset": "planted", "model": "r3d"}
 STAGES = ["index", "extract", "train", "predict", "attribute", "score", "report"]
@@ -92,3 +93,18 @@ def test_the_command_prints_a_table_and_the_time_left(folder):
 def test_a_folder_without_an_audit_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no audit lies here"):
         status.of_folder(tmp_path)
+
+
+def test_a_report_that_could_not_be_made_has_failed_and_one_that_was_made_is_done(folder):
+    (clips,) = (folder / "clips").rglob("*.parquet")
+    clips.unlink()  # they hold no pixels
+    (table,) = (folder / "maps").rglob("*.parquet")
+    sound = table.read_bytes()
+    table.write_bytes(sound[:100])
+    with pytest.raises(UsageError):
+        report.run(folder)
+    assert stage_of(folder, "report").states["failed"] == 1
+    assert any(line.startswith("failed: report all: ") for line in status.told(status.of_folder(folder)))
+    table.write_bytes(sound)
+    report.run(folder)
+    assert stage_of(folder, "report").states["done"] == 1

@@ -12,6 +12,7 @@ from stepaudit import charts, database, reports
 from stepaudit.config import Config, load
 from stepaudit.errors import UsageError
 from stepaudit.reporting import chapters, conclusions, gallery, grids, page, summary
+from stepaudit.running import under_way
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,11 @@ def run(folder: Path) -> Path:
     """
     if not (folder / "config.yaml").exists():
         raise UsageError(f"{folder}: no audit lies here (no config.yaml in it); name its folder, such as results/demo")
+    with under_way.noted(folder, "report", {}):
+        return _reported(folder)
+
+
+def _reported(folder: Path) -> Path:
     config = load(folder / "config.yaml")
     database.create(folder, config)
     with database.connect(folder, spills=True, small=True) as connection:
