@@ -14,7 +14,7 @@ test: .venv/installed
 
 # Whole audits of generated and real videos, with trained models.
 audits: .venv/installed
-	pytest -n 2 tests/audit
+	pytest -n 2 --dist loadfile tests/audit
 
 # What breaks on purpose: minutes of killed processes and full disks. Some of it needs root, for a small disk.
 faults: .venv/installed
