@@ -95,7 +95,7 @@ def _made_apart(config: Config, kept: Entries) -> Entries:
     command = [sys.executable, "-m", "stepaudit.planning"]
     done = subprocess.run(command, input=asked, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode != 0:
-        raise UsageError(f"the audit could not be planned (status {done.returncode}); try `stepaudit doctor`")
+        raise RuntimeError(f"planning ended with status {done.returncode}; what it was stands above")  # a bug
     answer = json.loads(done.stdout.splitlines()[-1])  # above it a user's model may have printed something
     if "refused" in answer:
         raise UsageError(answer["refused"])

@@ -90,6 +90,8 @@ def of_folder(folder: Path) -> Status:
     by_stage: dict[str, list[Job]] = defaultdict(list)
     for job in [*audit.jobs, ("report", {})]:
         by_stage[job[0]].append(job)
+    asked = {(stage, job_name(keys)) for jobs in by_stage.values() for stage, keys in jobs}
+    notes = {key: note for key, note in notes.items() if key in asked}  # others are of an earlier configuration
     return Status([_stage(audit, stage, jobs, notes) for stage, jobs in by_stage.items()], notes)
 
 
@@ -102,7 +104,7 @@ def told(status: Status) -> Iterator[str]:
             yield f"{state}: {len(found) - SHOWN} others"
     if status.finished:
         yield "All jobs are done."
-    elif status.seconds_left == 0:
+    elif all(stage.states["done"] == stage.jobs for stage in status.stages if stage.name != "report"):
         yield "Only the report is left."
     elif status.seconds_left is None:
         yield "How long the rest takes is not known before a job of each kind has ended."
@@ -147,7 +149,7 @@ def _stage(audit: Audit, stage: str, jobs: list[Job], notes: dict[tuple[str, str
         if state != "done" and stage != "report"
     ]
     counts = {state: states.count(state) for state in STATES}
-    return Stage(stage, counts, *_outcomes(stage, files), None if None in left else sum(left))
+    return Stage(stage, counts, *_outcomes(audit, stage, files), None if None in left else sum(left))
 
 
 def _state(audit: Audit, job: Job, notes: dict[tuple[str, str], Note]) -> str:
@@ -161,28 +163,23 @@ def _state(audit: Audit, job: Job, notes: dict[tuple[str, str], Note]) -> str:
     return "done" if all(path.exists() for path in made) else "waiting"
 
 
-def _outcomes(stage: str, files: list[Path]) -> tuple[int, int]:
+def _outcomes(audit: Audit, stage: str, files: list[Path]) -> tuple[int, int]:
     """How many rows are finished, and how many of them have no value."""
     with_status = {table for table in WRITES.get(stage, ()) if "status" in TABLES[table].schema.names}
-    found = [str(path) for path in files if with_status & set(path.parts)]
+    found = [str(path) for path in files if path.relative_to(audit.config.folder).parts[0] in with_status]
     try:
         return _counted(found) if found else (0, 0)
-    except duckdb.Error:  # `stepaudit check` tells of damaged files
-        sound = [_counted([path]) for path in found if _readable(path)]
+    except duckdb.Error:  # one is damaged, of which `stepaudit check` tells: the others count
+        sound = []
+        for path in found:
+            with suppress(duckdb.Error):
+                sound.append(_counted([path]))
         return sum(rows for rows, _ in sound), sum(without for _, without in sound)
 
 
 def _counted(files: list[str]) -> tuple[int, int]:
     sql = "select count(*), count(*) filter (status != 'ok') from read_parquet(?, hive_partitioning = false)"
     return duckdb.execute(sql, [files]).fetchone()
-
-
-def _readable(path: str) -> bool:
-    try:
-        _counted([path])
-    except duckdb.Error:
-        return False
-    return True
 
 
 def _known(audit: Audit, stage: str) -> dict[tuple, float]:

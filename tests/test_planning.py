@@ -143,3 +143,15 @@ def test_planning_leaves_the_random_state_alone(tmp_path):
     state = torch.get_rng_state()
     planned(tmp_path)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_bug_of_a_component_is_told_as_one(tmp_path):
+    """And not as bad input: its traceback is on standard error."""
+    (tmp_path / "own_videos.py").write_text("def count(root): 1 / 0\n\n\ndef read(root): 1 / 0\n")
+    data = {**AUDIT, "results": str(tmp_path), "datasets": {"own": {"use": "own_videos:read", "root": "."}}}
+    script = "import json, sys; from stepaudit import config, planning; "
+    script += "planning.planned(config.parse(json.loads(sys.argv[1])))"
+    command = [sys.executable, "-c", script, json.dumps(data)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("RuntimeError: planning ended with status 1")

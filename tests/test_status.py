@@ -1,5 +1,7 @@
 """What `stepaudit status` tells of an audit that is half done."""
 
+import shutil
+
 import pytest
 import tiny_audit
 from typer.testing import CliRunner
@@ -88,6 +90,22 @@ def test_the_command_prints_a_table_and_the_time_left(folder):
     assert [line.split()[0] for line in lines[2 : 2 + len(STAGES)]] == STAGES
     assert "attribute" in done.stdout
     assert "1 min 00 s" in done.stdout
+
+
+def test_notes_of_jobs_that_are_not_asked_any_more_are_not_told(folder):
+    keys = {**JOB, "method": "gone", "shard": "test-000"}
+    with pytest.raises(ValueError, match="a bug"), under_way.noted(folder, "attribute", keys):
+        raise ValueError("a bug")
+    assert not [line for line in status.told(status.of_folder(folder)) if "gone" in line]
+
+
+def test_folders_above_an_audit_may_be_called_as_a_table_is(folder, tmp_path):
+    """`clip_boxes` has no status, whatever it lies in."""
+    moved = tmp_path / "clips" / "tiny"
+    shutil.copytree(folder, moved)
+    boxes = moved / "clip_boxes/dataset=planted/size=16x112x112/test-000.parquet"
+    tiny_audit.tables.write([], "clip_boxes", boxes)
+    assert stage_of(moved, "extract").rows == stage_of(folder, "extract").rows == 2
 
 
 def test_a_folder_without_an_audit_is_refused(tmp_path):
