@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stepaudit.datasets._encode import encode
+from stepaudit.mp4 import encode
 
 BITS = 8
 

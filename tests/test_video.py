@@ -10,9 +10,9 @@ from counted_video import numbered_frames, read_numbers, write_numbered
 from PIL import Image
 
 from stepaudit import video
-from stepaudit.datasets._encode import encode
 from stepaudit.errors import BadVideoError
 from stepaudit.geometry import Geometry
+from stepaudit.mp4 import encode
 
 
 def numbers(path: Path, fit: str = "stretch", **stretch) -> list[int]:

@@ -1,20 +1,16 @@
 """Frames as files to look at: an H.264 video, an animated WebP or GIF."""
 
 import os
-import subprocess
 from pathlib import Path
 
-import ffmpeg
 import numpy as np
 from PIL import Image
 
+from stepaudit import mp4
 from stepaudit.errors import UsageError, did_you_mean
-from stepaudit.video import ffmpeg_binary
 
 FRAMES_A_SECOND = 4.0  # of a clip of 16 frames: four seconds
 VIDEO_RATE = 24  # of the file, since some players drop slow videos
-X264 = {"vcodec": "libx264", "pix_fmt": "yuv420p", "preset": "veryfast", "crf": 18}
-SAME_BYTES = {"threads": 1, "fflags": "+bitexact", "flags:v": "+bitexact", "map_metadata": -1}
 ANIMATIONS = {".webp": {"quality": 80, "method": 4}, ".gif": {}}
 SUFFIXES = (".mp4", *ANIMATIONS)
 
@@ -38,41 +34,22 @@ def save(frames: np.ndarray, path: str | Path, *, rate: float = FRAMES_A_SECOND)
         raise UsageError(f"{path}: no kind of picture that moves '{suffix}'{did_you_mean(suffix, list(SUFFIXES))}")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder '{path.parent}'; make it first")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        if suffix in ANIMATIONS:
-            _animate(frames, temporary, suffix, rate)
-        else:
-            _encode(frames, temporary, path, rate)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if suffix in ANIMATIONS:
+        _animate(frames, path, rate)
+    else:
+        mp4.encode(_even(frames)[_places(len(frames), rate)], path, VIDEO_RATE, crf=18)
     return path
 
 
-def _animate(frames: np.ndarray, temporary: Path, suffix: str, rate: float) -> None:
+def _animate(frames: np.ndarray, path: Path, rate: float) -> None:
     first, *rest = map(Image.fromarray, frames)
-    timing = {"duration": round(1000 / rate), "loop": 0}
-    first.save(temporary, suffix[1:], save_all=True, append_images=rest, **timing, **ANIMATIONS[suffix])
-
-
-def _encode(frames: np.ndarray, temporary: Path, path: Path, rate: float) -> None:
-    """H.264 in an .mp4 whose header stands in front, the same bytes for the same frames."""
-    shown = _even(frames)[_places(len(frames), rate)]
-    height, width = shown.shape[1:3]
-    command = (
-        ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=VIDEO_RATE)
-        .output(f"file:{temporary}", format="mp4", movflags="+faststart", **X264, **SAME_BYTES)
-        .global_args("-y", "-hide_banner", "-loglevel", "error")
-        .compile(cmd=ffmpeg_binary())
-    )
-    done = subprocess.run(command, input=np.ascontiguousarray(shown).data, stderr=subprocess.PIPE, check=False)
-    if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip()
-        raise UsageError(
-            f"{path}: {ffmpeg_binary()} cannot encode it ({reason}); put an ffmpeg with libx264 on the PATH, "
-            "or none, so that the one of imageio-ffmpeg is used"
-        )
+    suffix, timing = path.suffix.lower(), {"duration": round(1000 / rate), "loop": 0}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        first.save(temporary, suffix[1:], save_all=True, append_images=rest, **timing, **ANIMATIONS[suffix])
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _places(frames: int, rate: float) -> np.ndarray:

@@ -17,9 +17,9 @@ from PIL import Image
 
 from stepaudit import config, tables, video
 from stepaudit.datasets import epic_action, epic_object, folder, ucf101_24
-from stepaudit.datasets._encode import encode
 from stepaudit.errors import UsageError
 from stepaudit.geometry import Geometry
+from stepaudit.mp4 import encode
 from stepaudit.stages.index import find_problems
 
 ROOT = Path(__file__).parents[2]
