@@ -34,7 +34,7 @@ format: .venv/installed
 	snakefmt Snakefile workflow
 
 docs: .venv/installed
-	python -m stepaudit.documentation
+	python -m docs.reference.documentation
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from stepaudit import config
-from stepaudit.checkpoint import trained
-from stepaudit.clips import of_split, to_tensor
+from stepaudit.audit import config
+from stepaudit.clips.tensors import of_split, to_tensor
 from stepaudit.errors import UsageError
+from stepaudit.networks.checkpoint import trained
 
 AUDITS = (Path("results/demo"), Path("results/ucf101_24"))
 HOW = "Run `make demo`, and `snakemake --cores all --configfile config/ucf101_24.yaml`, for models that are trained."

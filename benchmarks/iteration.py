@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from benchmarks import audits, faithful
 from benchmarks.timing import exponent, ratio, seconds
+from stepaudit.audit.registry import find
 from stepaudit.extremal.engine import optimise
 from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.extremal.prepared import prepared
 from stepaudit.extremal.settings import Settings, settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.layers import frozen, target_log_probability
-from stepaudit.registry import find
 
 NARROW = {
     "r2plus1d_18": {"width": 6},

@@ -6,7 +6,7 @@ from dataclasses import replace
 from benchmarks.audits import Case, cases
 from benchmarks.schedules import NOISE, agreement, quality, seed_masks
 from stepaudit.extremal.settings import settings
-from stepaudit.precision import computing_in
+from stepaudit.layers import computing_in
 
 CLIPS, METHOD, PRESET = 8, "step", "corrected"
 

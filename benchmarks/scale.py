@@ -10,9 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import synthetic
-from stepaudit import config, database, reports
+from stepaudit.audit import config
+from stepaudit.report import build_database, sql_files
 from stepaudit.running import footprint
 from stepaudit.stages import report
+from stepaudit.store import database
 
 CLIPS = (2_500, 25_000)  # test clips of each of two data sets: a tenth of a million maps, and a million
 CLIPS_A_SHARD = 256
@@ -74,7 +76,7 @@ def counts(folder: Path) -> list[int]:
 
 def create(folder: Path) -> dict[str, float]:
     """The database. Tells its size, MB."""
-    path = database.create(folder, config.load(folder / "config.yaml"))
+    path = build_database.create(folder, config.load(folder / "config.yaml"))
     return {"audit.duckdb": path.stat().st_size / 1e6}
 
 
@@ -82,7 +84,7 @@ def queries(folder: Path) -> dict[str, float]:
     """Every question, once. Tells the processor seconds of each."""
     times = {}
     with database.connect(folder, spills=True, small=True) as connection:
-        for each in reports.all_reports():
+        for each in sql_files.all_reports():
             start = time.process_time()
             for _ in database.batches(connection, each.sql):
                 pass

@@ -4,11 +4,11 @@ import torch
 
 from benchmarks.audits import Case, cases
 from stepaudit.extremal.engine import optimise
+from stepaudit.extremal.minimum_ratio import Bound, Evaluation, keeps_probability, minimum, next_ratio
 from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.extremal.settings import settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.layers import frozen, probability_and_rank
-from stepaudit.minimum_ratio import Bound, Evaluation, keeps_probability, minimum, next_ratio
 
 CLIPS, METHOD, PRESET, ITERATIONS = 8, "step", "corrected", 50
 RESOLUTION, SHARE = 0.01, 1.0

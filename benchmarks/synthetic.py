@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from stepaudit import config as configuration
-from stepaudit import tables
-from stepaudit.config import Config
+from stepaudit.audit import config as configuration
+from stepaudit.audit.config import Config
+from stepaudit.store import tables
 
 SQL = Path(__file__).with_suffix(".sql")
 PICTURED = 6  # clips with pixels and grids

@@ -1,4 +1,4 @@
--- What the tables estimates, comparisons and reliability are computed from (stepaudit/estimates.py, after these views).
+-- What the tables estimates, comparisons and reliability are computed from (stepaudit/report/statistics/estimates.py, after these views).
 
 create view measured_cells as
 with released as (

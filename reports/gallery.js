@@ -1,4 +1,4 @@
-// The gallery's animations: maps are made of their grids as stepaudit.maps does, and coloured as stepaudit.drawing.pictures does.
+// The gallery's animations: maps are made of their grids as stepaudit.maps does, and coloured as stepaudit.report.pictures.pictures does.
 "use strict";
 (() => {
   const gallery = document.querySelector(".gallery");
@@ -89,7 +89,7 @@
     return full;
   }
 
-  // ---- sheets: pictures of one size in rows, as stepaudit.drawing.pictures.sheet lays them ----
+  // ---- sheets: pictures of one size in rows, as stepaudit.report.pictures.pictures.sheet lays them ----
 
   async function picture(address) {
     const image = new Image();

@@ -7,21 +7,22 @@ The Python API (docs/python_api.md): `explain` and `load_model`, `read_clip`, `r
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from stepaudit.version import __version__
+
 if TYPE_CHECKING:
     from stepaudit.api import explain, load_model, read_clip, render
-    from stepaudit.drawing.movie import save
-    from stepaudit.results import open_results
+    from stepaudit.report.pictures.movie import save
+    from stepaudit.report.results import open_results
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "explain", "load_model", "open_results", "read_clip", "render", "save"]
 
 _PLACES = {
     "explain": "stepaudit.api",
     "load_model": "stepaudit.api",
-    "open_results": "stepaudit.results",
+    "open_results": "stepaudit.report.results",
     "read_clip": "stepaudit.api",
     "render": "stepaudit.api",
-    "save": "stepaudit.drawing.movie",
+    "save": "stepaudit.report.pictures.movie",
 }
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stepaudit import cutting
-from stepaudit.chosen_model import Chosen, choose
-from stepaudit.clips import to_tensor
+from stepaudit.audit.sections import Clips
+from stepaudit.clips import cutting
+from stepaudit.clips.tensors import to_tensor
+from stepaudit.commands.explain.explanation import Explanation, explained
 from stepaudit.errors import UsageError
-from stepaudit.explanations import Explanation, explained
-from stepaudit.sections import Clips
+from stepaudit.networks.by_name import Chosen, choose
 
 
 def load_model(name: str | Path, *, weights: str | Path | None = None, classes: str | int | None = None) -> Chosen:
@@ -152,7 +152,7 @@ def render(frames: np.ndarray | Tensor, importance: np.ndarray | Tensor, *, mask
         >>> stepaudit.render(frames, np.ones((16, 48, 48)), mask=True).shape
         (16, 48, 48, 3)
     """
-    from stepaudit.drawing import overlay
+    from stepaudit.report.pictures import overlay
 
     shown = overlay.pictures_of(frames) if isinstance(frames, Tensor) else frames
     heat = importance.detach().cpu().numpy() if isinstance(importance, Tensor) else importance

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stepaudit import __version__
 from stepaudit.errors import UsageError
+from stepaudit.version import __version__
 
 
 class _Commands(TyperGroup):
@@ -27,10 +27,10 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
-            from stepaudit import exit_codes
+            from stepaudit.commands import _exit_codes
 
-            exit_codes.close_output(error)
-            raise typer.Exit(int(exit_codes.CLOSED)) from None
+            _exit_codes.close_output(error)
+            raise typer.Exit(int(_exit_codes.CLOSED)) from None
         except typer.Abort:  # the end of the input, where an answer was to come
             raise UsageError(
                 "no answer, so that nothing was done; give options instead, `--yes` asks nothing"
@@ -41,29 +41,29 @@ def _completed(section: str) -> Callable:
     """Completes names of the configuration, or of the audit, that the command line names."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
-        from stepaudit import completion
+        from stepaudit.commands import _completion
 
-        return completion.names(section, ctx.params, ctx.args, incomplete)
+        return _completion.names(section, ctx.params, ctx.args, incomplete)
 
     return complete
 
 
 def _registered(incomplete: str) -> list[str]:
-    from stepaudit import completion
+    from stepaudit.commands import _completion
 
-    return completion.registered("methods", incomplete)
+    return _completion.registered("methods", incomplete)
 
 
 def _models(incomplete: str) -> list[str]:
-    from stepaudit import completion
+    from stepaudit.commands import _completion
 
-    return completion.registered("models", incomplete)
+    return _completion.registered("models", incomplete)
 
 
 def _kinds(incomplete: str) -> list[str]:
-    from stepaudit import completion
+    from stepaudit.commands import _completion
 
-    return completion.kinds(incomplete)
+    return _completion.kinds(incomplete)
 
 
 app = typer.Typer(
@@ -114,14 +114,14 @@ def main() -> None:
     import os
     import sys
 
-    from stepaudit import exit_codes
+    from stepaudit.commands import _exit_codes
     from stepaudit.running import interruption
 
     try:
         with interruption.heeded():
             app()
     except Exception as error:  # noqa: BLE001 (the last place that can tell it)
-        status, text = exit_codes.ending(error, sys.argv[1:], os.environ)
+        status, text = _exit_codes.ending(error, sys.argv[1:], os.environ)
         typer.echo(text, err=True)
         raise SystemExit(status) from None
 
@@ -142,13 +142,13 @@ def _root(
 @contextmanager
 def _job(config_file: Path, stage: str, **keys: str) -> Iterator:
     """The checked configuration, its names checked as well, while a job runs that is recorded in the table `runs`."""
-    from stepaudit import config, plan, planning, provenance
-    from stepaudit.running import under_way
+    from stepaudit.audit import config, plan, planning
+    from stepaudit.running import job_notes, run_records
 
     settings = planning.planned(config.load(config_file))
     config.require(settings, **keys)
     plan.save(settings.plan, settings.folder)
-    with under_way.noted(settings.folder, stage, keys), provenance.recorded(settings, stage, keys):
+    with job_notes.noted(settings.folder, stage, keys), run_records.recorded(settings, stage, keys):
         yield settings
 
 
@@ -238,7 +238,7 @@ def sql(
     format: Annotated[str, typer.Option("--format", help="table, csv, json, md or lines.")] = "table",
 ) -> None:
     """Ask the tables of an audit, read-only; at a terminal, without a query, in a shell."""
-    from stepaudit.asking import shell
+    from stepaudit.commands.sql import shell
 
     shell.run(results, query, file, format, lambda text: typer.echo(text, nl=False))
 
@@ -252,8 +252,8 @@ def export_table(
     force: Force = False,
 ) -> None:
     """Write a table, view, report or worked question."""
-    from stepaudit import database
-    from stepaudit.export import sources
+    from stepaudit.commands.export import sources
+    from stepaudit.store import database
 
     with database.connect(results, small=True) as connection:
         _write_rows(connection, sources.find(connection, name), format, out, force)
@@ -268,8 +268,8 @@ def export_query(
     force: Force = False,
 ) -> None:
     """Write the answer to a query."""
-    from stepaudit import database
-    from stepaudit.export import sources
+    from stepaudit.commands.export import sources
+    from stepaudit.store import database
 
     with database.connect(results, small=True) as connection:
         _write_rows(connection, sources.Source("", "query", "", "", query), format, out, force)
@@ -277,7 +277,7 @@ def export_query(
 
 def _write_rows(connection: Any, source: Any, format: str | None, out: Path | None, force: bool) -> None:
     """Rows to a file, or to standard output."""
-    from stepaudit.export import rows
+    from stepaudit.commands.export import rows
 
     chosen = rows.format_of(format, out)
     if out is None:
@@ -297,8 +297,8 @@ def export_all(
     force: Force = False,
 ) -> None:
     """Write every table, report and worked question into a folder, with an index."""
-    from stepaudit import database
-    from stepaudit.export import everything
+    from stepaudit.commands.export import everything
+    from stepaudit.store import database
 
     with database.connect(results, small=True) as connection:
         lines = everything.write(connection, format, out, views=views, force=force)
@@ -327,7 +327,7 @@ def export_maps(
     """Write maps as NumPy arrays or videos, with an index; those of all clips, or by options that may be repeated."""
     from rich.progress import track
 
-    from stepaudit.export import map_source, maps
+    from stepaudit.commands.export import map_source, maps
     from stepaudit.running.progress import console
 
     chosen = map_source.Chosen(dataset or (), model or (), method or (), clip or (), ratio or (), seed or ())
@@ -366,8 +366,8 @@ def explain(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that it did not write.")] = False,
 ) -> None:
     """Explain one video: overlay video, animation, strip of frames, rows and a summary."""
+    from stepaudit.commands.explain import arguments, command
     from stepaudit.errors import AuditError
-    from stepaudit.explaining import arguments, command
 
     options = arguments.parse_options(option or [])
     asked = arguments.Asked(
@@ -400,7 +400,7 @@ def figure_methods(
     frames: Frames = 8,
 ) -> None:
     """Draw one clip as several methods explain it (Figure 3 of the paper)."""
-    from stepaudit.drawing import clip_figures
+    from stepaudit.commands.figure import clip_figures
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
     drawn = clip_figures.of_methods(
@@ -423,7 +423,7 @@ def figure_compare(
     frames: Frames = 8,
 ) -> None:
     """Draw one clip as two models need it, at equal probability (Figure 2 of the paper)."""
-    from stepaudit.drawing import clip_figures
+    from stepaudit.commands.figure import clip_figures
 
     drawn = clip_figures.of_models(
         results, clip=clip, dataset=dataset, models=[name for name in models if name], method=method, frames=frames
@@ -442,7 +442,7 @@ def benchmark_methods(
     config: Annotated[Path, typer.Option("--config", help="The benchmark's configuration.")] = BENCHMARK,
 ) -> None:
     """Score every method on videos whose evidence is known, and on networks whose support is known."""
-    from stepaudit import benchmark
+    from stepaudit.commands import benchmark
     from stepaudit.stages import attribute, extract, index, predict, preserve, report, score, train
 
     if out is not None:
@@ -469,7 +469,7 @@ def check(
     targets: Annotated[bool, typer.Option("--targets", help="Only list the files to make anew.")] = False,
 ) -> None:
     """Check a configuration and say how much it asks for; or whether an audit is sound, and what to run if not."""
-    from stepaudit import config as configuration
+    from stepaudit.audit import config as configuration
 
     if path.is_dir():
         _check_audit(path, delete, targets)
@@ -488,7 +488,8 @@ def check(
 
 def _check_audit(folder: Path, delete: bool, targets: bool) -> None:
     """Exit status 1 if the audit has a problem."""
-    from stepaudit.soundness import audit_folder, integrity, remedies
+    from stepaudit.audit import audit_folder
+    from stepaudit.commands.check import integrity, remedies
 
     if delete and any(Path(".snakemake/locks").glob("*")):
         raise UsageError("the workflow is running here, or was killed: wait for it, or run `snakemake --unlock`, first")
@@ -525,7 +526,7 @@ def init(
     """Write a configuration for your own videos, by looking at their folder and asking, or from options alone."""
     import sys
 
-    from stepaudit.new_audit import starting
+    from stepaudit.commands.init import starting
 
     ask = typer.prompt if sys.stdin.isatty() and not yes else None
     given = {"budget": budget, "audit": audit, "model": model, "weights": weights, "methods": methods, "size": size}
@@ -541,7 +542,7 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print a list in JSON.")] = False,
 ) -> None:
     """Look at Python, PyTorch, GPU, ffmpeg, disk and data, and say what to do. Status 1: an audit would fail."""
-    from stepaudit.health import doctor, findings
+    from stepaudit.commands.doctor import doctor, findings
 
     found = []
     for each in doctor.examine(config, slurm=slurm):
@@ -574,7 +575,7 @@ def compare(
     everything: Annotated[bool, typer.Option("--list", help="Show every quantity by name, and what it means.")] = False,
 ) -> None:
     """Compare two models, or two audits of one, on the same clips: a gate for releases."""
-    from stepaudit.comparison import gate
+    from stepaudit.commands.compare import gate
 
     text, status = gate.run(a, b, dataset=dataset, fail_if=fail_if or [], out=out, everything=everything)
     typer.echo(text)
@@ -585,8 +586,9 @@ def compare(
 @app.command()
 def plan(config: ConfigFile) -> None:
     """Say how an audit is divided into jobs, and what they are estimated to take."""
-    from stepaudit import config as configuration
-    from stepaudit import database, planning
+    from stepaudit.audit import config as configuration
+    from stepaudit.audit import planning
+    from stepaudit.store import database
 
     names, rows = planning.overview(planning.planned(configuration.load(config)))
     typer.echo(database.format_rows(names, rows, "table"), nl=False)
@@ -600,8 +602,8 @@ def status(
     """Say what of an audit is done, running and failed, by stage, and how long the rest takes."""
     import time
 
-    from stepaudit import database
-    from stepaudit import status as state
+    from stepaudit.commands import status as state
+    from stepaudit.store import database
 
     while True:
         found = state.of_folder(results)
@@ -623,7 +625,7 @@ def list_components(
     ] = None,
 ) -> None:
     """List the components with their options and defaults."""
-    from stepaudit import registry
+    from stepaudit.audit import registry
     from stepaudit.errors import did_you_mean
 
     if kind is not None and kind not in registry.FUNCTIONS:

@@ -3,8 +3,9 @@
 import numpy as np
 from tiny_audit import write_audit
 
-from stepaudit import config, database
-from stepaudit.comparison.compare import compared
+from stepaudit.audit import config
+from stepaudit.commands.compare.compare import compared
+from stepaudit.report import build_database
 
 FRAMES, SIDE = 16, 16
 CHANGES = {
@@ -63,7 +64,7 @@ def written(folder, name, tables, **changes):
 def audit(folder, name, tables, **changes):
     """Writes an audit with its database. Returns its folder."""
     made = written(folder, name, tables, **changes)
-    database.create(made, config.load(made / "config.yaml"))
+    build_database.create(made, config.load(made / "config.yaml"))
     return made
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stepaudit.mp4 import encode
+from stepaudit.clips.encoding import encode
 
 BITS = 8
 

@@ -6,9 +6,12 @@ import numpy as np
 import torch
 from tiny_audit import write_audit
 
-from stepaudit import checkpoint, config, database, tables
-from stepaudit.drawing import movie
-from stepaudit.sections import Model
+from stepaudit.audit import config
+from stepaudit.audit.sections import Model
+from stepaudit.networks import checkpoint
+from stepaudit.report import build_database
+from stepaudit.report.pictures import movie
+from stepaudit.store import tables
 
 CLASSES = ["cross-vertical", "disc-horizontal"]
 CLIP = "disc-horizontal-test-000"
@@ -44,7 +47,7 @@ def write(folder: Path) -> Path:
         methods={"step": {"ratios": [0.1]}, "ep3d": {"ratios": [0.1, 0.2]}, "center": {}},
     )  # fmt: skip
     made = config.load(results / "config.yaml")
-    database.create(results, made)
+    build_database.create(results, made)
     path = made.checkpoint("planted", "r2plus1d")
     torch.manual_seed(1)
     entry = Model(**ENTRY)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from tiny_audit import write_audit
 
-from stepaudit import config, database
+from stepaudit.audit import config
+from stepaudit.report import build_database
 
 CLIPS = [f"c{index}" for index in range(8)]  # in short
 LABELS = dict(zip(CLIPS, ["cross-vertical"] * 4 + ["disc-horizontal"] * 4, strict=True))
@@ -47,7 +48,7 @@ def write(folder: Path) -> Path:
     for row in (row for name in ("preservation", "maps", "scores") for row in rows[name]):
         row.setdefault("model", "r2plus1d")
     made = write_audit(folder, rows, audit="demo", **CHANGES)
-    database.create(made, config.load(made / "config.yaml"))
+    build_database.create(made, config.load(made / "config.yaml"))
     return made
 
 

@@ -12,8 +12,7 @@ from narrow_models import narrow
 from PIL import Image
 from torch import nn
 
-from stepaudit.adapters import Adapter
-from stepaudit.answers import check_logits
+from stepaudit.adapters import Adapter, check_logits
 from stepaudit.errors import NotApplicableError, UsageError
 from stepaudit.methods import grad_cam
 

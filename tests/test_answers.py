@@ -7,7 +7,7 @@ import torch
 from narrow_models import FAMILIES, narrow, some_clips
 from torch import nn
 
-from stepaudit import answers
+from stepaudit import adapters
 from stepaudit.errors import UsageError
 
 LOGITS = torch.tensor([[0.5, -1.0, 2.0], [0.1, 0.2, 0.3]])
@@ -28,7 +28,7 @@ WRONG = {
 @pytest.mark.parametrize(("output", "text"), WRONG.values(), ids=WRONG)
 def test_what_is_no_logits_says_what_to_do(output, text):
     with pytest.raises(UsageError, match=text):
-        answers.check_logits(output, 2, 3, "Net")
+        adapters.check_logits(output, 2, 3, "Net")
 
 
 @pytest.mark.parametrize(
@@ -45,31 +45,31 @@ def test_what_is_no_logits_says_what_to_do(output, text):
     ids=["logits", "log-probabilities", "half", "zeros", "one row", "nan", "sigmoids"],
 )
 def test_logits_pass(output):
-    answers.check_logits(output, 2, 3, "Net")
+    adapters.check_logits(output, 2, 3, "Net")
 
 
 def test_a_single_class_has_a_probability_of_1_and_is_no_sign_of_a_softmax():
-    answers.check_logits(torch.ones(2, 1), 2, 1, "Net")
+    adapters.check_logits(torch.ones(2, 1), 2, 1, "Net")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_passes_and_its_answer_comes_back(family):
     model, clips = narrow(family), some_clips(2)
     with torch.no_grad():
-        assert torch.equal(answers.logits_of(model, clips, 3), model(clips))
+        assert torch.equal(adapters.logits_of(model, clips, 3), model(clips))
 
 
 def test_an_error_of_the_model_tells_what_it_was_given():
     with pytest.raises(RuntimeError) as caught:
-        answers.logits_of(nn.Sequential(nn.Flatten(), nn.Linear(5, 3)), some_clips(2), 3)
+        adapters.logits_of(nn.Sequential(nn.Flatten(), nn.Linear(5, 3)), some_clips(2), 3)
     (note,) = caught.value.__notes__
     assert "Sequential was given clips of shape [2, 3, 8, 32, 32]; if it takes another length or size, set" in note
 
 
 def test_logits_that_nearly_sum_to_one_are_no_probabilities():
     logits = torch.tensor([[0.4102, 0.5921]])
-    answers.check_logits(logits, 1, 2, "Net")
+    adapters.check_logits(logits, 1, 2, "Net")
     with pytest.raises(UsageError, match="probabilities"):
-        answers.check_logits((logits * 7).softmax(dim=1), 1, 2, "Net")
+        adapters.check_logits((logits * 7).softmax(dim=1), 1, 2, "Net")
     with pytest.raises(UsageError, match="probabilities"):
-        answers.check_logits(torch.randn(3, 400).softmax(dim=1).bfloat16().float(), 3, 400, "Net")
+        adapters.check_logits(torch.randn(3, 400).softmax(dim=1).bfloat16().float(), 3, 400, "Net")

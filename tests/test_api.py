@@ -13,9 +13,10 @@ from explained_audit import CLIP, FRAMES, SIDE, columns, moving_square, write
 from torch import nn
 
 import stepaudit
-from stepaudit import api, results
-from stepaudit.drawing import movie
+from stepaudit import api
 from stepaudit.errors import NonFiniteError, NotApplicableError, TooShortError, UsageError
+from stepaudit.report import results
+from stepaudit.report.pictures import movie
 
 PAGE = Path(__file__).parents[1] / "docs" / "python_api.md"
 SHORT = {"schedule": "short", "iterations": 3}

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from stepaudit import benchmark, config, registry
+from stepaudit.audit import config, registry
+from stepaudit.audit.jobs import in_groups
+from stepaudit.commands import benchmark
 from stepaudit.errors import UsageError
-from stepaudit.jobs import in_groups
 
 FILE = Path(__file__).parents[1] / "config/benchmark.yaml"
 SMALL = {

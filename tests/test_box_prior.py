@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepaudit.box_prior import mean_boxes
+from stepaudit.clips.box_prior import mean_boxes
 
 HEIGHT, WIDTH = 5, 8
 

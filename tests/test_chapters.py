@@ -1,11 +1,11 @@
 import pytest
 
-from stepaudit import reports
-from stepaudit.reporting import chapters
+from stepaudit.report import sql_files
+from stepaudit.report.page import chapters
 
 
 def test_every_report_of_this_project_has_a_chapter():
-    assert [each.name for each in reports.all_reports() if chapters.chapter_of(each.name) == chapters.OTHERS] == []
+    assert [each.name for each in sql_files.all_reports() if chapters.chapter_of(each.name) == chapters.OTHERS] == []
 
 
 def test_a_report_that_somebody_adds_is_a_further_question_at_the_end():

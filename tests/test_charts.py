@@ -9,9 +9,11 @@ import pytest
 import vl_convert
 from tiny_audit import clips, write_audit
 
-from stepaudit import charts, config, database
-from stepaudit.charts import drawing, looks
-from stepaudit.charts.profiles import volume_profiles
+from stepaudit.audit import config
+from stepaudit.report import build_database, charts
+from stepaudit.report.charts import drawing, looks
+from stepaudit.report.charts.profiles import volume_profiles
+from stepaudit.store import database
 
 MODELS = {"r3d": {"use": "r2plus1d_18"}, "other": {"use": "r3d_18"}}
 METHODS = {
@@ -31,7 +33,7 @@ def drawn(folder, tables, **changes):
     settings = {"models": MODELS, "methods": METHODS, "metrics": METRICS, "preserve": {"methods": ["step"]}, **changes}
     made = write_audit(folder, {**clips(*LABELS), "segments": segments, **tables}, **settings)
     loaded = config.load(made / "config.yaml")
-    database.create(made, loaded)
+    build_database.create(made, loaded)
     with database.connect(made) as connection:
         return {chart.name: chart for chart in charts.all_charts(connection, loaded)}
 

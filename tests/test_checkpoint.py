@@ -11,11 +11,11 @@ from torch import nn
 from torchvision.models import vgg16_bn
 from torchvision.models.video import r2plus1d_18 as torchvisions
 
-from stepaudit import checkpoint
 from stepaudit.adapters import Adapter
+from stepaudit.audit.sections import Model
 from stepaudit.errors import UsageError
 from stepaudit.models import r2plus1d_18, vgg16_lstm
-from stepaudit.sections import Model
+from stepaudit.networks import checkpoint
 
 ENTRY = Model(use="r2plus1d_18", options={"width": 2})
 CLASSES = ["a", "b"]

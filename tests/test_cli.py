@@ -9,7 +9,10 @@ import pytest
 from tiny_audit import write_audit
 from typer.main import get_command
 
-from stepaudit import __version__, cli, registry
+from stepaudit import cli
+from stepaudit.audit import registry
+from stepaudit.report import build_database
+from stepaudit.version import __version__
 
 CONFIG = """
 audit: a
@@ -186,10 +189,10 @@ def test_results_that_are_not_there_end_with_status_2(stepaudit, tmp_path):
 
 
 def test_sql_answers_in_the_form_that_is_asked_for(stepaudit, tmp_path):
-    from stepaudit import config, database
+    from stepaudit.audit import config
 
     folder = write_audit(tmp_path, {"segments": [{"clip_id": "c"}]})
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     assert stepaudit("sql", folder, "select clip_id, split from segments", "--format", "csv") == (
         0,
         "clip_id,split\nc,test\n",
@@ -203,7 +206,7 @@ def test_sql_answers_in_the_form_that_is_asked_for(stepaudit, tmp_path):
 
 
 def test_a_bug_is_not_passed_off_as_bad_input(stepaudit, monkeypatch, file):
-    from stepaudit import config
+    from stepaudit.audit import config
 
     def bug(path):
         raise ValueError("a bug")

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from stepaudit import clips, config, tables
+from stepaudit.audit import config
+from stepaudit.clips import tensors
 from stepaudit.errors import UpstreamError, UsageError
+from stepaudit.store import tables
 
 
 def row(pixels: np.ndarray, **rest) -> dict:
@@ -17,7 +19,7 @@ def row(pixels: np.ndarray, **rest) -> dict:
 def test_a_pixel_keeps_its_place_frame_channel_row_and_column():
     pixels = np.zeros((4, 5, 7, 3), np.uint8)
     pixels[2, 3, 6, 1], pixels[0, 0, 1, 2] = 255, 51
-    tensor = clips.to_tensor([row(np.zeros_like(pixels)), row(pixels)])
+    tensor = tensors.to_tensor([row(np.zeros_like(pixels)), row(pixels)])
     assert tensor.shape == (2, 3, 4, 5, 7)
     assert tensor.dtype == torch.float32
     assert tensor[1, 1, 2, 3, 6] == 1
@@ -26,14 +28,14 @@ def test_a_pixel_keeps_its_place_frame_channel_row_and_column():
 
 
 def test_a_row_that_failed_passes_its_reason_on():
-    assert clips.require_ok({"status": "ok"}) == {"status": "ok"}
+    assert tensors.require_ok({"status": "ok"}) == {"status": "ok"}
     with pytest.raises(UpstreamError, match=r"bad_video: x.mp4: no frame decodes"):
-        clips.require_ok({"status": "bad_video", "error": "x.mp4: no frame decodes"})
+        tensors.require_ok({"status": "bad_video", "error": "x.mp4: no frame decodes"})
 
 
 def test_batches_are_consecutive_and_the_last_may_be_smaller():
-    assert [list(batch) for batch in clips.batches(range(7), 3)] == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(clips.batches([], 3)) == []
+    assert [list(batch) for batch in tensors.batches(range(7), 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(tensors.batches([], 3)) == []
 
 
 def test_boxes_are_those_of_the_clips_own_label():
@@ -43,7 +45,7 @@ def test_boxes_are_those_of_the_clips_own_label():
         {"frame": 0, "label": "a", "x0": 0, "y0": 0, "x1": 1, "y1": 1},
         {"frame": 2, "label": "a", "x0": 7, "y0": 7, "x1": 8, "y1": 8},
     ]
-    assert clips.boxes_by_frame(rows, "a", 3) == [[(0, 0, 1, 1)], [], [(1, 2, 3, 4), (7, 7, 8, 8)]]
+    assert tensors.boxes_by_frame(rows, "a", 3) == [[(0, 0, 1, 1)], [], [(1, 2, 3, 4), (7, 7, 8, 8)]]
 
 
 def test_class_names_stand_in_the_order_of_their_targets(tmp_path):
@@ -51,10 +53,10 @@ def test_class_names_stand_in_the_order_of_their_targets(tmp_path):
     tables.write(
         [{"label": name, "target": target} for name, target in (("b", 1), ("a", 0), ("b", 1))], "segments", path
     )
-    assert clips.class_names(path) == ["a", "b"]
+    assert tensors.class_names(path) == ["a", "b"]
     tables.write([{"label": "a", "target": 0}, {"label": "c", "target": 2}], "segments", path)
     with pytest.raises(UsageError, match=r"the targets are \[0, 2\]; they must count from 0"):
-        clips.class_names(path)
+        tensors.class_names(path)
 
 
 def test_the_clips_of_a_split_come_in_the_order_of_its_shards(tmp_path):
@@ -68,5 +70,5 @@ def test_the_clips_of_a_split_come_in_the_order_of_its_shards(tmp_path):
         for shard in (1, 0):
             path = made.path("clips", dataset="planted", size="16x112x112", shard=f"{split}-{shard:03d}")
             tables.write([{"clip_id": f"{split}{shard}{row}"} for row in range(2)], "clips", path)
-    found = [row["clip_id"] for row in clips.of_split(made, "planted", "r2plus1d_18", "test")]
+    found = [row["clip_id"] for row in tensors.of_split(made, "planted", "r2plus1d_18", "test")]
     assert found == ["test00", "test01", "test10", "test11"]

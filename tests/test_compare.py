@@ -16,10 +16,11 @@ import pytest
 from compared_audits import answer, audit, clip_rows, map_row, mass, quantities, search, written
 from scipy import stats
 
-from stepaudit import cli, database
-from stepaudit.comparison import conditions, gate, likeness, ratios, sides
-from stepaudit.comparison.compare import compared
+from stepaudit import cli
+from stepaudit.commands.compare import conditions, gate, likeness, ratios, sides
+from stepaudit.commands.compare.compare import compared
 from stepaudit.errors import UsageError
+from stepaudit.store import database
 
 TEN = [f"c{index}" for index in range(10)]
 LESS, MORE, LEFT, RIGHT = (0.05, 0.1), (0.2, 0.3), (0, 0.02), (0.7, None)

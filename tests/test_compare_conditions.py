@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepaudit.comparison import gate
-from stepaudit.comparison.conditions import Verdict, judge, parse
-from stepaudit.comparison.quantities import FAMILIES, FIELDS, OF, Quantity
+from stepaudit.commands.compare import gate
+from stepaudit.commands.compare.conditions import Verdict, judge, parse
+from stepaudit.commands.compare.quantities import FAMILIES, FIELDS, OF, Quantity
 from stepaudit.errors import UsageError
 
 KNOWN = [

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from tiny_audit import write_audit
 
-from stepaudit import cli, completion, registry
+from stepaudit import cli
+from stepaudit.audit import registry
+from stepaudit.commands import _completion
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,12 +68,12 @@ def test_commands_kinds_and_components_are_completed(completed):
 @pytest.mark.parametrize("content", ["", "methods: 3\n", "methods: [a]\n", "{", "audit: a\n", "\0"])
 def test_a_configuration_that_is_broken_completes_to_nothing(tmp_path, content):
     (tmp_path / "c.yaml").write_text(content)
-    assert completion.names("methods", {"config": tmp_path / "c.yaml"}, [], "") == []
+    assert _completion.names("methods", {"config": tmp_path / "c.yaml"}, [], "") == []
 
 
 def test_an_entry_that_is_taken_out_is_not_offered(tmp_path):
     (tmp_path / "c.yaml").write_text("methods: {step: false, center: }\n")
-    assert completion.names("methods", {}, [str(tmp_path / "c.yaml")], "") == ["center"]
+    assert _completion.names("methods", {}, [str(tmp_path / "c.yaml")], "") == ["center"]
 
 
 def test_completing_imports_neither_torch_nor_pydantic(audit):

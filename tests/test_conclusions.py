@@ -5,9 +5,11 @@ from collections import Counter
 import pytest
 from tiny_audit import clips, write_audit
 
-from stepaudit import config, database
-from stepaudit.reporting import conclusion_texts as texts
-from stepaudit.reporting import conclusions
+from stepaudit.audit import config
+from stepaudit.report import build_database
+from stepaudit.report.page import conclusion_texts as texts
+from stepaudit.report.page import conclusions
+from stepaudit.store import database
 
 LESS, MORE, LEFT, RIGHT = (0.05, 0.1), (0.2, 0.3), (0.0, 0.02), (0.7, None)
 MODELS = {"conv": {"use": "r2plus1d_18"}, "rnn": {"use": "vgg16_lstm"}}
@@ -17,7 +19,7 @@ def found(folder, rows, **changes):
     """The findings over tables written by hand, by the report that they lead to."""
     place = write_audit(folder, rows, **changes)
     made = config.load(place / "config.yaml")
-    database.create(place, made)
+    build_database.create(place, made)
     with database.connect(place) as connection:
         return {each.section: each for each in conclusions.conclusions(connection, made)}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stepaudit import config
+from stepaudit.audit import config
 from stepaudit.errors import UsageError
 
 SOUND = {
@@ -380,11 +380,11 @@ def test_a_change_of_training_is_checked_like_training_itself(change, text):
 @pytest.mark.parametrize(
     "code",
     [
-        "import stepaudit.config",
+        "import stepaudit.audit.config",
         "from stepaudit import registry as r; [c.options for kind in r.FUNCTIONS for c in r.components(kind).values()]",
-        "import pathlib, stepaudit.config as c; c.load(pathlib.Path('config/config.yaml'))",
+        "import pathlib, stepaudit.audit.config as c; c.load(pathlib.Path('config/config.yaml'))",
         "import stepaudit.cli",
-        "import stepaudit.tables, stepaudit.errors",
+        "import stepaudit.store.tables, stepaudit.errors",
     ],
 )
 def test_names_and_checks_import_no_torch(code):

@@ -12,8 +12,10 @@ import pytest
 from processes import heed_ctrl_c
 from tiny_audit import clips, write_audit
 
-from stepaudit import config, confined, database
+from stepaudit.audit import config
 from stepaudit.errors import UsageError
+from stepaudit.report import build_database
+from stepaudit.store import database, read_only
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     (folder / "secret.csv").write_text("a\n1\n")
     audit = write_audit(folder / "results", clips("a", "b"))
-    database.create(audit, config.load(audit / "config.yaml"))
+    build_database.create(audit, config.load(audit / "config.yaml"))
     return folder
 
 
@@ -234,8 +236,8 @@ MEMORY = {
 
 @pytest.mark.parametrize("what", MEMORY)
 def test_a_query_that_needs_too_much_memory_is_refused(audit, monkeypatch, what):
-    monkeypatch.setattr(confined, "SMALL", {"memory_limit": "200MB", "threads": "1"})
-    monkeypatch.setattr(confined, "HEADROOM", 2**29)
+    monkeypatch.setattr(read_only, "SMALL", {"memory_limit": "200MB", "threads": "1"})
+    monkeypatch.setattr(read_only, "HEADROOM", 2**29)
     with pytest.raises(UsageError, match=r"(?i)memory|alloc"):
         database.query(audit, MEMORY[what])
     assert database.query(audit, "select 1")[1] == [(1,)]

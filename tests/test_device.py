@@ -7,7 +7,7 @@ import pytest
 import torch
 from processes import end, start
 
-from stepaudit import config
+from stepaudit.audit import config
 from stepaudit.errors import UsageError
 from stepaudit.running import device, locks
 

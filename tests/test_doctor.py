@@ -13,9 +13,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepaudit import cli, config, video
+from stepaudit import cli
+from stepaudit.audit import config
+from stepaudit.clips import decoding
+from stepaudit.commands.doctor import (
+    audit_checks,
+    disk_use,
+    doctor,
+    findings,
+    machine_checks,
+    torch_probe,
+    video_checks,
+)
 from stepaudit.errors import UsageError
-from stepaudit.health import audit_checks, disk_use, doctor, findings, machine_checks, torch_probe, video_checks
 
 ROOT = Path(__file__).parents[1]
 WORKS = {"torch": "2.14.0", "torchvision": "0.29.0", "built_for": None, "gpus": 0}
@@ -57,13 +67,13 @@ def fake_program(tmp_path, monkeypatch):
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
-        video.ffmpeg_binary.cache_clear()
-        video._one_for_one.cache_clear()
+        decoding.ffmpeg_binary.cache_clear()
+        decoding._one_for_one.cache_clear()
         return program
 
     yield put
-    video.ffmpeg_binary.cache_clear()
-    video._one_for_one.cache_clear()
+    decoding.ffmpeg_binary.cache_clear()
+    decoding._one_for_one.cache_clear()
 
 
 @pytest.fixture
@@ -205,7 +215,7 @@ def test_an_ffmpeg_whose_frames_are_wrong_or_too_few_is_a_problem(monkeypatch):
 
 
 def test_an_ffmpeg_without_an_encoder_is_a_warning(fake_program):
-    real = video.ffmpeg_binary()
+    real = decoding.ffmpeg_binary()
     fake_program("ffmpeg", f'case "$*" in *libx264*) echo Unknown encoder >&2; exit 1;; esac\nexec {real} "$@"')
     assert video_checks.ffmpeg().status == "ok"
     found = video_checks.encoder()

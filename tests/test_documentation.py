@@ -16,12 +16,15 @@ from pydantic import BaseModel
 from tiny_audit import write_audit
 from typer.main import get_command
 
-from stepaudit import config, database, documentation, registry, reports, tables
+from docs.reference import documentation
+from stepaudit.audit import config, registry
 from stepaudit.cli import app
 from stepaudit.datasets import folder as own_videos
 from stepaudit.errors import STATUSES, AuditError
 from stepaudit.maps import Maps
+from stepaudit.report import build_database, sql_files
 from stepaudit.stages import index
+from stepaudit.store import database, tables
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("config", "docs", "reports")
@@ -97,7 +100,7 @@ def test_every_component_says_what_it_is_and_what_each_option_means(component):
     assert f"`{component.name}`" in PAGES["CHANGELOG.md"]
 
 
-@pytest.mark.parametrize("report", reports.all_reports(), ids=lambda report: report.name)
+@pytest.mark.parametrize("report", sql_files.all_reports(), ids=lambda report: report.name)
 def test_every_report_is_in_the_list_of_reports(report):
     assert f"| `{report.name}` |" in PAGES["reports/README.md"]
     assert f"`{report.name}`" in PAGES["CHANGELOG.md"]
@@ -212,7 +215,7 @@ def test_the_folder_of_own_videos_that_is_shown_can_be_read(in_my_folder):
 def audit(tmp_path):
     """An audit without rows, for SQL that is to be understood."""
     folder = write_audit(tmp_path / "results")
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     return folder
 
 
@@ -299,7 +302,7 @@ def test_the_measurements_that_metrics_may_ask_for_are_the_ones_that_are_listed(
 def test_the_example_of_a_report_is_valid(tmp_path, audit):
     (name,) = (path for path in examples() if path.endswith(".sql"))
     (tmp_path / "slowest.sql").write_text(examples()[name])
-    report = reports.read(tmp_path / "slowest.sql")
+    report = sql_files.read(tmp_path / "slowest.sql")
     assert database.query(audit, report.sql)[0][-1] == "seconds"
 
 

@@ -5,10 +5,10 @@ import torch
 from narrow_models import narrow
 from torch import nn
 
-from stepaudit import training
-from stepaudit.running import kept
+from stepaudit.audit.sections import Training
+from stepaudit.networks import training
+from stepaudit.running import ledger
 from stepaudit.running.epochs import Epochs
-from stepaudit.sections import Training
 
 SETTINGS = {
     "epochs": 4, "batch_size": 4, "learning_rate": 0.05, "step_epochs": 2, "flips": ["horizontal"], "shift_px": 2,
@@ -76,7 +76,7 @@ def test_stopped_after_every_epoch_it_ends_as_if_it_had_not_been(tmp_path, make,
     assert same(found, weights)
     assert found_log == log
     assert done == [3, 1]
-    kept.remove(path)
+    ledger.remove(path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -103,7 +103,7 @@ def test_an_epoch_of_other_settings_or_a_damaged_one_is_not_gone_on_from(tmp_pat
     weights, log, _ = fit(Dropping, None)
     stopped(Dropping, path, 2, fingerprint="y")
     assert fit(Dropping, path)[2] == [1] * 4
-    kept.remove(path)
+    ledger.remove(path)
     stopped(Dropping, path, 2)
     (epoch,) = path.parent.glob(".*.parts/epoch-*")
     data = bytearray(epoch.read_bytes())

@@ -11,8 +11,11 @@ import pytest
 from tiny_audit import write_audit
 from typer.main import get_command
 
-from stepaudit import cli, config, database, exit_codes
+from stepaudit import cli
+from stepaudit.audit import config
+from stepaudit.commands import _exit_codes
 from stepaudit.errors import StorageError, UsageError
+from stepaudit.report import build_database
 from stepaudit.running import interruption
 
 ROOT = Path(__file__).parents[1]
@@ -51,22 +54,22 @@ def stepaudit(monkeypatch, capsys, tmp_path):
 
 
 def test_the_documentation_has_the_table_of_the_code_and_names_the_variable_and_all_stages():
-    assert exit_codes.table() in PAGE
-    assert f"`{exit_codes.VARIABLE}=1`" in PAGE
-    assert all(f"`{stage}`" in PAGE for stage in exit_codes.JOBS)
+    assert _exit_codes.table() in PAGE
+    assert f"`{_exit_codes.VARIABLE}=1`" in PAGE
+    assert all(f"`{stage}`" in PAGE for stage in _exit_codes.JOBS)
 
 
 def test_the_numbers_are_those_that_shells_and_signals_have():
-    numbers = [code.number for code in exit_codes.ALL]
+    numbers = [code.number for code in _exit_codes.ALL]
     assert numbers == sorted(set(numbers))
-    assert int(exit_codes.AGAIN) == interruption.AGAIN == os.EX_TEMPFAIL
-    assert int(exit_codes.INTERRUPTED) == interruption.STATUSES[signal.SIGINT] == 128 + signal.SIGINT
-    assert int(exit_codes.CLOSED) == 128 + signal.SIGPIPE
-    assert int(exit_codes.BUG) == os.EX_SOFTWARE
+    assert int(_exit_codes.AGAIN) == interruption.AGAIN == os.EX_TEMPFAIL
+    assert int(_exit_codes.INTERRUPTED) == interruption.STATUSES[signal.SIGINT] == 128 + signal.SIGINT
+    assert int(_exit_codes.CLOSED) == 128 + signal.SIGPIPE
+    assert int(_exit_codes.BUG) == os.EX_SOFTWARE
 
 
 def test_jobs_are_the_stages():
-    assert set(exit_codes.JOBS) == STAGES
+    assert set(_exit_codes.JOBS) == STAGES
     assert set(get_command(cli.app).commands) >= STAGES
 
 
@@ -79,21 +82,21 @@ def test_jobs_are_the_stages():
 )
 @pytest.mark.parametrize("command", ["sql", "train"])
 def test_an_error_that_was_foreseen_is_one_line_for_everybody(error, status, text, command):
-    assert exit_codes.ending(error, [command, "x"], {}) == (status, text)
+    assert _exit_codes.ending(error, [command, "x"], {}) == (status, text)
 
 
 @pytest.mark.parametrize("environment", [{"STEPAUDIT_DEBUG": "1"}, {"STEPAUDIT_DEBUG": "yes"}])
 @pytest.mark.parametrize("error", [UsageError("bad"), ValueError("bad")])
 def test_debug_shows_the_traceback_of_every_error(error, environment):
-    for told in (exit_codes.ending(error, ["sql"], environment), exit_codes.ending(error, ["--debug", "sql"], {})):
+    for told in (_exit_codes.ending(error, ["sql"], environment), _exit_codes.ending(error, ["--debug", "sql"], {})):
         assert f"{type(error).__name__}: bad" in told[1]
-        assert told[0] == exit_codes.ending(error, ["sql"], {})[0]
-    assert "Error: bad" not in exit_codes.ending(UsageError("bad"), ["sql"], {"STEPAUDIT_DEBUG": "0"})[1]
+        assert told[0] == _exit_codes.ending(error, ["sql"], {})[0]
+    assert "Error: bad" not in _exit_codes.ending(UsageError("bad"), ["sql"], {"STEPAUDIT_DEBUG": "0"})[1]
 
 
 def test_a_bug_is_one_line_that_names_its_log_and_how_to_see_it(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    status, text = exit_codes.ending(ValueError("first\nsecond"), ["sql", "a b", "select 1"], {})
+    status, text = _exit_codes.ending(ValueError("first\nsecond"), ["sql", "a b", "select 1"], {})
     assert (status, text.count("\n")) == (70, 0)
     assert text.startswith("stepaudit: a bug in stepaudit or in a component of yours, ValueError: first; ")
     assert "`stepaudit --debug sql 'a b' 'select 1'` shows it here" in text
@@ -105,14 +108,14 @@ def test_a_bug_is_one_line_that_names_its_log_and_how_to_see_it(tmp_path, monkey
 
 def test_a_bug_is_told_also_where_no_log_can_be_written(monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/proc/none")
-    status, text = exit_codes.ending(ValueError("bad"), ["sql"], {})
+    status, text = _exit_codes.ending(ValueError("bad"), ["sql"], {})
     assert status == 70
     assert "log" not in text
 
 
-@pytest.mark.parametrize("job", exit_codes.JOBS)
+@pytest.mark.parametrize("job", _exit_codes.JOBS)
 def test_a_bug_in_a_job_leaves_its_traceback_for_the_log(job):
-    status, text = exit_codes.ending(ValueError("bad"), [job, "c.yaml", "--dataset", "d"], {})
+    status, text = _exit_codes.ending(ValueError("bad"), [job, "c.yaml", "--dataset", "d"], {})
     assert (status, text.splitlines()[-1]) == (1, "ValueError: bad")
 
 
@@ -151,16 +154,16 @@ def test_debug_may_stand_anywhere(stepaudit, place):
 
 def test_output_that_nobody_reads_any_more_ends_a_command_quietly(tmp_path):
     folder = write_audit(tmp_path, {"segments": [{"clip_id": "c"}]})
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     command = [sys.executable, "-m", "stepaudit.cli", "sql", folder, "from range(200000)", "--format", "csv"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env={**environment, "PYTHONPATH": str(ROOT)}) as process:
         assert process.stdout.readline() == b"range\n"
         process.stdout.close()
-        assert (process.stderr.read(), process.wait()) == (b"", int(exit_codes.CLOSED))
+        assert (process.stderr.read(), process.wait()) == (b"", int(_exit_codes.CLOSED))
 
 
 def test_a_pipe_of_the_programs_own_that_breaks_is_a_bug():
     with pytest.raises(RuntimeError, match="a pipe of the program's own broke"):
-        exit_codes.close_output(BrokenPipeError("to ffmpeg"))
+        _exit_codes.close_output(BrokenPipeError("to ffmpeg"))

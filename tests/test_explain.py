@@ -13,12 +13,14 @@ import torch
 from explained_audit import CLASSES, columns, write
 from PIL import Image
 
-from stepaudit import checkpoint, cli, clips, cutting, maps, video
-from stepaudit.explaining import arguments, files
+from stepaudit import cli, maps
+from stepaudit.audit.sections import Clips, Model
+from stepaudit.clips import cutting, decoding, tensors
+from stepaudit.clips.geometry import Geometry
+from stepaudit.commands.explain import arguments, files
 from stepaudit.extremal.settings import settings
-from stepaudit.geometry import Geometry
 from stepaudit.layers import gaussian_blur
-from stepaudit.sections import Clips, Model
+from stepaudit.networks import checkpoint
 
 TRAINED = "results/demo/checkpoints/dataset=planted/r2plus1d.safetensors"
 MODELS = """
@@ -107,7 +109,7 @@ def explain(place, monkeypatch, capsys, tmp_path):
 def one_clip(path, **size):
     cut = Clips(**{"height": 48, "width": 48, **size})
     segment = {"clip_id": "x", "path": str(path), "start": None, "stop": None}
-    return clips.to_tensor(cutting.cut({**segment, "action_start": None, "action_stop": None}, ["middle"], cut, 0))
+    return tensors.to_tensor(cutting.cut({**segment, "action_start": None, "action_stop": None}, ["middle"], cut, 0))
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +145,9 @@ def test_it_writes_all_files_and_says_what_it_found(done, place, net):
     assert printed[1] == f"{before.max():.3f}"
     assert printed[3] == "explained"
     assert "kept: by the mask, ratio asked 0.05, reached" in out
-    height, width = video.source_size(folder / "overlay.mp4")
+    height, width = decoding.source_size(folder / "overlay.mp4")
     assert (height % 2, width % 2) == (0, 0)
-    with video.decoded(folder / "overlay.mp4", Geometry(height, width, height, width)) as frames:
+    with decoding.decoded(folder / "overlay.mp4", Geometry(height, width, height, width)) as frames:
         assert len(frames) == 96  # four seconds
     with Image.open(folder / "overlay.webp") as animation:
         assert animation.n_frames == 16
@@ -207,7 +209,7 @@ def test_quick_sets_few_iterations_which_what_is_said_overrules(explain, tmp_pat
 
 
 def arguments_of(method):
-    from stepaudit import registry
+    from stepaudit.audit import registry
 
     return registry.find("methods", method)
 
@@ -350,7 +352,7 @@ def test_weights_that_leave_the_last_layer_random_are_refused(explain, place):
 def test_weights_from_a_file_fill_the_last_layer_and_bring_their_classes(place, monkeypatch):
     from torchvision.models.video import mc3_18
 
-    from stepaudit.chosen_model import choose
+    from stepaudit.networks.by_name import choose
 
     monkeypatch.chdir(place)
     state = mc3_18(weights=None).state_dict()

@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from stepaudit import video
-from stepaudit.drawing import movie, overlay
-from stepaudit.drawing.watching import watched
+from stepaudit.clips import decoding
+from stepaudit.clips.geometry import Geometry
+from stepaudit.commands.explain.command import _told
+from stepaudit.commands.explain.watching import watched
 from stepaudit.errors import UsageError
-from stepaudit.explaining.command import _told
-from stepaudit.geometry import Geometry
+from stepaudit.report.pictures import movie, overlay
 
 FRAMES, HEIGHT, WIDTH = 4, 24, 36
 GREY = np.full((FRAMES, HEIGHT, WIDTH, 3), 128, np.uint8)
@@ -76,9 +76,9 @@ def test_a_mask_is_rendered_as_it_is_and_a_map_in_shares_of_its_greatest_value()
 def test_a_video_holds_the_frames_in_their_order_whatever_their_size(tmp_path, height, width):
     frames = np.stack([np.full((height, width, 3), 40 + 50 * t, np.uint8) for t in range(4)])
     path = movie.save(frames, tmp_path / "x.mp4", rate=8)
-    size = video.source_size(path)
+    size = decoding.source_size(path)
     assert size == (24 + 2 * (height % 2), 36 + 2 * (width % 2))
-    with video.decoded(path, Geometry(*size, *size)) as decoded:
+    with decoding.decoded(path, Geometry(*size, *size)) as decoded:
         means = [decoded[[index]].mean() for index in range(len(decoded))]
     assert len(means) == 4 * 3  # 24 a second, each of 8 shown three times
     assert np.abs(np.array(means) - np.repeat([40, 90, 140, 190], 3)).max() < 4
@@ -126,7 +126,7 @@ def test_a_model_is_watched_no_more_after_an_error():
 def test_progress_never_ends_before_the_work_and_ends_even_if_there_was_less(monkeypatch):
     from contextlib import contextmanager
 
-    from stepaudit.explaining import command
+    from stepaudit.commands.explain import command
 
     moves = []
 

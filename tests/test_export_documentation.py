@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import questioned_audit
 
-from stepaudit import cli, database, formats
-from stepaudit.asking import questions
+from stepaudit import cli
+from stepaudit.report import worked_questions
+from stepaudit.store import database, formats
 
 DOCS = Path(__file__).parents[1] / "docs"
 SQL, EXPORT = (DOCS / "sql.md").read_text(), (DOCS / "export.md").read_text()
@@ -142,7 +143,7 @@ def test_the_session_that_is_shown_is_what_the_shell_says(place):
             assert names[0] in session
 
 
-@pytest.mark.parametrize("question", questions.all_questions().values(), ids=lambda question: question.name)
+@pytest.mark.parametrize("question", worked_questions.all_questions().values(), ids=lambda question: question.name)
 def test_a_question_is_shown_as_it_is_with_columns_that_it_has(question, place):
     head = f"### `{question.name}`: {question.asks}\n"
     assert head in SQL
@@ -166,7 +167,7 @@ def test_every_view_that_the_page_names_is_there(place):
         known |= {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
     (table,) = re.findall(r"\| you look for \| ask \|\n(.*?)\n\n", SQL, re.S)
     for name in re.findall(r"`(?:from )?(\w+)`", table):
-        assert name in known | set(questions.all_questions()), name
+        assert name in known | set(worked_questions.all_questions()), name
 
 
 @pytest.mark.parametrize("page", ["sql.md", "export.md", "sql_views.md"])

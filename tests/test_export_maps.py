@@ -12,10 +12,11 @@ from questioned_audit import CLIPS, NAMES
 from tiny_audit import write_audit
 
 import stepaudit
-from stepaudit import cli, tables
+from stepaudit import cli
+from stepaudit.commands.export import map_source, maps, places
+from stepaudit.commands.export.map_source import Chosen
 from stepaudit.errors import UsageError
-from stepaudit.export import map_source, maps, places
-from stepaudit.export.map_source import Chosen
+from stepaudit.store import tables
 
 SIDE = 16
 GRID = {"grid_shape": [16, 1, 1], "upsampling": "nearest", "ratio": 0.1, "volume": 0.5}

@@ -14,9 +14,12 @@ import pytest
 import questioned_audit
 from tiny_audit import write_audit
 
-from stepaudit import cli, config, database
+from stepaudit import cli
+from stepaudit.audit import config
+from stepaudit.commands.export import latex, rows, sources
 from stepaudit.errors import UsageError
-from stepaudit.export import latex, rows, sources
+from stepaudit.report import build_database
+from stepaudit.store import database
 
 NASTY = r"""a_b & 50% $x$ #1 {c} ~ ^ \input{/etc/passwd} <b> "q" 'r' `s` -- |t|"""
 
@@ -209,11 +212,11 @@ def test_in_latex_what_is_too_long_is_left_out_with_the_reason(export, tmp_path)
 
 def test_names_of_a_strange_database_lead_nowhere(tmp_path):
     folder = write_audit(tmp_path)
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     with duckdb.connect(str(folder / "audit.duckdb")) as strange:
         for name in ("../../evil", "a/b", "..", '"; drop', "con"):
             strange.execute('create table "' + name.replace('"', '""') + '" as select 1 as x')
-    from stepaudit.export import everything
+    from stepaudit.commands.export import everything
 
     with database.connect(folder) as opened:
         lines = everything.write(opened, "csv", tmp_path / "new")

@@ -5,10 +5,13 @@ import pytest
 from PIL import Image
 from tiny_audit import clips, write_audit
 
-from stepaudit import cli, config, database
-from stepaudit.drawing import clip_figures, figure_choice, figures
-from stepaudit.drawing.pictures import BOX_COLOUR, tint
+from stepaudit import cli
+from stepaudit.audit import config
+from stepaudit.commands.figure import clip_figures, figure_choice
 from stepaudit.errors import UsageError
+from stepaudit.report import build_database
+from stepaudit.report.pictures import figures
+from stepaudit.report.pictures.pictures import BOX_COLOUR, tint
 
 FRAMES, HEIGHT, WIDTH = 3, 32, 48
 GREY = np.full((FRAMES, HEIGHT, WIDTH, 3), 128, np.uint8)
@@ -181,7 +184,7 @@ def audit(folder, names=("a", "b"), maps=()):
         rows["clip_boxes"].append({"clip_id": names[-1], "frame": 5, "size": size["size"], **box})
     rows["predictions"] = [{"clip_id": n, "model": m, "target_probability": 0.75} for n in names for m in MODELS]
     folder = write_audit(folder, rows, models=MODELS, methods=METHODS)
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     return folder
 
 

@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 
 from stepaudit.errors import UsageError
-from stepaudit.formats import format_rows
+from stepaudit.store.formats import format_rows
 
 NAMES = ["clip", "rate"]
 ROWS = [("a|b", 0.5), ("line\nbreak", None), ("日本", 12.0)]

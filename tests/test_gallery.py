@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 from tiny_audit import clips, write_audit
 
-from stepaudit import config, database, heavy, reports, tables
-from stepaudit.drawing import pictures
-from stepaudit.reporting import gallery, gallery_cards, gallery_sources
+from stepaudit.audit import config
+from stepaudit.report import build_database
+from stepaudit.report.page import gallery, gallery_cards, gallery_sources
+from stepaudit.report.pictures import pictures
+from stepaudit.store import arrays, database, package_files, tables
 
 FRAMES, HEIGHT, WIDTH = 16, 32, 48
 SIZE = f"{FRAMES}x{HEIGHT}x{WIDTH}"
@@ -43,7 +45,7 @@ def audit(folder, rows, **changes):
         }
     plan = {"clips": {"frames": FRAMES, "height": HEIGHT, "width": WIDTH}, "preserve": {"methods": ["step"]}}
     folder = write_audit(folder, rows, **{"methods": METHODS, **plan, **changes})
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     return folder
 
 
@@ -100,7 +102,7 @@ def tiles(sheet, columns, count):
 
 def page(examples):
     """The gallery's HTML."""
-    loader = jinja2.FileSystemLoader(reports.folder())
+    loader = jinja2.FileSystemLoader(package_files.reports())
     options = {"autoescape": True, "undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     return jinja2.Environment(loader=loader, **options).get_template("_gallery.html.jinja").render(examples=examples)
 
@@ -309,10 +311,10 @@ def test_the_sheet_of_a_map_holds_its_grid_to_half_a_grey_level_or_two_if_it_is_
         rows = database.records(connection, "select maps.*, size from maps join models on model = name")
     for row in [row for row in rows if row["clip_id"] == "a1"]:
         index = next(t.index for t in card.parts[0].tiles if t.method == row["method"])
-        data, grid = card.data["maps"][index], heavy.grid(row, folder).astype(float)
+        data, grid = card.data["maps"][index], arrays.grid(row, folder).astype(float)
         read = np.stack(tiles(decoded(data["sheet"], "L"), data["columns"], FRAMES)) / 255 * data["top"]
         assert np.abs(read - grid).max() / data["top"] * 255 <= (2 if grid.size > 20_000 else 0.51)
-        greatest = 1 if row["kept_probability"] else heavy.full_map(row, folder).max()
+        greatest = 1 if row["kept_probability"] else arrays.full_map(row, folder).max()
         assert data["greatest"] == pytest.approx(greatest)
 
 
@@ -445,13 +447,13 @@ def test_pictures_beyond_the_budget_are_left_out_and_said_to_be(tmp_path, monkey
 
 def test_an_audit_of_nothing_has_no_gallery(tmp_path):
     folder = write_audit(tmp_path)
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     assert not shown(folder)
     assert page(shown(folder)).strip() == ""
 
 
 def test_script_and_style_have_the_colours_of_the_pictures():
-    script, style = (Path(reports.folder(), f"gallery.{kind}").read_text() for kind in ("js", "css"))
+    script, style = (Path(package_files.reports(), f"gallery.{kind}").read_text() for kind in ("js", "css"))
     stops = [[int(part) for part in stop] for stop in pictures.HEAT]
     assert str(stops) in script
     assert ", ".join(f"rgb({red}, {green}, {blue})" for red, green, blue in stops) in style

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepaudit.clips.geometry import Geometry, middle_frames, nearest_frame, random_frames
 from stepaudit.errors import TooShortError
-from stepaudit.geometry import Geometry, middle_frames, nearest_frame, random_frames
 
 sizes = st.integers(16, 400)
 fits = st.sampled_from(["stretch", "crop"])

@@ -1,4 +1,4 @@
-from stepaudit.reporting import grids
+from stepaudit.report.page import grids
 
 
 def texts(names, rows):

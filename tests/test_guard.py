@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from stepaudit import config
+from stepaudit.audit import config
 from stepaudit.running import footprint, interruption
 from stepaudit.running.guard import Guard
-from stepaudit.running.isolation import each
+from stepaudit.running.smaller_batches import each
 
 AUDIT = {
     "audit": "a", "datasets": {"planted": {"root": "x"}}, "models": {"r2plus1d_18": None}, "methods": {"center": None},

@@ -10,11 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from stepaudit import checkpoint, cli, config, database, jobs, provenance, tables
+from stepaudit import cli
+from stepaudit.audit import audit_folder, config, jobs
+from stepaudit.audit.audit_folder import Audit, Problem
+from stepaudit.audit.jobs import written_by
+from stepaudit.commands.check import asked_rows, integrity, remedies, sound_files
 from stepaudit.errors import UsageError
-from stepaudit.soundness import asked_rows, audit_folder, integrity, remedies, sound_files
-from stepaudit.soundness.audit_folder import Audit, Problem
+from stepaudit.networks import checkpoint
+from stepaudit.report import build_database
+from stepaudit.running import run_records
 from stepaudit.stages import attribute, extract, index, predict, preserve, score, train
+from stepaudit.store import database, tables
 
 STAGES = {
     module.__name__.rpartition(".")[2]: module
@@ -55,14 +61,14 @@ def run_jobs(made: config.Config, wanted: Callable[[str], bool] = lambda name: T
     """Runs the jobs one of whose files is wanted, as the command line does."""
     for group in jobs.in_groups(made):
         for stage, keys in group:
-            if any(wanted(str(path)) for path in provenance.written_by(made, stage, keys)):
-                with provenance.recorded(made, stage, keys):
+            if any(wanted(str(path)) for path in written_by(made, stage, keys)):
+                with run_records.recorded(made, stage, keys):
                     STAGES[stage].run(made, **keys)
 
 
 def write_report(folder: Path) -> None:
     """What of the report `check` looks at: the database, and that there is a page."""
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     (folder / "report").mkdir(exist_ok=True)
     (folder / "report/index.html").write_text("the page")
 
@@ -124,12 +130,12 @@ def rewritten(audit: Audit, name: str, change: Callable[[list[dict]], list[dict]
     """A job writes other rows, and records them: only what they say can be wrong."""
     job, table = audit.files[name], Path(name).parts[0]
     rows = change(tables.read(table, audit.folder / name))
-    with provenance.recorded(audit.config, *job):
+    with run_records.recorded(audit.config, *job):
         tables.write(rows, table, audit.folder / name)
     record = audit.folder / audit.record(job)
     (old,) = tables.read("runs", record)
     inputs = tables.read("runs", Path(str(record).replace(str(audit.folder), str(audit.saved.folder))))[0]["inputs"]
-    with tables.made_by(provenance.job_metadata(audit.config, *job)):
+    with tables.made_by(run_records.job_metadata(audit.config, *job)):
         tables.write([{**old, "inputs": inputs}], "runs", record)
 
 
@@ -226,7 +232,7 @@ def test_two_checkpoints_that_changed_places_are_told(copy):
 
 def test_a_file_that_was_written_again_with_other_rows_is_not_the_one_that_was_recorded(copy):
     rows = tables.read("maps", copy.folder / STEP)
-    with tables.made_by(provenance.job_metadata(copy.config, *copy.files[STEP])):
+    with tables.made_by(run_records.job_metadata(copy.config, *copy.files[STEP])):
         tables.write(rows[1:], "maps", copy.folder / STEP)
     assert found_in_files(copy)[STEP] == ("foreign", "it is whole, but not the file that its job has recorded")
 
@@ -267,7 +273,7 @@ def test_files_made_from_others_than_are_there_are_foreign(copy):
     name = "checkpoints/dataset=planted/r3d.safetensors"
     net = checkpoint.build(copy.config.models["r3d"], 2)
     about, _ = checkpoint.read(copy.folder / name)
-    with provenance.recorded(copy.config, *copy.files[name]):
+    with run_records.recorded(copy.config, *copy.files[name]):
         details = {key: about[key] for key in ("dataset", "seed")}
         checkpoint.save(net, copy.folder / name, copy.config.models["r3d"], about["classes"], details)
     told = {key: text for key, (kind, text) in found_in_files(copy).items() if kind == "foreign"}
@@ -400,7 +406,7 @@ def test_a_value_of_a_map_that_failed_is_told(copy):
 def test_a_checkpoint_for_other_classes_is_told(copy):
     name = "checkpoints/dataset=planted/other.safetensors"
     entry = copy.config.models["other"]
-    with provenance.recorded(copy.config, *copy.files[name]):
+    with run_records.recorded(copy.config, *copy.files[name]):
         checkpoint.save(checkpoint.build(entry, 2), copy.folder / name, entry, ["a", "b"], {})
     assert "a checkpoint with classes ['a', 'b']" in found(copy)[name][1]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stepaudit.errors import AuditError, NonFiniteError, TooShortError
-from stepaudit.running.isolation import each, is_out_of_memory
+from stepaudit.running.smaller_batches import each, is_out_of_memory
 
 
 def failed(item, error):

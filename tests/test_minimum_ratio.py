@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepaudit.minimum_ratio import (
+from stepaudit.extremal.minimum_ratio import (
     Evaluation,
     Minimum,
     keeps_first_place,

@@ -6,8 +6,8 @@ import shlex
 
 import pytest
 
-from stepaudit import reports
-from stepaudit.reporting import page
+from stepaudit.report.page import page
+from stepaudit.store import package_files
 
 HOSTILE = "</script><!-- <script>\u2028& \" ' ${x} `"
 
@@ -58,7 +58,7 @@ def contrast(one: str, other: str) -> float:
 
 def schemes() -> list[dict[str, str]]:
     """The colours of each scheme in the order of the style sheet: light, dark, both again by choice, print."""
-    text = (reports.folder() / "report.css").read_text()
+    text = (package_files.reports() / "report.css").read_text()
     blocks = re.findall(r":root[^{]*\{([^{}]*--paper[^{}]*)\}", text)
     return [dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6})", block)) for block in blocks]
 

@@ -9,10 +9,10 @@ import pytest
 from disks import fill, read_only, small_disk
 from processes import end, start
 
-import stepaudit.running.kept as kept_module
-from stepaudit import tables
+import stepaudit.running.ledger as kept_module
 from stepaudit.errors import StorageError, UsageError
 from stepaudit.running.parts import Parts
+from stepaudit.store import tables
 
 WRITER = """
 import sys

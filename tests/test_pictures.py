@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepaudit.drawing import pictures
+from stepaudit.report.pictures import pictures
 
 GREY = np.full((3, 8, 12, 3), 128, np.uint8)
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepaudit import plan
+from stepaudit.audit import plan
+from stepaudit.audit.plan import Plan
 from stepaudit.errors import UsageError
-from stepaudit.plan import Plan
 
 ENTRIES = {"clips/a/test": {"shards": 4, "clips": 10, "seconds": 2.5, "decided_by": "x"}}
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from stepaudit import config, effort, jobs, plan, planning
+from stepaudit.audit import config, jobs, plan, planning, work
 from stepaudit.errors import UsageError
 
 AUDIT = {
@@ -107,13 +107,13 @@ def test_what_was_planned_stays_until_its_own_settings_change(tmp_path):
 def test_a_plan_that_is_kept_is_used_without_a_look_at_the_data_or_the_model(tmp_path, monkeypatch):
     first = planned(tmp_path)
     plan.save(first.plan, first.folder)
-    monkeypatch.setattr(effort, "count", None)
-    monkeypatch.setattr(effort, "job_seconds", None)
+    monkeypatch.setattr(work, "count", None)
+    monkeypatch.setattr(work, "job_seconds", None)
     assert planned(tmp_path).plan == first.plan
 
 
 def test_a_number_in_the_configuration_needs_no_plan(tmp_path, monkeypatch):
-    monkeypatch.setattr(effort, "count", None)
+    monkeypatch.setattr(work, "count", None)
     assert len(planned(tmp_path, shards=3).shards_of("clips", "test", dataset="planted")) == 3
 
 
@@ -121,21 +121,21 @@ def test_operations_are_counted_without_computing_anything(tmp_path):
     """Published for R(2+1)D-18 at 16 × 112 × 112: 40.5 G multiply-adds."""
     clips = {"frames": 16, "height": 112, "width": 112}
     full = audit(tmp_path, clips=clips, models={"r2": {"use": "r2plus1d_18"}})
-    seconds = effort.prediction_seconds(full, "r2")
-    expected = (1 + effort.FRAME_ORDERS) * (2 * 40.5e9 / 6e10 + 5e-3)
+    seconds = work.prediction_seconds(full, "r2")
+    expected = (1 + work.FRAME_ORDERS) * (2 * 40.5e9 / 6e10 + 5e-3)
     assert seconds == pytest.approx(expected, rel=0.02)
 
 
 def test_a_model_that_cannot_be_measured_without_data_is_planned_as_a_large_one(tmp_path, caplog):
     caplog.set_level("INFO")
     made = audit(tmp_path, models={"r2": {"use": "odd_models:broken"}})
-    assert effort.prediction_seconds(made, "r2") > effort.prediction_seconds(audit(tmp_path), "r2")
+    assert work.prediction_seconds(made, "r2") > work.prediction_seconds(audit(tmp_path), "r2")
     assert "cannot be measured without data" in caplog.text
 
 
 def test_segments_are_counted_without_making_videos(tmp_path):
     made = audit(tmp_path, datasets={"planted": {"root": str(tmp_path / "videos"), "validation": 0.25}})
-    assert effort.count(made, "planted") == {"train": 4 * 36 * 3 // 4, "validation": 36, "test": 4 * 12 + 4}
+    assert work.count(made, "planted") == {"train": 4 * 36 * 3 // 4, "validation": 36, "test": 4 * 12 + 4}
     assert not (tmp_path / "videos").exists()
 
 

@@ -14,14 +14,15 @@ from odd_models import TwoHeads
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stepaudit import checkpoint, config, registry, tables
+from stepaudit.audit import config, registry
 from stepaudit.errors import NotApplicableError
 from stepaudit.extremal.prepared import prepared
-from stepaudit.layers import recorded, target_log_probability
+from stepaudit.layers import computing_in, recorded, target_log_probability
 from stepaudit.models import r2plus1d_18
-from stepaudit.precision import computing_in
+from stepaudit.networks import checkpoint
 from stepaudit.running import parts
 from stepaudit.stages import attribute, predict, preserve, score
+from stepaudit.store import tables
 
 METHODS = registry.components("methods")
 SHORT = {

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from stepaudit.durations import duration
 from stepaudit.running import progress as module
 from stepaudit.running.progress import progress
+from stepaudit.store.formats import duration
 
 
 @pytest.fixture

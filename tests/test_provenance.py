@@ -5,7 +5,10 @@ import subprocess
 
 import pytest
 
-from stepaudit import __version__, config, provenance, tables
+from stepaudit.audit import config
+from stepaudit.running import run_records
+from stepaudit.store import tables
+from stepaudit.version import __version__
 
 AUDIT = {
     "audit": "a",
@@ -22,7 +25,7 @@ def made(tmp_path):
 
 
 def test_a_job_leaves_a_row_that_says_where_its_results_come_from(made):
-    with provenance.recorded(made, "train", {"dataset": "planted", "model": "m"}):
+    with run_records.recorded(made, "train", {"dataset": "planted", "model": "m"}):
         pass
     (row,) = tables.read("runs", made.folder / "runs")
     assert row["stage"] == "train"
@@ -36,14 +39,14 @@ def test_a_job_leaves_a_row_that_says_where_its_results_come_from(made):
 
 
 def test_a_job_that_fails_leaves_none(made):
-    with pytest.raises(ValueError, match="a bug"), provenance.recorded(made, "train", {"dataset": "planted"}):
+    with pytest.raises(ValueError, match="a bug"), run_records.recorded(made, "train", {"dataset": "planted"}):
         raise ValueError("a bug")
     assert not (made.folder / "runs").exists()
 
 
 def test_a_job_that_runs_again_replaces_its_row(made):
     for _ in range(2):
-        with provenance.recorded(made, "index", {"dataset": "planted"}):
+        with run_records.recorded(made, "index", {"dataset": "planted"}):
             pass
     assert len(tables.read("runs", made.folder / "runs")) == 1
 
@@ -51,7 +54,7 @@ def test_a_job_that_runs_again_replaces_its_row(made):
 def test_jobs_whose_names_join_to_the_same_text_have_a_row_each(made):
     """Model `b_m` of `planted`, and model `m` of `planted_b`."""
     for dataset, model in (("planted", "b_m"), ("planted_b", "m")):
-        with provenance.recorded(made, "train", {"dataset": dataset, "model": model}):
+        with run_records.recorded(made, "train", {"dataset": dataset, "model": model}):
             pass
     assert len(tables.read("runs", made.folder / "runs")) == 2
     assert made.log("train", dataset="planted", model="b_m") != made.log("train", dataset="planted_b", model="m")
@@ -66,28 +69,28 @@ def git(folder, *arguments):
 
 def test_the_commit_has_a_plus_where_tracked_files_differ(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert provenance.commit() is None
+    assert run_records.commit() is None
     git(tmp_path, "init", "--quiet")
-    assert provenance.commit() is None  # no commit yet
+    assert run_records.commit() is None  # no commit yet
     (tmp_path / "file").write_text("one")
     git(tmp_path, "add", "file")
     git(tmp_path, "commit", "--quiet", "--message", "first")
     head = git(tmp_path, "rev-parse", "HEAD")
-    assert provenance.commit() == head
+    assert run_records.commit() == head
     (tmp_path / "untracked").write_text("results do not count")
-    assert provenance.commit() == head
+    assert run_records.commit() == head
     (tmp_path / "file").write_text("two")
-    assert provenance.commit() == f"{head}+"
+    assert run_records.commit() == f"{head}+"
 
 
 def test_without_git_there_is_no_commit(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance.commit() is None
+    assert run_records.commit() is None
 
 
 def test_the_sha_is_that_of_the_content(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
-    assert provenance.sha256(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert run_records.sha256(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 class TestFingerprint:
@@ -96,7 +99,7 @@ class TestFingerprint:
     keys = {"dataset": "planted", "model": "m", "method": "step", "shard": "test-000"}  # noqa: RUF012
 
     def of(self, made, **changes):
-        return provenance.inputs_fingerprint(made, *{**self.keys, **changes}.values())
+        return run_records.inputs_fingerprint(made, *{**self.keys, **changes}.values())
 
     @pytest.fixture
     def ready(self, made):
@@ -130,5 +133,5 @@ class TestFingerprint:
 
     def test_other_versions_change_it(self, ready, monkeypatch):
         before = self.of(ready)
-        monkeypatch.setattr(provenance, "versions", lambda: {"torch": "0"})
+        monkeypatch.setattr(run_records, "versions", lambda: {"torch": "0"})
         assert self.of(ready) != before

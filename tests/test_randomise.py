@@ -7,11 +7,12 @@ import torch
 from narrow_models import FAMILIES, changes, narrow, some_clips, state
 from torch import nn
 
-from stepaudit import config, randomise
+from stepaudit.audit import config
 from stepaudit.errors import UsageError
 from stepaudit.layers import recorded
 from stepaudit.methods import edges, gradient
 from stepaudit.metrics import similarity
+from stepaudit.networks import randomise
 
 
 def bytes_of(count):

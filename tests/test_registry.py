@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from stepaudit import registry
+from stepaudit.audit import registry
+from stepaudit.audit.registry import Component
 from stepaudit.errors import UsageError
-from stepaudit.registry import Component
+from stepaudit.store import package_files
 
-PACKAGE = Path(registry.__file__).parent
+PACKAGE = package_files.PACKAGE
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepaudit import config, planning, resources
+from stepaudit.audit import config, planning, resources
 
 AUDIT = {
     "audit": "a",

@@ -7,7 +7,8 @@ import duckdb
 import pytest
 
 from benchmarks import scale, synthetic
-from stepaudit import config, database, reports
+from stepaudit.audit import config
+from stepaudit.store import database, package_files
 
 PAGE = (Path(__file__).parents[1] / "docs" / "scale.md").read_text()
 CLIPS, SHARDS = 8000, 32
@@ -58,7 +59,7 @@ def test_rows_that_several_threads_insert_are_there_for_the_estimates_too(audit,
 
 
 def test_curves_of_thousands_of_steps_are_drawn_with_as_many_as_can_be_seen(audit, found):
-    sql = (reports.folder() / "charts" / "minimum_ratio.sql").read_text()
+    sql = (package_files.reports() / "charts" / "minimum_ratio.sql").read_text()
     with database.connect(audit.folder) as connection:
         drawn = [row for row in database.records(connection, sql) if row["label"] is None]
         whole = database.records(connection, "from kaplan_meier")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stepaudit import seal
+from stepaudit.store import seal
 
 TABLE = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
 

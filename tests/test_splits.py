@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepaudit.splits import draw_groups
+from stepaudit.clips.splits import draw_groups
 
 groups = st.dictionaries(st.sampled_from("abcde"), st.sets(st.sampled_from("123456789"), min_size=1), min_size=1)
 shares = st.floats(0.01, 0.99)

@@ -7,11 +7,12 @@ import questioned_audit
 from questioned_audit import CLIPS, NAMES
 from tiny_audit import write_audit
 
-from stepaudit import config, database, reports
-from stepaudit.asking import questions
+from stepaudit.audit import config
 from stepaudit.errors import UsageError
+from stepaudit.report import build_database, sql_files, worked_questions
+from stepaudit.store import database
 
-QUESTIONS = list(questions.all_questions())
+QUESTIONS = list(worked_questions.all_questions())
 SHORT = {name: clip for clip, name in NAMES.items()}
 
 
@@ -23,7 +24,7 @@ def audit(tmp_path_factory) -> Path:
 @pytest.fixture
 def ask(audit):
     def rows(name: str) -> list[dict]:
-        found, values = database.query(audit, questions.find(name).sql)
+        found, values = database.query(audit, worked_questions.find(name).sql)
         rows = [dict(zip(found, row, strict=True)) for row in values]
         return [{**row, "clip_id": SHORT.get(row.get("clip_id"))} for row in rows]
 
@@ -36,12 +37,12 @@ def of(rows, *names):
 
 def test_there_are_ten_and_none_is_named_like_a_report():
     assert len(QUESTIONS) == 10
-    assert not set(QUESTIONS) & {report.name for report in reports.all_reports()}
+    assert not set(QUESTIONS) & {report.name for report in sql_files.all_reports()}
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_says_how_to_read_its_answer_and_how_not(name):
-    question = questions.find(name)
+    question = worked_questions.find(name)
     assert question.asks.endswith("?")
     assert question.answer.endswith(".")
     assert question.beware.endswith(".")
@@ -50,9 +51,9 @@ def test_a_question_says_how_to_read_its_answer_and_how_not(name):
 
 def test_an_audit_without_rows_gives_none(tmp_path):
     folder = write_audit(tmp_path)
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     for name in QUESTIONS:
-        names, rows = database.query(folder, questions.find(name).sql)
+        names, rows = database.query(folder, worked_questions.find(name).sql)
         assert names
         assert rows == [], name
 
@@ -162,11 +163,11 @@ def test_a_file_without_the_three_comments_is_no_question(tmp_path):
     for text in ("select 1", "-- Question: x?\nselect 1", "-- Answer: a.\n-- Question: x?\n-- Beware: b.\nselect 1"):
         path.write_text(text)
         with pytest.raises(UsageError, match="must begin with comments"):
-            questions.read(path)
+            worked_questions.read(path)
     path.write_text("-- Question: x?\n-- Answer: a\n--   b.\n-- Beware: c.\nselect 1\n")
-    assert questions.read(path) == questions.Question("q", "x?", "a b.", "c.", "select 1")
+    assert worked_questions.read(path) == worked_questions.Question("q", "x?", "a b.", "c.", "select 1")
 
 
 def test_an_unknown_question_names_the_nearest():
     with pytest.raises(UsageError, match="did you mean 'seed_effects'"):
-        questions.find("seed_effect")
+        worked_questions.find("seed_effect")

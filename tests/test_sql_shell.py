@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import questioned_audit
 
-from stepaudit import cli, database
-from stepaudit.asking import catalog, completing, dot_commands, shell, statements
+from stepaudit import cli
+from stepaudit.commands.sql import completing, dot_commands, shell, statements
 from stepaudit.errors import UsageError
+from stepaudit.report import catalog
+from stepaudit.store import database
 
 COMMAND = [sys.executable, "-c", "from stepaudit.cli import main\nmain()", "sql", "results/demo"]
 ENDLESS = "select count(*) from range(1000000000000) as a where hash(a.range) % 7 = 1;\n"

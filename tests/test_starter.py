@@ -14,12 +14,13 @@ import yaml
 from epic_files import action, touch_videos, write_epic
 from PIL import Image
 
-from stepaudit import cli, config, registry, tables
+from stepaudit import cli
+from stepaudit.audit import config, registry
+from stepaudit.commands.init import budgets, choices, layouts, selection, starter, starting, survey
+from stepaudit.commands.init.choices import Choices
 from stepaudit.errors import UsageError
-from stepaudit.health import survey
-from stepaudit.new_audit import budgets, choices, layouts, selection, starter, starting
-from stepaudit.new_audit.choices import Choices
 from stepaudit.stages import extract, index
+from stepaudit.store import package_files, tables
 
 ROOT = Path(__file__).parents[1]
 BOX_METRICS = {"spatial_pointing", "mass_in_box", "box_share", "box_auc"}
@@ -352,7 +353,7 @@ def test_snakemake_is_given_the_rules_of_the_package_where_that_was_installed(tm
     """A wheel has them in `_workflow`; pyproject.toml puts them there."""
     rules = tmp_path / "stepaudit" / "_workflow" / "Snakefile"
     rules.parent.mkdir(parents=True)
-    monkeypatch.setattr(starter, "__file__", str(tmp_path / "stepaudit" / "new_audit" / "starter.py"))
+    monkeypatch.setattr(package_files, "PACKAGE", tmp_path / "stepaudit")
     assert starter.snakemake(tmp_path) == f"snakemake -s {rules}"
     included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert included["force-include"]["Snakefile"] == "stepaudit/_workflow/Snakefile"

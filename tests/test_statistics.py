@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stepaudit.reliability import krippendorff_alpha, ranking_alpha, ranks, split_half
-from stepaudit.statistics import UNITS, Z, holm, in_groups, ratio_intervals, sign_flip_test, wilson
+from stepaudit.report.statistics.intervals import UNITS, Z, holm, in_groups, ratio_intervals, sign_flip_test, wilson
+from stepaudit.report.statistics.reliability import krippendorff_alpha, ranking_alpha, ranks, split_half
 
 FRAMES = ([1, 2, 4, 8, 12, 16], [0.1, 0.1, 0.2, 0.2, 0.1, 0.3])
 

@@ -6,10 +6,10 @@ import pytest
 import tiny_audit
 from typer.testing import CliRunner
 
-from stepaudit import status
 from stepaudit.cli import app
+from stepaudit.commands import status
 from stepaudit.errors import UsageError
-from stepaudit.running import under_way
+from stepaudit.running import job_notes
 from stepaudit.stages import report
 
 JOB = {"dataset": "planted", "model": "r3d"}
@@ -60,9 +60,9 @@ def test_a_job_without_its_record_is_not_done(folder):
 
 def test_a_job_at_work_is_running_and_one_that_raised_has_failed_with_its_reason(folder):
     keys = {**JOB, "method": "middle", "shard": "test-000"}
-    with pytest.raises(ValueError, match="a bug"), under_way.noted(folder, "score", {**keys, "method": "step"}):
+    with pytest.raises(ValueError, match="a bug"), job_notes.noted(folder, "score", {**keys, "method": "step"}):
         raise ValueError("a bug")
-    with under_way.noted(folder, "attribute", keys):
+    with job_notes.noted(folder, "attribute", keys):
         assert stage_of(folder, "attribute").states["running"] == 1
         assert stage_of(folder, "score").states["failed"] == 1
         lines = list(status.told(status.of_folder(folder)))
@@ -72,11 +72,11 @@ def test_a_job_at_work_is_running_and_one_that_raised_has_failed_with_its_reason
 
 
 def test_a_running_job_is_reckoned_at_its_own_pace(folder, monkeypatch):
-    monkeypatch.setattr(under_way, "SECONDS_BETWEEN_NOTES", 0)
+    monkeypatch.setattr(job_notes, "SECONDS_BETWEEN_NOTES", 0)
     clock = [0.0]
-    monkeypatch.setattr(under_way.progress.time, "monotonic", lambda: clock[0])
-    job = under_way.noted(folder, "attribute", {**JOB, "method": "middle", "shard": "test-000"})
-    with job, under_way.progress.progress("middle", 10) as advance:
+    monkeypatch.setattr(job_notes.progress.time, "monotonic", lambda: clock[0])
+    job = job_notes.noted(folder, "attribute", {**JOB, "method": "middle", "shard": "test-000"})
+    with job, job_notes.progress.progress("middle", 10) as advance:
         clock[0] = 5.0
         advance(1)
         assert stage_of(folder, "attribute").seconds_left == pytest.approx(45 + 30, abs=2)
@@ -94,7 +94,7 @@ def test_the_command_prints_a_table_and_the_time_left(folder):
 
 def test_notes_of_jobs_that_are_not_asked_any_more_are_not_told(folder):
     keys = {**JOB, "method": "gone", "shard": "test-000"}
-    with pytest.raises(ValueError, match="a bug"), under_way.noted(folder, "attribute", keys):
+    with pytest.raises(ValueError, match="a bug"), job_notes.noted(folder, "attribute", keys):
         raise ValueError("a bug")
     assert not [line for line in status.told(status.of_folder(folder)) if "gone" in line]
 

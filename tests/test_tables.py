@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stepaudit import tables
 from stepaudit.errors import UsageError
 from stepaudit.running.parts import Parts
-from stepaudit.tables import TABLES
+from stepaudit.store import tables
+from stepaudit.store.tables import TABLES
 
 EXAMPLES = {
     pa.string(): "héllo 'x' \"y\"",

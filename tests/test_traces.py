@@ -8,7 +8,7 @@ import pytest
 import torch
 from narrow_models import narrow
 
-from stepaudit.running.traces import ModelState, ProcessState
+from stepaudit.running.side_effects import ModelState, ProcessState
 
 LEFT_IN_PROCESS = {
     "the default dtype": lambda: torch.set_default_dtype(torch.float64),

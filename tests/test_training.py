@@ -8,9 +8,9 @@ import torch
 from narrow_models import narrow
 from torch import nn
 
-from stepaudit import training
+from stepaudit.audit.sections import Training
 from stepaudit.errors import UsageError
-from stepaudit.sections import Training
+from stepaudit.networks import training
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from stepaudit.running import under_way
+from stepaudit.running import job_notes
 from stepaudit.running.progress import progress
 
 KEYS = {"dataset": "d", "model": "m", "shard": "test-000"}
@@ -16,28 +16,28 @@ KEY = ("predict", "d,m,test-000")
 
 
 def test_a_job_that_ends_well_leaves_no_note(tmp_path):
-    with under_way.noted(tmp_path, "predict", KEYS):
-        note = under_way.read(tmp_path)[KEY]
+    with job_notes.noted(tmp_path, "predict", KEYS):
+        note = job_notes.read(tmp_path)[KEY]
         assert (note.state, note.process, note.host) == ("running", os.getpid(), socket.gethostname())
-    assert under_way.read(tmp_path) == {}
+    assert job_notes.read(tmp_path) == {}
 
 
 def test_a_note_tells_how_far_the_job_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(under_way, "SECONDS_BETWEEN_NOTES", 0)
+    monkeypatch.setattr(job_notes, "SECONDS_BETWEEN_NOTES", 0)
     clock = [0.0]
-    monkeypatch.setattr(under_way.progress.time, "monotonic", lambda: clock[0])
-    with under_way.noted(tmp_path, "predict", KEYS), progress("predict", 8, clips=8) as advance:
+    monkeypatch.setattr(job_notes.progress.time, "monotonic", lambda: clock[0])
+    with job_notes.noted(tmp_path, "predict", KEYS), progress("predict", 8, clips=8) as advance:
         clock[0] = 4.0
         advance(2, rows=[{"status": "ok"}, {"status": "bad_video"}])
-        note = under_way.read(tmp_path)[KEY]
+        note = job_notes.read(tmp_path)[KEY]
         assert (note.done, note.total, note.failed) == (2, 8, 1)
         assert (note.clips_per_second, note.seconds_left) == (0.5, 12)
 
 
 def test_a_job_that_failed_leaves_the_first_line_of_its_error(tmp_path):
-    with pytest.raises(ValueError, match="a bug"), under_way.noted(tmp_path, "predict", KEYS):
+    with pytest.raises(ValueError, match="a bug"), job_notes.noted(tmp_path, "predict", KEYS):
         raise ValueError("a bug\nand more")
-    note = under_way.read(tmp_path)[KEY]
+    note = job_notes.read(tmp_path)[KEY]
     assert (note.state, note.error) == ("failed", "a bug")
 
 
@@ -47,25 +47,25 @@ def test_a_job_that_was_killed_has_stopped(tmp_path):
         f"with under_way.noted(pathlib.Path(sys.argv[1]), 'predict', {KEYS}): os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", script, tmp_path], check=False).returncode == 9
-    assert under_way.read(tmp_path)[KEY].state == "stopped"
+    assert job_notes.read(tmp_path)[KEY].state == "stopped"
 
 
 def test_a_job_of_another_machine_runs_as_long_as_it_says_so(tmp_path):
-    with under_way.noted(tmp_path, "predict", KEYS):
-        note = under_way.read(tmp_path)[KEY]
+    with job_notes.noted(tmp_path, "predict", KEYS):
+        note = job_notes.read(tmp_path)[KEY]
     note.host, note.process = "elsewhere", 1
     assert note.state == "running"
-    note.noted -= under_way.SILENT + 1
+    note.noted -= job_notes.SILENT + 1
     assert note.state == "stopped"
 
 
 def test_a_damaged_note_is_none_and_a_disk_that_refuses_one_stops_nothing(tmp_path):
-    (tmp_path / under_way.FOLDER).write_text("a file where the folder should be")
-    with under_way.noted(tmp_path, "predict", KEYS):
-        assert under_way.read(tmp_path) == {}
-    (tmp_path / under_way.FOLDER).unlink()
+    (tmp_path / job_notes.FOLDER).write_text("a file where the folder should be")
+    with job_notes.noted(tmp_path, "predict", KEYS):
+        assert job_notes.read(tmp_path) == {}
+    (tmp_path / job_notes.FOLDER).unlink()
     for number, text in enumerate(("{", "[]", json.dumps({"host": "x"}), json.dumps({"surprise": 1}))):
-        path = tmp_path / under_way.FOLDER / "score" / f"{number}.json"
+        path = tmp_path / job_notes.FOLDER / "score" / f"{number}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert under_way.read(tmp_path) == {}
+    assert job_notes.read(tmp_path) == {}

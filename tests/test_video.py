@@ -9,19 +9,19 @@ import pytest
 from counted_video import numbered_frames, read_numbers, write_numbered
 from PIL import Image
 
-from stepaudit import video
+from stepaudit.clips import decoding
+from stepaudit.clips.encoding import encode
+from stepaudit.clips.geometry import Geometry
 from stepaudit.errors import BadVideoError
-from stepaudit.geometry import Geometry
-from stepaudit.mp4 import encode
 
 
 def numbers(path: Path, fit: str = "stretch", **stretch) -> list[int]:
-    with video.decoded(path, Geometry(*video.source_size(path), 64, 64, fit), **stretch) as frames:
+    with decoding.decoded(path, Geometry(*decoding.source_size(path), 64, 64, fit), **stretch) as frames:
         return read_numbers(frames[range(len(frames))])
 
 
 def ffmpeg(*arguments: object) -> subprocess.CompletedProcess:
-    command = [video.ffmpeg_binary(), "-loglevel", "error", "-y", *map(str, arguments)]
+    command = [decoding.ffmpeg_binary(), "-loglevel", "error", "-y", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, check=False)
 
 
@@ -69,7 +69,7 @@ def test_pixels_lie_where_the_geometry_moves_their_box(tmp_path, fit):
     picture[:, 24:64, 60:84] = 230
     encode(np.repeat(picture, 3, axis=0), tmp_path / "box.mp4", "25")
     to = Geometry(96, 160, 50, 70, fit)
-    with video.decoded(tmp_path / "box.mp4", to) as frames:
+    with decoding.decoded(tmp_path / "box.mp4", to) as frames:
         light = frames[[1]][0].mean(axis=2) > 125
     rows, columns = np.flatnonzero(light.any(axis=1)), np.flatnonzero(light.any(axis=0))
     found = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
@@ -77,13 +77,13 @@ def test_pixels_lie_where_the_geometry_moves_their_box(tmp_path, fit):
 
 
 def test_the_size_is_the_sources_own(tmp_path):
-    assert video.source_size(write_numbered(tmp_path / "a.mp4", 2, height=80, width=176)) == (80, 176)
+    assert decoding.source_size(write_numbered(tmp_path / "a.mp4", 2, height=80, width=176)) == (80, 176)
 
 
 def test_a_turned_video_is_decoded_upright(numbered, tmp_path):
     if ffmpeg("-display_rotation:v:0", 90, "-i", numbered, "-c", "copy", tmp_path / "turned.mp4").returncode:
         pytest.skip("this ffmpeg cannot write a rotation")
-    assert video.source_size(tmp_path / "turned.mp4") == (128, 96)
+    assert decoding.source_size(tmp_path / "turned.mp4") == (128, 96)
 
 
 NAMES = [
@@ -109,14 +109,14 @@ def test_a_file_name_is_only_a_name(tmp_path, monkeypatch, name):
 def test_a_file_that_is_no_video_says_so(tmp_path):
     text = tmp_path / "text.mp4"
     text.write_text("no video\n" * 50)
-    for read in (video.source_size, lambda path: numbers(path)):
+    for read in (decoding.source_size, lambda path: numbers(path)):
         with pytest.raises(BadVideoError, match=r"text\.mp4: no frame decodes \(.*Invalid data"):
             read(text)
 
 
 def test_a_missing_file_says_so(tmp_path):
     with pytest.raises(BadVideoError, match=r"missing\.mp4: no frame decodes \(.*No such file"):
-        video.source_size(tmp_path / "missing.mp4")
+        decoding.source_size(tmp_path / "missing.mp4")
 
 
 @pytest.mark.parametrize("head", ["ffconcat version 1.0\nfile", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n"])
@@ -124,12 +124,12 @@ def test_a_playlist_cannot_open_other_files(numbered, head):
     playlist = numbered.with_name("playlist.mp4")
     playlist.write_text(f"{head} {numbered.name}\n#EXT-X-ENDLIST\n")
     with pytest.raises(BadVideoError, match="no frame decodes"):
-        video.source_size(playlist)
+        decoding.source_size(playlist)
 
 
 def test_a_video_of_the_net_is_not_fetched():
     with pytest.raises(BadVideoError, match="no frame decodes"):
-        video.source_size(Path("http://127.0.0.1:9/a.mp4"))
+        decoding.source_size(Path("http://127.0.0.1:9/a.mp4"))
 
 
 def test_a_damaged_file_gives_the_frames_that_are_left(numbered, tmp_path):
@@ -142,29 +142,29 @@ def test_a_damaged_file_gives_the_frames_that_are_left(numbered, tmp_path):
 
 def test_decoding_has_a_time_limit(numbered):
     with pytest.raises(BadVideoError, match=r"numbered\.mp4: not decoded within 0\.001 s"):
-        video.source_size(numbered, seconds=0.001)
+        decoding.source_size(numbered, seconds=0.001)
 
 
 def test_the_systems_ffmpeg_comes_first_and_the_wheels_is_there_without_it(tmp_path, monkeypatch, fresh_binary):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "imageio_ffmpeg" in video.ffmpeg_binary()
+    assert "imageio_ffmpeg" in decoding.ffmpeg_binary()
     own = write_script(tmp_path / "ffmpeg", "exit 0")
-    video.ffmpeg_binary.cache_clear()
-    assert video.ffmpeg_binary() == str(own)
+    decoding.ffmpeg_binary.cache_clear()
+    assert decoding.ffmpeg_binary() == str(own)
 
 
 def test_a_decoder_that_is_killed_is_not_the_videos_fault(numbered, tmp_path, monkeypatch, fresh_binary):
     write_script(tmp_path / "ffmpeg", "kill -9 $$")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(OSError, match="ffmpeg ended with -9"):
-        video.source_size(numbered)
+        decoding.source_size(numbered)
 
 
 @pytest.fixture
 def fresh_binary():
-    video.ffmpeg_binary.cache_clear()
+    decoding.ffmpeg_binary.cache_clear()
     yield
-    video.ffmpeg_binary.cache_clear()
+    decoding.ffmpeg_binary.cache_clear()
 
 
 def write_script(path: Path, line: str) -> Path:
@@ -183,7 +183,7 @@ def write_stills(folder: Path, count: int, ending: str = "png", **size) -> Path:
 @pytest.mark.parametrize("ending", ["png", "jpg", "JPEG"])
 def test_numbered_pictures_are_read_in_the_order_of_their_numbers(tmp_path, ending):
     folder = write_stills(tmp_path / "stills", 23, ending)
-    assert video.source_size(folder) == (96, 128)
+    assert decoding.source_size(folder) == (96, 128)
     assert numbers(folder) == list(range(23))  # frame10 behind frame9
     assert numbers(folder, start=4, stop=9) == [4, 5, 6, 7, 8]
 
@@ -192,7 +192,7 @@ def test_numbered_pictures_are_read_in_the_order_of_their_numbers(tmp_path, endi
 def test_pictures_and_videos_of_the_same_frames_agree(tmp_path, numbered, fit):
     to = Geometry(96, 128, 60, 50, fit)
     folder = write_stills(tmp_path / "stills", 20)
-    with video.decoded(folder, to) as stills, video.decoded(numbered, to) as frames:
+    with decoding.decoded(folder, to) as stills, decoding.decoded(numbered, to) as frames:
         gap = stills[range(20)].astype(int) - frames[range(20)].astype(int)
     assert np.abs(gap).mean() < 3  # of 255; what H.264 loses
 
@@ -209,4 +209,4 @@ def test_a_picture_of_another_size_or_no_picture_says_so(tmp_path):
 
 def test_a_folder_without_pictures_says_so(tmp_path):
     with pytest.raises(BadVideoError, match=r"no \.jpeg, \.jpg, \.png files"):
-        video.source_size(tmp_path)
+        decoding.source_size(tmp_path)

@@ -13,13 +13,13 @@ import pytest
 from counted_video import write_numbered
 from PIL import Image, PngImagePlugin
 
-from stepaudit import video
+from stepaudit.clips import decoding
+from stepaudit.clips.geometry import Geometry
 from stepaudit.errors import BadVideoError
-from stepaudit.geometry import Geometry
 
 
 def read(path: Path, **options) -> np.ndarray:
-    with video.decoded(path, Geometry(*video.source_size(path), 16, 16, "crop"), **options) as frames:
+    with decoding.decoded(path, Geometry(*decoding.source_size(path), 16, 16, "crop"), **options) as frames:
         return np.asarray(frames[range(len(frames))])
 
 
@@ -32,7 +32,7 @@ def raw_avi(folder: Path, width: int, height: int) -> Path:
     """Uncompressed frames of 16 × 16 in an .avi whose headers claim another size."""
     path = folder / "raw.avi"
     options = ["-f", "lavfi", "-i", "testsrc=s=16x16:d=0.2", "-c:v", "rawvideo", "-pix_fmt", "bgr24"]
-    made = subprocess.run([video.ffmpeg_binary(), "-loglevel", "error", *options, "-y", path], check=False)
+    made = subprocess.run([decoding.ffmpeg_binary(), "-loglevel", "error", *options, "-y", path], check=False)
     if made.returncode:
         pytest.skip("this ffmpeg cannot write it")
     content = path.read_bytes()
@@ -54,7 +54,7 @@ def test_a_header_that_claims_a_huge_picture_is_a_bad_video_at_once(tmp_path, si
 
 def test_a_video_of_more_frames_than_may_wait_on_disk_is_refused(tmp_path, monkeypatch):
     path = write_numbered(tmp_path / "long.mp4", 40)
-    monkeypatch.setattr(video, "SPOOL", 30 * 16 * 16 * 3)
+    monkeypatch.setattr(decoding, "SPOOL", 30 * 16 * 16 * 3)
     with pytest.raises(BadVideoError, match=r"long\.mp4: more than 30 frames; name a shorter segment"):
         read(path)
     assert len(read(path, stop=30)) == len(read(path, start=10)) == 30
@@ -62,26 +62,26 @@ def test_a_video_of_more_frames_than_may_wait_on_disk_is_refused(tmp_path, monke
 
 def test_a_decoder_that_asks_for_more_memory_than_it_may_is_stopped(tmp_path, monkeypatch):
     path = write_numbered(tmp_path / "a.mp4", 5)
-    monkeypatch.setattr(video, "MEMORY", 2**25)
+    monkeypatch.setattr(decoding, "MEMORY", 2**25)
     with pytest.raises((BadVideoError, OSError), match=r"a\.mp4: (no frame decodes|its decoder asks for more than)"):
         read(path)
 
 
 def test_a_decoder_that_never_stops_complaining_is_stopped(tmp_path, monkeypatch):
     path = write_numbered(tmp_path / "a.mp4", 2)
-    monkeypatch.setattr(video, "ffmpeg_binary", lambda: str(script(tmp_path / "ffmpeg", "yes 'so damaged' >&2")))
+    monkeypatch.setattr(decoding, "ffmpeg_binary", lambda: str(script(tmp_path / "ffmpeg", "yes 'so damaged' >&2")))
     began = time.monotonic()
     with pytest.raises(BadVideoError, match=r"a\.mp4: not decoded within 0\.5 s"):
-        video.source_size(path, seconds=0.5)
+        decoding.source_size(path, seconds=0.5)
     assert time.monotonic() - began < 15
 
 
 def test_of_what_a_decoder_says_the_end_is_kept(tmp_path, monkeypatch):
     path = write_numbered(tmp_path / "a.mp4", 2)
     line = "head -c 9000000 /dev/zero | tr '\\0' 'x' >&2; echo >&2; echo 'the last word' >&2; exit 1"
-    monkeypatch.setattr(video, "ffmpeg_binary", lambda: str(script(tmp_path / "ffmpeg", line)))
+    monkeypatch.setattr(decoding, "ffmpeg_binary", lambda: str(script(tmp_path / "ffmpeg", line)))
     with pytest.raises(BadVideoError, match=r"a\.mp4: no frame decodes \(the last word\)"):
-        video.source_size(path)
+        decoding.source_size(path)
 
 
 def script(path: Path, line: str) -> Path:

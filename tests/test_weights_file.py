@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from stepaudit import checkpoint, weights_file
 from stepaudit.errors import UsageError
+from stepaudit.networks import checkpoint, weight_files
 
 STATE = {"weight": torch.arange(6.0).reshape(3, 2), "bias": torch.zeros(3)}
 
@@ -30,7 +30,7 @@ def test_tensors_are_read_from_both_forms_and_all_else_is_left_out(tmp_path, new
     content = {**STATE, "tied": tied, "again": tied, "parameter": nn.Parameter(tied), "epoch": 3, 4: tied}
     content |= {"complex": torch.ones(2, dtype=torch.complex64)}
     content |= {"sparse": torch.eye(2).to_sparse()} if new else {}
-    read = weights_file.from_torch(saved(content, tmp_path / "a.pth", new=new))
+    read = weight_files.from_torch(saved(content, tmp_path / "a.pth", new=new))
     assert sorted(read) == ["again", "bias", "parameter", "tied", "weight"]
     assert torch.equal(read["weight"], STATE["weight"])
     assert torch.equal(read["again"], tied)
@@ -48,7 +48,7 @@ def test_nothing_in_a_file_is_run(tmp_path, monkeypatch, new):
     (tmp_path / "plain.pth").write_bytes(pickle.dumps({"a": Trap()}))
     for name in ("trap.pth", "plain.pth"):
         with pytest.raises(UsageError, match=r"cannot be read as a state dict"):
-            weights_file.from_torch(tmp_path / name)
+            weight_files.from_torch(tmp_path / name)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -67,7 +67,7 @@ def test_an_entry_that_grows_when_it_is_unpacked_is_refused(tmp_path, name):
     path = replaced(saved(STATE, tmp_path / "a.pth"), name, bytes(40 * 2**20), zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**20
     with pytest.raises(UsageError, match="an entry claims to be larger than the file"):
-        weights_file.from_torch(path)
+        weight_files.from_torch(path)
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["zip", "pickles"])
@@ -84,7 +84,7 @@ def test_a_shape_larger_than_the_file_is_refused(tmp_path, new):
         path.write_bytes(content.replace(shape, larger, 1))
     assert shape in content
     with pytest.raises(UsageError, match=r"cannot be read as a state dict"):
-        weights_file.from_torch(path)
+        weight_files.from_torch(path)
 
 
 def safetensors(header: object, body: bytes = bytes(24)) -> bytes:
@@ -115,7 +115,7 @@ def test_a_header_that_lies_is_refused(tmp_path, what):
     path = tmp_path / "a.safetensors"
     path.write_bytes(safetensors(LIES[what]))
     with pytest.raises(UsageError, match=r"a\.safetensors: no readable safetensors file"):
-        weights_file.from_safetensors(path)
+        weight_files.from_safetensors(path)
 
 
 @pytest.mark.parametrize("length", [0, 7, 10**6, 10**9, 2**63, 2**64 - 1])
@@ -123,7 +123,7 @@ def test_a_header_of_another_length_is_refused(tmp_path, length):
     path = tmp_path / "a.safetensors"
     path.write_bytes(struct.pack("<Q", length) + b'{"a":{}}')
     with pytest.raises(UsageError, match="no readable safetensors file"):
-        weights_file.from_safetensors(path)
+        weight_files.from_safetensors(path)
 
 
 ABOUT = (
@@ -150,9 +150,9 @@ def test_a_pipe_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "a.safetensors")
     os.mkfifo(tmp_path / "a.pth")
     with pytest.raises(UsageError, match="it is no file"):
-        weights_file.from_safetensors(tmp_path / "a.safetensors")
+        weight_files.from_safetensors(tmp_path / "a.safetensors")
     with pytest.raises(UsageError, match="it is no file"):
-        weights_file.from_torch(tmp_path / "a.pth")
+        weight_files.from_torch(tmp_path / "a.pth")
 
 
 def test_tensors_of_another_kind_do_not_count_as_weights(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stepaudit import config, yaml_file
+from stepaudit.audit import config, yaml_file
 from stepaudit.errors import UsageError
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(

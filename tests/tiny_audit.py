@@ -3,7 +3,9 @@
 from itertools import groupby
 from pathlib import Path
 
-from stepaudit import config, database, reports, tables
+from stepaudit.audit import config
+from stepaudit.report import build_database, sql_files
+from stepaudit.store import database, tables
 
 CONFIG = {
     "audit": "tiny",
@@ -56,8 +58,8 @@ def clips(*clip_ids: str, **values: object) -> dict[str, list[dict]]:
 
 def answer(folder: Path, report: str) -> list[dict]:
     """Rows of a report over an audit whose database is made first."""
-    database.create(folder, config.load(folder / "config.yaml"))
-    found = {each.name: each for each in reports.all_reports()}[report]
+    build_database.create(folder, config.load(folder / "config.yaml"))
+    found = {each.name: each for each in sql_files.all_reports()}[report]
     with database.connect(folder) as connection:
         return database.records(connection, found.sql)
 

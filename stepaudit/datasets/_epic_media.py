@@ -10,7 +10,7 @@ from math import floor
 from pathlib import Path
 from typing import Literal
 
-from stepaudit import video
+from stepaudit.clips import decoding
 from stepaudit.datasets._epic import FASTEST, RATE, Action, Box, Boxes, Info
 from stepaudit.datasets._epic_files import Files, find
 from stepaudit.errors import BadVideoError, UsageError
@@ -119,8 +119,8 @@ def picture_size(path: Path, info: Info) -> tuple[int, int]:
     """Height and width of a video's pictures; what cannot be read is taken to be as it was recorded."""
     try:
         if path.is_file():
-            return video.source_size(path)
-        return video.picture_size(min(_pictures(path)))
+            return decoding.source_size(path)
+        return decoding.picture_size(min(_pictures(path)))
     except (BadVideoError, OSError, ValueError):
         return info.height, info.width
 
@@ -139,7 +139,7 @@ def segment_rows(
 
 
 def _middle_frames(action: Action, count: int) -> Iterator[int]:
-    """The middle frame of each of `count` equal parts of the action, as `stepaudit.geometry` finds it."""
+    """The middle frame of each of `count` equal parts of the action, as `stepaudit.clips.geometry` finds it."""
     length = action.stop - action.start
     edges = (action.start + part * length // max(count, 1) for part in range(count + 1))
     return ((first + last) // 2 for first, last in pairwise(edges))
@@ -147,7 +147,7 @@ def _middle_frames(action: Action, count: int) -> Iterator[int]:
 
 def _pictures(folder: Path) -> list[Path]:
     there = folder.iterdir() if folder.is_dir() else ()
-    return [file for file in there if file.suffix.lower() in video.STILLS and not file.name.startswith(".")]
+    return [file for file in there if file.suffix.lower() in decoding.STILLS and not file.name.startswith(".")]
 
 
 def _rows(video_id: str, label: str, boxes: ByFrame, size: tuple[int, int], info: Info) -> list[dict]:

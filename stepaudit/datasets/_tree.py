@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepaudit.clips.decoding import STILLS
 from stepaudit.errors import UsageError
-from stepaudit.video import STILLS
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 SPLITS = ("train", "validation", "test")

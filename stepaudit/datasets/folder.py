@@ -13,10 +13,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepaudit.clips.splits import draw_groups
 from stepaudit.datasets._csv import Row, read_rows
 from stepaudit.datasets._tree import SPLITS, Found, find_videos
 from stepaudit.errors import UsageError
-from stepaudit.splits import draw_groups
 
 STRETCHES = (("start", "stop"), ("action_start", "action_stop"))
 FRAMES = [column for pair in STRETCHES for column in pair]

@@ -13,11 +13,11 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
+from stepaudit.clips.encoding import encode
 from stepaudit.datasets._plan import BROKEN, Video, plan_videos
 from stepaudit.datasets._render import SHAPES, boxes, render
 from stepaudit.datasets._scene import MOTIONS
 from stepaudit.errors import UsageError, did_you_mean
-from stepaudit.mp4 import encode
 
 GENERATOR = 4  # of the pixels: count up when the same options would draw another video
 # These came later: a default is left out of the options that name a folder, so that older folders keep their names.

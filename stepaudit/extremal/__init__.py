@@ -1,1 +1,1 @@
-"""The extremal-perturbation optimiser: blur, smooth-max mask, losses, engine."""
+"""Extremal perturbation: tensors in, masks out."""

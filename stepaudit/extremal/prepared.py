@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from stepaudit.layers import frozen
-from stepaudit.precision import rounding
+from stepaudit.layers import frozen, rounding
 
 CONVOLUTIONS, BATCH_NORMS = (nn.Conv2d, nn.Conv3d), (nn.BatchNorm2d, nn.BatchNorm3d)
 # What a forward may raise when its parts are not quite those it was written for.

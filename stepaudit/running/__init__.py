@@ -1,1 +1,1 @@
-"""How a job runs: on which device, guarded, with what is finished kept, and told of."""
+"""The life of one job: device, guard, watchdog, locks, finished parts, notes, progress, records."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from stepaudit.config import Config
+from stepaudit.audit.config import Config
 from stepaudit.errors import UsageError
 from stepaudit.running import locks
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from stepaudit.running import interruption
-from stepaudit.running.kept import Kept
+from stepaudit.running.ledger import Kept
 
 log = logging.getLogger(__name__)
 

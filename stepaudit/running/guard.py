@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from stepaudit.config import Config
+from stepaudit.audit.config import Config
 from stepaudit.errors import AuditError, StorageError, TimedOutError, UsageError
 from stepaudit.running import footprint, interruption, watchdog
-from stepaudit.running.isolation import is_out_of_memory
-from stepaudit.running.traces import ModelState, ProcessState
+from stepaudit.running.side_effects import ModelState, ProcessState
+from stepaudit.running.smaller_batches import is_out_of_memory
 
 SHOWN = 4  # clips that a message names
 

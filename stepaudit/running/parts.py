@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stepaudit import tables
 from stepaudit.errors import UsageError
 from stepaudit.running import interruption
-from stepaudit.running.kept import Kept
+from stepaudit.running.ledger import Kept
+from stepaudit.store import tables
 
 log = logging.getLogger(__name__)
 

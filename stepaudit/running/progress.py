@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from stepaudit.durations import duration
+from stepaudit.store.formats import duration
 
 SECONDS_BETWEEN_LINES = 10.0
 PROBABILITIES = {"kept_probability": "kept", "target_probability": "target"}  # of masks; of all else

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from stepaudit.errors import TimedOutError
 from stepaudit.running import interruption
-from stepaudit.running.kept import NOTES
+from stepaudit.running.ledger import NOTES
 
 GRACE = 30.0  # seconds that a call has to end after it was told to
 LOOKS = 10  # at the clock, in the time of the limit

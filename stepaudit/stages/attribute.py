@@ -7,20 +7,19 @@ from collections import defaultdict
 import torch
 from torch import Tensor
 
-from stepaudit import tables
-from stepaudit.box_prior import mean_boxes
-from stepaudit.checkpoint import trained
-from stepaudit.clips import batches, boxes_by_frame, require_ok, to_tensor, with_predictions
-from stepaudit.config import Config
+from stepaudit.audit.config import Config
+from stepaudit.clips.box_prior import mean_boxes
+from stepaudit.clips.tensors import batches, boxes_by_frame, require_ok, to_tensor, with_predictions
 from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
-from stepaudit.map_rows import map_values
-from stepaudit.maps import Maps
-from stepaudit.provenance import inputs_fingerprint
+from stepaudit.maps import Maps, map_values
+from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device
 from stepaudit.running.guard import Guard, Loaded
-from stepaudit.running.isolation import each
 from stepaudit.running.parts import Parts
 from stepaudit.running.progress import progress
+from stepaudit.running.run_records import inputs_fingerprint
+from stepaudit.running.smaller_batches import each
+from stepaudit.store import tables
 
 
 def run(config: Config, dataset: str, model: str, method: str, shard: str) -> None:

@@ -9,15 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stepaudit import geometry, tables
-from stepaudit.config import Config, fingerprint
-from stepaudit.cutting import clip_rows
+from stepaudit.audit.config import Config, fingerprint
+from stepaudit.audit.plan import SPLITS, split_of
+from stepaudit.audit.sections import Clips
+from stepaudit.clips import geometry
+from stepaudit.clips.cutting import clip_rows
+from stepaudit.clips.geometry import Geometry
 from stepaudit.errors import UsageError
-from stepaudit.geometry import Geometry
-from stepaudit.plan import SPLITS, split_of
 from stepaudit.running.parts import Parts
 from stepaudit.running.progress import progress
-from stepaudit.sections import Clips
+from stepaudit.store import tables
 
 BATCH = 8  # segments whose clips are kept together while a shard is being made
 

@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from stepaudit import tables
-from stepaudit.config import Config
+from stepaudit.audit.config import Config
+from stepaudit.clips.splits import draw_groups
 from stepaudit.errors import UsageError
-from stepaudit.splits import draw_groups
+from stepaudit.store import tables
 
 SPLITS = ("train", "validation", "test")
 REQUIRED = ("clip_id", "video_id", "path", "split", "label", "target")

@@ -2,18 +2,18 @@
 
 import torch
 
-from stepaudit import tables
-from stepaudit.answers import logits_of
-from stepaudit.checkpoint import trained
-from stepaudit.clips import batches, class_names, of_shard, require_ok, to_tensor
-from stepaudit.config import Config
+from stepaudit.adapters import logits_of
+from stepaudit.audit.config import Config
+from stepaudit.clips.tensors import batches, class_names, of_shard, require_ok, to_tensor
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.layers import probability_and_rank, target_log_probability
+from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device
 from stepaudit.running.guard import Guard
-from stepaudit.running.isolation import each
-from stepaudit.running.kept import folder_of
+from stepaudit.running.ledger import folder_of
 from stepaudit.running.progress import progress
+from stepaudit.running.smaller_batches import each
+from stepaudit.store import tables
 
 PERMUTATIONS = 4
 

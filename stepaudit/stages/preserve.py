@@ -5,19 +5,26 @@ from collections.abc import Callable
 
 import torch
 
-from stepaudit.checkpoint import trained
-from stepaudit.clips import batches, require_ok, to_tensor, with_predictions
-from stepaudit.config import Config
+from stepaudit.audit.config import Config
+from stepaudit.audit.sections import Preserve
+from stepaudit.clips.tensors import batches, require_ok, to_tensor, with_predictions
 from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
+from stepaudit.extremal.minimum_ratio import (
+    Bound,
+    Evaluation,
+    keeps_first_place,
+    keeps_probability,
+    minimum,
+    next_ratio,
+)
 from stepaudit.maps import Maps
-from stepaudit.minimum_ratio import Bound, Evaluation, keeps_first_place, keeps_probability, minimum, next_ratio
-from stepaudit.provenance import inputs_fingerprint
+from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device
 from stepaudit.running.guard import Guard, Loaded
-from stepaudit.running.isolation import each
 from stepaudit.running.parts import Parts
 from stepaudit.running.progress import progress
-from stepaudit.sections import Preserve
+from stepaudit.running.run_records import inputs_fingerprint
+from stepaudit.running.smaller_batches import each
 
 Evaluate = Callable[[list[dict], list[float]], list[Evaluation]]
 

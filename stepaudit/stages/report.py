@@ -8,11 +8,12 @@ from typing import TextIO
 
 from duckdb import DuckDBPyConnection
 
-from stepaudit import charts, database, reports
-from stepaudit.config import Config, load
+from stepaudit.audit.config import Config, load
 from stepaudit.errors import UsageError
-from stepaudit.reporting import chapters, conclusions, gallery, grids, page, summary
-from stepaudit.running import under_way
+from stepaudit.report import build_database, charts, sql_files
+from stepaudit.report.page import chapters, conclusions, gallery, grids, page, summary
+from stepaudit.running import job_notes
+from stepaudit.store import database
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +29,18 @@ def run(folder: Path) -> Path:
     """
     if not (folder / "config.yaml").exists():
         raise UsageError(f"{folder}: no audit lies here (no config.yaml in it); name its folder, such as results/demo")
-    with under_way.noted(folder, "report", {}):
+    with job_notes.noted(folder, "report", {}):
         return _reported(folder)
 
 
 def _reported(folder: Path) -> Path:
     config = load(folder / "config.yaml")
-    database.create(folder, config)
+    build_database.create(folder, config)
     with database.connect(folder, spills=True, small=True) as connection:
         html = _page(connection, folder, config)
     path = folder / "report" / "index.html"
     _write(path, html)
-    log.info("%d reports, %.1f MB: %s", len(reports.all_reports()), len(html) / 1e6, path)
+    log.info("%d reports, %.1f MB: %s", len(sql_files.all_reports()), len(html) / 1e6, path)
     return path
 
 
@@ -52,12 +53,12 @@ def _sections(connection: DuckDBPyConnection, folder: Path, drawn: Sequence[page
             [chart for chart in drawn if chart.section == report.name],
             grids.verdict(answer.answers),
         )
-        for report in reports.all_reports()
+        for report in sql_files.all_reports()
         for answer in [_answer(connection, report, folder / "report" / f"{report.name}.csv")]
     ]
 
 
-def _answer(connection: DuckDBPyConnection, report: reports.Report, path: Path) -> grids.Answer:
+def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path) -> grids.Answer:
     """What the page tells of a report, whose rows all go to a CSV file, some at a time."""
     answer = None
     with _written(path) as file:

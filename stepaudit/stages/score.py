@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from stepaudit import tables
-from stepaudit.clips import batches
-from stepaudit.config import Config, fingerprint
+from stepaudit.audit.config import Config, fingerprint
+from stepaudit.audit.sections import Metric
+from stepaudit.clips.tensors import batches
 from stepaudit.errors import AuditError
-from stepaudit.measurements import Measurements, Shard
-from stepaudit.provenance import inputs_fingerprint, sha256
 from stepaudit.running.guard import Guard
 from stepaudit.running.parts import Parts
 from stepaudit.running.progress import progress
-from stepaudit.sections import Metric
+from stepaudit.running.run_records import inputs_fingerprint, sha256
+from stepaudit.stages._measurements import Measurements, Shard
+from stepaudit.store import tables
 
 BATCH = 32  # maps whose scores are kept together
 

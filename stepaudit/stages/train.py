@@ -7,15 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stepaudit import checkpoint, provenance, randomise, storage, tables, training
-from stepaudit.answers import logits_of
-from stepaudit.clips import class_names
-from stepaudit.config import Config, fingerprint
+from stepaudit.adapters import logits_of
+from stepaudit.audit.config import Config, fingerprint
+from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
 from stepaudit.layers import frozen
-from stepaudit.running import device, kept
+from stepaudit.networks import checkpoint, randomise, training
+from stepaudit.running import device, ledger, run_records
 from stepaudit.running.epochs import Epochs
 from stepaudit.running.progress import progress
+from stepaudit.store import package_files, tables, writing
 
 CLIPS_FOR_STATISTICS = 32
 
@@ -40,10 +41,10 @@ def run(config: Config, dataset: str, model: str) -> None:
             checkpoint.load_initial(net, entry.weights)
         if entry.training_for(dataset).epochs:
             log = _fit(config, dataset, model, net, classes)
-    with storage.explained(path):
+    with writing.explained(path):
         checkpoint.save(net, path, entry, classes, details)
     tables.write(log, "training_log", config.path("training_log", dataset=dataset, model=model))
-    kept.remove(path)
+    ledger.remove(path)
 
 
 def _fit(config: Config, dataset: str, model: str, net: torch.nn.Module, classes: list[str]) -> list[dict]:
@@ -74,11 +75,11 @@ def _decisive(config: Config, dataset: str, model: str, place: torch.device) -> 
     local = [Path(entry.weights)] if entry.weights is not None and Path(entry.weights).is_file() else []
     return fingerprint(
         [
-            provenance.versions(),
+            run_records.versions(),
             entry.model_dump(mode="json"),
             config.seed,
-            [provenance.sha256(path) for path in [*([source] if source else []), *local]],
-            [provenance.sha256(path) for path in sorted(Path(training.__file__).parent.rglob("*.py"))],
+            [run_records.sha256(path) for path in [*([source] if source else []), *local]],
+            [run_records.sha256(path) for path in package_files.sources()],
             tables.read("clips", *paths, columns=["clip_id", "view", "target", "sha256", "status"]),
             place.type,
         ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from epic_files import official
 
-from stepaudit import database
+from stepaudit.store import database
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = [

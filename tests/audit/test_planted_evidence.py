@@ -10,10 +10,11 @@ import pytest
 import torch
 import yaml
 
-from stepaudit import config, tables
-from stepaudit.checkpoint import trained
-from stepaudit.clips import of_split, to_tensor
+from stepaudit.audit import config
+from stepaudit.clips.tensors import of_split, to_tensor
+from stepaudit.networks.checkpoint import trained
 from stepaudit.stages import attribute, extract, index, score
+from stepaudit.store import tables
 
 ROOT = Path(__file__).parents[2]
 MODELS = ("r2plus1d", "vgg16lstm")

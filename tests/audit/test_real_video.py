@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stepaudit import database
+from stepaudit.store import database
 
 ROOT = Path(__file__).parents[2]
 METHODS = {"step", "ep3d", "grad_cam", "center", "random_pixel"}

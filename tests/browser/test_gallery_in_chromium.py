@@ -4,10 +4,10 @@ import jinja2
 import numpy as np
 import pytest
 
-from stepaudit import reports
-from stepaudit.drawing import pictures
-from stepaudit.reporting import gallery, gallery_cards
-from stepaudit.reporting.gallery_pictures import Drawn, Film
+from stepaudit.report.page import gallery, gallery_cards
+from stepaudit.report.page.gallery_pictures import Drawn, Film
+from stepaudit.report.pictures import pictures
+from stepaudit.store import package_files
 
 FRAMES, HEIGHT, WIDTH = 6, 40, 56
 SIZE = f"{FRAMES}x{HEIGHT}x{WIDTH}"
@@ -79,7 +79,7 @@ def path(cards, tmp_path_factory):
     """A page with nothing but a gallery, under the report's own rules of what it may load."""
     group = gallery.Group("gallery-a", "A", "All.", "select 1", [each for each, _ in cards.values()], [])
     examples = gallery.Gallery([group], gallery.Failures([], 0, {}), 0)
-    folder = reports.folder()
+    folder = package_files.reports()
     policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
     text = (
         f'<!doctype html><html lang="en"><meta charset="utf-8">'

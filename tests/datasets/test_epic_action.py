@@ -8,11 +8,11 @@ import epic_files
 import pytest
 from epic_files import action, read_csv, touch_videos, write_epic
 
-from stepaudit import video
+from stepaudit.clips import decoding
+from stepaudit.clips.geometry import Geometry, middle_frames
 from stepaudit.datasets import _epic_background, epic_action
 from stepaudit.datasets._epic import Action
 from stepaudit.errors import UsageError
-from stepaudit.geometry import Geometry, middle_frames
 from stepaudit.stages.index import find_problems
 
 STRETCH = ("start", "stop", "action_start", "action_stop")
@@ -270,5 +270,5 @@ def test_of_the_five_real_segments_four_are_of_the_twenty_verbs(official):
     more, _ = epic_action.read(official, synonyms=True, **options)
     assert {row["clip_id"]: row["label"] for row in more} == {**words, "P03_05_6751": "mix"}
     for row in more:
-        with video.decoded(Path(row["path"]), Geometry(256, 344, 64, 86)) as frames:
+        with decoding.decoded(Path(row["path"]), Geometry(256, 344, 64, 86)) as frames:
             assert len(frames) == 16

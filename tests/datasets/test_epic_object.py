@@ -11,10 +11,10 @@ from counted_video import read_numbers, write_numbered
 from epic_files import action, read_csv, touch_videos, write_epic
 from PIL import Image
 
-from stepaudit import video
+from stepaudit.clips import decoding
+from stepaudit.clips.geometry import Geometry, middle_frames, nearest_frame
 from stepaudit.datasets import epic_object
 from stepaudit.errors import UsageError
-from stepaudit.geometry import Geometry, middle_frames, nearest_frame
 from stepaudit.stages.index import find_problems
 
 BOX = "[(100, 200, 300, 400)]"  # top, left, height, width
@@ -139,8 +139,8 @@ def test_frames_are_those_that_decode_at_the_videos_own_rate(tmp_path, rate, fps
     assert box["frame"] == first + length // 2
     assert edges(box) == (0, 0, 64, 48)  # the file is 128 × 96
     path = Path(segment["path"])
-    to = Geometry(*video.source_size(path), 48, 64)
-    with video.decoded(path, to, start=segment["start"], stop=segment["stop"]) as frames:
+    to = Geometry(*decoding.source_size(path), 48, 64)
+    with decoding.decoded(path, to, start=segment["start"], stop=segment["stop"]) as frames:
         numbers = read_numbers(np.asarray(frames))
     seconds = [number / fps for number in numbers]
     assert len(numbers) == length
@@ -319,7 +319,7 @@ def test_of_the_five_real_segments_three_have_an_object_of_the_twenty(real_clips
     assert find_problems(segments, boxes, trains=False) == []
     for row in segments:
         assert len(list(Path(row["path"]).glob("*.png"))) == 16
-        assert video.source_size(Path(row["path"])) == (256, 344)
+        assert decoding.source_size(Path(row["path"])) == (256, 344)
 
 
 def test_their_boxes_are_those_of_the_nearest_annotated_frames(real_clips, lists):

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepaudit import registry, video
+from stepaudit.audit import registry
+from stepaudit.clips import decoding
+from stepaudit.clips.geometry import Geometry
 from stepaudit.datasets import planted
 from stepaudit.datasets._render import DECOYS, SHAPES, boxes, coverage, render
 from stepaudit.datasets._scene import DECOY_SHAPES, MOTIONS, PARTS, Scene, draw_scene
 from stepaudit.errors import UsageError
-from stepaudit.geometry import Geometry
 
 CLASSES = ["disc-horizontal", "cross-circular"]
 SMALL = {"classes": CLASSES, "train_per_class": 6, "test_per_class": 3, "object_size": 0.2, "speed": 0.5, "seed": 3}
@@ -44,8 +45,8 @@ def part(start: int, stop: int, frames: int) -> str:
 
 def frames_of(row: dict) -> np.ndarray:
     path = Path(row["path"])
-    height, width = video.source_size(path)
-    with video.decoded(path, Geometry(height, width, height, width)) as frames:
+    height, width = decoding.source_size(path)
+    with decoding.decoded(path, Geometry(height, width, height, width)) as frames:
         return frames[range(len(frames))]
 
 

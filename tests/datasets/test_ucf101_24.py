@@ -11,11 +11,11 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from stepaudit import video
+from stepaudit.clips import decoding
+from stepaudit.clips.geometry import Geometry
 from stepaudit.datasets import ucf101_24
 from stepaudit.datasets._pickle import load_arrays
 from stepaudit.errors import UsageError
-from stepaudit.geometry import Geometry
 
 CLASSES = ["BasketballDunk", "Surfing"]
 
@@ -52,7 +52,7 @@ def everything(layout) -> tuple[list[dict], list[dict]]:
 
 
 def decode(path: Path) -> int:
-    with video.decoded(path, Geometry(*video.source_size(path), 16, 16)) as frames:
+    with decoding.decoded(path, Geometry(*decoding.source_size(path), 16, 16)) as frames:
         return len(frames)
 
 

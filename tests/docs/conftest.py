@@ -14,7 +14,7 @@ import torch
 import yaml
 from shown_commands import ROOT, Command, blocks, run
 
-from stepaudit import config, jobs
+from stepaudit.audit import config, jobs
 
 NARROW = {"training": {"epochs": 1, "batch_size": 4}}
 AUDIT = {

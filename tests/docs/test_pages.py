@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from shown_commands import ROOT
 
-from stepaudit import reports
+from stepaudit.report import sql_files
 
 DOCS = ROOT / "docs"
 INDEX = (DOCS / "README.md").read_text()
@@ -42,13 +42,13 @@ def test_every_link_to_a_place_in_a_page_finds_it(path):
         assert anchor in anchors(page.read_text()), f"{named(path)}: {target}#{anchor}"
 
 
-@pytest.mark.parametrize("report", reports.all_reports(), ids=lambda report: report.name)
+@pytest.mark.parametrize("report", sql_files.all_reports(), ids=lambda report: report.name)
 def test_every_report_has_one_place_in_the_page_on_numbers(report):
     assert NUMBERS.count(f'<a id="{report.name}"></a>') == 1
 
 
 def test_the_page_on_numbers_names_no_report_that_is_gone():
-    known = {report.name for report in reports.all_reports()}
+    known = {report.name for report in sql_files.all_reports()}
     others = {"intervals", "answers", "missing", "volume", "paper"}
     assert set(re.findall(r'<a id="([^"]+)">', NUMBERS)) == known | others
 

@@ -15,7 +15,7 @@ sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "wo
 
 from checkouts import TINY, Checkout, copy_checkout
 
-from stepaudit import checkpoint
+from stepaudit.networks import checkpoint
 
 STEPAUDIT = Path(sys.executable).with_name("stepaudit")
 AUDIT = {

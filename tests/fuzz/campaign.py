@@ -21,7 +21,7 @@ from random import Random
 
 from readers import READERS, Reader
 
-from stepaudit import video
+from stepaudit.clips import decoding
 from stepaudit.errors import AuditError, UsageError
 
 SECONDS = 20  # an input that takes longer hangs; decoding stops by itself after less
@@ -150,7 +150,7 @@ class Watch:
             path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 (as it stands, links and all)
             if not path.startswith((self.work, "/dev/null")) and not path.endswith("/now"):
                 self.seen.append(f"wrote {path}")
-        elif event == "subprocess.Popen" and arguments[0] != video.ffmpeg_binary():
+        elif event == "subprocess.Popen" and arguments[0] != decoding.ffmpeg_binary():
             self.seen.append(f"started {arguments[0]}")
         elif event in FORBIDDEN:
             self.seen.append(f"{event} {arguments}")

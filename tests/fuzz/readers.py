@@ -15,12 +15,14 @@ import numpy as np
 from mutations import mutated, with_checksums
 from PIL import Image
 
-from stepaudit import config, tables, video
+from stepaudit.audit import config
+from stepaudit.clips import decoding
+from stepaudit.clips.encoding import encode
+from stepaudit.clips.geometry import Geometry
 from stepaudit.datasets import epic_action, epic_object, folder, ucf101_24
 from stepaudit.errors import UsageError
-from stepaudit.geometry import Geometry
-from stepaudit.mp4 import encode
 from stepaudit.stages.index import find_problems
+from stepaudit.store import tables
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 3.0  # of decoding; a real one may take ten minutes
@@ -60,7 +62,7 @@ def video_seeds(work: Path) -> dict[str, list[bytes]]:
     encode(pixels(8), work / "a.mp4", "25")
     made = {"mp4": [(work / "a.mp4").read_bytes()]}
     for ending, options in (("avi", ["-c:v", "mpeg4"]), ("mkv", ["-c", "copy"])):
-        command = [video.ffmpeg_binary(), "-loglevel", "error", "-y", "-i", str(work / "a.mp4"), *options]
+        command = [decoding.ffmpeg_binary(), "-loglevel", "error", "-y", "-i", str(work / "a.mp4"), *options]
         if os.spawnv(os.P_WAIT, command[0], [*command, str(work / f"a.{ending}")]) == 0:
             made[ending] = [(work / f"a.{ending}").read_bytes()]
     made["avi"] = made.get("avi", []) + real("UCF-101", "BasketballDunk", "*g07_c02.avi")[:1]
@@ -70,8 +72,8 @@ def video_seeds(work: Path) -> dict[str, list[bytes]]:
 def read_video(kind: str, content: bytes, work: Path) -> None:
     path = work / f"clip.{kind}"
     path.write_bytes(content)
-    height, width = video.source_size(path, seconds=SECONDS)
-    with video.decoded(path, Geometry(height, width, 16, 16, "crop"), seconds=SECONDS) as frames:
+    height, width = decoding.source_size(path, seconds=SECONDS)
+    with decoding.decoded(path, Geometry(height, width, 16, 16, "crop"), seconds=SECONDS) as frames:
         np.asarray(frames[[0, len(frames) - 1]])
 
 
@@ -105,8 +107,8 @@ def read_pictures(kind: str, content: bytes, work: Path) -> None:
     frames.mkdir()
     (frames / f"1.{kind}").write_bytes(content)
     (frames / f"2.{kind}").write_bytes(content)
-    height, width = video.source_size(frames)
-    with video.decoded(frames, Geometry(height, width, 16, 16, "crop")) as found:
+    height, width = decoding.source_size(frames)
+    with decoding.decoded(frames, Geometry(height, width, 16, 16, "crop")) as found:
         np.asarray(found[[0, 1]])
 
 
@@ -254,7 +256,7 @@ def _zip_with_damage(seed: bytes, random: Random) -> bytes:
 def read_checkpoint(kind: str, content: bytes, work: Path) -> None:
     from torch import nn
 
-    from stepaudit import checkpoint
+    from stepaudit.networks import checkpoint
 
     path = work / f"a.{kind}"
     path.write_bytes(content)

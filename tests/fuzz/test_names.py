@@ -18,14 +18,16 @@ import numpy as np
 import pytest
 from tiny_audit import CONFIG, clips, write_audit
 
-from stepaudit import config, database, tables
-from stepaudit.charts import curves, looks
+from stepaudit.audit import config
 from stepaudit.datasets import folder
 from stepaudit.errors import UsageError
-from stepaudit.formats import format_rows
-from stepaudit.reporting.page import harmless_json
+from stepaudit.report import build_database
+from stepaudit.report.charts import curves, looks
+from stepaudit.report.page.page import harmless_json
 from stepaudit.stages import report
 from stepaudit.stages.index import find_problems
+from stepaudit.store import database, tables
+from stepaudit.store.formats import format_rows
 
 FILES = [
     "-rf", "--help", "it's", 'say "x"', "two\nlines", "tab\there", "cr\rhere", "$(touch made)", "`touch made`",
@@ -68,7 +70,7 @@ def test_names_of_files_come_through_tables_and_sql_as_they_are(videos, tmp_path
     settings = config.parse({**CONFIG, "results": str(tmp_path)})
     tables.write(segments, "segments", settings.path("segments", dataset="planted"))
     config.save(settings, settings.folder / "config.yaml")
-    database.create(settings.folder, settings)
+    build_database.create(settings.folder, settings)
     names, rows = database.query(settings.folder, "select label, clip_id from segments order by all")
     assert rows == sorted((row["label"], row["clip_id"]) for row in segments)
     assert {path.name for path in tmp_path.rglob("*")} == {

@@ -8,7 +8,7 @@ import torch
 from narrow_models import FAMILIES, changes, narrow, some_clips, state, untidy
 from torch import Tensor, nn
 
-from stepaudit import registry
+from stepaudit.audit import registry
 from stepaudit.errors import NotApplicableError
 from stepaudit.maps import Maps, render
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stepaudit import registry
+from stepaudit.audit import registry
 from stepaudit.errors import NotApplicableError
 
 SIZE = (4, 16, 16)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from known_answer import Cuboid, model_for, textured_clips
 
-from stepaudit import registry
+from stepaudit.audit import registry
 from stepaudit.errors import AuditError
 
 METRICS = registry.components("metrics")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from stepaudit.clips.geometry import Geometry, middle_frames, nearest_frame
 from stepaudit.datasets import ucf101_24
 from stepaudit.datasets._pickle import load_arrays
 from stepaudit.errors import NoPeakError
-from stepaudit.geometry import Geometry, middle_frames, nearest_frame
 from stepaudit.metrics import spatial_pointing, spatial_pointing_released
 
 SIZE = 112

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stepaudit import registry
+from stepaudit.audit import registry
 from stepaudit.errors import NotApplicableError, TooShortError
 from stepaudit.maps import Maps
 from stepaudit.models import r2plus1d_18, vgg16_lstm

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stepaudit import registry
+from stepaudit.audit import registry
 
 MODELS = registry.components("models")
 SMALL = {

@@ -9,8 +9,10 @@ import yaml
 from torch import Tensor
 from torch.nn import functional
 
-from stepaudit import answers, checkpoint, config, registry
+from stepaudit import adapters
+from stepaudit.audit import config, registry
 from stepaudit.methods import grad_cam
+from stepaudit.networks import checkpoint
 
 PAGE = (Path(__file__).parents[2] / "config" / "MODELS.md").read_text()
 EXAMPLES = dict(re.findall(r"^### ([^\n]+)\n(?:(?!^### ).)*?```python\n(.*?)```", PAGE, re.M | re.S))
@@ -50,7 +52,7 @@ def test_every_example_is_tested():
 def test_an_example_gives_the_probabilities_of_the_network_within(title):
     model = example(title)(3).eval()
     with torch.no_grad():
-        logits = answers.logits_of(model, CLIPS, 3)
+        logits = adapters.logits_of(model, CLIPS, 3)
         torch.testing.assert_close(logits.softmax(1), BY_HAND[title](model.model), atol=1e-5, rtol=1e-4)
 
 
@@ -61,7 +63,7 @@ def test_without_its_adapter_an_example_fails_or_answers_something_else(title):
     with torch.no_grad():
         expected = model(CLIPS).softmax(1)
         try:
-            bare = answers.logits_of(model.model, CLIPS, 3).softmax(1)
+            bare = adapters.logits_of(model.model, CLIPS, 3).softmax(1)
         except Exception:  # noqa: BLE001 (any failure will do)
             return
     assert (bare - expected).abs().max() > 1e-3

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from stepaudit.clips.geometry import middle_frames
 from stepaudit.datasets._render import boxes, render
 from stepaudit.datasets._scene import PARTS, draw_scene
-from stepaudit.geometry import middle_frames
 from stepaudit.layers import gaussian_blur
 from stepaudit.metrics.support import support
 from stepaudit.models.planted_white_box import build

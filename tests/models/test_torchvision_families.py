@@ -10,8 +10,8 @@ from torchvision import models as torchvisions
 from torchvision.models import get_weight
 from torchvision.transforms.functional import normalize
 
-from stepaudit import checkpoint
 from stepaudit.models import mc3_18, mvit_v2_s, r2plus1d_18, r3d_18, resnet50_lstm, s3d, swin3d_t, vgg16_lstm
+from stepaudit.networks import checkpoint
 
 
 class Family(NamedTuple):

@@ -6,8 +6,8 @@ from known_answer import Cuboid, model_for, textured_clips
 from mask_classes import by_clip, evidence, measured
 from torch import nn
 
-from stepaudit import database
 from stepaudit.errors import NoAnnotationError, NonFiniteError, NotApplicableError
+from stepaudit.store import database
 
 SHAPE = (8, 32, 32)
 OBJECT, BACKGROUND = Cuboid((2, 6), (8, 20), (8, 20)), Cuboid((2, 6), (20, 32), (20, 32))

@@ -6,7 +6,9 @@ import pytest
 from scipy import stats
 from tiny_audit import clips, write_audit
 
-from stepaudit import config, database
+from stepaudit.audit import config
+from stepaudit.report import build_database
+from stepaudit.store import database
 
 METHODS = {
     "step": {"ratios": [0.1]},
@@ -43,7 +45,7 @@ def answers(folder, scores, maps=(), report="faithfulness", metrics=METRICS):
         {"r3d": {"use": "r3d_18"}, "other": {"use": "s3d"}},
     )
     made = write_audit(folder, rows, models=models, methods=METHODS, metrics=metrics)
-    database.create(made, config.load(made / "config.yaml"))
+    build_database.create(made, config.load(made / "config.yaml"))
     with database.connect(made) as connection:
         return database.records(connection, f"from {report}")
 

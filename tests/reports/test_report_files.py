@@ -3,15 +3,17 @@ import re
 import pytest
 from tiny_audit import answer, write_audit
 
-from stepaudit import config, database, reports
+from stepaudit.audit import config
 from stepaudit.errors import UsageError
+from stepaudit.report import build_database, sql_files
+from stepaudit.store import database, package_files
 
-README = (reports.folder() / "README.md").read_text()
-NAMES = [report.name for report in reports.all_reports()]
+README = (package_files.reports() / "README.md").read_text()
+NAMES = [report.name for report in sql_files.all_reports()]
 
 
 def test_the_questions_of_the_paper_come_first_and_in_its_order():
-    tables = [report.paper for report in reports.all_reports()]
+    tables = [report.paper for report in sql_files.all_reports()]
     numbered = ["Table 1", "Table 2", "Table 3", "Table 4", "Table 5"]
     assert [table for table in tables if table.startswith("Table")] == numbered
     for number in numbered:  # what stands beside a table comes right after it
@@ -25,7 +27,7 @@ def test_the_questions_of_the_paper_come_first_and_in_its_order():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_report_stands_in_the_readme_with_its_question(name):
-    report = next(report for report in reports.all_reports() if report.name == name)
+    report = next(report for report in sql_files.all_reports() if report.name == name)
     question = report.title.partition(": ")[2]
     assert f"| `{name}` | {question[0].upper()}{question[1:]} | {report.paper}".rstrip() in README
 
@@ -37,16 +39,16 @@ def test_every_report_works_over_an_audit_without_any_rows(tmp_path, name):
 
 
 def test_every_claim_of_the_paper_answers_yes_no_or_cannot_tell(tmp_path):
-    claims = [report for report in reports.all_reports() if report.paper.startswith("section")]
+    claims = [report for report in sql_files.all_reports() if report.paper.startswith("section")]
     assert {report.name for report in claims} == {name for name in NAMES if name.startswith("claim_")}
     folder = write_audit(tmp_path)
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     for report in claims:
         assert {"claim", "dataset", "answer", "clips"} <= set(database.query(folder, report.sql)[0])
 
 
 def test_sql_is_lower_case_and_every_rate_has_a_count_and_an_interval():
-    for report in reports.all_reports():
+    for report in sql_files.all_reports():
         bare = re.sub(r"--.*|'[^']*'", "", report.sql)
         assert bare == bare.lower(), report.name
         if "_percent" in bare:
@@ -56,7 +58,7 @@ def test_sql_is_lower_case_and_every_rate_has_a_count_and_an_interval():
 
 def test_every_view_and_table_has_a_comment_and_views_stand_in_the_readme(tmp_path):
     folder = write_audit(tmp_path)
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     views = database.query(folder, "select view_name, comment from duckdb_views() where not internal")[1]
     assert len(views) > 15
     for name, comment in views:
@@ -71,4 +73,4 @@ def test_every_view_and_table_has_a_comment_and_views_stand_in_the_readme(tmp_pa
 def test_a_report_without_its_two_comment_lines_is_refused(tmp_path):
     (tmp_path / "bare.sql").write_text("-- What?\nselect 1\n")
     with pytest.raises(UsageError, match=r"bare\.sql.*first two lines"):
-        reports.read(tmp_path / "bare.sql")
+        sql_files.read(tmp_path / "bare.sql")

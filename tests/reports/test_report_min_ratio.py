@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 from tiny_audit import answer, clips, write_audit
 
-from stepaudit import database
+from stepaudit.store import database
 
 PRESERVE = {"methods": ["step"], "grid": [0.02, 0.2, 0.7]}
 

@@ -2,7 +2,9 @@
 
 from tiny_audit import answer, clips, write_audit
 
-from stepaudit import config, database
+from stepaudit.audit import config
+from stepaudit.report import build_database
+from stepaudit.store import database
 
 HAND, SEEN = {"use": "planted_white_box"}, [True] + [False] * 5
 STEP = {"ratios": [0.1], "options": {"preset": "matched"}}
@@ -66,7 +68,7 @@ def test_own_boxes_are_no_decoys_and_maps_without_a_ratio_have_no_area(tmp_path)
 
 def test_audits_without_a_network_set_by_hand_have_no_rows(tmp_path):
     folder = audit(tmp_path, {"a": "head"}, {("step", "a"): support(1)}, models={"r3d": {"use": "r3d_18"}})
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     for name in ("benchmark", "methods", "parts", "shortcut"):
         assert database.query(folder, f"from planted_{name}")[1] == []
 

@@ -5,7 +5,7 @@ import random
 import pytest
 from tiny_audit import answer, write_audit
 
-from stepaudit import database
+from stepaudit.store import database
 
 METHODS = {"step": {"ratios": [0.1, 0.2], "seeds": [3, 0]}}
 PRESERVE = {"methods": ["step"], "share": 0.9}

@@ -6,7 +6,9 @@ import statistics
 import pytest
 from tiny_audit import write_audit
 
-from stepaudit import config, database
+from stepaudit.audit import config
+from stepaudit.report import build_database
+from stepaudit.store import database
 
 MODELS = {"conv": {"use": "r2plus1d_18"}, "lstm": {"use": "vgg16_lstm"}}
 METHODS = {
@@ -39,7 +41,7 @@ def answers(folder, rows, report, models=MODELS, maps=()):
     """Rows of a report or view over the searches."""
     tables, preserve = {"preservation": rows, "maps": maps}, {"methods": [*METHODS]}
     made = write_audit(folder, tables, models=models, methods=METHODS, preserve=preserve)
-    database.create(made, config.load(made / "config.yaml"))
+    build_database.create(made, config.load(made / "config.yaml"))
     with database.connect(made) as connection:
         return database.records(connection, f'from "{report}"')
 

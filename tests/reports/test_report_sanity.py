@@ -3,7 +3,9 @@
 import pytest
 from tiny_audit import answer, clips, write_audit
 
-from stepaudit import config, database
+from stepaudit.audit import config
+from stepaudit.report import build_database
+from stepaudit.store import database
 
 MODELS = {
     "r3d": {"use": "r2plus1d_18"},
@@ -111,7 +113,7 @@ def found(tmp_path_factory):
     """Rows of a report over one audit that holds every case; its parts do not touch each other."""
     rows = {**clips(*"abcdef"), **TABLES}
     folder = write_audit(tmp_path_factory.mktemp("sanity"), rows, models=MODELS, methods=METHODS, metrics=METRICS)
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     with database.connect(folder) as connection:
         yield lambda report: database.records(connection, f'from "{report}"')
 

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from tiny_audit import clips, write_audit
 
-from stepaudit import config, database, estimate_tables
-from stepaudit.statistics import ratio_intervals, wilson
+from stepaudit.audit import config
+from stepaudit.report import build_database
+from stepaudit.report.statistics import estimate_tables
+from stepaudit.report.statistics.intervals import ratio_intervals, wilson
+from stepaudit.store import database
 
 METHODS = {
     "step": {"ratios": [0.1]},
@@ -44,7 +47,7 @@ def audit(folder, scores, **changes):
 
 def made(folder):
     """The audit's folder, with its database."""
-    database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"))
     return folder
 
 

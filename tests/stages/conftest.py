@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from every_shard import predict_all
 
-from stepaudit import config, tables
+from stepaudit.audit import config
 from stepaudit.stages import attribute, extract, index, preserve, score, train
+from stepaudit.store import tables
 
 PLAN = {
     "audit": "tiny",

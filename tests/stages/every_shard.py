@@ -1,6 +1,6 @@
 """A stage on all shards of a tiny audit."""
 
-from stepaudit import config
+from stepaudit.audit import config
 from stepaudit.stages import predict
 
 

@@ -5,13 +5,15 @@ from collections import Counter
 import pytest
 import torch
 
-from stepaudit import checkpoint, config, tables
-from stepaudit.clips import to_tensor
+from stepaudit.audit import config
+from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.maps import render
+from stepaudit.networks import checkpoint
 from stepaudit.running import parts
 from stepaudit.stages import attribute, extract, predict, train
+from stepaudit.store import tables
 
 CLASSES = ["cross-vertical", "disc-horizontal"]
 UNTRAINED = {"training": {"epochs": 0}}

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from stepaudit import database
-from stepaudit.comparison import gate
+from stepaudit.commands.compare import gate
+from stepaudit.report import build_database
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def audit(whole, tmp_path_factory):
     """A copy of the audit, with its database."""
     folder = tmp_path_factory.mktemp("compared") / "tiny"
     shutil.copytree(whole.folder, folder)
-    database.create(folder, whole.model_copy(update={"results": folder.parent}))
+    build_database.create(folder, whole.model_copy(update={"results": folder.parent}))
     return folder
 
 

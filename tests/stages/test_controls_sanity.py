@@ -4,11 +4,14 @@ import pytest
 import torch
 from every_shard import predict_all
 
-from stepaudit import checkpoint, config, database, tables
-from stepaudit.clips import of_split, to_tensor
+from stepaudit.audit import config
+from stepaudit.clips.tensors import of_split, to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.metrics import similarity
+from stepaudit.networks import checkpoint
+from stepaudit.report import build_database
 from stepaudit.stages import attribute, predict, score, train
+from stepaudit.store import database, tables
 
 MODELS = {
     "half": {"of": "r3d", "randomise": 0.5},
@@ -54,7 +57,7 @@ def checked(whole, videos, tmp_path_factory):
             for method in METHODS:
                 for shard in config.shard_names(made.shards, "test"):
                     stage.run(made, "planted", name, method, shard)
-    database.create(made.folder, made)
+    build_database.create(made.folder, made)
     return made
 
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from counted_video import read_numbers, write_numbered
 
-from stepaudit import config, tables, video
+from stepaudit.audit import config
+from stepaudit.clips import decoding
 from stepaudit.errors import UsageError
 from stepaudit.stages import extract, index
+from stepaudit.store import tables
 
 
 def audit(folder: Path, root: Path, *, shards: int = 1, clips: dict | None = None, **dataset) -> config.Config:
@@ -232,7 +234,7 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(tmp_pat
     extracted(whole, "train")
     made = audit(tmp_path / "stopped", root, validation=0)
     index.run(made, "set")
-    decoded, opened = video.decoded, []
+    decoded, opened = decoding.decoded, []
 
     def stop_at_the_third(path, *rest, **options):
         opened.append(path.name)
@@ -240,7 +242,7 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(tmp_pat
             raise KeyboardInterrupt
         return decoded(path, *rest, **options)
 
-    monkeypatch.setattr(video, "decoded", stop_at_the_third)
+    monkeypatch.setattr(decoding, "decoded", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         extract.run(made, "set", size_of(made), "train-000")
     assert not made.path("clips", dataset="set", size=size_of(made), shard="train-000").exists()
@@ -262,8 +264,8 @@ def test_the_planted_broken_videos_get_the_status_that_they_were_made_for(tmp_pa
         "damaged": "bad_video",
         "not_annotated": "ok",
     }
-    decoding, promised = (int(found["damaged"]["error"].split()[word]) for word in (1, 3))
-    assert 0 < decoding < promised
+    decodes, promised = (int(found["damaged"]["error"].split()[word]) for word in (1, 3))
+    assert 0 < decodes < promised
     assert found["not_annotated"]["in_action"] is None
     sound = [row for row in clips if row["status"] == "ok" and row["in_action"]]
     assert {row["clip_id"] for row in boxes} == {row["clip_id"] for row in sound}

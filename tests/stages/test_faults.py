@@ -9,10 +9,11 @@ import time
 import faulty_methods
 import pytest
 
-from stepaudit import config, tables
-from stepaudit.clips import of_split, to_tensor
+from stepaudit.audit import config
+from stepaudit.clips.tensors import of_split, to_tensor
 from stepaudit.running import interruption
 from stepaudit.stages import attribute, score, train
+from stepaudit.store import tables
 
 PATIENCE = 60
 

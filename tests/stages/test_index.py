@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepaudit import config, tables
+from stepaudit.audit import config
 from stepaudit.errors import UsageError
 from stepaudit.stages import index
+from stepaudit.store import tables
 
 
 def audit(folder, dataset, models=None):

@@ -4,9 +4,9 @@ import pytest
 import torch
 from every_shard import predict_all
 
-from stepaudit import checkpoint
-from stepaudit.clips import to_tensor
+from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
+from stepaudit.networks import checkpoint
 from stepaudit.stages import train
 
 UNTRAINED = {"training": {"epochs": 0}}

@@ -6,11 +6,12 @@ import pytest
 from odd_methods import threshold
 from torch import Tensor, nn
 
-from stepaudit import config, tables
+from stepaudit.audit import config
 from stepaudit.errors import UsageError
 from stepaudit.maps import Maps
 from stepaudit.running import parts
 from stepaudit.stages import preserve
+from stepaudit.store import tables
 
 PLANTED = {"dataset": "planted", "model": "r3d"}
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from tiny_audit import clips, write_audit
 
-from stepaudit import reports
 from stepaudit.errors import UsageError
+from stepaudit.report import sql_files
 from stepaudit.stages import report
 
 NASTY = """<b id="x">o'hara</b> & "co" <script>alert(1)</script>"""
@@ -77,7 +77,7 @@ class Tags(html.parser.HTMLParser):
 
 def test_every_report_is_a_csv_and_a_section(written):
     text = written.read_text()
-    for each in reports.all_reports():
+    for each in sql_files.all_reports():
         with (written.parent / f"{each.name}.csv").open(newline="") as file:
             header = next(csv.reader(file))
         assert header[0] in ("dataset", "stage", "claim", "varied", "question")
@@ -151,7 +151,7 @@ def test_an_audit_without_rows_has_a_page_that_says_so(tmp_path):
     text = report.run(write_audit(tmp_path)).read_text()
     assert "0 of 0 test clips explained" in text
     without = text.partition('id="unmeasured">')[2].partition("</section>")[0]
-    assert without.count("<li ") >= len(reports.all_reports()) - 2
+    assert without.count("<li ") >= len(sql_files.all_reports()) - 2
     assert "<svg" not in text
 
 

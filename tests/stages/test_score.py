@@ -5,12 +5,13 @@ from collections import Counter
 import pytest
 import torch
 
-from stepaudit import config, tables
-from stepaudit.clips import boxes_by_frame
+from stepaudit.audit import config
+from stepaudit.clips.tensors import boxes_by_frame
 from stepaudit.maps import render
-from stepaudit.measurements import Measurements, Shard
 from stepaudit.metrics import box_share, mass_in_box, spatial_pointing, temporal_pointing
 from stepaudit.stages import score
+from stepaudit.stages._measurements import Measurements, Shard
+from stepaudit.store import tables
 
 PLANTED = {"dataset": "planted", "model": "r3d"}
 OFFERED = {

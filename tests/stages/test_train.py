@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from stepaudit import checkpoint, tables
-from stepaudit.clips import of_split, to_tensor
+from stepaudit.clips.tensors import of_split, to_tensor
 from stepaudit.errors import UsageError
+from stepaudit.networks import checkpoint
 from stepaudit.stages import train
+from stepaudit.store import tables
 
 
 def test_every_epoch_of_every_model_has_a_row_and_one_of_them_is_the_best(whole, rows):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from stepaudit import checkpoint
+from stepaudit.networks import checkpoint
 
 TIMED = {"seconds", "peak_memory_mb", "inputs", "outputs"}
 

@@ -7,7 +7,9 @@ from itertools import product
 import pytest
 from checkouts import TINY, Checkout
 
-from stepaudit import config, database, reports, tables
+from stepaudit.audit import config
+from stepaudit.report import sql_files
+from stepaudit.store import database, tables
 
 STAGES = {"index": 1, "extract": 6, "train": 1, "predict": 2, "attribute": 4, "preserve": 2, "score": 4, "report": 1}
 BROKEN = {
@@ -99,7 +101,7 @@ ANSWERED = {
 
 
 def test_reports_about_models_methods_and_metrics_that_are_not_there_alone_have_no_answer(audited):
-    answered = {report.name for report in reports.all_reports() if answers(audited[0], f"from {report.name}")}
+    answered = {report.name for report in sql_files.all_reports() if answers(audited[0], f"from {report.name}")}
     assert answered == ANSWERED
     measured = answers(audited[0], "select method, clips, times > 0 from mass_in_box order by all")
     assert measured == [("center", 6, True), ("step", 6, True), ("step", 6, True)]

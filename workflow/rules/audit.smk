@@ -15,9 +15,9 @@ rule attribute:
     benchmark:
         audit.benchmark("attribute", **per_method)
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "attribute", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "attribute", attempt, **wildcards),
-        gpu=stepaudit.resources.gpus(audit, "attribute"),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "attribute", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "attribute", attempt, **wildcards),
+        gpu=stepaudit.audit.resources.gpus(audit, "attribute"),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("attribute", **wildcards),
@@ -39,9 +39,9 @@ rule preserve:
     benchmark:
         audit.benchmark("preserve", **per_method)
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "preserve", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "preserve", attempt, **wildcards),
-        gpu=stepaudit.resources.gpus(audit, "preserve"),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "preserve", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "preserve", attempt, **wildcards),
+        gpu=stepaudit.audit.resources.gpus(audit, "preserve"),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("preserve", **wildcards),
@@ -66,9 +66,9 @@ rule score:
     benchmark:
         audit.benchmark("score", **per_method)
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "score", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "score", attempt, **wildcards),
-        gpu=stepaudit.resources.gpus(audit, "score"),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "score", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "score", attempt, **wildcards),
+        gpu=stepaudit.audit.resources.gpus(audit, "score"),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("score", **wildcards),

@@ -12,8 +12,8 @@ rule index:
     benchmark:
         audit.benchmark("index", **per_dataset)
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "index", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "index", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "index", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "index", attempt, **wildcards),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("index", **wildcards),
@@ -33,8 +33,8 @@ rule extract:
     benchmark:
         audit.benchmark("extract", **per_shard)
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "extract", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "extract", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "extract", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "extract", attempt, **wildcards),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("extract", **wildcards),
@@ -58,9 +58,9 @@ rule train:
     benchmark:
         audit.benchmark("train", **per_model)
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "train", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "train", attempt, **wildcards),
-        gpu=stepaudit.resources.gpus(audit, "train"),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "train", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "train", attempt, **wildcards),
+        gpu=stepaudit.audit.resources.gpus(audit, "train"),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("train", **wildcards),
@@ -80,9 +80,9 @@ rule predict:
     benchmark:
         audit.benchmark("predict", **per_answers)
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "predict", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "predict", attempt, **wildcards),
-        gpu=stepaudit.resources.gpus(audit, "predict"),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "predict", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "predict", attempt, **wildcards),
+        gpu=stepaudit.audit.resources.gpus(audit, "predict"),
     params:
         config=settings,
         decides=lambda wildcards: audit.decides("predict", **wildcards),

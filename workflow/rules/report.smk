@@ -16,10 +16,10 @@ rule report:
     input:
         scores=audit.all_shards("scores", audit.methods),
         preservation=audit.all_shards("preservation", audit.preserve.methods),
-        questions=sorted(stepaudit.reports.folder().glob("*.sql")),
-        charts=sorted(stepaudit.reports.folder().glob("charts/*.sql")),
-        template=sorted(stepaudit.reports.folder().glob("*.jinja")),
-        styles_and_scripts=sorted(stepaudit.reports.folder().glob("*.[cj]s*")),
+        questions=sorted(stepaudit.store.package_files.reports().glob("*.sql")),
+        charts=sorted(stepaudit.store.package_files.reports().glob("charts/*.sql")),
+        template=sorted(stepaudit.store.package_files.reports().glob("*.jinja")),
+        styles_and_scripts=sorted(stepaudit.store.package_files.reports().glob("*.[cj]s*")),
     output:
         html=report(
             audit.folder / "report" / "index.html",
@@ -34,7 +34,7 @@ rule report:
                 category="Tables",
                 labels={"table": question.title.partition(":")[0], "in the paper": question.paper or "–"},
             )
-            for question in stepaudit.reports.all_reports()
+            for question in stepaudit.report.sql_files.all_reports()
             if question.name in shown_tables
         ],
         database=audit.folder / "audit.duckdb",
@@ -43,8 +43,8 @@ rule report:
     benchmark:
         audit.benchmark("report")
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.resources.memory_mb(audit, "report", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.resources.minutes(audit, "report", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "report", attempt, **wildcards),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "report", attempt, **wildcards),
     params:
         folder=audit.folder,
         decides=audit.hash,

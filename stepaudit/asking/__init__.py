@@ -1,1 +1,0 @@
-"""`stepaudit sql`: the audit's database, asked by a person."""

@@ -1,0 +1,77 @@
+"""An audit's folder: what its configuration says should lie in it, and the kinds of problems that it may have."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from stepaudit.audit import jobs
+from stepaudit.audit.config import Config, job_name, load
+from stepaudit.audit.jobs import Job, written_by
+from stepaudit.errors import UsageError
+
+FILE = "config.yaml"
+KINDS = {
+    "configuration": "not the configuration that the workflow has saved",
+    "version": "written by another version of stepaudit",
+    "missing": "not there",
+    "damaged": "not as they were written",
+    "foreign": "of another configuration or place, or made from other files",
+    "unrecorded": "of jobs that have left no record, because they did not end",
+    "rows": "without exactly the rows that are asked",
+    "orphan": "that no job of this configuration writes",
+    "report": "not made of the tables as they are",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a file: a key of `KINDS`, its name within the audit, a sentence, the job that makes it."""
+
+    kind: str
+    name: str
+    text: str
+    job: Job | None = None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """An audit's folder, its configuration as saved, and what that says should lie in the folder."""
+
+    folder: Path
+    saved: Config
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration of the folder, wherever that was moved."""
+        return self.saved.model_copy(update={"results": self.folder.parent, "audit": self.folder.name})
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        return [job for group in jobs.in_groups(self.config) for job in group]
+
+    @cached_property
+    def records(self) -> dict[str, Job]:
+        """The rows of `runs`, by name: which job each is of."""
+        return {self.record(job): job for job in self.jobs}
+
+    @cached_property
+    def files(self) -> dict[str, Job]:
+        """All other files of tables, and checkpoints, by name: which job writes each."""
+        return {self.name(path): job for job in self.jobs for path in written_by(self.config, *job)}
+
+    def record(self, job: Job) -> str:
+        stage, keys = job
+        return self.name(self.config.path("runs", stage=stage, shard=job_name(keys)))
+
+    def name(self, path: Path) -> str:
+        return str(path.relative_to(self.folder))
+
+
+def of_folder(folder: Path) -> Audit:
+    """The audit that lies in a folder. Raises UsageError if there is none, or its configuration or plan is no such."""
+    folder = folder if folder.name not in ("", "..") else folder.resolve()
+    if not (folder / FILE).is_file():
+        raise UsageError(f"{folder}: no audit lies here (no {FILE} in it); name its folder, such as results/demo")
+    audit = Audit(folder, load(folder / FILE))
+    _ = audit.jobs  # which are unknown without a plan
+    return audit

@@ -1,0 +1,168 @@
+"""Names of methods, models, data sets and metrics: the folders are the registry, installed packages add to it.
+
+Nothing here imports a component: names, options and first lines are read from the source, so that listing names and
+checking a configuration need no torch.
+"""
+
+import ast
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.store.package_files import PACKAGE
+
+FUNCTIONS = {"methods": "attribute", "models": "build", "datasets": "read", "metrics": "score"}
+CONTRACT_KEYWORDS = {"methods": {"ratios", "seed", "box_prior"}, "models": set(), "datasets": set(), "metrics": set()}
+ANNOTATION_NAMES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)} | {"Literal": Literal}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A named method, model, data set or metric: `origin` is `module:object`, `source` its file if it has one."""
+
+    kind: str
+    name: str
+    origin: str
+    source: Path | None
+
+    def load(self) -> Callable:
+        """Imports the component and returns its function. Raises UsageError if that fails."""
+        module, _, name = self.origin.partition(":")
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise UsageError(f"{self.kind[:-1]} '{self.name}': cannot import {self.origin} ({error})") from error
+
+    def companion(self, name: str) -> Callable | None:
+        """Another function of the component's module, if it has one: `passes` of a method, `count` of a data set."""
+        self.load()
+        return getattr(sys.modules[self.origin.partition(":")[0]], name, None)
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring, or of the module's."""
+        function, module = _parse(self.source, self.origin)
+        text = (function and ast.get_docstring(function)) or (module and ast.get_docstring(module)) or ""
+        return text.split("\n")[0]
+
+    @property
+    def options(self) -> dict[str, tuple[str, str]] | None:
+        """Each option's annotation and default, as source text; None if they cannot be known without importing it."""
+        function, _ = _parse(self.source, self.origin)
+        if function is None or function.args.kwarg is not None:
+            return None
+        return {
+            argument.arg: (ast.unparse(argument.annotation) if argument.annotation else "", ast.unparse(default))
+            for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+            if default is not None and argument.arg not in CONTRACT_KEYWORDS[self.kind]
+        }
+
+    @property
+    def requires(self) -> set[str]:
+        """Keyword arguments without a default, such as `ratios` of a method that needs them."""
+        function, _ = _parse(self.source, self.origin)
+        if function is None:
+            return set()
+        pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+        return {argument.arg for argument, default in pairs if default is None}
+
+    @property
+    def measures(self) -> list[str]:
+        """Names of the positional parameters: of a metric, what it measures on."""
+        function, _ = _parse(self.source, self.origin)
+        return [argument.arg for argument in function.args.args] if function else []
+
+    def problems(self, options: dict[str, Any]) -> list[str]:
+        """What is wrong with these options, a sentence each."""
+        known = self.options
+        if known is None:
+            return []
+        found = []
+        for name, value in options.items():
+            if name not in known:
+                found.append(f"{self.name} has no option '{name}'{did_you_mean(name, list(known))}")
+            elif message := _type_problem(known[name][0], value):
+                found.append(f"option '{name}' of {self.name}: {message}, got {value!r}")
+        return found
+
+
+def names(kind: str) -> list[str]:
+    """All names of a kind."""
+    return sorted(components(kind))
+
+
+def find(kind: str, use: str) -> Component:
+    """The component of this name, or of `module:object`. Raises UsageError with the nearest name."""
+    if ":" in use:
+        return Component(kind, use, use, _source(use.partition(":")[0], use))
+    known = components(kind)
+    if use not in known:
+        raise UsageError(f"no {kind[:-1]} '{use}'{did_you_mean(use, list(known))}")
+    return known[use]
+
+
+@cache
+def components(kind: str) -> dict[str, Component]:
+    """Every component of a kind by name: the files of its folder and the entry points `stepaudit.<kind>`."""
+    found = [
+        Component(kind, path.stem, f"stepaudit.{kind}.{path.stem}:{FUNCTIONS[kind]}", path)
+        for path in sorted((PACKAGE / kind).glob("[a-z]*.py"))
+    ]
+    for point in entry_points(group=f"stepaudit.{kind}"):
+        origin = point.value if ":" in point.value else f"{point.value}:{FUNCTIONS[kind]}"
+        found.append(Component(kind, point.name, origin, _source(origin.partition(":")[0], origin)))
+    by_name: dict[str, Component] = {}
+    for component in found:
+        if component.name in by_name:
+            other = by_name[component.name].origin
+            raise UsageError(f"{kind[:-1]} '{component.name}' exists twice: {other} and {component.origin}; rename one")
+        by_name[component.name] = component
+    return by_name
+
+
+def _source(module: str, origin: str) -> Path | None:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a console script does not look there, `python -m` does
+    try:
+        spec = find_spec(module) if module and not module.startswith(".") else None
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None:
+        raise UsageError(f"cannot find the module of '{origin}'; is it installed, or in the folder you run from?")
+    return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+
+
+@cache
+def _parse(source: Path | None, origin: str) -> tuple[ast.FunctionDef | None, ast.Module | None]:
+    if source is None:
+        return None, None
+    try:
+        module = ast.parse(source.read_text())
+    except SyntaxError as error:
+        raise UsageError(f"{source}: no Python ({error})") from error
+    name = origin.partition(":")[2]
+    functions = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    return (functions[-1] if functions else None), module
+
+
+def _type_problem(annotation: str, value: Any) -> str | None:
+    names_used = {node.id for node in ast.walk(ast.parse(annotation)) if isinstance(node, ast.Name)}
+    if not annotation or not names_used <= set(ANNOTATION_NAMES):
+        return None
+    try:
+        # As JSON a list of YAML is taken for a tuple; strictly, because the component gets the value as it stands.
+        kind = TypeAdapter(eval(annotation, {"__builtins__": {}}, ANNOTATION_NAMES))
+        kind.validate_json(json.dumps(value, default=lambda other: {"": str(other)}), strict=True)
+    except ValidationError as error:
+        return error.errors()[0]["msg"]
+    return None

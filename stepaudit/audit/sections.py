@@ -1,0 +1,318 @@
+"""The sections of a configuration: what each key means, its type, unit and default."""
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from stepaudit.audit import registry
+from stepaudit.errors import UsageError, did_you_mean
+
+
+def _each_once(values: list) -> list:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value!r} is listed twice")
+    return values
+
+
+Once = AfterValidator(_each_once)  # equal entries would give rows with the same key
+Ratio = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
+
+
+def _number_or_auto(value: Any) -> int | str:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError(f"Input should be `auto` or a whole number of 1 or more, got {value!r}")
+
+
+Shards = Annotated[Count | Literal["auto"], BeforeValidator(_number_or_auto)]
+
+
+class Closed(BaseModel):
+    """A section that knows all its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Component(Closed):
+    """A named component: `use` is a registered name or `module:object`, by default the entry's own name."""
+
+    use: str = Field(description="Registered name or `module:object`; default: the entry's own name.")
+    options: dict[str, Any] = Field(default={}, description="The component's own options (`stepaudit list`).")
+
+    kind: ClassVar[str]
+
+    @field_validator("use")
+    @classmethod
+    def _known(cls, use: str) -> str:
+        cls.find(use)
+        return use
+
+    @field_validator("options")
+    @classmethod
+    def _options_known(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "use" in info.data and (problems := cls.find(info.data["use"]).problems(options)):
+            raise ValueError("; ".join(problems))
+        return options
+
+    @classmethod
+    def find(cls, use: str) -> registry.Component:
+        """The registered component. Raises ValueError with the nearest name."""
+        try:
+            return registry.find(cls.kind, use)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+
+class Clips(Closed):
+    frames: Count = Field(default=16, description="Frames of a clip, one from each of as many equal parts.")
+    height: Annotated[int, Field(ge=16)] = Field(default=112, description="Pixels.")
+    width: Annotated[int, Field(ge=16)] = Field(default=112, description="Pixels.")
+    fit: Literal["stretch", "crop"] = Field(
+        default="stretch", description="`stretch` keeps the whole frame; `crop` keeps its shape and the centre."
+    )
+    random_views: Count = Field(default=4, description="Random views extracted of each training segment.")
+
+    @property
+    def size(self) -> str:
+        """Frames, height and width as text, `16x112x112`: the folder of these clips."""
+        return f"{self.frames}x{self.height}x{self.width}"
+
+
+class Dataset(Component):
+    kind = "datasets"
+    root: Path = Field(description="Folder of the data set, relative to where you run.")
+    validation: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.2, description="Share of the training groups kept for choosing the best epoch."
+    )
+    box_distance: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="A clip frame takes the boxes of the nearest annotated source frame within this many frames.",
+    )
+
+
+class Training(Closed):
+    epochs: Annotated[int, Field(ge=0)] = Field(
+        default=40, description="Passes over the training clips; 0 audits the initial weights as they are."
+    )
+    batch_size: Count = Field(default=48, description="Clips in a step.")
+    optimizer: Literal["sgd", "adamw"] = Field(default="sgd", description="`sgd` as in the paper, or `adamw`.")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(default=1e-3, description="Of the first epoch.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.9, description="Of `sgd`.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.0, description="Of either optimiser.")
+    step_epochs: Count = Field(default=20, description="Epochs between two drops of the learning rate.")
+    step_factor: Share = Field(default=0.1, description="Factor of each drop.")
+    shift_px: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Augmentation: each training clip is moved by up to so many pixels, its border repeated."
+    )
+    flips: list[Literal["horizontal", "vertical", "time"]] = Field(
+        default=[],
+        description="Augmentation: mirrorings, each applied to half of the clips; name only those that keep the class.",
+    )
+
+
+class ClipSize(Closed):
+    """What a model needs otherwise than the audit's `clips`."""
+
+    frames: Count | None = Field(default=None, description="Frames of this model's clips; default: those of `clips`.")
+    height: Annotated[int, Field(ge=16)] | None = Field(default=None, description="Likewise, pixels.")
+    width: Annotated[int, Field(ge=16)] | None = Field(default=None, description="Likewise, pixels.")
+
+
+class Model(Component):
+    kind = "models"
+    clips: ClipSize = Field(default=ClipSize(), description="Where this model's clips differ from the audit's.")
+    weights: str | None = Field(
+        default=None,
+        description="Initial weights: none, a local file, or a torchvision name, `R2Plus1D_18_Weights.KINETICS400_V1`.",
+    )
+    checkpoint: Path | None = Field(default=None, description="A checkpoint of stepaudit to audit instead of training.")
+    training: Training = Field(default=Training(), description="How it is fine-tuned.")
+    training_on: dict[Name, dict[str, Any]] = Field(
+        default={}, description="By data set, the keys of `training` that differ there, `{epic: {epochs: 20}}`."
+    )
+    batch_size: Count = Field(default=16, description="Clips in a forward pass when predicting.")
+    of: Name | None = Field(
+        default=None,
+        description="Makes this model a control of another one, whose `use`, `options`, `clips` and training it takes.",
+    )
+    randomise: Share | None = Field(
+        default=None,
+        description="Of a control: it is the other model, trained, but this share of its layers, counted from the "
+        "output, has new random weights.",
+    )
+    shuffle_labels: bool = Field(
+        default=False,
+        description="Of a control: it is trained like the other model, but on labels that are permuted among the "
+        "clips; keys of `training` that it names differ from the other's.",
+    )
+
+    @model_validator(mode="after")
+    def _whole_control(self):
+        if self.of is None and (self.randomise or self.shuffle_labels):
+            key = "randomise" if self.randomise else "shuffle_labels"
+            raise ValueError(f"`{key}` makes a control; name the model that it is a control of, `of: <model>`")
+        if self.of is not None and bool(self.randomise) == self.shuffle_labels:
+            raise ValueError(f"a control of '{self.of}' needs either `randomise: 0.5` or `shuffle_labels: true`")
+        given = [key for key in ("checkpoint", "weights") if getattr(self, key) is not None]
+        if self.randomise and given:
+            raise ValueError(f"it has the trained weights of '{self.of}'; remove `{given[0]}`")
+        if self.shuffle_labels and self.checkpoint is not None:
+            raise ValueError("a given `checkpoint` is not trained any more; remove it, or `shuffle_labels`")
+        return self
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        if self.checkpoint is not None and self.weights is not None:
+            raise ValueError(
+                "`checkpoint` holds all weights, so that `weights` would have no effect; remove one of them"
+            )
+        return self
+
+    @field_validator("training_on")
+    @classmethod
+    def _training_on_fits(cls, changes: dict[str, dict], info: ValidationInfo) -> dict[str, dict]:
+        base = info.data.get("training", Training())
+        for dataset, change in changes.items():
+            try:
+                changed(base, change)
+            except ValidationError as error:
+                lines = [sentence(problem, Training) for problem in error.errors()]
+                raise ValueError("; ".join(f"{dataset}.{line}" for line in lines)) from error
+        return changes
+
+    def training_for(self, dataset: str) -> Training:
+        """How the model is fine-tuned on a data set."""
+        return changed(self.training, self.training_on.get(dataset, {}))
+
+
+class Method(Component):
+    kind = "methods"
+    ratios: Annotated[list[Ratio], Once] | None = Field(
+        default=None, description="Preservation ratios, for methods that need them."
+    )
+    seeds: Annotated[list[Seed], Once] = Field(
+        default=[0],
+        min_length=1,
+        description="One map, and one search of the minimum preservation ratio, for each seed.",
+    )
+    batch_size: Count = Field(default=16, description="Rows (clip × ratio) explained together.")
+    target: Literal["label", "runner_up"] = Field(
+        default="label",
+        description="Which class is explained: the clip's `label`, or, for a control, the `runner_up`, which the model "
+        "finds the most probable of all others.",
+    )
+
+    @model_validator(mode="after")
+    def _ratios_fit(self):
+        component = self.find(self.use)
+        needs = "ratios" in component.requires
+        if needs and not self.ratios:
+            raise ValueError(f"'{self.use}' needs `ratios`, such as [0.05, 0.1]")
+        if self.ratios and not needs and component.options is not None:
+            raise ValueError(f"'{self.use}' takes no `ratios`; remove them")
+        return self
+
+
+class Metric(Component):
+    kind = "metrics"
+    annotation: Literal["own", "shuffled", "other"] = Field(
+        default="own",
+        description="Boxes and action that it is told: the clip's `own`; for a control the `shuffled` ones of the next "
+        "clip in the shard; or the boxes of `other` things, such as decoys.",
+    )
+    methods: Annotated[list[Name], Once] | None = Field(
+        default=None, description="Methods whose maps it scores; default: all."
+    )
+
+
+class Preserve(Closed):
+    methods: Annotated[list[Name], Once] = Field(
+        default=[], description="Which of `methods` search the minimum preservation ratio."
+    )
+    grid: list[Ratio] = Field(
+        default=[0.02, 0.05, 0.1, 0.2, 0.4, 0.7],
+        min_length=1,
+        description="Ratios tried first, the same for all models.",
+    )
+    tolerance: Ratio = Field(default=0.02, description="Bisection ends when the bracket is at most this wide.")
+    bounds: Annotated[list[Literal["probability", "top1"]], Once] = Field(
+        default=["probability"],
+        min_length=1,
+        description="`probability`: keep `share` of the clip's own; `top1`: keep the first place.",
+    )
+    share: Share = Field(default=1.0, description="Share of the unperturbed probability that must be kept.")
+
+    @field_validator("grid")
+    @classmethod
+    def _ascending(cls, grid: list[float]) -> list[float]:
+        if grid != sorted(set(grid)):
+            raise ValueError("the ratios must ascend, each once")
+        return grid
+
+
+class Jobs(Closed):
+    """How the work is divided, with `shards: auto`."""
+
+    minutes: Annotated[float, Field(gt=0)] = Field(
+        default=20, description="What a job is meant to last, as far as it can be estimated before anything has run."
+    )
+    clips: Annotated[int, Field(ge=8)] = Field(default=256, description="A job takes at most so many clips.")
+    most: Count = Field(
+        default=8000,
+        description="At most so many jobs: where there would be more, each lasts longer and takes more clips.",
+    )
+    gflops: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="Speed of one job that estimates are based on, 10⁹ operations a second; default: 60 on a CPU, 5000 "
+        "on a GPU. A login node without a GPU plans for CPUs unless this, or `device: cuda`, says otherwise.",
+    )
+
+
+def changed(base: Training, changes: dict[str, Any]) -> Training:
+    """The training with some of its keys changed."""
+    return Training.model_validate(base.model_dump() | changes)
+
+
+def sentence(problem: dict, root: type[BaseModel]) -> str:
+    """What is wrong, in words, with the nearest key that the section `root` knows."""
+    where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    if problem["type"] == "extra_forbidden":
+        *parents, name = problem["loc"]
+        return f"{where}: unknown key{did_you_mean(str(name), _known_keys(parents, root))}"
+    if problem["type"] == "missing":
+        return f"{where}: missing"
+    if problem["type"] in ("model_type", "dict_type"):
+        return f"{where or 'the whole'}: should be a section of `key: value` lines, got {problem['input']!r}"
+    text = problem["msg"].removeprefix("Value error, ")
+    given = (
+        ""
+        if problem["type"] == "value_error" or isinstance(problem["input"], dict | BaseModel)
+        else f", got {problem['input']!r}"
+    )
+    return f"{where}: {text}{given}" if where else text
+
+
+def _known_keys(parents: list, root: type[BaseModel]) -> list[str]:
+    kind: Any = root
+    for part in parents:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[part].annotation
+        else:
+            kind = get_args(kind)[-1]
+    return list(kind.model_fields)

@@ -1,0 +1,122 @@
+"""How much work an audit is: clips of a data set, operations of a model, its passes for a map. Estimates for planning.
+
+They only decide how many clips share a job: one that is off by some factor makes jobs shorter or longer, no more.
+"""
+
+import logging
+from collections import Counter
+from functools import cache
+from math import ceil
+
+from stepaudit.audit.config import Config
+
+OPERATIONS_PER_SECOND = {"cpu": 6e10, "cuda": 5e12}  # float32 convolutions: one thread of a server; a data centre's GPU
+SECONDS_PER_PASS = {"cpu": 5e-3, "cuda": 5e-4}  # what a pass costs besides the model: masks, fills, launches
+SECONDS_PER_MAP = 5e-3  # reading, pointing games, writing
+FORWARD, WITH_GRADIENT = 1, 3  # a backward pass costs as much as two forward ones
+UNKNOWN_PASSES, UNKNOWN_OPERATIONS = 300, 1e11  # of a method or a model of somebody else that does not say
+SEARCHED_MASKS = 6  # for each clip, on average, by the search of the minimum preservation ratio
+FRAME_ORDERS = 7  # forward passes of `predict` for each clip, besides its own
+
+log = logging.getLogger(__name__)
+
+
+def count(config: Config, dataset: str) -> Counter:
+    """Segments of each split of a data set, those drawn for validation only about. Raises UsageError as its reader."""
+    entry, component = config.datasets[dataset], config.component("datasets", dataset)
+    counted = component.companion("count")
+    if counted is not None:
+        found = Counter(counted(entry.root, **entry.options))
+    else:
+        found = Counter(row["split"] for row in component.load()(entry.root, **entry.options)[0])
+    if not found["validation"]:
+        found["validation"] = ceil(entry.validation * found["train"])
+        found["train"] -= found["validation"]
+    return found
+
+
+def job_seconds(config: Config, model: str, method: str) -> float:
+    """Of a clip in the longest of the jobs that explain it, search its minimum ratio and score its maps."""
+    entry, passes = config.methods[method], _passes(config, method, model)
+    maps = len(entry.ratios or [None]) * len(entry.seeds)
+    searched = SEARCHED_MASKS * len(entry.seeds) if method in config.preserve.methods else 0
+    scored = sum(
+        _metric_passes(config, name, model) for name, metric in config.metrics.items()
+        if metric.methods is None or method in metric.methods
+    )  # fmt: skip
+    return max(maps * passes, searched * passes, maps * scored) * _pass_seconds(config, model) + maps * SECONDS_PER_MAP
+
+
+def prediction_seconds(config: Config, model: str) -> float:
+    """Of a clip in the stage `predict`."""
+    return (1 + FRAME_ORDERS) * _pass_seconds(config, model)
+
+
+def training_seconds(config: Config, dataset: str, model: str, counts: Counter) -> float:
+    """Of the whole training of a model on a data set."""
+    entry = config.models[model]
+    if entry.checkpoint is not None or entry.randomise:
+        return 0.0
+    clips = WITH_GRADIENT * counts["train"] * config.clips.random_views + FORWARD * counts["validation"]
+    return entry.training_for(dataset).epochs * clips * _pass_seconds(config, model)
+
+
+def _passes(config: Config, method: str, model: str) -> float:
+    """Forward passes of the model for a map of a method; a pass with its gradient counts as three."""
+    component, clips = config.component("methods", method), config.clips_of(model)
+    passes = component.companion("passes")
+    if passes is not None:
+        return passes((clips.frames, clips.height, clips.width), **config.methods[method].options)
+    return WITH_GRADIENT if component.origin.startswith("stepaudit.") else UNKNOWN_PASSES
+
+
+def _metric_passes(config: Config, metric: str, model: str) -> float:
+    component, clips = config.component("metrics", metric), config.clips_of(model)
+    passes = component.companion("passes")
+    if passes is not None:
+        return passes((clips.frames, clips.height, clips.width), **config.metrics[metric].options)
+    return FORWARD if {"model", "peers"} & set(component.measures) else 0
+
+
+def _pass_seconds(config: Config, model: str) -> float:
+    """Of a forward pass of one clip."""
+    clips, kind = config.clips_of(model), _kind(config.device)
+    speed = OPERATIONS_PER_SECOND[kind] if config.jobs.gflops is None else 1e9 * config.jobs.gflops
+    return _operations(config, model, clips.frames, clips.height, clips.width) / speed + SECONDS_PER_PASS[kind]
+
+
+@cache
+def _kind(device: str) -> str:
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+_known_operations: dict[tuple, float] = {}
+
+
+def _operations(config: Config, model: str, *size: int) -> float:
+    """Floating point operations of a forward pass of one clip, counted without computing anything."""
+    entry = config.models[model]
+    key = (entry.use, repr(sorted(entry.options.items())), size)
+    if key not in _known_operations:
+        _known_operations[key] = _counted_operations(config, model, size)
+    return _known_operations[key]
+
+
+def _counted_operations(config: Config, model: str, size: tuple[int, ...]) -> float:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    build, options = config.component("models", model).load(), config.models[model].options
+    try:
+        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            build(2, **options).eval()(torch.empty(1, 3, *size))
+    except Exception as error:  # noqa: BLE001 (a user's network may fail in any way without data; it is planned anyway)
+        log.info(
+            "model '%s' cannot be measured without data (%s); its jobs are planned as if it were large", model, error
+        )
+        return UNKNOWN_OPERATIONS
+    return counter.get_total_flops()

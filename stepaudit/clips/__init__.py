@@ -1,0 +1,1 @@
+"""From video to tensor: decoding, encoding, geometry, cutting, splits."""

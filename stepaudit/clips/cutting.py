@@ -1,0 +1,72 @@
+"""A clip cut out of its video: a frame from each of as many equal parts as the clip has frames."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from stepaudit.audit.sections import Clips
+from stepaudit.clips import decoding, geometry
+from stepaudit.clips.geometry import Geometry
+from stepaudit.errors import AuditError, BadVideoError, TooShortError
+
+
+def clip_rows(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[dict]:
+    """A row for each view of a segment, cut in one decoding pass; where that fails, rows that say why."""
+    keys = {name: segment[name] for name in ("clip_id", "split", "label", "target")}
+    try:
+        return [{**keys, **clip, "status": "ok"} for clip in cut(segment, views, clips, seed)]
+    except AuditError as error:
+        return [{**keys, "view": view, "status": error.status, "error": str(error)} for view in views]
+
+
+def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[dict]:
+    """What the table `clips` holds of each view of a segment, without its keys.
+
+    Args:
+        segment: a row of `segments`: clip_id, path, start, stop, action_start, action_stop.
+        views: `middle`, or names of random ones.
+
+    Raises:
+        BadVideoError: no frame decodes, or fewer than the segment promises.
+        TooShortError: fewer than a clip takes.
+    """
+    path, start = Path(segment["path"]), segment["start"] or 0
+    source_height, source_width = decoding.source_size(path)
+    to = Geometry(source_height, source_width, clips.height, clips.width, clips.fit)
+    with decoding.decoded(path, to, start=start, stop=segment["stop"]) as frames:
+        if segment["stop"] is not None and len(frames) < segment["stop"] - start:
+            raise BadVideoError(f"{path.name}: {len(frames)} of {segment['stop'] - start} frames decoded")
+        if len(frames) < clips.frames:
+            raise TooShortError(f"{path.name}: {len(frames)} frames, a clip takes {clips.frames}")
+        chosen = [_choose(view, len(frames), clips.frames, f"{seed}/{segment['clip_id']}/{view}") for view in views]
+        pictures = [np.ascontiguousarray(frames[indices]).tobytes() for indices in chosen]
+    return [
+        {
+            "view": view,
+            "frames": [start + index for index in indices],
+            "in_action": _in_action(segment, [start + index for index in indices]),
+            "source_height": source_height,
+            "source_width": source_width,
+            "height": clips.height,
+            "width": clips.width,
+            "pixels": pixels,
+            "sha256": hashlib.sha256(pixels).hexdigest(),
+        }
+        for view, indices, pixels in zip(views, chosen, pictures, strict=True)
+    ]
+
+
+def _choose(view: str, available: int, count: int, seed: str) -> list[int]:
+    if view == "middle":
+        return geometry.middle_frames(0, available, count)
+    return geometry.random_frames(0, available, count, Random(seed))
+
+
+def _in_action(segment: dict, frames: list[int]) -> list[bool] | None:
+    start, stop = segment["action_start"], segment["action_stop"]
+    if start is None or stop is None:
+        return None
+    return [start <= frame < stop for frame in frames]

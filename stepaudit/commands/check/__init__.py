@@ -1,0 +1,1 @@
+"""`stepaudit check`: missing, damaged and stale results."""

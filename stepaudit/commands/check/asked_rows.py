@@ -1,0 +1,271 @@
+"""Whether an audit's files hold one row for each that is asked, and agree on what failed. By DuckDB, out of core."""
+
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from stepaudit.audit.config import Config
+from stepaudit.audit.plan import SPLITS
+
+MEMORY = "1GB"  # what does not fit is put on disk
+ORDERS = ["shuffled", "reversed", "frozen"]
+Rows = list[dict[str, Any]]
+
+# A shard of a division into n holds every n-th clip of its split, in the order of the segments.
+SEGMENTS = """
+create or replace temp table asked as
+select clip_id, split, row_number() over (partition by split order by file_row_number) - 1 as position
+from read_parquet($files, file_row_number = true, hive_partitioning = false)
+"""
+READ = "read_parquet($files, filename = true, hive_partitioning = false)"
+SHARD_OF_FILE = "parse_filename(filename, true)"
+CLIPS = """(
+    from (select clip_id, split, split || '-' || format('{:03d}', position % $division) as shard from asked)
+    where split = $split and list_contains($shards, shard)
+)"""
+# What is asked, by table: its keys, of the clips of a shard.
+ASKED = {
+    "clips": ("view", f"select shard, clip_id, unnest($views) as view from {CLIPS}"),
+    "predictions": ("", f"select shard, clip_id from {CLIPS}"),
+    "frame_orders": ("frame_order", f"select shard, clip_id, unnest($orders) as frame_order from {CLIPS}"),
+    "maps": (
+        "ratio, seed",
+        f"select shard, clip_id, ratio, seed from {CLIPS}, unnest($ratios) as r (ratio), unnest($seeds) as s (seed)",
+    ),
+    "preservation": (
+        "bound, seed",
+        f"select shard, clip_id, bound, seed from {CLIPS}, unnest($bounds) as b (bound), unnest($seeds) as s (seed)",
+    ),
+    "scores": (
+        "ratio, seed, metric",
+        "select shard, clip_id, ratio, seed, metric from maps, unnest($metrics) as m (metric)",
+    ),
+}
+COMPARE = """
+with counted as (
+    select shard, {keys}, sum(asked) as asked, sum(found) as found
+    from (
+        select *, 1 as asked, 0 as found from ({asked})
+        union all by name
+        select *, 0 as asked, 1 as found from ({found})
+    )
+    group by all
+    having sum(asked) != 1 or sum(found) != 1
+)
+select shard,
+    count(*) filter (where found = 0) as missing,
+    count(*) filter (where asked = 0) as unasked,
+    count(*) filter (where found > 1) as repeated,
+    min(clip_id) as clip_id
+from counted group by shard order by shard
+"""
+# Rows of `scores`: one with a frame each, one of the whole clip, or several whose metric has a part after a dot.
+MAPS = f"""
+create or replace temp table maps as
+select {SHARD_OF_FILE} as shard, clip_id, ratio, seed, status from {READ}
+"""
+SCORES = f"""
+create or replace temp table scored as
+select {SHARD_OF_FILE} as shard, clip_id, ratio, seed, name as metric,
+    count(*) as times, count(distinct (metric, frame)) as different, count(frame) as frames,
+    min(frame) as first, max(frame) as last, bool_or(status = 'ok') as any_ok
+from (select filename, clip_id, ratio, seed, metric, frame, status from {READ})
+left join (select unnest($found) as metric, unnest($of) as name) using (metric)
+group by all
+"""
+UNEVEN = """
+select shard, count(*) as rows, min(clip_id) as clip_id from scored
+where times != different
+    or frames > 0 and (frames != $frames or times != frames or first != 0 or last != $frames - 1)
+    or frames = 0 and metric in (select metric from scored where frames > 0)
+group by shard order by shard
+"""
+# A row says 'upstream' if, and only if, what it is made from failed.
+DISAGREE = f"""
+select found.shard, count(*) as rows, min(clip_id) as clip_id
+from (select {SHARD_OF_FILE} as shard, clip_id, status from {READ}) as found
+join {{before}} as before using (clip_id)
+where (before.failed) != (found.status = 'upstream')
+group by all order by all
+"""
+SCORED_WITHOUT = """
+select scored.shard, count(*) as rows, min(scored.clip_id) as clip_id
+from scored join maps
+    on scored.clip_id = maps.clip_id and scored.ratio is not distinct from maps.ratio and scored.seed = maps.seed
+where maps.status != 'ok' and scored.any_ok
+group by all order by all
+"""
+
+
+def problems(config: Config, sound: Collection[Path]) -> Iterator[tuple[Path, str]]:
+    """Files whose rows are not those that are asked, with what is wrong. Only files that are `sound` are read."""
+    with _connection() as connection:
+        for dataset in config.datasets:
+            segments = config.path("segments", dataset=dataset)
+            if segments in sound:
+                connection.execute(SEGMENTS, {"files": [str(segments)]})
+                yield from _of_segments(connection, segments)
+                for size in config.sizes:
+                    yield from _Part(connection, config, sound, {"dataset": dataset, "size": size}).clips()
+                for model in config.models:
+                    part = _Part(connection, config, sound, {"dataset": dataset, "model": model})
+                    yield from part.training()
+                    yield from part.answers()
+                    for method in config.methods:
+                        keys = {"dataset": dataset, "model": model, "method": method}
+                        yield from _Part(connection, config, sound, keys).explanations()
+
+
+@contextmanager
+def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"memory_limit": MEMORY, "temp_directory": folder, "preserve_insertion_order": "false"}
+        with duckdb.connect(config=settings) as connection:
+            yield connection
+
+
+def _of_segments(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[tuple[Path, str]]:
+    (twice,) = connection.execute("select count(*) - count(distinct clip_id) from asked").fetchone()
+    if twice:
+        yield path, f"{_times(twice, 'row')} of a clip that has one already"
+
+
+class _Part:
+    """The files of a data set and a size, or a model, or a model and a method; those that are sound."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, config: Config, sound: Collection[Path], keys: dict):
+        self.connection, self.config, self.sound, self.keys = connection, config, sound, keys
+
+    def clips(self) -> Iterator[tuple[Path, str]]:
+        views = self.config.sizes[self.keys["size"]].random_views
+        for split in SPLITS:
+            names = [f"random{view}" for view in range(views)] if split == "train" else ["middle"]
+            yield from self._compared("clips", split, views=names)
+
+    def training(self) -> Iterator[tuple[Path, str]]:
+        path, entry = self.config.path("training_log", **self.keys), self.config.models[self.keys["model"]]
+        given = entry.randomise is not None or entry.checkpoint is not None
+        epochs = 0 if given else entry.training_for(self.keys["dataset"]).epochs
+        if path in self.sound:
+            ((found,),) = self.connection.execute(
+                f"select coalesce(list(epoch order by epoch), []) from {READ}", {"files": [str(path)]}
+            ).fetchall()
+            if found != list(range(1, epochs + 1)):
+                yield path, f"it holds the epochs {found}, the configuration asks for {epochs}"
+
+    def answers(self) -> Iterator[tuple[Path, str]]:
+        yield from self._compared("predictions", "test")
+        yield from self._compared("frame_orders", "test", orders=ORDERS)
+        files = self._sound(self.config.clips_for("test", dataset=self.keys["dataset"], model=self.keys["model"]))
+        self._run(
+            "create or replace temp table extracted as "
+            f"select clip_id, bool_or(status != 'ok') as failed from {READ} group by all"
+            if files
+            else "create or replace temp table extracted as select '' as clip_id, false as failed limit 0",
+            files=files,
+        )
+        for table in ("predictions", "frame_orders"):
+            yield from self._disagreeing(table, "extracted")
+        files = self._sound(self.config.shard_paths("predictions", "test", **self.keys))
+        self._run(
+            "create or replace temp table answered as select clip_id, bool_or(found.status != 'ok') as failed "
+            f"from (select clip_id, status from {READ}) as found join extracted using (clip_id) group by all"
+            if files
+            else "create or replace temp table answered as from extracted limit 0",
+            files=files,
+        )
+
+    def explanations(self) -> Iterator[tuple[Path, str]]:
+        entry = self.config.methods[self.keys["method"]]
+        yield from self._compared("maps", "test", ratios=entry.ratios or [None], seeds=entry.seeds)
+        yield from self._disagreeing("maps", "answered")
+        searched = self.config.shard_paths("preservation", "test", **self.keys)
+        if set(searched) & set(self.config.all_shards("preservation", self.config.preserve.methods)):
+            bounds = self.config.preserve.bounds
+            yield from self._compared("preservation", "test", bounds=bounds, seeds=entry.seeds)
+            yield from self._disagreeing("preservation", "answered")
+        yield from self._scores()
+
+    def _scores(self) -> Iterator[tuple[Path, str]]:
+        """Compared with the maps that are there, shard by shard."""
+        maps = self._sound(self.config.shard_paths("maps", "test", **self.keys))
+        files = self._sound([self._path("scores", path.stem) for path in maps])
+        maps = [self._path("maps", path.stem) for path in files]
+        if not files:
+            return
+        self._run(MAPS, files=maps)
+        method = self.keys["method"]
+        metrics = [name for name, entry in self.config.metrics.items() if method in (entry.methods or [method])]
+        names = [name for (name,) in self._run(f"select distinct metric from {READ} order by metric", files=files)]
+        self._run(SCORES, files=files, found=names, of=[_metric(name, metrics) for name in names])
+        keys, asked = ASKED["scores"]
+        found = f"select shard, clip_id, {keys} from scored where not list_contains($comparing, metric)"
+        sql = COMPARE.format(keys=f"clip_id, {keys}", asked=asked, found=found)
+        comparing = [name for name in metrics if "references" in self.config.component("metrics", name).measures]
+        metrics = [name for name in metrics if name not in comparing]  # with nothing to compare, those give no row
+        yield from self._told("scores", self._rows(sql, metrics=metrics, comparing=comparing), "score")
+        frames = self.config.clips_of(self.keys["model"]).frames
+        for sql, text in (
+            (UNEVEN, "of which a frame or part is missing, or is there twice"),
+            (SCORED_WITHOUT, "of maps that failed, with a value"),
+        ):
+            for row in self._rows(sql, frames=frames):
+                yield self._path("scores", row["shard"]), f"{_times(row['rows'], 'score')} {text}, such as {_of(row)}"
+
+    def _compared(self, table: str, split: str, **values: Any) -> Iterator[tuple[Path, str]]:
+        every = self.config.shard_paths(table, split, **self.keys)
+        if not (files := self._sound(every)):
+            return
+        keys, asked = ASKED[table]
+        keys = f"clip_id, {keys}" if keys else "clip_id"
+        found = f"select {SHARD_OF_FILE} as shard, {keys} from {READ}"
+        values |= {"files": files, "split": split, "division": len(every), "shards": [path.stem for path in files]}
+        rows = self._rows(COMPARE.format(keys=keys, asked=asked, found=found), **values)
+        yield from self._told(table, rows, "row")
+
+    def _told(self, table: str, rows: Rows, unit: str) -> Iterator[tuple[Path, str]]:
+        words = {"missing": "missing", "repeated": "there more than once", "unasked": "not asked for"}
+        for row in rows:
+            told = [f"{_times(row[key], unit)} {text}" for key, text in words.items() if row[key]]
+            yield self._path(table, row["shard"]), f"{'; '.join(told)}, such as {_of(row)}"
+
+    def _disagreeing(self, table: str, before: str) -> Iterator[tuple[Path, str]]:
+        if files := self._sound(self.config.shard_paths(table, "test", **self.keys)):
+            for row in self._rows(DISAGREE.format(before=before), files=files):
+                text = "do not agree with what they are made from on what failed"
+                yield self._path(table, row["shard"]), f"{_times(row['rows'], 'row')} {text}, such as {_of(row)}"
+
+    def _path(self, table: str, shard: str) -> Path:
+        return self.config.path(table, **self.keys, shard=shard)
+
+    def _sound(self, paths: list[Path]) -> list[Path]:
+        return [path for path in paths if path in self.sound]
+
+    def _run(self, sql: str, **values: Any) -> list[tuple]:
+        values = {name: value for name, value in values.items() if f"${name}" in sql}
+        for name in {"files"} & set(values):
+            values[name] = [str(path) for path in values[name]]
+        return self.connection.execute(sql, values).fetchall()
+
+    def _rows(self, sql: str, **values: Any) -> Rows:
+        rows = self._run(sql, **values)
+        names = [column[0] for column in self.connection.description]
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _metric(name: str, known: list[str]) -> str:
+    """The metric of the configuration that a row of `scores` is of: the longest that it begins with, before a dot."""
+    own = [metric for metric in known if name == metric or name.startswith(f"{metric}.")]
+    return max(own, key=len, default=name)
+
+
+def _times(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _of(row: dict) -> str:
+    return f"clip '{row['clip_id']}'"

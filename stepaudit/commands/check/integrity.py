@@ -1,0 +1,141 @@
+"""Whether an audit is sound: complete, readable, bit by bit as it was written, and of one configuration."""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+from stepaudit.audit import plan
+from stepaudit.audit.audit_folder import FILE, Audit, Problem
+from stepaudit.commands.check import asked_rows, sound_files
+from stepaudit.errors import UsageError
+from stepaudit.store import database, tables
+
+PAGE = Path("report", "index.html")
+KEPT = re.compile(r"\.(.+\.(?:parquet|safetensors))\..+")  # what a job keeps for the file that it will write
+
+
+def problems(audit: Audit) -> list[Problem]:
+    """Everything that is wrong with an audit; empty if it is sound."""
+    found, records = sound_files.problems(audit)
+    found += _of_configuration(audit, records)
+    wrong = {problem.name for problem in found}
+    sound = [name for name in audit.files if name not in wrong]
+    found += _of_rows(audit, sound)
+    found += _of_checkpoints(audit, sound)
+    found += _of_orphans(audit)
+    return found + list(_of_report(audit, records))
+
+
+def _of_configuration(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
+    """A configuration or plan that may not be the one that the audit was made with: nothing else is certain then."""
+    text = yaml.safe_dump(audit.saved.model_dump(mode="json"), sort_keys=False)
+    if (audit.folder / FILE).read_text() != text:
+        yield Problem("configuration", FILE, "it was edited, damaged, or saved by another version")
+    elif records and audit.saved.hash not in {
+        _hash_of_database(audit),
+        *(row["config_hash"] for row in records.values()),
+    }:
+        yield Problem("configuration", FILE, "nothing here was made with it as it is: it was edited or damaged")
+    entries = audit.config.plan.entries
+    if entries and ((audit.folder / plan.FILE).read_text() != audit.config.plan.text or not _powers_of_two(entries)):
+        yield Problem("configuration", plan.FILE, "it was edited or damaged")
+
+
+def _powers_of_two(entries: Mapping[str, dict]) -> bool:
+    return all(entry["shards"].bit_count() == 1 for entry in entries.values())
+
+
+def _hash_of_database(audit: Audit) -> str | None:
+    try:
+        with database.connect(audit.folder) as connection:
+            return database.fetch(connection, "select config_hash from audit")[1][0][0]
+    except UsageError:
+        return None
+
+
+def _of_rows(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
+    for path, text in asked_rows.problems(audit.config, {audit.folder / name for name in sound}):
+        name = audit.name(path)
+        yield Problem("rows", name, text, audit.files[name])
+
+
+def _of_checkpoints(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
+    """Weights that do not load into the model of the configuration, with the classes of the data set."""
+    from stepaudit.clips.tensors import class_names
+    from stepaudit.networks import checkpoint
+
+    readable = set(sound)
+    for name, job in audit.files.items():
+        stage, keys = job
+        segments = audit.config.path("segments", dataset=keys["dataset"])
+        if stage != "train" or name.endswith(".parquet") or not {name, audit.name(segments)} <= readable:
+            continue
+        try:
+            checkpoint.load(audit.folder / name, audit.config.models[keys["model"]], class_names(segments))
+        except UsageError as error:
+            yield Problem("foreign", name, str(error).removeprefix(f"{audit.folder / name}: ").split(";")[0], job)
+
+
+def _of_orphans(audit: Audit) -> Iterator[Problem]:
+    """Files in the folders of tables and checkpoints that nothing writes, and what stopped jobs have left behind.
+
+    What an unfinished job has kept is none: the job goes on from it.
+    """
+    for place in (*tables.TABLES, "checkpoints"):
+        for folder, folders, files in os.walk(audit.folder / place):
+            hidden = [name for name in folders if name.startswith(".")]
+            folders[:] = [name for name in folders if name not in hidden]
+            for name in sorted([*hidden, *files]):
+                path = Path(folder, name)
+                if audit.name(path) not in audit.files | audit.records and not _unfinished(audit, path):
+                    yield Problem("orphan", audit.name(path), "")
+    for path in sorted(audit.folder.glob(".*.tmp*")):
+        yield Problem("orphan", audit.name(path), "")
+
+
+def _unfinished(audit: Audit, path: Path) -> bool:
+    """Whether something hidden is kept for a file that is asked for and not there yet."""
+    kept = KEPT.fullmatch(path.name)
+    written = kept and path.with_name(kept[1])
+    return bool(written) and audit.name(written) in audit.files and not written.exists()
+
+
+def _of_report(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
+    """The database and the page; the database holds the records of the files that it was made of."""
+    for name in (database.FILE, str(PAGE)):
+        if not (audit.folder / name).is_file():
+            yield Problem("report", name, "it is not there")
+    if (audit.folder / database.FILE).is_file():
+        try:
+            if text := _outdated(audit, records):
+                yield Problem("report", database.FILE, text)
+        except UsageError as error:
+            yield Problem("report", database.FILE, f"it cannot be read ({str(error).splitlines()[0]})")
+
+
+def _outdated(audit: Audit, records: Mapping[str, dict]) -> str | None:
+    """In what the database differs from the tables; reads all of it, so that DuckDB compares its checksums."""
+    outputs = {name: output for record in records.values() for name, output in record["outputs"].items()}
+    rows: Counter = Counter()
+    for name, output in outputs.items():
+        rows[Path(name).parts[0]] += output["rows"] or 0
+    with database.connect(audit.folder) as connection:
+        ((config_hash,),) = database.fetch(connection, "select config_hash from audit")[1]
+        if config_hash != audit.saved.hash:
+            return "it is of another configuration"
+        copied: dict = {}
+        for (text,) in database.fetch(connection, "select outputs from runs")[1]:
+            copied |= json.loads(text or "{}")
+        other = [name for name in outputs if outputs[name] != copied.get(name)]
+        if other := sorted([*other, *(copied.keys() - audit.files.keys())]):
+            return f"it was made of other tables than are there: {len(other)} differ, such as {other[0]}"
+        for table in tables.TABLES:
+            ((count, _),) = database.fetch(connection, f"select count(*), bit_xor(hash(t)) from {table} as t")[1]
+            if table != "runs" and len(records) == len(audit.records) and count != rows[table]:
+                return f"it has {count} rows of '{table}', the tables have {rows[table]}"
+    return None

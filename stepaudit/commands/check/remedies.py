@@ -1,0 +1,101 @@
+"""What to do about an audit's problems: which files to delete, which to make anew, and the commands for it."""
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from stepaudit.audit.audit_folder import FILE, KINDS, Audit, Problem
+from stepaudit.audit.config import job_name
+
+DELETED = ("damaged", "foreign", "orphan")
+REMADE = ("missing", "damaged", "foreign", "unrecorded", "rows", "report")
+SHOWN = 10  # of each kind; and so many names on a command line
+MARKS = ".done"  # how `stepaudit benchmark` knows which jobs it has done
+
+
+def told(audit: Audit, found: list[Problem]) -> Iterator[str]:
+    """The problems, a line each, under a heading for each kind; then what to do."""
+    for kind, text in KINDS.items():
+        those = [problem for problem in found if problem.kind == kind]
+        if those:
+            yield f"{len(those)} file{'s' * (len(those) != 1)} {text}:"
+            yield from (f"  {each.name}{each.text and ': '}{each.text}" for each in those[:SHOWN])
+        if len(those) > SHOWN:
+            yield f"  … and {len(those) - SHOWN} more"
+    if found:
+        yield "What to do:"
+        yield from (f"  {step}" for step in steps(audit, found))
+
+
+def steps(audit: Audit, found: list[Problem]) -> Iterator[str]:
+    """Command lines, in their order, for the folder that the workflow was run from."""
+    kinds = {problem.kind for problem in found}
+    if "configuration" in kinds:
+        yield f"snakemake --cores all --configfile CONFIG   # your own file: it is saved as {FILE} anew"
+        yield f"{_check(audit)}   # again: all else above may come from the configuration"
+        return
+    if "version" in kinds:
+        yield "read these files with the stepaudit that wrote them, or make them anew with this one, as follows"
+    if to_delete(audit, found):
+        yield f"{_check(audit)} --delete"
+    if (audit.folder / MARKS).is_dir():
+        yield "stepaudit benchmark methods"
+        return
+    if names := targets(audit, found):
+        yield _remake(audit, names)
+    if kinds - {"orphan"}:
+        yield f"{_snakemake(audit)}   # makes anew what that has changed"
+
+
+def targets(audit: Audit, found: list[Problem]) -> list[str]:
+    """Paths of the files that Snakemake must be asked for by name: it makes no file anew whose results are there."""
+    names = []
+    for problem in found:
+        if problem.kind in REMADE:
+            own = [name for name in audit.files if audit.files[name] == problem.job]
+            names += [problem.name] if problem.name not in audit.records else own
+    return [str(audit.folder / name) for name in dict.fromkeys(names)]
+
+
+def to_delete(audit: Audit, found: list[Problem]) -> list[Path]:
+    """What `delete` removes: damaged, foreign and orphaned files; nothing if the configuration cannot be trusted."""
+    if any(problem.kind == "configuration" for problem in found):
+        return []
+    marks = [audit.folder / MARKS / problem.job[0] / job_name(problem.job[1]) for problem in found if problem.job]
+    files = [audit.folder / problem.name for problem in found if problem.kind in DELETED]
+    return [path for path in dict.fromkeys([*files, *marks]) if path.exists() or path.is_symlink()]
+
+
+def delete(audit: Audit, found: list[Problem]) -> list[Path]:
+    """Removes these files, and the folders of tables that are empty then. Returns what it has removed."""
+    gone = to_delete(audit, found)
+    for path in gone:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        with suppress(OSError):  # not empty
+            for folder in path.relative_to(audit.folder).parents:
+                if "=" in folder.name:
+                    (audit.folder / folder).rmdir()
+    return gone
+
+
+def _check(audit: Audit) -> str:
+    return f"stepaudit check {shlex.quote(str(audit.folder))}"
+
+
+def _remake(audit: Audit, names: list[str]) -> str:
+    if len(names) <= SHOWN:
+        return f"{_snakemake(audit)} --force -- {shlex.join(names)}"
+    return f"{_check(audit)} --targets | tr '\\n' '\\0' | xargs -0 {_snakemake(audit)} --force --"
+
+
+def _snakemake(audit: Audit) -> str:
+    """The command with the saved configuration, which finds the audit also where it was moved."""
+    command = f"snakemake --cores all --configfile {shlex.quote(str(audit.folder / FILE))}"
+    if audit.saved.folder == audit.folder:
+        return command
+    return f"{command} --config results={shlex.quote(str(audit.folder.parent))} audit={shlex.quote(audit.folder.name)}"

@@ -1,0 +1,1 @@
+"""`stepaudit compare`: two models, or two audits, on the same clips."""

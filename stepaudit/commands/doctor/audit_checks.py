@@ -1,0 +1,207 @@
+"""Checks of what a configuration names: videos, annotation, weights, the results folder and its disk."""
+
+import fcntl
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from stepaudit.audit import work
+from stepaudit.audit.config import Config
+from stepaudit.clips import decoding
+from stepaudit.commands.doctor import disk_use
+from stepaudit.commands.doctor.findings import Finding, fine, problem, warning
+from stepaudit.errors import BadVideoError, UsageError
+
+SAMPLE = 5  # videos of a data set that are opened
+SECONDS = 30.0  # for the first frame of each
+SPOOL = 2 * 10**9  # bytes of temporary files: the scaled frames of a long video
+
+
+class Rows(NamedTuple):
+    """What a data set's reader gives."""
+
+    segments: list[dict]
+    boxes: list[dict]
+
+
+def read(config: Config, dataset: str) -> Rows | None:
+    """Segments and boxes; None of a data set that makes its videos when it is read. Raises UsageError."""
+    entry, component = config.datasets[dataset], config.component("datasets", dataset)
+    if component.companion("count") is not None:
+        return None
+    return Rows(*component.load()(entry.root, **entry.options))
+
+
+def videos(dataset: str, rows: Rows | UsageError | None, *, sample: int = SAMPLE) -> Finding:
+    """Whether a data set is there and the first frames of some of its videos decode."""
+    about = f"data {dataset}"
+    if isinstance(rows, UsageError):
+        return problem(about, str(rows), "then run `stepaudit doctor` again")
+    if rows is None:
+        return fine(about, "made when the audit runs")
+    paths = sorted({row["path"] for row in rows.segments})
+    some = paths[:: max(1, len(paths) // sample)][:sample]
+    bad = [text for path in some if (text := _unreadable(Path(path)))]
+    splits = Counter(row["split"] for row in rows.segments)
+    text = f"{len(rows.segments)} segments ({', '.join(f'{splits[each]} {each}' for each in sorted(splits))})"
+    if bad and len(bad) == len(some):
+        return problem(about, f"{text}, but no video decodes: {bad[0]}", "mend `root`, or the videos")
+    if bad:
+        advice = "they will be rows with the status `bad_video`; replace them if you can"
+        return warning(about, f"{text}; {len(bad)} of {len(some)} tried do not decode: {bad[0]}", advice)
+    return fine(about, f"{text}; the {len(some)} tried decode")
+
+
+def _unreadable(path: Path) -> str:
+    try:
+        decoding.source_size(path, seconds=SECONDS)
+    except (BadVideoError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def annotation(config: Config, dataset: str, rows: Rows | None) -> Finding | None:
+    """Whether the boxes and actions that metrics ask for are there; None if that is not known yet."""
+    if rows is None:
+        return None
+    measures = [config.component("metrics", metric).measures for metric in config.metrics]
+    asked = {name for names in measures if "model" not in names for name in names}  # with it, some is measured anyhow
+    tested = [row for row in rows.segments if row["split"] == "test"]
+    boxed = {row["video_id"] for row in rows.boxes}
+    there = {
+        "boxes": sum(row["video_id"] in boxed for row in tested),
+        "in_action": sum(row["action_start"] is not None for row in tested),
+    }
+    words = {"boxes": "boxes", "in_action": "actions"}
+    text = ", ".join(f"{words[name]} on {count} of {len(tested)} test segments" for name, count in there.items())
+    if missing := [name for name, count in there.items() if name in asked and not count]:
+        names = " and ".join(words[name] for name in missing)
+        advice = f"their scores will be `no_annotation`: name the file that has {names}, or remove those metrics"
+        return warning(f"annotation {dataset}", f"{text}, but metrics need {names}", advice)
+    return fine(f"annotation {dataset}", text)
+
+
+def model(config: Config, name: str, found: Mapping) -> Finding:
+    """Whether a model is there, and its weights are on this machine. Of what `torch_probe` found."""
+    entry, about = config.models[name], f"model {name}"
+    if text := found.get("unbuilt", {}).get(name):
+        return problem(about, text, "mend its `use`")
+    if entry.checkpoint is not None:
+        return _given(about, entry.checkpoint, "`checkpoint`")
+    if entry.weights is None:
+        return fine(about, "no weights: it begins at random")
+    if Path(entry.weights).is_file():
+        return _given(about, Path(entry.weights), "`weights`")
+    if "weights" not in found:
+        return warning(about, f"{entry.weights}: not looked for, since PyTorch does not work", "mend that first")
+    address = found["weights"].get(entry.weights)
+    if address is None:
+        text = f"{entry.weights}: neither a file nor a torchvision weights name"
+        return problem(about, text, "give one of the two, such as R2Plus1D_18_Weights.KINETICS400_V1")
+    kept = Path(found["cache"], address.rpartition("/")[2])
+    if kept.is_file():
+        return fine(about, f"{entry.weights}, {kept}")
+    advice = f"torchvision fetches them at the first run; for a machine without network put {address} there"
+    return warning(about, f"{entry.weights} are not in {kept.parent}", advice)
+
+
+def _given(about: str, path: Path, key: str) -> Finding:
+    if path.is_file():
+        return fine(about, str(path))
+    return problem(about, f"{path}: no such file", f"correct {key} in the configuration")
+
+
+def results(folder: Path) -> Finding:
+    """Whether the results folder can be written, and has the locks and the renaming that jobs rely on."""
+    place = existing(folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".stepaudit-", dir=place) as scratch:
+            locks, renames = _locks(Path(scratch)), _renames(Path(scratch))
+    except OSError as error:
+        advice = "give yourself the right to, or choose another `results`"
+        return problem("results", f"{place}: cannot be written ({error.strerror})", advice)
+    if not renames:
+        advice = "choose `results` on another file system: readers would see half a file"
+        return problem("results", f"{place}: a file cannot take another's name", advice)
+    if not locks:
+        advice = "let no two Snakemakes make the same audit at once, or choose `results` on another"
+        return warning("results", f"{place}: this file system has no locks", advice)
+    return fine("results", f"{folder} can be written; locks and renaming work")
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    path = folder.absolute()
+    return next(each for each in (path, *path.parents) if each.is_dir())
+
+
+def _locks(folder: Path) -> bool:
+    """Whether a second taker of a lock is refused."""
+    with (folder / "lock").open("w") as first, (folder / "lock").open("w") as second:
+        try:
+            fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _renames(folder: Path) -> bool:
+    """Whether a file takes the name of another one."""
+    new, old = folder / "new", folder / "old"
+    new.write_text("new")
+    old.write_text("old")
+    try:
+        new.replace(old)
+    except OSError:
+        return False
+    return old.read_text() == "new" and not new.exists()
+
+
+def counts(config: Config, rows: Mapping[str, Rows | UsageError | None]) -> dict[str, Counter]:
+    """Segments of each split, by data set; those that cannot be read count as none."""
+    found = {}
+    for dataset, given in rows.items():
+        if given is None:
+            found[dataset] = work.count(config, dataset)
+        else:
+            segments = [] if isinstance(given, UsageError) else given.segments
+            found[dataset] = Counter(row["split"] for row in segments)
+    return found
+
+
+def disk(folder: Path, needed: int, free: int | None = None) -> Finding:
+    """Free disk against what the audit may write.
+
+    Args:
+        folder: of the results.
+        needed: bytes, `disk_use.estimated`.
+        free: bytes; default: those of the folder's disk.
+    """
+    there = shutil.disk_usage(existing(folder)).free if free is None else free
+    text = f"{there / 1e9:.1f} GB free, the audit may take {needed / 1e9:.1f} GB"
+    if there < needed:
+        kind = problem if there < needed / 2 else warning
+        return kind("disk", text, "make space, or choose `results` on a larger disk")
+    return fine("disk", text)
+
+
+def temporary(free: int | None = None) -> Finding:
+    """Room for temporary files, where the frames of a video wait."""
+    place = Path(tempfile.gettempdir())
+    there = shutil.disk_usage(place).free if free is None else free
+    if there < SPOOL:
+        advice = "make space there, or set TMPDIR to a folder on a larger disk"
+        return warning("temporary", f"{there / 1e9:.1f} GB free in {place}; a long video takes some", advice)
+    return fine("temporary", f"{there / 1e9:.1f} GB free in {place}")
+
+
+def needed(config: Config, rows: Mapping[str, Rows | UsageError | None], found: Mapping) -> int:
+    """Bytes that the audit may write. Of what `torch_probe` found."""
+    return disk_use.estimated(config, counts(config, rows), found.get("bytes", {}))

@@ -1,0 +1,83 @@
+"""Checks of ffmpeg: which one it is, and whether it decodes and encodes H.264 that is told from anything else."""
+
+import subprocess
+import tempfile
+from base64 import b64decode
+from pathlib import Path
+
+import numpy as np
+
+from stepaudit.clips import decoding
+from stepaudit.clips.geometry import Geometry
+from stepaudit.commands.doctor.findings import Finding, fine, problem, warning
+from stepaudit.errors import BadVideoError
+
+SECONDS = 30
+GREYS = (40, 90, 140, 190)  # of the four frames of the clip
+SIDE = 32  # pixels of a frame
+TOLERANCE = 4  # grey levels
+CLIP = b64decode(  # four grey frames of 32 × 32, a bare H.264 stream
+    "AAAAAWdkAAqscgRJaEAAAAMAQAAADIPEiWEYAAAAAWjoQ4EMsiwAAAFliIEABX/+99S3zLLoOfrYLhj+j/kAAAABQZoITYhX/+Xk4ZjwlAe1SfYw"
+    "sPAAAAABAZ4QJyFfFdEAAAABQZoQa/AgZMphCv/jQ/+f2P/A+ZJwvCUfYsRP"
+)
+ADVICE = (
+    "put an ffmpeg with H.264 on the PATH, or none, so that the one of imageio-ffmpeg is used "
+    "(`pip install --force-reinstall imageio-ffmpeg`)"
+)
+
+
+def ffmpeg() -> Finding:
+    """Which binary decodes, and whether it decodes."""
+    try:
+        binary = decoding.ffmpeg_binary()
+        said = subprocess.run([binary, "-version"], capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+        with tempfile.TemporaryDirectory() as folder:
+            clip = Path(folder, "clip.h264")
+            clip.write_bytes(CLIP)
+            trouble = _difference(clip)
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        return problem("ffmpeg", f"there is none that works ({error})", ADVICE)
+    if trouble:
+        return problem("ffmpeg", f"{binary} does not decode H.264: {trouble}", ADVICE)
+    return fine("ffmpeg", f"{_version(said)}, {binary}; decodes H.264")
+
+
+def encoder() -> Finding:
+    """Whether videos can be written: generated ones, and those of `stepaudit explain`."""
+    size = ["-s", f"{SIDE}x{SIDE}", "-r", "25"]
+    frames = np.stack([np.full((SIDE, SIDE, 3), grey, np.uint8) for grey in GREYS])
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            clip = Path(folder, "clip.mp4")
+            command = [decoding.ffmpeg_binary(), "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", *size]
+            command += ["-i", "pipe:", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "16", str(clip)]
+            subprocess.run(command, input=frames.tobytes(), capture_output=True, timeout=SECONDS, check=True)
+            trouble = _difference(clip)
+    except subprocess.CalledProcessError as error:
+        trouble = (error.stderr.decode(errors="replace").strip().splitlines() or ["no reason told"])[-1]
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        trouble = str(error)
+    if trouble:
+        text = f"H.264 cannot be written ({trouble}): no generated videos, no overlay videos"
+        return warning("encoder", text, ADVICE.replace("H.264", "libx264"))
+    return fine("encoder", "writes H.264")
+
+
+def _difference(clip: Path) -> str:
+    """What is wrong with the clip of four grey frames as it is decoded; empty if nothing is."""
+    try:
+        height, width = decoding.source_size(clip, seconds=SECONDS)
+        with decoding.decoded(clip, Geometry(height, width, SIDE, SIDE), seconds=SECONDS) as frames:
+            greys = [float(np.mean(frames[[index]])) for index in range(len(frames))]
+    except BadVideoError as error:
+        return str(error)
+    if len(greys) != len(GREYS):
+        return f"{len(greys)} of {len(GREYS)} frames of a small clip"
+    worst = max(abs(grey - wanted) for grey, wanted in zip(greys, GREYS, strict=True))
+    return f"frames are off by {worst:.0f} grey levels" if worst > TOLERANCE else ""
+
+
+def _version(said: str) -> str:
+    """`ffmpeg 7.1` of the first line that it says of itself."""
+    words = said.split()
+    return f"ffmpeg {words[2]}" if len(words) > 2 else "ffmpeg"

@@ -1,0 +1,1 @@
+"""`stepaudit explain`: maps of one video."""

@@ -1,0 +1,138 @@
+"""The command `explain`: one video, one model, one method, and all that is made of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stepaudit.adapters import check_logits
+from stepaudit.audit.registry import Component
+from stepaudit.audit.sections import Clips
+from stepaudit.clips import cutting, decoding
+from stepaudit.clips.tensors import to_tensor
+from stepaudit.commands.explain import arguments, explanation
+from stepaudit.commands.explain.arguments import Asked, quick_options
+from stepaudit.commands.explain.explanation import Explanation, explained
+from stepaudit.commands.explain.files import Folder
+from stepaudit.commands.explain.report import Report
+from stepaudit.commands.explain.watching import Tell
+from stepaudit.errors import UsageError
+from stepaudit.layers import frozen
+from stepaudit.networks.by_name import Chosen, choose
+from stepaudit.running.progress import progress
+
+SLOW_PASSES = 1000
+
+
+def run(asked: Asked) -> Iterator[str]:
+    """Explains the clip and writes its files. Yields the lines to print, as soon as each is known.
+
+    Raises:
+        UsageError: what is asked for does not exist or does not fit; nothing was written.
+        AuditError: the clip cannot be explained: it does not decode, is too short, or the method does not suit it.
+    """
+    arguments.check_video(asked)
+    component = explanation.checked(asked.method, asked.options, [asked.ratio])
+    options, device = arguments.options_of(component, asked), arguments.device_of(asked.device)
+    decoding.source_size(asked.video)  # before the model is fetched or read, which takes longer
+    chosen = choose(asked.model, weights=asked.weights, classes=asked.classes)
+    clips = arguments.sized(chosen.clips, asked.size, asked.fit)
+    folder = Folder(asked.out or Path(f"{asked.video.stem}_explained"), overwrite=asked.overwrite)
+    try:
+        clip = _cut(asked, clips)
+        yield _told_clip(asked, clip, "as asked" if asked.size else chosen.origin)
+        yield from _notes(component, options, asked, clips)
+        found, classes = _explained(asked, chosen, to_tensor([clip]).to(device), options, component)
+        report = Report(asked.video.stem, clip, chosen.name, asked.model, classes, found)
+        yield from report.lines()
+        yield f"wrote {folder.path}: {', '.join(folder.write(report))}"
+    finally:
+        folder.leave()
+
+
+def _told_clip(asked: Asked, clip: dict, origin: str) -> str:
+    frames = clip["frames"]
+    size = f"{clip['height']} × {clip['width']} pixels"
+    return f"clip: {asked.video.name}, {len(frames)} frames from {frames[0]} to {frames[-1]}, {size} ({origin})"
+
+
+def _cut(asked: Asked, clips: Clips) -> dict:
+    """The clip as the stage `extract` cuts it. Raises BadVideoError or TooShortError."""
+    segment = {"clip_id": asked.video.stem, "path": str(asked.video), "start": asked.start, "stop": asked.stop}
+    return cutting.cut({**segment, "action_start": None, "action_stop": None}, ["middle"], clips, seed=0)[0]
+
+
+def _notes(component: Component, options: dict[str, Any], asked: Asked, clips: Clips) -> Iterator[str]:
+    """What should be known before it begins."""
+    quick, passes = quick_options(component), _passes(component, options, clips)
+    if asked.quick and not quick:
+        yield f"note: --quick changes nothing for {asked.method}"
+    elif asked.quick:
+        given = ", ".join(f"{key}={value}" for key, value in quick.items())
+        yield f"note: --quick ({given}) gives a rough map for a first look; docs/explain.md says what that costs"
+    elif quick and passes > SLOW_PASSES:
+        fewer = _passes(component, {**options, **quick}, clips)
+        yield f"note: about {passes} passes through the model; --quick takes {fewer}, for a first look"
+
+
+def _explained(
+    asked: Asked, chosen: Chosen, clip: Tensor, options: dict[str, Any], component: Component
+) -> tuple[Explanation, list[str]]:
+    """The explanation of a clip [1, 3, T, H, W], and the names of the classes."""
+    chosen.net.to(clip.device)
+    size = Clips(frames=clip.shape[2], height=clip.shape[3], width=clip.shape[4])
+    classes = _first_answer(chosen, clip, size)
+    target = (
+        None if asked.target is None else torch.tensor([arguments.target_of(asked.target, classes)], device=clip.device)
+    )
+    with _told(f"{asked.method} of {asked.video.name}", _passes(component, options, size)) as tell:
+        found = explained(
+            chosen.net, clip, target, [asked.ratio], method=asked.method, options=options, seed=asked.seed, tell=tell
+        )
+    return found, classes
+
+
+def _first_answer(chosen: Chosen, clip: Tensor, clips: Clips) -> list[str]:
+    """Names of the classes, of a model that is asked with the clip. Raises UsageError if it does not take it."""
+    name = f"model '{chosen.name}'"
+    try:
+        with frozen(chosen.net), torch.no_grad():
+            output = chosen.net(clip)
+    except (UsageError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise UsageError(
+            f"{name} fails on a clip of {clips.size} ({reason}); give the size that it takes, --size"
+        ) from error
+    classes = output.shape[-1] if isinstance(output, Tensor) and output.ndim else 0
+    check_logits(output, 1, classes, name)
+    if chosen.classes is not None and len(chosen.classes) != classes:
+        raise UsageError(f"{name} has {classes} classes, {len(chosen.classes)} names were given for them")
+    return chosen.classes or [str(index) for index in range(classes)]
+
+
+@contextmanager
+def _told(description: str, total: int) -> Iterator[Tell]:
+    """A bar, or lines in a log, of the passes through a model, with the target's probability."""
+    done, last = 0, ""
+    with progress(description, total) as advance:
+
+        def tell(passes: int, probability: float | None) -> None:
+            nonlocal done, last
+            last = "" if probability is None else f"probability {probability:.3f}"
+            new = min(passes, total - 1) - done  # how many there are is an estimate: the end is where it ends
+            done += new
+            advance(new, last)
+
+        yield tell
+        advance(total - done, last)
+
+
+def _passes(component: Component, options: dict[str, Any], clips: Clips) -> int:
+    """Forward passes of the model that a map takes, about; one with its gradient counts as three."""
+    passes = component.companion("passes")
+    return passes((clips.frames, clips.height, clips.width), **options) if passes else 3

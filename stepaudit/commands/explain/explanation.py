@@ -1,0 +1,232 @@
+"""Explaining clips outside of an audit: numbers in, numbers out, for the command `explain` and the Python API."""
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stepaudit.adapters import check_logits
+from stepaudit.audit.registry import Component, find
+from stepaudit.commands.explain.watching import Tell, watched
+from stepaudit.errors import NonFiniteError, UsageError
+from stepaudit.extremal.perturbation import Perturbation, blend
+from stepaudit.layers import frozen
+from stepaudit.maps import Maps, map_values
+from stepaudit.store import tables
+
+AT_ONCE = 16  # clips in a call that asks for no gradient
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a model looks at in N clips, as a method tells it.
+
+    Args:
+        clips: [N, 3, T, H, W] in [0, 1].
+        targets: [N], the classes explained.
+        method: its name.
+        options: the method's options that were given.
+        ratios: N shares of voxels: what the masks were asked to keep or, of maps that are none, what `kept` keeps.
+        seed: of the method's randomness.
+        compact: the maps at the method's own resolution.
+        maps: the full maps, [N, T, H, W] in [0, 1], float32.
+        logits: [N, K], of the clips.
+        kept_clips: [N, 3, T, H, W], the clips of which the maps' part is kept and the rest perturbed.
+        kept_logits: [N, K], of those.
+        takes_ratio: whether the method was asked for the ratios.
+        seconds: wall time of the method, of all rows.
+    """
+
+    clips: Tensor = field(repr=False)
+    targets: Tensor
+    method: str
+    options: dict[str, Any]
+    ratios: list[float]
+    seed: int
+    compact: Maps = field(repr=False)
+    maps: Tensor = field(repr=False)
+    logits: Tensor = field(repr=False)
+    kept_clips: Tensor = field(repr=False)
+    kept_logits: Tensor = field(repr=False)
+    takes_ratio: bool
+    seconds: float
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether the maps are masks that were optimised; else they only rank the voxels."""
+        return "kept_probability" in self.compact.details
+
+    @property
+    def probability(self) -> Tensor:
+        """Softmax probability of each target on its clip, [N]."""
+        return _of_targets(self.logits, self.targets)
+
+    @property
+    def kept_probability(self) -> Tensor:
+        """Softmax probability of each target on what is kept of its clip, [N].
+
+        That is the clip perturbed by its mask. Of a map that is no mask the greatest voxels are kept, `ratios` of them,
+        and the rest is blurred.
+        """
+        return _of_targets(self.kept_logits, self.targets)
+
+    @property
+    def volume(self) -> Tensor:
+        """Mean of each map, [N]: of a mask, the ratio that it reached."""
+        return self.maps.mean(dim=(1, 2, 3))
+
+    def render(self, index: int = 0) -> np.ndarray:
+        """A clip in grey with its map over it as heat, uint8 [T, H, W, 3], for `stepaudit.save`."""
+        from stepaudit.report.pictures import overlay
+
+        frames = overlay.pictures_of(self.clips[index])
+        return overlay.render(frames, self.maps[index].cpu().numpy(), mask=self.is_mask)
+
+    def table(self, clip_ids: Sequence[str] | None = None, model: str | None = None) -> list[dict]:
+        """Rows with the columns of an audit's table `maps`; `dataset` is NULL.
+
+        Args:
+            clip_ids: N names; by default the clips' places, from 0.
+            model: its name.
+        """
+        names = [str(index) for index in range(len(self.maps))] if clip_ids is None else clip_ids
+        same = {
+            "dataset": None,
+            "model": model,
+            "method": self.method,
+            "seed": self.seed,
+            "options": tables.as_json(self.options),
+            "seconds": self.seconds / len(self.maps),
+            "status": "ok",
+            "error": None,
+        }
+        rows = [
+            {
+                **same,
+                **map_values(self.compact, self.maps, index),
+                "clip_id": name,
+                "ratio": self.ratios[index] if self.takes_ratio else None,
+                "target": self.targets[index].item(),
+                "target_probability": self.probability[index].item(),
+            }
+            for index, name in enumerate(names)
+        ]
+        return [{column.name: row[column.name] for column in tables.TABLES["maps"].columns} for row in rows]
+
+
+def explained(
+    model: nn.Module,
+    clips: Tensor,
+    targets: Tensor | None,
+    ratios: Sequence[float],
+    *,
+    method: str,
+    options: dict[str, Any],
+    seed: int = 0,
+    tell: Tell | None = None,
+) -> Explanation:
+    """The explanation of clips.
+
+    Args:
+        model: clips to logits [N, K]; in any mode, which it keeps.
+        clips: [N, 3, T, H, W] in [0, 1], on the model's device.
+        targets: [N] class indices; None are the classes that the model finds the most probable.
+        ratios: N preservation ratios, in (0, 1).
+        method: name of a registered method, or `module:object`.
+        options: of the method.
+        tell: hears of the model's passes, see `watching.watched`.
+
+    Raises:
+        UsageError: no such method or option, or the model answers something else than logits.
+        AuditError: the method cannot explain the model or the clips, or gives no numbers.
+    """
+    component = checked(method, options, ratios)
+    with frozen(model), torch.no_grad():
+        logits = _answers(model, clips)
+    if targets is None:
+        targets = logits.argmax(dim=1)
+    check_targets(targets, clips, logits.shape[1])
+    takes_ratio = "ratios" in component.requires
+    given = torch.tensor(list(ratios), device=clips.device) if takes_ratio else None
+    one = targets[0].item() if len(targets.unique()) == 1 else None
+    start = time.monotonic()
+    with watched(model, one, tell) if tell else nullcontext():
+        compact = component.load()(model, clips, targets, ratios=given, seed=seed, **options)
+    full = compact.full()
+    if not (full.isfinite().all() and compact.grid.isfinite().all()):
+        raise NonFiniteError("the map holds NaN or infinite values")
+    seconds = time.monotonic() - start
+    kept_clips = _kept(clips, compact, full, ratios)
+    with frozen(model), torch.no_grad():
+        kept = _answers(model, kept_clips)
+    asked = (clips, targets, method, options, list(ratios), seed)
+    return Explanation(*asked, compact, full, logits, kept_clips, kept, takes_ratio, seconds)
+
+
+def checked(method: str, options: dict[str, Any], ratios: Sequence[float] = ()) -> Component:
+    """The method, if it is known and takes these options. Raises UsageError otherwise."""
+    component = find("methods", method)
+    if problems := component.problems(options):
+        raise UsageError("; ".join(problems))
+    if missing := component.requires - {"ratios"}:
+        raise UsageError(
+            f"method '{method}' needs {' and '.join(sorted(missing))}, made of annotated training clips; run it in an "
+            "audit (`methods` of the configuration), or choose another"
+        )
+    if wrong := [ratio for ratio in ratios if not 0 < ratio < 1]:
+        raise UsageError(f"ratio {wrong[0]:g}: give a share of the clip between 0 and 1, such as 0.05")
+    return component
+
+
+def check_targets(targets: Tensor, clips: Tensor, classes: int) -> None:
+    """Raises UsageError unless there is a class for each clip."""
+    if targets.shape != clips.shape[:1]:
+        raise UsageError(f"{list(targets.shape)} targets for {len(clips)} clips; give one class index for each clip")
+    wrong = targets[(targets < 0) | (targets >= classes)].tolist()
+    if wrong:
+        raise UsageError(f"target {wrong[0]}: the model has classes 0 to {classes - 1}")
+
+
+def _of_targets(logits: Tensor, targets: Tensor) -> Tensor:
+    return logits.softmax(dim=1).gather(1, targets[:, None])[:, 0]
+
+
+def _answers(model: nn.Module, clips: Tensor) -> Tensor:
+    """Logits [N, K]. Raises UsageError where it answers something else, NonFiniteError for NaN."""
+    found = []
+    for part in clips.split(AT_ONCE):
+        output = model(part)
+        classes = output.shape[-1] if isinstance(output, Tensor) and output.ndim else 0
+        check_logits(output, len(part), classes, type(model).__name__)
+        found.append(output)
+    logits = torch.cat(found)
+    if not logits.isfinite().all():
+        raise NonFiniteError("the model's logits hold NaN or infinite values")
+    return logits
+
+
+def _kept(clips: Tensor, compact: Maps, full: Tensor, ratios: Sequence[float]) -> Tensor:
+    """The clips perturbed by their masks, or by hard masks of the maps' greatest voxels."""
+    if "kept_probability" in compact.details:
+        return blend(_perturbation(compact.details["perturbation"]).levels(clips), full)
+    masks = torch.stack([_greatest(one, ratio) for one, ratio in zip(full, ratios, strict=True)])
+    return blend(Perturbation().levels(clips), masks)
+
+
+def _perturbation(text: str) -> Perturbation:
+    """The perturbation of its name in the table."""
+    name, _, parameter = text.partition(":")
+    return Perturbation(name, float(parameter.removeprefix("sigma=")) if parameter else None)
+
+
+def _greatest(importance: Tensor, share: float) -> Tensor:
+    """1 for the share of voxels with the greatest importance, 0 for the others; equal ones by their order."""
+    order = importance.flatten().argsort(descending=True, stable=True)
+    mask = torch.zeros_like(order, dtype=importance.dtype)
+    mask[order[: round(share * len(order))]] = 1
+    return mask.view_as(importance)

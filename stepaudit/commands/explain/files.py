@@ -1,0 +1,91 @@
+"""The files that `explain` writes, and the care that it takes of those of others."""
+
+import json
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from stepaudit.commands.explain.report import Report
+from stepaudit.errors import StorageError, UsageError
+from stepaudit.report.pictures import movie, overlay
+from stepaudit.running import run_records
+from stepaudit.store import tables
+
+SUMMARY, MAPS, PREDICTIONS = "summary.json", "maps.parquet", "predictions.parquet"
+FILES = ("overlay.mp4", "overlay.webp", "strip.png", MAPS, PREDICTIONS, "rows.json", SUMMARY)
+
+
+class Folder:
+    """Where the files go. Nothing is replaced that an earlier `explain` did not write.
+
+    Raises:
+        UsageError: a file of such a name lies there that it did not write, or that was changed since.
+        StorageError: nothing can be written there.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False):
+        self.path = path
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path}: a file, no folder; name another --out")
+        if not overwrite and (foreign := [name for name in FILES if (path / name).exists() and not self._own(name)]):
+            raise UsageError(
+                f"{path}: `stepaudit explain` did not write {', '.join(foreign)}, or it was changed since; "
+                "name another --out, or replace it with --overwrite"
+            )
+        self.made = not path.exists()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path):
+                pass
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be written ({error.strerror}); name another --out") from error
+
+    def write(self, report: Report) -> list[str]:
+        """Writes all files, first in a hidden folder, so that a reader finds old or new ones. Returns their names."""
+        with tempfile.TemporaryDirectory(dir=self.path, prefix=".explain-") as hidden:
+            _write(report, Path(hidden))
+            for name in FILES:
+                (Path(hidden) / name).replace(self.path / name)
+        return list(FILES)
+
+    def leave(self) -> None:
+        """Removes the folder if it was made for nothing."""
+        if self.made:
+            with suppress(OSError):
+                self.path.rmdir()
+
+    def _own(self, name: str) -> bool:
+        """Whether the summary that lies there lists this very file; the summary knows itself by its form."""
+        try:
+            listed = json.loads((self.path / SUMMARY).read_text())["files"]
+            return name == SUMMARY or listed.get(name) == run_records.sha256(self.path / name)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+
+
+def _write(report: Report, folder: Path) -> None:
+    """All files of a report. The summary comes last and lists the others with the SHA-256 of their bytes."""
+    rows = {"maps": report.maps(), "predictions": report.predictions()}
+    frames = overlay.movie(report.shown())
+    for name in ("overlay.mp4", "overlay.webp"):
+        movie.save(frames, folder / name)
+    report.strip().save(folder / "strip.png")
+    for name, table in ((MAPS, "maps"), (PREDICTIONS, "predictions")):
+        tables.write_arrow(pa.Table.from_pylist(rows[table], schema=schema(table)), folder / name)
+    (folder / "rows.json").write_text(json.dumps(rows, default=_plain))
+    listed = {name: run_records.sha256(folder / name) for name in FILES if name != SUMMARY}
+    summary = {**report.summary(), "files": listed}
+    (folder / SUMMARY).write_text(json.dumps(summary, indent=1, default=_plain, ensure_ascii=False) + "\n")
+
+
+def schema(table: str) -> pa.Schema:
+    """Of a table in one file: with the columns that stand in the paths of an audit."""
+    return pa.schema([(column.name, column.type) for column in tables.TABLES[table].columns])
+
+
+def _plain(value: object) -> object:
+    """What JSON knows in the place of NumPy's numbers."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

@@ -1,0 +1,1 @@
+"""`stepaudit figure`: one clip as a figure for a paper."""

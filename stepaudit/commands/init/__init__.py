@@ -1,0 +1,1 @@
+"""`stepaudit init`: a configuration for a folder of videos."""

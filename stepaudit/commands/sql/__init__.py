@@ -1,0 +1,1 @@
+"""`stepaudit sql`: an interactive, read-only SQL shell."""

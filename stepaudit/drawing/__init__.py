@@ -1,1 +1,0 @@
-"""Pictures, figures and films of clips with their maps."""

@@ -1,1 +1,0 @@
-"""`stepaudit doctor`: what is amiss with a machine, a configuration or its videos."""

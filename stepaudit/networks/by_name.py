@@ -1,0 +1,223 @@
+"""The model that a command names: torchvision's weights, a checkpoint of an audit, or an object of the user's own."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from stepaudit.adapters import Adapter
+from stepaudit.audit import config, registry
+from stepaudit.audit.sections import Clips, Model
+from stepaudit.errors import UsageError
+from stepaudit.layers import computing_in
+from stepaudit.networks import checkpoint, training
+
+FORMS = (
+    "name weights of torchvision such as R2Plus1D_18_Weights.KINETICS400_V1, a checkpoint of an audit such as "
+    "results/demo/checkpoints/dataset=planted/r2plus1d.safetensors, or your own `module:object`"
+)
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model ready to be asked.
+
+    Args:
+        net: clips [N, 3, T, H, W] to logits [N, K], in evaluation mode.
+        name: as it was given; of a checkpoint, its model's in the configuration.
+        classes: names of its classes; None if nobody knows them.
+        clips: how its clips are cut.
+        origin: where the size of the clips comes from, in words.
+    """
+
+    net: nn.Module
+    name: str
+    classes: list[str] | None
+    clips: Clips
+    origin: str
+
+    @property
+    def clip_size(self) -> dict[str, Any]:
+        """How its clips are cut, as `read_clip` takes it."""
+        return {name: getattr(self.clips, name) for name in ("frames", "height", "width", "fit")}
+
+
+def choose(name: str, *, weights: str | None = None, classes: str | None = None) -> Chosen:
+    """The model of a name.
+
+    Args:
+        name: of torchvision's weights, of a checkpoint's file, or `module:object`.
+        weights: a local file that takes the place of torchvision's, or fills the object.
+        classes: how many, or a file with their names, a line each; checkpoints and torchvision's weights know theirs.
+
+    Raises:
+        UsageError: there is no such model, or the weights cannot be had or do not fit.
+    """
+    if Path(name).suffix == SUFFIX or Path(name).is_file():
+        _refuse(weights and "--weights", "a checkpoint holds its weights", classes and "--classes", "and its classes")
+        return _of_checkpoint(Path(name))
+    if ":" in name:
+        return _of_object(name, weights, classes)
+    _refuse(classes and "--classes", "torchvision's weights know their classes")
+    return _of_torchvision(name, weights)
+
+
+def _refuse(*pairs: str | None) -> None:
+    for option, reason in zip(pairs[::2], pairs[1::2], strict=True):
+        if option:
+            raise UsageError(f"{option}: {reason}; leave it out")
+
+
+def _of_checkpoint(path: Path) -> Chosen:
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such checkpoint; `make demo` or your own audit trains one, or {FORMS}")
+    if path.suffix != SUFFIX:
+        raise UsageError(
+            f"{path}: no checkpoint of an audit; name its network, `--model module:object --weights {path}`"
+        )
+    about, _ = checkpoint.read(path)
+    entry = Model(use=about["use"], options=about["options"])
+    net = checkpoint.load(path, entry, about["classes"])
+    audit = _audit_of(path, entry)
+    if audit is None:
+        return Chosen(net, path.stem, about["classes"], _own_size(net), "the model's own; no audit beside it names it")
+    clips = audit.clips_of(path.stem)
+    return Chosen(computing_in(net, audit.precision), path.stem, about["classes"], clips, f"as in audit {audit.audit}")
+
+
+def _audit_of(path: Path, entry: Model) -> config.Config | None:
+    """The configuration that a checkpoint was trained by, if it still lies where the audit wrote it."""
+    file = path.absolute().parents[2] / "config.yaml"
+    if path.absolute().parents[1].name != "checkpoints" or not file.exists():
+        return None
+    found = config.load(file)
+    return found if path.stem in found.models and found.models[path.stem].use == entry.use else None
+
+
+def _of_torchvision(name: str, weights: str | None) -> Chosen:
+    from torchvision.models import get_model, get_weight
+
+    try:
+        found = get_weight(name)
+    except (KeyError, ValueError, AttributeError):
+        raise UsageError(f"no model '{name}'; {_nearest(name) or FORMS}") from None
+    if str(found) not in video_weights():
+        raise UsageError(f"model '{name}': these weights classify no videos; {FORMS}")
+    classes = found.meta["categories"]
+    family = type(found).__name__.removesuffix("_Weights").lower()
+    with training.seeded(0):
+        if family in registry.components("models"):
+            net = registry.find("models", family).load()(len(classes))
+            filled = net.backbone
+        else:
+            preset = found.transforms()
+            filled = get_model(family, weights=None)
+            net = Adapter(filled, mean=preset.mean, std=preset.std)
+            net.input_size = (16, *preset.crop_size)
+    _fill(filled, weights, str(found))
+    clips = _own_size(net).model_copy(update={"fit": "crop"})  # as the weights were trained
+    return Chosen(net.eval(), name, classes, clips, "as the weights were trained")
+
+
+def _fill(net: nn.Module, weights: str | None, name: str) -> None:
+    """Loads a file's weights into a network with its last layer, or torchvision's own by their name."""
+    if weights is not None and not Path(weights).is_file():
+        raise UsageError(f"--weights {weights}: there is no such file")
+    try:
+        checkpoint.load_initial(net, weights or name)
+    except UsageError as error:
+        raise UsageError(f"{error}{'' if weights else ' with --weights'}") from error
+
+
+def _fill_whole(net: nn.Module, weights: str, name: str) -> None:
+    """Loads a file's weights. Raises UsageError if they leave a layer, such as the last one, at its random weights."""
+    own = {key: value.clone() for key, value in net.named_parameters() if value.ndim > 1}
+    _fill(net, weights, name)
+    if left := [key for key, value in net.named_parameters() if key in own and value.equal(own[key])]:
+        raise UsageError(
+            f"--weights {weights}: it leaves {len(left)} of {len(own)} layers of {name} random, such as {left[0]}; "
+            "give the weights of the whole trained model"
+        )
+
+
+def video_weights() -> list[str]:
+    """Names of torchvision's weights of video classifiers, as `--model` takes them."""
+    from torchvision.models import get_model_weights, list_models, video
+
+    return [str(weights) for model in list_models(module=video) for weights in get_model_weights(model)]
+
+
+def _nearest(name: str) -> str:
+    """Asks for the nearest name of video weights, whatever is missing of the one given; nothing if none is near."""
+    short = {each.partition("_Weights")[0].lower(): each for each in video_weights()}
+    found = get_close_matches(name.partition("_Weights")[0].lower(), list(short), n=1)
+    return f"did you mean '{short[found[0]]}'?" if found else ""
+
+
+def _own_size(net: nn.Module) -> Clips:
+    """The clips that a model was made for, if it says so by `input_size` (T, H, W)."""
+    size = getattr(net, "input_size", None) or getattr(getattr(net, "model", None), "input_size", None)
+    return Clips() if size is None else Clips(frames=size[0], height=size[1], width=size[2])
+
+
+def _of_object(name: str, weights: str | None, classes: str | None) -> Chosen:
+    names = class_names(classes) if classes else None
+    net = built(name, names)
+    if weights is not None:
+        _fill_whole(net, weights, name)
+    return Chosen(net, name, names, _own_size(net), "the model's own size")
+
+
+def built(name: str, classes: Sequence[str] | None) -> nn.Module:
+    """The network of `module:object`: the object itself, or what it gives as a function.
+
+    Args:
+        classes: names of the classes, whose number the function gets if it takes one.
+
+    Raises:
+        UsageError: there is no such object, it is no network and gives none, or it takes something else.
+    """
+    found = registry.find("models", name).load()
+    with training.seeded(0):
+        net = found if isinstance(found, nn.Module) else _called(found, name, classes)
+    if not isinstance(net, nn.Module):
+        raise UsageError(
+            f"model '{name}' is a {type(net).__name__}; name a torch.nn.Module, or a function that gives one"
+        )
+    return net.eval()
+
+
+def class_names(text: str) -> list[str]:
+    """Names of classes: their places if only their number is given, or the lines of a file."""
+    if text.isdecimal() and int(text) > 0:
+        return [str(index) for index in range(int(text))]
+    try:
+        lines = Path(text).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--classes {text}: neither a number nor a readable file with a name a line") from error
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise UsageError(f"--classes {text}: it holds no name")
+    return names
+
+
+def _called(function: Callable, name: str, classes: Sequence[str] | None) -> nn.Module:
+    """What a function gives that takes nothing, or the number of classes."""
+    try:
+        needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"model '{name}' is a {type(function).__name__}, no function that gives a model") from error
+    needed = [p for p in needed if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if not needed:
+        return function()
+    if len(needed) > 1:
+        asked = ", ".join(parameter.name for parameter in needed)
+        raise UsageError(f"model '{name}' needs {asked}; name a function that takes the number of classes, or nothing")
+    if classes is None:
+        raise UsageError(f"model '{name}' takes the number of classes; say it, `--classes 24`, or give a file of names")
+    return function(len(classes))

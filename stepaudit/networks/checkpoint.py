@@ -1,0 +1,149 @@
+"""Checkpoints: weights in safetensors (no pickle) with what they belong to, and initial weights from elsewhere."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from stepaudit.adapters import Adapter
+from stepaudit.audit.config import Config
+from stepaudit.audit.registry import find
+from stepaudit.audit.sections import Model
+from stepaudit.clips.tensors import class_names
+from stepaudit.errors import UsageError
+from stepaudit.layers import computing_in
+from stepaudit.networks.weight_files import from_safetensors, from_torch
+from stepaudit.store.tables import as_json
+
+KEY, FORMAT = "stepaudit", 1
+NEEDED = {"use", "options", "classes"}
+
+
+def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details: dict[str, Any]) -> None:
+    """Writes the weights with the model's name, options and classes, atomically."""
+    about = {"use": entry.use, "options": entry.options, "classes": classes, **details}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    # Cloned, because safetensors refuses weights that share their memory.
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+    # One entry: safetensors writes several in an order that changes from run to run.
+    save_file(state, temporary, metadata={KEY: as_json({"format": FORMAT, **about})})
+    temporary.replace(path)
+
+
+def trained(config: Config, dataset: str, model: str, device: torch.device) -> tuple[nn.Module, list[str]]:
+    """A model trained on a data set, on the device and in the audit's precision, and the names of its classes."""
+    classes = class_names(config.path("segments", dataset=dataset))
+    net = load(config.checkpoint(dataset, model), config.models[model], classes).to(device)
+    return computing_in(net, config.precision), classes
+
+
+def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:
+    """The trained model of a checkpoint. Raises UsageError if it was made for another model or for other classes."""
+    about, state = read(path)
+    for key, wanted in (("use", entry.use), ("options", entry.options), ("classes", classes)):
+        if about[key] != json.loads(as_json(wanted)):
+            raise UsageError(
+                f"{path}: a checkpoint with {key} {about[key]!r}, the configuration says {wanted!r}; "
+                "correct the configuration, or delete the checkpoint and train again"
+            )
+    model = build(entry, len(classes))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise UsageError(
+            f"{path}: the weights do not fit {type(model).__name__} as it is now; delete the checkpoint and train again"
+        ) from error
+    return model.eval()
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a checkpoint belongs to (use, options, classes, …), and its weights. Raises UsageError if it is none."""
+    try:
+        metadata, state = from_safetensors(path)
+    except UsageError as error:
+        raise UsageError(f"{error}; train the model first") from error
+    about = _about(metadata.get(KEY, "{}"))
+    if about.pop("format", None) != FORMAT or NEEDED - set(about):
+        raise UsageError(f"{path}: not a checkpoint of stepaudit; give foreign weights as `weights:` of the model")
+    return about, state
+
+
+def _about(text: str) -> dict[str, Any]:
+    """What a checkpoint says of itself; nothing, if that is no section in JSON."""
+    try:
+        about = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def build(entry: Model, classes: int) -> nn.Module:
+    """The model of a configuration's entry with its own initial weights."""
+    return find("models", entry.use).load()(classes, **entry.options)
+
+
+def load_initial(model: nn.Module, weights: str) -> None:
+    """Fills a model from a torchvision weights name (fetched by torchvision) or a local file.
+
+    A file of the whole model under its own names fills all of it. Another fills `model.backbone`, if there is one:
+    the head, whose shape depends on the classes, keeps its own weights, and parameters that the backbone lacks (the
+    source's own classifier) are left out.
+
+    Raises:
+        UsageError: the file cannot be read, or a parameter is missing or has another shape.
+    """
+    state = _state(weights)
+    backbone, head = _to_fill(model.model if isinstance(model, Adapter) else model, state)
+    own = backbone.state_dict()
+    wanted = {name for name in _needed(own, state) if not (head and name.startswith(head))}
+    if wrong := sorted(name for name in wanted if getattr(state.get(name), "shape", None) != own[name].shape):
+        raise UsageError(
+            f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(wanted)} parameters are "
+            f"missing or have another shape, such as {wrong[0]}; a narrow model (`width`, `embed_dim`), or one for "
+            "other clips (`size`), takes no full-size weights"
+        )
+    try:
+        backbone.load_state_dict({name: state[name] for name in wanted}, strict=False)
+    except RuntimeError as error:
+        raise UsageError(f"weights '{weights}' do not fit {type(model).__name__} ({error})") from error
+
+
+def _to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str | None]:
+    """The module that weights fill, and the prefix of its parameters that they do not."""
+    backbone, head = getattr(model, "backbone", None), getattr(model, "head", None)
+    if not isinstance(backbone, nn.Module):
+        backbone = model
+    elif _needed(model.state_dict(), state) <= set(state):
+        return model, None
+    return backbone, head if isinstance(head, str) else None  # in many networks `head` is the last layer itself
+
+
+def _needed(own: dict[str, Tensor], state: dict[str, Tensor]) -> set[str]:
+    """Names that weights must hold; the counters of batches are newer than some weights."""
+    return {name for name in own if name in state or not name.endswith(".num_batches_tracked")}
+
+
+def _state(weights: str) -> dict[str, Tensor]:
+    path = Path(weights)
+    if path.is_file():
+        return _file_state(path)
+    try:
+        from torchvision.models import get_weight
+
+        found = get_weight(weights)
+    except (KeyError, ValueError, AttributeError) as error:
+        raise UsageError(f"weights '{weights}': neither a file nor a torchvision weights name") from error
+    try:
+        return found.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except Exception as error:
+        raise UsageError(
+            f"weights '{weights}': cannot be fetched or read ({error}); fetch {found.url} and give the file's path"
+        ) from error
+
+
+def _file_state(path: Path) -> dict[str, Tensor]:
+    return from_safetensors(path)[1] if path.suffix == ".safetensors" else from_torch(path)

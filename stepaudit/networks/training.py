@@ -1,0 +1,187 @@
+"""Fine-tuning a classifier: the best epoch on a validation part of the training split."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stepaudit.audit.sections import Training
+from stepaudit.errors import UsageError
+from stepaudit.extremal.prepared import channels_last
+from stepaudit.running.epochs import Epochs
+
+FLIPS = {"horizontal": -1, "vertical": -2, "time": -3}
+
+
+def fit(
+    model: nn.Module,
+    train: tuple[Tensor, Tensor],
+    validation: tuple[Tensor, Tensor],
+    settings: Training,
+    *,
+    seed: int,
+    device: torch.device,
+    advance: Callable[..., None],
+    epochs: Epochs | None = None,
+) -> list[dict]:
+    """Trains the model in place and leaves it with the weights of its best epoch.
+
+    The best epoch has the highest validation accuracy; among equals, the lowest validation loss. Without validation
+    clips it is the last one.
+
+    Args:
+        train: clips [N, 3, T, H, W] as uint8, one for each view, and targets [N].
+        validation: the same; may be empty.
+        epochs: where each finished epoch is kept, and from which the training goes on, bit by bit as if it had not been
+            stopped.
+
+    Returns:
+        A row of the table `training_log` for each epoch.
+
+    Raises:
+        UsageError: the loss is no longer finite.
+    """
+    with seeded(seed), channels_last(model, _float(train[0][:1], device)):
+        optimizer = _optimizer(model, settings)
+        log, best, chosen, weights = [], (-math.inf, -math.inf), None, model.state_dict()
+        if epochs is not None and (state := epochs.last()) is not None:
+            log, best, chosen, weights = _resumed(state, model, optimizer)
+            advance(len(log))
+        for epoch in range(len(log) + 1, settings.epochs + 1):
+            start = time.monotonic()
+            rate = settings.learning_rate * settings.step_factor ** ((epoch - 1) // settings.step_epochs)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss, accuracy = _epoch(model, train, settings, device, optimizer)
+            measured = evaluate(model, *validation, settings.batch_size, device)
+            rank = (measured[1], -measured[0]) if len(validation[1]) else (epoch, 0)
+            if rank > best:
+                best, chosen, weights = rank, epoch, copy.deepcopy(model.state_dict())
+            log.append(_row(epoch, rate, (loss, accuracy), measured, time.monotonic() - start))
+            if epochs is not None:
+                epochs.keep(epoch, _state(model, optimizer, log, best, chosen, weights))
+            advance(1, f"loss {loss:.3f}, accuracy {accuracy:.1%}, validation {measured[1] or 0:.1%}")
+        model.load_state_dict(weights)
+    return [{**row, "best": row["epoch"] == chosen} for row in log]
+
+
+def _state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, log: list[dict], best: tuple, chosen: int | None, weights: dict
+) -> dict:
+    """All that the epochs to come depend on, in tensors and plain values."""
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+        "gpu_random": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "log": log,
+        "best": list(best),
+        "chosen": chosen,
+        "weights": None if chosen == len(log) else weights,  # the last epoch is the best: they are the model's
+    }
+
+
+def _resumed(
+    state: dict, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[list[dict], tuple, int | None, dict]:
+    """Sets the training to a state that was kept. Returns the log, the best rank, its epoch and its weights."""
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"])
+    if state["gpu_random"]:
+        torch.cuda.set_rng_state_all(state["gpu_random"])
+    return state["log"], tuple(state["best"]), state["chosen"], state["weights"] or state["model"]
+
+
+def evaluate(
+    model: nn.Module, clips: Tensor, targets: Tensor, batch_size: int, device: torch.device
+) -> tuple[float | None, float | None]:
+    """Mean cross-entropy and accuracy of a model in evaluation mode; None for no clips."""
+    if not len(targets):
+        return None, None
+    model.eval()
+    with torch.no_grad():
+        logits = torch.cat([model(_float(part, device)).cpu() for part in clips.split(batch_size)])
+    return functional.cross_entropy(logits, targets).item(), (logits.argmax(1) == targets).float().mean().item()
+
+
+def shuffled(targets: Tensor, clips: Sequence[str], seed: int) -> Tensor:
+    """The targets, permuted among the clips; all views of a clip keep the same. Zhang et al. 2017.
+
+    Each class keeps as many clips as it had. By chance about 1 / K of the clips keep their target.
+
+    Args:
+        targets: [N].
+        clips: of each view, the clip that it is taken of.
+    """
+    own = dict(zip(clips, targets.tolist(), strict=True))
+    order = torch.randperm(len(own), generator=torch.Generator().manual_seed(seed)).tolist()
+    values = list(own.values())
+    new = {clip: values[place] for clip, place in zip(own, order, strict=True)}
+    return torch.tensor([new[clip] for clip in clips], dtype=torch.long)
+
+
+@contextmanager
+def seeded(seed: int):
+    """The global random state set to a seed, and restored afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def _epoch(model, train, settings, device, optimizer) -> tuple[float, float]:
+    clips, targets = train
+    model.train()
+    total = correct = 0.0
+    for rows in torch.randperm(len(targets)).split(settings.batch_size):
+        logits = model(augmented(_float(clips[rows], device), settings))
+        loss = functional.cross_entropy(logits, targets[rows].to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(rows)
+        correct += (logits.argmax(1).cpu() == targets[rows]).sum().item()
+    if not math.isfinite(total):
+        raise UsageError("training diverged: the loss is not finite; lower `training.learning_rate`")
+    return total / len(targets), correct / len(targets)
+
+
+def augmented(clips: Tensor, settings: Training) -> Tensor:
+    """The clips [N, 3, T, H, W], each mirrored and moved at random as the settings allow, all its frames alike."""
+    for name in settings.flips:
+        chosen = torch.rand(len(clips)) < 0.5
+        clips = torch.where(chosen.to(clips.device).view(-1, 1, 1, 1, 1), clips.flip(FLIPS[name]), clips)
+    if settings.shift_px == 0:
+        return clips
+    height, width = clips.shape[-2:]
+    wider = functional.pad(clips, (settings.shift_px,) * 4 + (0, 0), mode="replicate")
+    corners = torch.randint(0, 2 * settings.shift_px + 1, (len(clips), 2)).tolist()
+    return torch.stack([clip[..., y : y + height, x : x + width] for clip, (y, x) in zip(wider, corners, strict=True)])
+
+
+def _float(clips: Tensor, device: torch.device) -> Tensor:
+    return clips.to(device).float() / 255
+
+
+def _optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimizer:
+    shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), **shared)
+    return torch.optim.SGD(model.parameters(), momentum=settings.momentum, **shared)
+
+
+def _row(epoch, rate, train, validation, seconds) -> dict:
+    return {
+        "epoch": epoch,
+        "learning_rate": rate,
+        "train_loss": train[0],
+        "train_accuracy": train[1],
+        "validation_loss": validation[0],
+        "validation_accuracy": validation[1],
+        "seconds": seconds,
+    }

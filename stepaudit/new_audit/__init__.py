@@ -1,1 +1,0 @@
-"""`stepaudit init`: a configuration for somebody's own videos."""

@@ -1,0 +1,244 @@
+"""`audit.duckdb`: the tables of an audit in one file to hand on.
+
+The tables are copied without their heavy columns (`Column.heavy`) and without what lies in the folder of an earlier
+configuration; beside them lie the configuration (`audit`, `datasets`, `models`, `methods`, `metrics`), the views of
+`reports/_*.sql`, what is computed from those (`estimates`, `comparisons`, `reliability`), and each report as a view.
+"""
+
+import ast
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from stepaudit.audit.config import Config
+from stepaudit.audit.jobs import in_groups, tables_of
+from stepaudit.audit.registry import Component
+from stepaudit.errors import UsageError
+from stepaudit.report import sql_files
+from stepaudit.report.statistics import estimates
+from stepaudit.running import locks
+from stepaudit.store import package_files, writing
+from stepaudit.store.database import FILE, parquet_files
+from stepaudit.store.formats import format_rows as format_rows
+from stepaudit.store.tables import SCHEMA_VERSION, TABLES, TEXT, Table, as_json, check_schema, path_columns
+from stepaudit.version import __version__
+
+STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that stepaudit takes can read it
+WORKING = {"memory_limit": "2GB"}  # what is larger is spilled to the disk
+COMPONENT = pa.schema([("name", TEXT), ("use", TEXT), ("options", TEXT), ("settings", TEXT)])
+COMMENTS = {
+    "audit": "One row: the audit's name, its configuration as JSON with the hash, and what wrote this file.",
+    "datasets": "The configuration's data sets: name, what it uses, options as JSON, settings (options with defaults).",
+    "models": "The configuration's models: name, what it uses, options and settings as JSON, size of their clips.",
+    "methods": "The configuration's methods, also with their ratios, seeds, and the bounds that they are searched for.",
+    "metrics": "The configuration's metrics: name, what it uses, options and settings as JSON.",
+}
+
+
+def create(folder: Path, config: Config) -> Path:
+    """Writes the database of the audit in `folder`, under a temporary name first.
+
+    Raises:
+        UsageError: a table was written with another schema, a view or a report is no valid SQL, or another process is
+            making the same database.
+    """
+    lock = folder / f".{FILE}.lock"
+    with writing.explained(lock):
+        if not locks.take(lock):
+            raise UsageError(f"{locks.holder(lock)} is making the report of {folder} at this moment; wait for it")
+    try:
+        return _create(folder, config)
+    finally:
+        locks.give_back(lock, remove=True)
+
+
+def _create(folder: Path, config: Config) -> Path:
+    path, temporary = folder / FILE, folder / f".{FILE}.tmp"
+    for leftover in (temporary, temporary.with_name(f"{temporary.name}.wal")):
+        leftover.unlink(missing_ok=True)
+    with _spilling(folder) as spilled, duckdb.connect(config={**WORKING, "temp_directory": str(spilled)}) as connection:
+        connection.execute(f"attach {_literal(temporary)} as audit (storage_version '{STORAGE_VERSION}'); use audit")
+        connection.begin()
+        for table in TABLES.values():
+            _create_table(connection, table.name, _without_heavy(table))
+        _continue(connection)
+        current = tables_of(config)
+        for table in TABLES.values():
+            _copy(connection, table, folder, current)
+        _continue(connection)
+        _forget_jobs(connection, config)
+        _write_config(connection, config)
+        _create_views(connection)
+        _write_estimates(connection)
+        _create_reports(connection)
+        connection.commit()
+        connection.execute("use memory; detach audit")
+    temporary.replace(path)
+    return path
+
+
+@contextmanager
+def _spilling(folder: Path) -> Iterator[Path]:
+    """A folder beside the database for what does not fit into `WORKING` memory, empty at first and gone at the end."""
+    path = folder / f".{FILE}.spilled"
+    if path.is_symlink():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _continue(connection: duckdb.DuckDBPyConnection) -> None:
+    """Ends a transaction, and begins the next.
+
+    In one transaction DuckDB 2.0.0 loses the rows that several threads insert into a table that was made empty there:
+    nothing finds them as long as the connection is open. Also what is committed needs no more memory.
+    """
+    connection.commit()
+    connection.begin()
+
+
+def _without_heavy(table: Table) -> pa.Table:
+    return pa.schema([(column.name, column.type) for column in table.columns if not column.heavy]).empty_table()
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path, current: set[Path]) -> None:
+    columns = [column for column in table.columns if not column.heavy]
+    for partition, files in _partitions(table, folder, current).items():
+        values = dict(partition)
+        chosen = ", ".join(_literal(values[c.name]) if c.name in values else _name(c.name) for c in columns)
+        connection.execute(
+            f"insert into {table.name} select {chosen} from read_parquet(?, hive_partitioning = false)", [files]
+        )
+    _comment(connection, table)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    connection.execute(f"comment on table {table.name} is {_literal(table.grain)}")
+    for column in table.columns:
+        if not column.heavy:
+            connection.execute(f"comment on column {table.name}.{_name(column.name)} is {_literal(column.text)}")
+
+
+def _partitions(table: Table, folder: Path, current: set[Path]) -> dict[tuple, list[str]]:
+    """Files of a table by the columns that stand in their paths; what the configuration no longer names is left out."""
+    found: dict[tuple, list[str]] = {}
+    for path in parquet_files(folder / table.name):
+        values = path_columns(path.relative_to(folder))
+        if missing := set(table.partitions) - set(values):
+            raise UsageError(
+                f"{path}: its path has no folder `{min(missing)}=…`; move it away, stepaudit did not write it"
+            )
+        if table.name == "runs" or path.relative_to(folder) in current:
+            check_schema(table.name, path)
+            found.setdefault(tuple((key, values[key]) for key in table.partitions), []).append(str(path))
+    return found
+
+
+def _forget_jobs(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    """Leaves out the jobs of what the configuration no longer names."""
+    shards = {keys["shard"] for group in in_groups(config) for _, keys in group if "shard" in keys}
+    kinds = ("dataset", "model", "method")
+    known = {kind: list(getattr(config, f"{kind}s")) for kind in kinds} | {"size": list(config.sizes)}
+    for key, names in {**known, "shard": sorted(shards)}.items():
+        connection.execute("delete from runs where not list_contains(?, keys ->> ?)", [names, f"$.{key}"])
+
+
+def _write_config(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    text = as_json(config.model_dump(mode="json"))
+    audit = {
+        "name": config.audit,
+        "config_hash": config.hash,
+        "config": text,
+        "stepaudit": __version__,
+        "schema": SCHEMA_VERSION,
+    }
+    _create_table(connection, "audit", pa.Table.from_pylist([audit]))
+    connection.execute("alter table audit alter config type json")
+    _create_table(connection, "datasets", _components(config, "datasets"))
+    annotations = pa.array([entry.annotation for entry in config.metrics.values()], TEXT)
+    _create_table(connection, "metrics", _components(config, "metrics").append_column("annotation", annotations))
+    sizes = pa.array([config.clips_of(name).size for name in config.models], TEXT)
+    _create_table(connection, "models", _components(config, "models").append_column("size", sizes))
+    _create_table(connection, "methods", _methods(config))
+    for name, text in COMMENTS.items():
+        connection.execute(f"comment on table {name} is {_literal(text)}")
+
+
+def _components(config: Config, kind: str) -> pa.Table:
+    rows = [
+        {
+            "name": name,
+            "use": entry.use,
+            "options": as_json(entry.options),
+            "settings": as_json(_defaults(config.component(kind, name)) | entry.options),
+        }
+        for name, entry in getattr(config, kind).items()
+    ]
+    return pa.Table.from_pylist(rows, schema=COMPONENT)
+
+
+def _defaults(component: Component) -> dict[str, Any]:
+    """The options' defaults; those that are no literals, as a package of others may have them, are not known."""
+    found = {}
+    for name, (_, default) in (component.options or {}).items():
+        with suppress(ValueError):
+            found[name] = ast.literal_eval(default)
+    return found
+
+
+def _methods(config: Config) -> pa.Table:
+    entries = config.methods
+    bounds = [config.preserve.bounds if name in config.preserve.methods else [] for name in entries]
+    return (
+        _components(config, "methods")
+        .append_column("ratios", pa.array([entry.ratios or [] for entry in entries.values()], pa.list_(pa.float64())))
+        .append_column("seeds", pa.array([entry.seeds for entry in entries.values()], pa.list_(pa.int32())))
+        .append_column("bounds", pa.array(bounds, pa.list_(TEXT)))
+    )
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
+    for file, sql in sql_files.shared().items():
+        _execute(connection, file, sql)
+
+
+def _write_estimates(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tables that are computed from the views, for the reports to read."""
+    for table, rows in estimates.make(connection):
+        _create_table(connection, table.name, rows)
+        _comment(connection, table)
+
+
+def _create_reports(connection: duckdb.DuckDBPyConnection) -> None:
+    for report in sql_files.all_reports():
+        _execute(connection, f"{report.name}.sql", f"create view {_name(report.name)} as {report.sql}")
+        connection.execute(f"comment on view {_name(report.name)} is {_literal(report.question)}")
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, file: str, sql: str) -> None:
+    try:
+        connection.execute(sql)
+    except duckdb.Error as error:
+        raise UsageError(f"{package_files.reports() / file}: {error}") from error
+
+
+def _create_table(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    connection.register("arrow_rows", rows)
+    connection.execute(f"create table {name} as from arrow_rows")
+    connection.unregister("arrow_rows")
+
+
+def _literal(text: object) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

@@ -1,0 +1,149 @@
+"""From rows and layers to a chart of the page: panels, filters, a size that stays small, the still drawing."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+
+import altair as alt
+import vl_convert
+
+from stepaudit.report.charts.looks import settings
+from stepaudit.report.page import page
+
+KEYS = ("dataset", "model", "method", "label")  # what the page can filter by
+MOST_BYTES = 400_000  # of a chart's data
+MOST_PANELS = 24
+WIDTHS = (440, 300)  # of one panel alone, and of several side by side
+
+
+def chart(
+    name: str,
+    section: str,
+    title: str,
+    rows: Sequence[dict],
+    layers: Callable[[Sequence[dict]], Sequence[alt.Chart]],
+    *,
+    panels: Sequence[str],
+    lists: Sequence[str] = (),
+    height: float | alt.Step = 220,
+    menus: Sequence[dict] = (),
+) -> page.Chart | None:
+    """A chart for the page; None if there are no rows.
+
+    Args:
+        name: in the page's HTML.
+        section: the report under which it stands.
+        title: the sentence that says what it shows.
+        rows: one a line of the chart; those with a `label` are shown when the page is filtered by that class only.
+        layers: makes the layers of the rows that are kept; the one named `hover` is not in the still drawing.
+        panels: columns that tell panels apart.
+        lists: columns that hold lists, one value a point.
+        height: of a panel, or of each of its rows, px.
+        menus: columns of which the page shows one value at a time, see `menu`.
+    """
+    if not rows:
+        return None
+    kept, left_out = fitted(_with_panels(rows, panels))
+    count = len({row["panel"] for row in kept})
+    spec = alt.layer(*layers(kept)).properties(width=WIDTHS[count > 1], height=height).to_dict(validate=False)
+    spec = _with_layers(spec, [{key: layer[key] for key in layer if key != "data"} for layer in spec["layer"]])
+    spec = _faceted(spec) if count > 1 else spec
+    spec["params"] = [*spec.get("params", []), *({"name": f"chosen_{key}", "value": None} for key in KEYS), *menus]
+    columns = _columns(kept)
+    spec["transform"] = [
+        *({"filter": _chosen(key)} for key in columns),
+        *({"filter": f"datum.{param['name']} === {param['name']}"} for param in menus),
+        *([{"flatten": list(lists)}] if lists else []),
+        *spec.get("transform", []),
+    ]
+    spec["data"] = {"values": [_compact(row) for row in kept]}
+    spec["config"] = settings()
+    spec["usermeta"] = {"filters": columns}
+    return page.Chart(name, section, title + left_out, still(spec), spec)
+
+
+def menu(column: str, values: Sequence[str], words: str) -> dict:
+    """A parameter by which a reader chooses the value of a column; the first is shown at first."""
+    choice = {"input": "select", "options": list(values), "name": f"{words} "}
+    return {"name": column, "value": next(iter(values), None), **({"bind": choice} if len(values) > 1 else {})}
+
+
+def fitted(rows: Sequence[dict]) -> tuple[list[dict], str]:
+    """The rows that a page can carry, and a sentence on what is left out: first the split by class."""
+    if _bytes(rows) > MOST_BYTES:
+        whole = [row for row in rows if row.get("label") is None]
+        rows = [{key: value for key, value in row.items() if key != "label"} for row in whole]
+    kept = [row for row in rows if row["panel_place"] < MOST_PANELS]
+    while _bytes(kept) > MOST_BYTES:
+        kept = kept[: len(kept) * 3 // 4]
+    left_out = len(kept) < len(rows)
+    return kept, f" The first {len(kept)} of {len(rows)} series; the CSV has all." if left_out else ""
+
+
+def still(spec: dict) -> str:
+    """A chart's first view as an SVG element in the colours of the page around it, as wide as that allows."""
+    parts = spec.get("spec", spec)
+    shown = [layer for layer in parts["layer"] if layer.get("name") != "hover"]
+    return resized(vl_convert.vegalite_to_svg(_with_layers(spec, shown)))
+
+
+def svg(drawing: alt.TopLevelMixin) -> str:
+    """An Altair chart as an SVG element in the colours of the page around it, as wide as that allows."""
+    spec = drawing.properties(width=WIDTHS[0], height=220).to_dict()
+    return resized(vl_convert.vegalite_to_svg({**spec, "config": settings()}))
+
+
+def resized(text: str) -> str:
+    """An SVG element that grows with the page, up to a fifth beyond its own size."""
+    width = re.search(r'<svg [^>]*?width="([\d.]+)"', text)
+    limit = f'style="max-width:{round(1.2 * float(width[1]))}px" ' if width else ""
+    return re.sub(r'<svg ([^>]*?)width="[\d.]+" height="[\d.]+"', rf"<svg {limit}\1", text, count=1)
+
+
+def interval(low: str = "low", high: str = "high", form: str = ".1f") -> str:
+    """Vega expression: a point's interval as text; empty if there is none."""
+    ends = [f"isValid(datum.{end}) ? format(datum.{end}, '{form}') : '?'" for end in (low, high)]
+    return f"isValid(datum.{low}) || isValid(datum.{high}) ? ({ends[0]}) + ' to ' + ({ends[1]}) : ''"
+
+
+def _faceted(spec: dict) -> dict:
+    """The layers of one panel in a panel for each value of `panel`, two beside each other."""
+    top = {key: spec.pop(key) for key in ("$schema", "params", "config") if key in spec}
+    order = {"field": "panel_place", "op": "min"}  # names in a list would become an expression, which not all can
+    facet = {"field": "panel", "type": "nominal", "title": None, "sort": order}
+    return {**top, "facet": facet, "columns": 2, "spec": spec}
+
+
+def _with_panels(rows: Sequence[dict], keys: Sequence[str]) -> list[dict]:
+    """Rows with the name of their panel, of those columns that tell panels apart, and its place."""
+    telling = [key for key in keys if len({row[key] for row in rows}) > 1]
+    names = [" · ".join(str(row[key]) for key in telling) for row in rows]
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return [{**row, "panel": name, "panel_place": places[name]} for row, name in zip(rows, names, strict=True)]
+
+
+def _columns(rows: Sequence[dict]) -> list[str]:
+    """Which filters of the page say something about the rows."""
+    split = any(row.get("label") is not None for row in rows)
+    return [key for key in KEYS if key in rows[0] and (key != "label" or split)]
+
+
+def _chosen(key: str) -> str:
+    if key == "label":  # a row without a class is of all of them
+        return "datum.label === chosen_label"
+    return f"chosen_{key} === null || datum.{key} === chosen_{key}"
+
+
+def _compact(row: dict) -> dict:
+    """A row without what is missing, but for the class, which is compared."""
+    return {key: value for key, value in row.items() if value is not None or key == "label"}
+
+
+def _bytes(rows: Sequence[dict]) -> int:
+    return len(json.dumps(rows, separators=(",", ":")))
+
+
+def _with_layers(spec: dict, layers: Sequence[dict]) -> dict:
+    if "spec" in spec:
+        return {**spec, "spec": {**spec["spec"], "layer": list(layers)}}
+    return {**spec, "layer": list(layers)}

@@ -1,0 +1,88 @@
+"""Charts of curves over the frames of a clip, over what leaves or joins it, and over random layers."""
+
+from collections.abc import Sequence
+
+import altair as alt
+
+from stepaudit.report.charts.drawing import chart, menu
+from stepaudit.report.charts.lines import FEW_TICKS, PERCENT, curves, tips
+from stepaudit.report.charts.looks import SOFT, Looks
+from stepaudit.report.page.page import Chart
+
+EVEN = [4, 4]  # dashes of what lines are held against
+CHANCE = [1, 3]
+
+
+def volume_profiles(rows: Sequence[dict], looks: Looks) -> Chart | None:
+    """Share of a map in each frame. Rows of `volume_profiles.sql`."""
+    title = (
+        "How much of a map lies in each frame of the clip, mean over clips; the dashed line is an even share. "
+        "Of methods with ratios the one nearest to 0.1."
+    )
+    axis = alt.Axis(tickMinStep=1, format="d", grid=False)
+    x = alt.X("frame:Q", title="frame of the clip", scale=alt.Scale(nice=False), axis=axis)
+    y = alt.Y("percent:Q", title="share of the map, %")
+    told = tips(model="model", contender="method", frame=("frame", "d"), percent=("share of the map, %", ".2f"))
+    told += tips(interval="95 % interval", clips=("clips", "d"))
+
+    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+        even = alt.Chart().mark_rule(color=SOFT, strokeDash=EVEN).encode(y=alt.Y("max(even):Q"))
+        return [even, *curves(kept, looks, x, y, told, form=".2f")]
+
+    shown = [{**row, "even": round(100 / len(row["frame"]), 2)} for row in rows]
+    lists = ("frame", "percent", "low", "high", "clips")
+    return chart("volume-profiles", "", title, shown, layers, panels=["dataset", "model"], lists=lists)
+
+
+def faithfulness(rows: Sequence[dict], looks: Looks) -> Chart | None:
+    """Probability while units leave or come. Rows of `faithfulness_curves.sql`."""
+    fills = _fills(rows)
+    title = (
+        "Probability of the class while a clip is emptied (deletion) or filled (insertion) in a map's order, mean over "
+        "clips; grey and dotted: in a random order. What stands in the place of removed pixels: "
+        f"{', '.join(fills[:1])}{'; another can be chosen' if len(fills) > 1 else ''}."
+    )
+    x = alt.X("share:Q", title="units that left, or came, %", scale=PERCENT, axis=FEW_TICKS)
+    y = alt.Y("percent:Q", title="probability, %", scale=PERCENT)
+    told = tips(model="model", contender="method", direction="direction", fill="fill", unit="unit")
+    told += tips(share=("units, %", ".1f"), percent=("probability, %", ".1f"), interval="95 % interval")
+    told += tips(random=("random order, %", ".1f"), clips=("clips", "d"), in_sample="maps made on this fill")
+
+    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+        chance = alt.Chart().mark_line(color=SOFT, strokeDash=CHANCE, strokeWidth=1.8)
+        chance = chance.encode(x=x, y=alt.Y("random:Q"), detail=["contender:N", "unit:N", "metric:N"])
+        return [chance, *curves(kept, looks, x, y, told)]
+
+    return chart(
+        *("faithfulness-curves", "faithfulness_curves", title, rows, layers),
+        panels=["dataset", "model", "direction", "unit", "metric"],
+        lists=("share", "percent", "low", "high", "random", "clips"),
+        height=170,
+        menus=[menu("fill", fills, "in the place of removed pixels")],
+    )
+
+
+def randomisation(rows: Sequence[dict], looks: Looks) -> Chart | None:
+    """Rank correlation by the share of random layers. Rows of `sanity_randomisation.sql`."""
+    title = (
+        "How like the trained model's maps are the maps while more layers of the model hold random weights; "
+        "the dashed line is the threshold below which a map counts as changed."
+    )
+    x = alt.X("randomised:Q", title="layers with random weights, %", scale=PERCENT, axis=FEW_TICKS)
+    y = alt.Y("rank:Q", title="rank correlation", scale=alt.Scale(domainMax=1))
+    told = tips(model="model", contender="method", randomised=("random layers, %", ".0f"))
+    told += tips(rank=("rank correlation", ".3f"), interval="95 % interval", clips=("clips", "d"))
+
+    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+        threshold = alt.Chart().mark_rule(color=SOFT, strokeDash=EVEN).encode(y=alt.Y("max(threshold):Q"))
+        return [threshold, *curves(kept, looks, x, y, told, form=".3f")]
+
+    lists = ("randomised", "rank", "low", "high", "clips")
+    name, panels = "sanity_randomisation", ["dataset", "model", "metric"]
+    return chart("sanity-randomisation", name, title, rows, layers, panels=panels, lists=lists)
+
+
+def _fills(rows: Sequence[dict]) -> list[str]:
+    """Fills in the order in which they are offered: first that on which the fewest maps were made."""
+    own = {fill: sum(row["in_sample"] for row in rows if row["fill"] == fill) for fill in {row["fill"] for row in rows}}
+    return sorted(own, key=lambda fill: (own[fill], fill))

@@ -1,0 +1,134 @@
+"""Charts of rates: a dot with its interval for each method, beside what pointers reach that ignore the model."""
+
+from collections.abc import Sequence
+
+import altair as alt
+
+from stepaudit.report.charts.drawing import chart, interval, menu
+from stepaudit.report.charts.lines import tips
+from stepaudit.report.charts.looks import SOFT, Looks
+from stepaudit.report.page.page import Chart
+
+ROW = 20  # px of a method
+FLOORS = {
+    "best": ("best trivial pointer", [1, 0]),
+    "center": ("the centre", [6, 3]),
+    "random": ("a random pixel", [2, 2]),
+}
+CONTENDERS = alt.Y("contender:N", title=None, sort=alt.EncodingSortField("place", op="min"), axis=alt.Axis(grid=True))
+GAMES = {
+    "spatial_pointing": "Share of frames whose peak falls on the box",
+    "temporal_pointing": "Share of clips whose most important frame lies in the annotated action",
+}
+
+
+def pointing(rows: Sequence[dict], looks: Looks, game: str) -> Chart | None:
+    """Hit rates with their floors. Rows of `pointing.sql`; `game`: `spatial_pointing` or `temporal_pointing`."""
+    title = f"{GAMES[game]}, with 95 % intervals. Strokes: what pointers that ignore the model reach on the same clips."
+    told = tips(model="model", contender="method", metric="metric", percent=("hits, %", ".1f"))
+    told += tips(interval="95 % interval", frames=("frames", "d"), clips=("clips", "d"))
+    told += tips(**{floor: (f"{name}, %", ".1f") for floor, (name, _) in FLOORS.items()})
+
+    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+        x = alt.X("percent:Q", title="hits, %", scale=alt.Scale(domain=[0, 100]))
+        return [_strokes(), *_dots(kept, looks, x, told, ".1f")]
+
+    shown = _placed([row for row in rows if row["metric_use"] == game], looks)
+    panels = ["dataset", "model", "metric"]
+    return chart(game.replace("_", "-"), game, title, shown, layers, panels=panels, height=alt.Step(ROW))
+
+
+def gains(rows: Sequence[dict], looks: Looks, metrics: Sequence[str]) -> Chart | None:
+    """Gains over the best floor, one metric at a time. Rows of `gains.sql`; `metrics` in the configuration's order."""
+    measured = {row["metric"] for row in rows}
+    offered = [metric for metric in metrics if metric in measured]
+    title = (
+        "How much more each method measures than the best pointer that ignores the model, with 95 % intervals: "
+        f"{', '.join(offered[:1])}{'; another metric can be chosen' if len(offered) > 1 else ''}. "
+        "Filled: the answer is yes or no; hollow: cannot tell."
+    )
+    told = tips(model="model", contender="method", metric="metric", gain=("gain", ".3f"))
+    told += tips(interval="95 % interval", best_floor="best floor", clips=("clips", "d"))
+    told += tips(holm_p=("p (Holm)", ".4f"), answer="answer")
+
+    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+        zero = alt.Chart().mark_rule(color=SOFT).encode(x=alt.datum(0))
+        x = alt.X("gain:Q", title="gain over the best trivial pointer")
+        return [zero, *_dots(kept, looks, x, told, ".3f")]
+
+    menus, panels, shown = [menu("metric", offered, "metric")], ["dataset", "model"], _placed(rows, looks)
+    return chart("gains", "method_gains", title, shown, layers, panels=panels, height=alt.Step(ROW), menus=menus)
+
+
+def preservation_rates(rows: Sequence[dict], looks: Looks) -> Chart | None:
+    """Probability kept, where no method has several ratios. Rows of `preservation_curves.sql`."""
+    title = (
+        "Probability that clips keep under a mask, in percent of their own, with 95 % intervals. A triangle: clips "
+        "whose minimum ratio is censored, because they keep enough at the only ratio (left) or do not (right)."
+    )
+    told = tips(model="model", contender="method", percent=("probability kept, %", ".1f"))
+    told += tips(interval="95 % interval", keeping=("clips that keep enough, %", ".1f"), clips=("clips", "d"))
+    told += tips(below=("keep enough", "d"), above=("do not keep enough", "d"))
+
+    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+        x = alt.X("percent:Q", title="probability kept, % of the clip's own", scale=alt.Scale(zero=False))
+        return [*_dots(kept, looks, x, told, ".1f"), *_censored(told)]
+
+    points = [{key: value[0] if isinstance(value, list) else value for key, value in row.items()} for row in rows]
+    shown = _placed([{**point, "contender": f"{point['method']} {point['ratio']:g}"} for point in points], looks)
+    name, panels = "preservation-curves", ["dataset", "model"]
+    return chart(name, "preservation_curves", title, shown, layers, panels=panels, height=alt.Step(ROW))
+
+
+def _dots(rows: Sequence[dict], looks: Looks, x: alt.X, told: Sequence[alt.Tooltip], form: str) -> list[alt.Chart]:
+    """An interval and a dot for each method; hollow where a row's answer is that nobody can tell."""
+    scales = looks.scales("method", {row["method"] for row in rows})
+    quiet = {"title": None, "legend": None}  # the axis names them
+    colours = {
+        name: channel("method:N", scale=scales["colour"], **quiet)
+        for name, channel in (("color", alt.Color), ("stroke", alt.Stroke), ("fill", alt.Fill))
+    }
+    shared = alt.Chart().transform_calculate(interval=interval(form=form))
+    shared = shared.encode(y=CONTENDERS, tooltip=list(told))
+    bars = shared.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", color=colours["color"])
+    dots = shared.mark_point(size=60, filled=True, strokeWidth=1.5, opacity=1).encode(
+        x=x,
+        shape=alt.Shape("method:N", scale=scales["shape"], **quiet),
+        stroke=colours["stroke"],
+        fill=colours["fill"],
+        fillOpacity=alt.condition("datum.answer !== 'cannot tell'", alt.value(1), alt.value(0)),
+    )
+    return [bars, dots]
+
+
+def _strokes() -> alt.Chart:
+    """What trivial pointers reach, as a stroke across the row of each method; together they make lines."""
+    names = ", ".join(f"{floor}: '{name}'" for floor, (name, _) in FLOORS.items())
+    scale = alt.Scale(domain=list(FLOORS), range=[dash for _, dash in FLOORS.values()])
+    legend = alt.Legend(labelExpr=f"({{{names}}})[datum.label]", symbolType="M-1,0H1", symbolSize=200)
+    reached = alt.Chart().transform_fold(list(FLOORS), as_=["floor", "reached"])
+    reached = reached.transform_filter("isValid(datum.reached)")
+    strokes = reached.mark_point(shape="M0,-0.5V0.5", size=(2 * ROW) ** 2, stroke=SOFT, strokeWidth=1.5)
+    dashes = alt.StrokeDash("floor:N", title=None, scale=scale, legend=legend)
+    return strokes.encode(x=alt.X("reached:Q"), y=CONTENDERS, strokeDash=dashes)
+
+
+def _censored(told: Sequence[alt.Tooltip]) -> list[alt.Chart]:
+    """Triangles at the edges, where clips are censored."""
+    marks = (
+        alt.Chart()
+        .mark_point(size=60, filled=False, strokeWidth=1.5, stroke=SOFT)
+        .encode(y=CONTENDERS, tooltip=list(told))
+    )
+    return [
+        marks.transform_filter(f"datum.{column} > 0").encode(shape=alt.value(shape), x=alt.value(x))
+        for column, shape, x in (("below", "triangle-left", 0), ("above", "triangle-right", "width"))
+    ]
+
+
+def _placed(rows: Sequence[dict], looks: Looks) -> list[dict]:
+    """Rows with their place from top to bottom: methods in the configuration's order."""
+    order = {name: place for place, name in enumerate(looks.methods)}
+    pairs = sorted({(order.get(row["method"], -1), row["contender"]) for row in rows})
+    places = {contender: place for place, (_, contender) in enumerate(pairs)}
+    return [{**row, "place": places[row["contender"]]} for row in rows]

@@ -1,0 +1,123 @@
+"""What an audit found, in three to five sentences made from its numbers, each with its interval and its count.
+
+A sentence says no more than its interval: where that leaves two answers, it says that it does. What the audit did not
+ask is left out, or said to be not measured.
+"""
+
+from collections import Counter
+
+from duckdb import DuckDBPyConnection
+
+from stepaudit.audit.config import Config
+from stepaudit.report.page.conclusion_texts import (
+    Conclusion,
+    of_changes,
+    of_failures,
+    of_gains,
+    of_masks,
+    of_needs,
+    of_pair,
+    of_pairs,
+)
+from stepaudit.store.database import records
+
+MOST = 5
+PAIRS = """
+    with ends as (
+        select dataset, name as model, other_name as other_model, method, bound,
+            count(*) filter (censored = 'left' and other_censored = 'left') as both_left,
+            count(*) filter (censored = 'right' and other_censored = 'right') as both_right
+        from ratio_pairs
+        where varied = 'model'
+        group by all
+    )
+    select model_pairs.*, both_left, both_right
+    from model_pairs
+    join ends using (dataset, model, other_model, method, bound)
+    where method = $method and bound = $bound
+    order by p_holm, dataset, model, other_model
+"""
+NEEDS = "from min_ratio where method = $method and bound = $bound order by dataset, model"
+GAINS = """
+    select method_gains.*, use
+    from method_gains
+    join metric_roles using (metric)
+    where use in ('spatial_pointing', 'temporal_pointing')
+    order by gain desc nulls last, dataset, model, method, ratio
+"""
+MASKS = """
+    select class, count(*) as masks
+    from mask_classes
+    where metric = (select min(metric) from evidence)
+        and method in (select method from maps where kept_probability is not null)
+    group by all
+"""
+SHARES = """
+    from evidence where metric = (select min(metric) from evidence)
+    order by adversarial_percent desc nulls last, dataset, model, method, ratio
+"""
+CHANGES = """
+    from sanity_randomisation where answer is not null
+    order by rank desc nulls last, dataset, model, method, ratio
+"""
+FAILED = """
+    select cause_status as status, cause_stage in ('clips', 'predictions') as before,
+        count(distinct (dataset, clip_id)) as clips
+    from failed
+    where cause_status not in ('no_annotation', 'not_applicable', 'no_peak')
+    group by all
+    order by before desc, clips desc, status
+"""
+LOST = """
+    select count(distinct (dataset, clip_id)) from failed
+    where cause_status not in ('no_annotation', 'not_applicable', 'no_peak')
+"""
+ASKED = "select coalesce(sum(test_clips), 0)::bigint as asked from dataset_summary"
+POINTING = {
+    "spatial_pointing": "point at the object",
+    "temporal_pointing": "find the moment of the action",
+}
+
+
+def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusion]:
+    """The findings of an audit, `MOST` at most, what matters most first."""
+    found = [
+        _needs(connection, config),
+        _pointing(connection, "spatial_pointing"),
+        _masks(connection),
+        _sanity(connection),
+        _pointing(connection, "temporal_pointing"),
+    ]
+    return [*[each for each in found if each][: MOST - 1], _failures(connection)]
+
+
+def _needs(connection: DuckDBPyConnection, config: Config) -> Conclusion | None:
+    asked = [name for name in config.methods if name in config.preserve.methods]
+    if not asked:
+        return None
+    search = {"method": asked[0], "bound": config.preserve.bounds[0]}
+    pairs, needs = records(connection, PAIRS, search), records(connection, NEEDS, search)
+    if len(pairs) == 1:
+        return of_pair(pairs[0], needs)
+    return of_pairs(pairs) if pairs else of_needs(needs) if needs else None
+
+
+def _pointing(connection: DuckDBPyConnection, use: str) -> Conclusion | None:
+    rows = [row for row in records(connection, GAINS) if row["use"] == use and row["value"] is not None]
+    return of_gains(rows, POINTING[use]) if rows else None
+
+
+def _masks(connection: DuckDBPyConnection) -> Conclusion | None:
+    classes = Counter({row["class"]: row["masks"] for row in records(connection, MASKS)})
+    return of_masks(classes, records(connection, SHARES)) if classes.total() else None
+
+
+def _sanity(connection: DuckDBPyConnection) -> Conclusion | None:
+    rows = records(connection, CHANGES)
+    return of_changes(rows) if rows else None
+
+
+def _failures(connection: DuckDBPyConnection) -> Conclusion:
+    asked = records(connection, ASKED)[0]["asked"]
+    lost = connection.execute(LOST).fetchone()[0]
+    return of_failures(asked, lost, records(connection, FAILED))

@@ -1,0 +1,117 @@
+"""The pictures of one clip in the gallery: sheets of frames and grids that the page's script puts together, and strips.
+
+A film is a clip in one size. Its frames stand in one sheet, each map in another one at the resolution of its own grid;
+`reports/gallery.js` makes the full map of that as `stepaudit.maps` does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from stepaudit.errors import UsageError
+from stepaudit.report.pictures import pictures
+from stepaudit.store import arrays
+
+STRIP_FRAMES = 8
+MOST_PX = 144  # height of a frame; larger ones are made smaller
+QUALITY = 80
+FINE = 20_000  # values of a grid from which on every third grey level is used: noise does not compress
+COARSER = 3
+
+
+@dataclass(frozen=True)
+class Film:
+    """A clip in one size: frames uint8 [T, H, W, 3], boxes (x0, y0, x1, y1) of each frame, and the action's frames."""
+
+    frames: np.ndarray
+    boxes: list[list[pictures.Box]]
+    in_action: list[bool] | None
+
+    @classmethod
+    def read(cls, clip: dict, boxes: Sequence[dict], folder: Path) -> "Film":
+        """A film of a row of `clips` and rows of `clip_boxes`. Raises UsageError, see `heavy.pixels`."""
+        frames = arrays.pixels(clip, folder)
+        if "x".join(map(str, frames.shape[:3])) != clip["size"]:
+            raise UsageError(f"clip '{clip['clip_id']}' is not of size {clip['size']}; `stepaudit check` says more")
+        framed: list[list[pictures.Box]] = [[] for _ in frames]
+        for box in boxes:
+            if box["size"] == clip["size"]:
+                framed[box["frame"]].append((box["x0"], box["y0"], box["x1"], box["y1"]))
+        return cls(frames, framed, clip["in_action"])
+
+    def data(self) -> dict:
+        """What the script needs."""
+        count, height, width = self.frames.shape[:3]
+        return {
+            "sheet": pictures.data_uri(pictures.sheet(_reduced(self.frames)), QUALITY),
+            "columns": pictures.sheet_columns(count),
+            "size": [count, height, width],
+            "boxes": [[[round(edge, 1) for edge in box] for box in boxes] for boxes in self.boxes],
+            "in_action": self.in_action,
+        }
+
+    def strip(self, share: np.ndarray | None = None) -> str:
+        """A picture of some frames in a row, with a map [T, H, W] if there is one."""
+        shown = pictures.spread(len(self.frames), STRIP_FRAMES)
+        marks = self.in_action and [self.in_action[frame] for frame in shown]
+        chosen = None if share is None else share[shown]
+        boxes = [self.boxes[frame] for frame in shown]
+        return pictures.data_uri(pictures.strip(self.frames[shown], boxes, chosen, marks), QUALITY)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A map to be drawn: a row of `maps` with its grid, float16 [t, h, w]."""
+
+    row: dict
+    grid: np.ndarray
+
+    @classmethod
+    def read(cls, row: dict, folder: Path) -> "Drawn":
+        """The map of a row. Raises UsageError, see `heavy.grid`."""
+        return cls(row, arrays.grid(row, folder))
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether it was optimised: masks are shown as they are, other maps in shares of their greatest value."""
+        return self.row["kept_probability"] is not None
+
+    def is_like(self, other: "Drawn") -> bool:
+        """Whether both are one picture: the same method's map, on whatever model."""
+        same = ("size", "method", "upsampling", "kept_probability")
+        return all(self.row[name] == other.row[name] for name in same) and np.array_equal(self.grid, other.grid)
+
+    def share(self) -> np.ndarray:
+        """The full map as it is shown, [T, H, W] in [0, 1]."""
+        return pictures.shares(arrays.full(self.grid, self.row), mask=self.is_mask)
+
+    def data(self) -> dict:
+        """What the script needs: the grid in grey, where 255 is `top`, and how the full map is made and scaled."""
+        top = max(float(self.grid.max()), 1e-9)
+        greatest = 1.0 if self.is_mask else max(float(arrays.full(self.grid, self.row).max()), 1e-9)
+        return {
+            "film": self.row["size"],
+            "sheet": pictures.exact_uri(pictures.sheet(_grey(self.grid.astype(np.float32) / top))),
+            "columns": pictures.sheet_columns(len(self.grid)),
+            "shape": list(self.grid.shape),
+            "upsampling": self.row["upsampling"],
+            "top": top,
+            "greatest": greatest,
+            "volumes": [round(value, 4) for value in self.row["frame_volume"] or []],
+        }
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    step = COARSER if values.size > FINE else 1
+    return (np.rint(values * (255 / step)) * step).astype(np.uint8)
+
+
+def _reduced(frames: np.ndarray) -> np.ndarray:
+    height, width = frames.shape[1:3]
+    if height <= MOST_PX:
+        return frames
+    size = (round(width * MOST_PX / height), MOST_PX)
+    return np.stack([np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)) for frame in frames])

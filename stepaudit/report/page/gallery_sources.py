@@ -1,0 +1,167 @@
+"""What the gallery shows, read from an audit's database: clips by rule, their maps, boxes and answers, and failures."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+
+from duckdb import DuckDBPyConnection
+
+from stepaudit.store.database import records
+
+RATIO = 0.1  # the one that Li et al. 2021 show
+MOST = 12  # clips of a rule
+MOST_FAILURES = 60
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule by which clips are chosen: its name in `gallery_choices`, what the page says, and clips of each place."""
+
+    name: str
+    title: str
+    sentence: str
+    each: int
+
+    @property
+    def group(self) -> str:
+        """The name of its place on the page."""
+        return "gallery-" + self.name.replace(" ", "-")
+
+
+RULES = (
+    Rule(
+        "smallest ratio",
+        "The smallest minimum preservation ratios",
+        "Of each model the clips of which the least has to be kept. Left-censored clips, of which even the smallest "
+        "mask keeps the answer, all tie; of those, the ones of whose answer the model is surest.",
+        2,
+    ),
+    Rule(
+        "largest ratio",
+        "The largest minimum preservation ratios",
+        "Of each model the clips of which the most has to be kept. Right-censored clips, of which not even the largest "
+        "mask keeps the answer, all tie; of those, the ones of whose answer the model is surest.",
+        2,
+    ),
+    Rule(
+        "adversarial",
+        "The most adversarial masks",
+        "Of each model the masks that keep the answer where they were optimised and least of it elsewhere: cut to 0 "
+        "and 1, moved by a little, or with another fill. Masks of class “adversarial” come first.",
+        2,
+    ),
+    Rule(
+        "ratios differ",
+        "Where models differ most in what they need",
+        "The clips with the greatest difference between the minimum preservation ratios of two models, as far as it "
+        "is certain: what censoring and the brackets of the search hide is not counted.",
+        3,
+    ),
+    Rule(
+        "pointing differs",
+        "Where models differ most in where they look",
+        "The clips with the greatest difference between two models in the share of annotated frames in which the peak "
+        "of the same method's map falls on the box.",
+        3,
+    ),
+    Rule(
+        "class", "A clip of each class", "The first test clip (by name) of each class, as far as it could be cut.", 12
+    ),
+)
+ORDER = "place, dataset, clip_id, model"
+CHOICES = f"from gallery_choices where place <= $place order by {ORDER}"
+CHOSEN = "clip_id in (select unnest($clip_ids))"
+CLIPS = f"from test_clips where status = 'ok' and {CHOSEN} order by height * width, size"
+MAPS = f"""
+    select maps.*, models.size, is_floor from maps
+    join models on maps.model = models.name
+    join methods on maps.method = methods.name
+    join method_roles using (method)
+    where {CHOSEN} and model not in (select model from controls)
+    order by models.rowid, is_floor, methods.rowid, ratio, seed
+"""
+BOXES = f"""
+    select clip_boxes.* from clip_boxes
+    join segments using (dataset, clip_id, label)
+    where view = 'middle' and {CHOSEN}
+"""
+SEARCHES = f"from gallery_searches where {CHOSEN}"
+PREDICTIONS = f"from predictions where {CHOSEN} and model not in (select model from controls)"
+NAMES = "select distinct dataset, target, label from segments where target is not null"
+# What fails by its nature comes last: it strikes every clip alike, and the table of failures tells it in a line.
+FAILURES = """
+    with causes as (
+        select stage, dataset, clip_id, label, model, method, status, error, count(*) as rows
+        from failed
+        left join segments using (dataset, clip_id)
+        where status != 'upstream'
+        group by all
+    )
+    select *, count(*) over () as failures
+    from causes
+    order by status in ('not_applicable', 'no_annotation', 'no_peak'),
+        list_position(['clips', 'predictions', 'maps', 'preservation', 'scores'], stage),
+        dataset, clip_id, model, method, status, error
+    limit $most
+"""
+
+
+class Sources:
+    """What the database holds of the chosen clips, by (data set, clip)."""
+
+    def __init__(self, connection: DuckDBPyConnection, choices: Sequence[dict]):
+        values = {"clip_ids": sorted({choice["clip_id"] for choice in choices})}
+        self.clips, self.maps, self.boxes, self.predictions, self.searches = (
+            _by_clip(records(connection, sql, values)) for sql in (CLIPS, MAPS, BOXES, PREDICTIONS, SEARCHES)
+        )
+        self.names = {(row["dataset"], row["target"]): row["label"] for row in records(connection, NAMES)}
+
+
+def choices(connection: DuckDBPyConnection) -> list[dict]:
+    """The clips that each rule chooses, rows of `gallery_choices` in the order of the rules; at most `MOST` of each."""
+    rows = records(connection, CHOICES, {"place": max(rule.each for rule in RULES)})
+    return [
+        row
+        for rule in RULES
+        for row in [row for row in rows if row["rule"] == rule.name and row["place"] <= rule.each][:MOST]
+    ]
+
+
+def failures(connection: DuckDBPyConnection) -> tuple[list[dict], int]:
+    """What failed by itself, a row for each clip, model, method and reason; `MOST_FAILURES` of how many."""
+    rows = records(connection, FAILURES, {"most": MOST_FAILURES})
+    return rows, rows[0]["failures"] if rows else 0
+
+
+def shown_maps(rows: Iterable[dict], choices: Sequence[dict]) -> list[dict]:
+    """Of each model and method the map that a rule speaks of, or else the one that is nearest to `RATIO`.
+
+    Args:
+        rows: of `maps`, those of one clip, in the order of models and methods.
+        choices: of the same clip; a method without a model is meant on every one.
+    """
+    found = []
+    for (model, method), group in groupby(rows, itemgetter("model", "method")):
+        maps = list(group)
+        meant = [each for each in choices if each["method"] == method and each["model"] in (model, None)]
+        wanted = [(each["ratio"], each["seed"]) for each in meant if each["ratio"] is not None] or [(RATIO, None)]
+        nearest = [min(maps, key=lambda row, wish=wish: _distance(row, *wish)) for wish in wanted]
+        found += [row for index, row in enumerate(nearest) if row not in nearest[:index]]
+    return found
+
+
+def key_of(row: dict) -> tuple[str, str]:
+    """What names a clip: its data set and its own name."""
+    return row["dataset"], row["clip_id"]
+
+
+def _distance(row: dict, ratio: float, seed: int | None) -> tuple:
+    return abs((row["ratio"] or 0) - ratio), row["ratio"] or 0, row["seed"] != seed, row["seed"]
+
+
+def _by_clip(rows: Iterable[dict]) -> dict[tuple[str, str], list[dict]]:
+    found: dict[tuple[str, str], list[dict]] = {}
+    for row in rows:
+        found.setdefault(key_of(row), []).append(row)
+    return found

@@ -1,0 +1,1 @@
+"""Pictures, figures and videos of clips with their maps."""

@@ -1,0 +1,112 @@
+"""What a figure is made of, read from an audit's results: clips and maps by name, frames, boxes and probabilities."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.report.pictures import figures, pictures
+from stepaudit.store import arrays
+from stepaudit.store.database import records
+
+CLIPS = """
+    select test_clips.*, models.name as model, boxed.clip_id is not null as boxed
+    from test_clips
+    join models using (size)
+    left join (select distinct dataset, clip_id, label from clip_boxes) as boxed using (dataset, clip_id, label)
+    where list_contains($datasets, test_clips.dataset) and list_contains($models, models.name)
+    order by list_position($datasets, test_clips.dataset), clip_id, list_position($models, models.name)
+"""
+MAPS = """
+    select maps.*, size
+    from maps
+    join models on maps.model = models.name
+    where list_contains($datasets, dataset) and list_contains($models, model) and list_contains($methods, method)
+    order by dataset, clip_id, model, method, ratio, seed
+"""
+PREDICTIONS = """
+    select model, target_probability
+    from predictions
+    where dataset = $dataset and clip_id = $clip_id and list_contains($models, model) and status = 'ok'
+    order by list_position($models, model)
+"""
+BOXES = """
+    from clip_boxes
+    where dataset = $dataset and clip_id = $clip_id and size = $size and view = $view and label = $label
+"""
+
+
+def names(connection: DuckDBPyConnection, kind: str, asked: Sequence[str]) -> list[str]:
+    """The names asked for, or all of the configuration, in its order. Raises UsageError for an unknown one."""
+    known = [row["name"] for row in records(connection, f"select name from {kind} order by rowid")]
+    for name in asked:
+        if name not in known:
+            raise UsageError(f"the audit has no {kind[:-1]} '{name}'{did_you_mean(name, known)}")
+    return list(asked) or known
+
+
+def read(connection: DuckDBPyConnection, dataset: str | None, models: list[str], methods: list[str]) -> tuple:
+    """Test clips as the models take them, and the maps of the methods."""
+    asked = {"datasets": names(connection, "datasets", [dataset] if dataset else []), "models": models}
+    return records(connection, CLIPS, asked), records(connection, MAPS, {**asked, "methods": methods})
+
+
+def masking(connection: DuckDBPyConnection, asked: str | None) -> str:
+    """The method asked for, or the first with ratios, EP-3D before others."""
+    if asked:
+        return names(connection, "methods", [asked])[0]
+    found = records(connection, "select name from methods where len(ratios) > 0 order by (use = 'ep3d') desc, rowid")
+    if not found:
+        raise UsageError("no method of this audit has ratios, so that there are no masks to compare")
+    return found[0]["name"]
+
+
+class Shown:
+    """A clip as a model takes it, ready to be drawn: the frames to show, their boxes, and rows of a figure."""
+
+    def __init__(self, connection: DuckDBPyConnection, folder: Path, clip: dict, count: int):
+        self.clip, self.folder = clip, folder
+        self.frames = arrays.pixels(clip, folder)
+        self.chosen = pictures.spread(len(self.frames), count)
+        self.boxes: list[list[pictures.Box]] = [[] for _ in self.frames]
+        key = {name: clip[name] for name in ("dataset", "clip_id", "size", "view", "label")}
+        for box in records(connection, BOXES, key):
+            self.boxes[box["frame"]].append((box["x0"], box["y0"], box["x1"], box["y1"]))
+
+    def headers(self) -> figures.Headers:
+        """Numbers of the frames in the clip and in the video, from 0, and which lie in the action."""
+        marks = self.clip["in_action"] and [self.clip["in_action"][frame] for frame in self.chosen]
+        sources = [f"source {self.clip['frames'][frame]}" for frame in self.chosen]
+        return figures.Headers([f"frame {frame}" for frame in self.chosen], sources, marks)
+
+    def clip_row(self, notes: Sequence[str]) -> figures.Row:
+        """The frames as they are."""
+        return figures.Row("clip", notes, self.frames[self.chosen], self._boxes())
+
+    def map_row(self, name: str, row: dict | None) -> figures.Row:
+        """The frames with a map over them, or why there is none."""
+        if row is None or row["status"] != "ok":
+            return figures.Row(name, missing=f"{row['status']}: {row['error']}" if row else "no map in this audit")
+        importance = arrays.full_map(row, self.folder)
+        share = pictures.shares(importance, mask=row["kept_probability"] is not None)
+        return figures.Row(name, _notes(row), self.frames[self.chosen], self._boxes(), share[self.chosen])
+
+    def _boxes(self) -> list[list[pictures.Box]]:
+        return [self.boxes[frame] for frame in self.chosen]
+
+
+def _notes(row: dict) -> list[str]:
+    """What a map's row says of ratio and probability."""
+    ratio = [] if row["ratio"] is None else [f"ratio {row['ratio']:g}, reached {row['volume']:.3f}"]
+    kept = [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.3f}"]
+    return [*ratio, *kept]
+
+
+def probabilities(connection: DuckDBPyConnection, clip: dict, models: list[str]) -> list[str]:
+    """What models say of the whole clip."""
+    values = {"dataset": clip["dataset"], "clip_id": clip["clip_id"], "models": models}
+    return [
+        f"{row['model']}: probability {row['target_probability']:.3f}"
+        for row in records(connection, PREDICTIONS, values)
+    ]

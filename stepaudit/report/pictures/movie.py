@@ -1,0 +1,63 @@
+"""Frames as files to look at: an H.264 video, an animated WebP or GIF."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from stepaudit.clips import encoding
+from stepaudit.errors import UsageError, did_you_mean
+
+FRAMES_A_SECOND = 4.0  # of a clip of 16 frames: four seconds
+VIDEO_RATE = 24  # of the file, since some players drop slow videos
+ANIMATIONS = {".webp": {"quality": 80, "method": 4}, ".gif": {}}
+SUFFIXES = (".mp4", *ANIMATIONS)
+
+
+def save(frames: np.ndarray, path: str | Path, *, rate: float = FRAMES_A_SECOND) -> Path:
+    """Writes frames as the file's name says: `.mp4`, `.webp` or `.gif`; under a temporary name first.
+
+    Args:
+        frames: uint8 RGB, [F, H, W, 3].
+        rate: frames a second.
+
+    Returns:
+        The path.
+
+    Raises:
+        UsageError: another ending, no such folder, or an ffmpeg without an H.264 encoder.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"{path}: no kind of picture that moves '{suffix}'{did_you_mean(suffix, list(SUFFIXES))}")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder '{path.parent}'; make it first")
+    if suffix in ANIMATIONS:
+        _animate(frames, path, rate)
+    else:
+        encoding.encode(_even(frames)[_places(len(frames), rate)], path, VIDEO_RATE, crf=18)
+    return path
+
+
+def _animate(frames: np.ndarray, path: Path, rate: float) -> None:
+    first, *rest = map(Image.fromarray, frames)
+    suffix, timing = path.suffix.lower(), {"duration": round(1000 / rate), "loop": 0}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        first.save(temporary, suffix[1:], save_all=True, append_images=rest, **timing, **ANIMATIONS[suffix])
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _places(frames: int, rate: float) -> np.ndarray:
+    """Which frame each frame of the file shows."""
+    count = max(1, round(frames * VIDEO_RATE / rate))
+    return np.arange(count) * frames // count
+
+
+def _even(frames: np.ndarray) -> np.ndarray:
+    """Frames of an even height and width, which H.264 needs; an edge is repeated where it takes one more."""
+    return np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")

@@ -1,0 +1,57 @@
+"""The questions of `reports/*.sql`: where the files lie, and what each asks."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepaudit.errors import UsageError
+from stepaudit.store import package_files
+
+
+@dataclass(frozen=True)
+class Report:
+    """A question with the SQL that answers it: `question` and `note` are the file's first two comment lines."""
+
+    name: str
+    question: str
+    note: str
+    sql: str
+
+    @property
+    def title(self) -> str:
+        """The question without the paper's table."""
+        return self.question.rpartition(" (")[0] if self.paper else self.question
+
+    @property
+    def paper(self) -> str:
+        """The place of the paper that it answers, such as `Table 1` or `section 4.2`; empty if none."""
+        found = re.search(r"\(([^()]*(?:Table|section) [\d.]+)\)$", self.question)
+        return found[1] if found else ""
+
+    @property
+    def order(self) -> tuple:
+        """Sorts reports: the paper's tables, what stands beside a table after it, its claims in words, all others."""
+        kind, number = re.search(r"(?:(Table|section) ([\d.]+))?$", self.paper).groups()
+        place = [int(part) for part in number.split(".")] if number else []
+        return (("Table", "section", None).index(kind), place, self.paper, self.name)
+
+
+def shared() -> dict[str, str]:
+    """The SQL that makes what reports share, by the file's name: the paper's numbers, macros and views."""
+    return {path.name: path.read_text() for path in sorted(package_files.reports().glob("_*.sql"))}
+
+
+def all_reports() -> list[Report]:
+    """Every report, in the paper's order. Raises UsageError if a file does not begin with its question and its note."""
+    found = [read(path) for path in package_files.reports().glob("[!_.]*.sql")]
+    return sorted(found, key=lambda report: report.order)
+
+
+def read(path: Path) -> Report:
+    """A file as a report. Raises UsageError if it does not begin with its question and its note."""
+    question, note, sql = [*path.read_text().split("\n", 2), "", ""][:3]
+    if not (question.startswith("-- ") and note.startswith("-- ")):
+        raise UsageError(
+            f"{path}: the first two lines must be comments: the question, and the grain with what is left out"
+        )
+    return Report(path.stem, question[3:], note[3:], sql.strip())

@@ -1,0 +1,1 @@
+"""Estimates, intervals, tests and reliability, computed once for all reports."""

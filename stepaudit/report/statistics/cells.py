@@ -1,0 +1,141 @@
+"""What metrics measured, as arrays: values of every frame or clip, and their sums over clips.
+
+A *use* is a method at a ratio, as one metric measures it; a *cell* is a frame of a clip, or a whole clip.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+
+from stepaudit.report.statistics.intervals import Array
+
+BLOCK = 2_000_000  # numbers of an array that is held for a while
+
+
+@dataclass(frozen=True)
+class Use:
+    """A method at a ratio, as one metric measures it."""
+
+    metric: str
+    method: str
+    ratio: float | None
+    is_floor: bool
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Values [uses, cells] (NaN: not measured) and weights; cells of a clip are neighbours, from `starts` on."""
+
+    uses: list[Use]
+    values: Array
+    weights: Array
+    starts: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the cells of N clips for k columns, each [N, k]: weighted values, weights, and how many cells."""
+
+    parts: Array
+    wholes: Array
+    frames: Array
+
+
+def load(connection: duckdb.DuckDBPyConnection) -> None:
+    """Copies the view `measured_cells` once, as temporary tables `cells` and `uses`, with numbers in place of names."""
+    connection.execute("""
+        create or replace temp table uses as
+            select row_number() over (order by dataset, model, metric, method, ratio) as use, *
+            from (select distinct dataset, model, metric, method, ratio from measured_cells)
+            join (select method, is_floor from method_roles) using (method);
+        create or replace temp table cells as
+            select use, clip, coalesce(frame, 0) as frame, value, weight
+            from measured_cells as measured
+            join uses
+                on measured.dataset = uses.dataset and measured.model = uses.model and measured.method = uses.method
+                and measured.ratio is not distinct from uses.ratio and measured.metric = uses.metric
+            join (
+                select dataset, clip_id, row_number() over (order by dataset, clip_id) as clip
+                from (select distinct dataset, clip_id from measured_cells)
+            ) as numbers on measured.dataset = numbers.dataset and measured.clip_id = numbers.clip_id;
+    """)
+
+
+def unload(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drops the temporary tables."""
+    connection.execute("drop table cells; drop table uses")
+
+
+def read(connection: duckdb.DuckDBPyConnection, dataset: str, model: str, metrics: Sequence[str]) -> Cells:
+    """The cells of some metrics of a model on a data set, from the temporary tables; there is at least one."""
+    chosen = "dataset = ? and model = ? and list_contains(?, metric)"
+    values = [dataset, model, list(metrics)]
+    uses = connection.execute(
+        f"select use, metric, method, ratio, is_floor from uses where {chosen} order by use", values
+    )
+    numbers, *named = zip(*uses.fetchall(), strict=True)
+    rows = connection.execute(f"select cells.* from cells join uses using (use) where {chosen}", values).fetchnumpy()
+    row = np.searchsorted(numbers, rows["use"])
+    places, column = np.unique(rows["clip"] * (1 << 31) + rows["frame"], return_inverse=True)
+    found, weights = np.full((2, len(numbers), len(places)), np.nan)
+    found[row, column], weights[row, column] = rows["value"], rows["weight"]
+    starts = np.flatnonzero(np.diff(places >> 31, prepend=-1))
+    return Cells([Use(*names) for names in zip(*named, strict=True)], found, weights, starts)
+
+
+def sums(cells: Cells) -> Sums:
+    """Of every use, a column each."""
+    found = [_over_clips(cells, cells.values[some], cells.weights[some]) for some in _batches(cells, len(cells.uses))]
+    return _beside(found)
+
+
+def difference_sums(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tuple[Sums, Sums]:
+    """Of pairs of uses, over the cells where both were measured: first less second, and the first alone."""
+    found = [_of_pairs(cells, first[some], second[some]) for some in _batches(cells, len(first))]
+    return tuple(map(_beside, zip(*found, strict=True)))
+
+
+def together(cells: Cells) -> np.ndarray:
+    """Whether each two uses were measured in the same cells anywhere, [uses, uses]."""
+    measured = np.isfinite(cells.values).astype(np.float32)
+    return measured @ measured.T > 0
+
+
+def alike(present: np.ndarray) -> Iterator[np.ndarray]:
+    """Columns that have the same rows, group by group: their numbers.
+
+    Args:
+        present: [rows, columns], bool.
+    """
+    found: dict[bytes, list[int]] = {}
+    for number, column in enumerate(present.T):
+        found.setdefault(np.packbits(column).tobytes(), []).append(number)
+    yield from map(np.array, found.values())
+
+
+def _batches(cells: Cells, count: int) -> Iterator[slice]:
+    """So many rows of cells in batches that fit `BLOCK`, one at least."""
+    size = max(1, BLOCK // max(1, cells.values.shape[1]))
+    yield from (slice(start, start + size) for start in range(0, max(1, count), size))
+
+
+def _beside(parts: Sequence[Sums]) -> Sums:
+    """Sums of several batches of columns as those of all."""
+    each = zip(*((part.parts, part.wholes, part.frames) for part in parts), strict=True)
+    return Sums(*map(np.hstack, each))
+
+
+def _of_pairs(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tuple[Sums, Sums]:
+    values, weights = cells.values[first], cells.weights[first]
+    differences = values - cells.values[second]
+    values = np.where(np.isnan(differences), np.nan, values)
+    return _over_clips(cells, differences, weights), _over_clips(cells, values, weights)
+
+
+def _over_clips(cells: Cells, values: Array, weights: Array) -> Sums:
+    """Sums over the cells of each clip [N, k] of values and weights [k, cells]; NaN does not count."""
+    measured = np.isfinite(values)
+    each = (np.where(measured, values * weights, 0), np.where(measured, weights, 0), measured.astype(float))
+    return Sums(*(np.add.reduceat(terms, cells.starts, axis=1).T for terms in each))

@@ -1,0 +1,196 @@
+"""The tables `estimates`, `comparisons` and `reliability`, computed from the views: intervals, tests, rankings."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, product
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from stepaudit.report.statistics import cells
+from stepaudit.report.statistics.cells import Cells, Sums, Use
+from stepaudit.report.statistics.estimate_tables import TABLES
+from stepaudit.report.statistics.intervals import DRAWS, Array, holm, in_groups, ratio_intervals, sign_flip_test
+from stepaudit.report.statistics.reliability import FEWEST_CLIPS, FEWEST_METHODS, ranking_alpha, split_half
+from stepaudit.store.tables import Table
+
+DRAWS_A_PAIR = 100  # so that Holm's correction of a large family can still reject
+
+Pairs = list[tuple[int, int]]
+
+
+def make(connection: duckdb.DuckDBPyConnection) -> list[tuple[Table, pa.Table]]:
+    """The tables with their rows, from the views of `reports/_*.sql`, which must be there."""
+    cells.load(connection)
+    measured = connection.execute("select distinct dataset, model, metric from uses order by all").fetchall()
+    rows: dict[str, list[dict]] = {table.name: [] for table in TABLES}
+    for place in measured:
+        for name, row in _of_metric(connection, *place):
+            rows[name].append(dict(zip(("dataset", "model", "metric"), place, strict=True)) | row)
+    rows["estimates"] += _unmeasured(connection)
+    cells.unload(connection)
+    return [(table, pa.Table.from_pylist(rows[table.name], _schema(table))) for table in TABLES]
+
+
+def _schema(table: Table) -> pa.Schema:
+    return pa.schema([(column.name, column.type) for column in table.columns])
+
+
+def _unmeasured(connection: duckdb.DuckDBPyConnection) -> list[dict]:
+    """Rows of what was asked for and never measured, with the reason."""
+    names = ("dataset", "model", "method", "ratio", "metric", "reason")
+    found = connection.execute(f"select {', '.join(names)} from unmeasured order by all")
+    return [dict(zip(names, row, strict=True)) | {"clips": 0, "frames": 0} for row in found.fetchall()]
+
+
+def _of_metric(
+    connection: duckdb.DuckDBPyConnection, dataset: str, model: str, metric: str
+) -> Iterator[tuple[str, dict]]:
+    """Table and row of everything that is computed of a metric."""
+    is_share = connection.execute("select is_share from metric_roles where metric = ?", [metric]).fetchone()[0]
+    found = cells.read(connection, dataset, model, [metric])
+    for row in _estimates(found, is_share):
+        yield "estimates", row
+    for family, pairs in (("floor", _with_floors(found.uses)), ("method", _of_methods(found.uses))):
+        for row in _comparisons(found, pairs, is_share):
+            yield "comparisons", {"family": family, **row}
+    yield "reliability", _reliability(found)
+    for (control,) in connection.execute(
+        "select control from annotation_pairs where metric = ? order by control", [metric]
+    ).fetchall():
+        both = cells.read(connection, dataset, model, [metric, control])
+        for row in _comparisons(both, _of_annotations(both.uses, metric), is_share):
+            yield "comparisons", {"family": "annotation", **row}
+
+
+def _with_floors(uses: Sequence[Use]) -> Pairs:
+    """Each method beside each floor."""
+    numbers = range(len(uses))
+    return [(i, j) for i, j in product(numbers, numbers) if uses[j].is_floor and not uses[i].is_floor]
+
+
+def _of_methods(uses: Sequence[Use]) -> Pairs:
+    """Each two methods at the same ratio, or of which one has none; masks of different size are not compared."""
+    methods = [i for i, use in enumerate(uses) if not use.is_floor]
+    return [
+        (i, j)
+        for i, j in combinations(methods, 2)
+        if uses[i].method != uses[j].method
+        and (uses[i].ratio == uses[j].ratio or None in (uses[i].ratio, uses[j].ratio))
+    ]
+
+
+def _of_annotations(uses: Sequence[Use], metric: str) -> Pairs:
+    """Each method's measure with the clip's own annotation, and its measure with the control's."""
+    numbers = range(len(uses))
+    return [
+        (i, j)
+        for i, j in product(numbers, numbers)
+        if (uses[i].method, uses[i].ratio) == (uses[j].method, uses[j].ratio)
+        and uses[i].metric == metric != uses[j].metric
+    ]
+
+
+def _estimates(found: Cells, is_share: bool) -> list[dict]:
+    sums = cells.sums(found)
+    rows = _intervals(sums, 0 if is_share else None)
+    return [{"method": use.method, "ratio": use.ratio, **row} for use, row in zip(found.uses, rows, strict=True)]
+
+
+def _comparisons(found: Cells, pairs: Pairs, is_share: bool) -> list[dict]:
+    """Rows of pairs of uses, without those that were nowhere measured together; p is corrected over all of them."""
+    known = cells.together(found) if pairs else None
+    pairs = [pair for pair in pairs if known[pair]]
+    size = max(1, cells.BLOCK // len(found.starts))
+    draws = max(DRAWS, DRAWS_A_PAIR * len(pairs))
+    batches = (pairs[start : start + size] for start in range(0, len(pairs), size))
+    rows = [row for some in batches for row in _of_some(found, some, is_share, draws)]
+    adjusted = holm(np.array([row["p"] for row in rows]))
+    return [row | {"holm_p": float(value)} for row, value in zip(rows, adjusted, strict=True)]
+
+
+def _of_some(found: Cells, pairs: Pairs, is_share: bool, draws: int) -> list[dict]:
+    differences, values = cells.difference_sums(found, *map(list, zip(*pairs, strict=True)))
+    intervals = _intervals(differences, -1 if is_share else None)
+    means = values.parts.sum(axis=0) / values.wholes.sum(axis=0)
+    tests = _tests(differences, draws)
+    return [
+        _pair(found.uses[i], found.uses[j]) | _difference(row, float(mean)) | test
+        for (i, j), row, mean, test in zip(pairs, intervals, means, tests, strict=True)
+    ]
+
+
+def _pair(first: Use, second: Use) -> dict:
+    return {
+        "method": first.method,
+        "ratio": first.ratio,
+        "other_method": second.method,
+        "other_ratio": second.ratio,
+        "other_metric": second.metric,
+    }
+
+
+def _difference(row: dict, mean: float) -> dict:
+    return row | {"difference": row["value"], "value": mean, "other_value": mean - row["value"]}
+
+
+def _tests(differences: Sums, draws: int) -> list[dict]:
+    """p values of pairs, and on how many clips either is better."""
+    parts = differences.parts
+    rounding = 1e-9 * np.abs(parts).max(initial=0)
+    p = np.empty(parts.shape[1])
+    for columns in cells.alike(differences.wholes > 0):
+        clips = differences.wholes[:, columns[0]] > 0
+        p[columns] = sign_flip_test(parts[np.ix_(clips, columns)], draws=draws)
+    names = ("p", "better_clips", "worse_clips")
+    columns = (p, (parts > rounding).sum(axis=0), (parts < -rounding).sum(axis=0))
+    return [dict(zip(names, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _intervals(sums: Sums, least: int | None) -> list[dict]:
+    """Value, interval, clips and frames of each column; columns with the same clips are resampled together."""
+    rows: list[dict] = [{} for _ in range(sums.parts.shape[1])]
+    for columns in cells.alike(sums.wholes > 0):
+        clips = sums.wholes[:, columns[0]] > 0
+        chosen = np.ix_(clips, columns)
+        found = ratio_intervals(sums.parts[chosen], sums.wholes[chosen], least=least)
+        each = zip(found.value.tolist(), _known(found.low), _known(found.high), found.way, strict=True)
+        for column, values in zip(columns, each, strict=True):
+            counts = {"clips": int(clips.sum()), "frames": int(sums.frames[:, column].sum())}
+            rows[column] = dict(zip(("value", "low", "high", "way"), values, strict=True)) | counts
+    return rows
+
+
+def _reliability(found: Cells) -> dict:
+    """How reproducibly a metric ranks the methods that it measured on at least half of its clips."""
+    methods = [i for i, use in enumerate(found.uses) if not use.is_floor]
+    sums = _columns(cells.sums(found), methods)
+    measured = sums.wholes > 0
+    often = np.flatnonzero(measured.sum(axis=0) * 2 >= max(1, measured.any(axis=1).sum()))
+    clips = measured[:, often].all(axis=1)
+    totals, frames = sums.parts[np.ix_(clips, often)].T, sums.wholes[np.ix_(clips, often)].T
+    counts = {"methods": len(often), "clips": int(clips.sum())}
+    reason = _no_ranking(totals, frames)
+    halves = (in_groups(each.T).T for each in (totals, frames))
+    values = (None, None) if reason else (split_half(*halves), ranking_alpha(totals / frames))
+    return counts | dict(zip(("split_half", "alpha"), values, strict=True)) | {"reason": reason}
+
+
+def _no_ranking(totals: Array, frames: Array) -> str | None:
+    methods, clips = totals.shape
+    if methods < FEWEST_METHODS:
+        return f"fewer than {FEWEST_METHODS} methods"
+    if clips < FEWEST_CLIPS:
+        return f"fewer than {FEWEST_CLIPS} clips on which all methods were measured"
+    means = totals / frames
+    if np.ptp(means, axis=0).max() <= 1e-9 * np.abs(means).max():
+        return "all methods have the same value on every clip"
+    return None
+
+
+def _columns(sums: Sums, chosen: Sequence[int] | np.ndarray) -> Sums:
+    return Sums(sums.parts[:, chosen], sums.wholes[:, chosen], sums.frames[:, chosen])
+
+
+def _known(values: Array) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]

@@ -1,1 +1,0 @@
-"""The report's page: findings, tables, pictures."""

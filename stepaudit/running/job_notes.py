@@ -1,0 +1,113 @@
+"""Notes of the jobs that are under way: `.jobs/<stage>/<job>.json` beside an audit's tables.
+
+A job that ends well removes its note. What is left says which jobs run, and which ended early and why.
+"""
+
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stepaudit.audit.config import job_name
+from stepaudit.errors import StorageError
+from stepaudit.running import progress
+from stepaudit.store import writing
+
+FOLDER = ".jobs"
+SECONDS_BETWEEN_NOTES = 5.0
+SILENT = 900.0  # seconds without a note after which a job of another machine is taken for dead
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Note:
+    """What a job has said of itself.
+
+    Args:
+        host: name of its machine.
+        process: its number there.
+        cluster_job: number of its Slurm job, or "".
+        began: when, seconds since 1970.
+        noted: when it last said so.
+        error: why it ended early, or "".
+        seconds_left: at the pace so far; None if that is unknown.
+    """
+
+    host: str
+    process: int
+    cluster_job: str
+    began: float
+    noted: float
+    done: int = 0
+    total: int = 0
+    failed: int = 0
+    seconds_left: float | None = None
+    clips_per_second: float | None = None
+    error: str = ""
+
+    @property
+    def state(self) -> str:
+        """`running`, `failed` (with an error) or `stopped` (without a word)."""
+        if self.error:
+            return "failed"
+        alive = _lives(self.process) if self.host == socket.gethostname() else time.time() - self.noted < SILENT
+        return "running" if alive else "stopped"
+
+
+@contextmanager
+def noted(folder: Path, stage: str, keys: dict[str, str]) -> Iterator[None]:
+    """While a job runs, its note is kept up to date; a disk that cannot be written does not stop it."""
+    path, now = folder / FOLDER / stage / f"{job_name(keys)}.json", time.time()
+    note = Note(socket.gethostname(), os.getpid(), os.environ.get("SLURM_JOB_ID", ""), now, now)
+    _write(note, path)
+
+    def update(count: progress.Count) -> None:
+        if time.time() - note.noted >= SECONDS_BETWEEN_NOTES:
+            note.noted, note.done, note.total, note.failed = time.time(), count.done, count.total, count.failed
+            note.seconds_left, note.clips_per_second = count.seconds_left, count.clips_per_second
+            _write(note, path)
+
+    try:
+        with progress.heard(update):
+            yield
+    except Exception as error:
+        note.noted, note.error = time.time(), f"{error}".partition("\n")[0] or type(error).__name__
+        _write(note, path)
+        raise
+    with suppress(OSError):
+        path.unlink()
+
+
+def read(folder: Path) -> dict[tuple[str, str], Note]:
+    """The notes of an audit's jobs, by stage and job; one that cannot be read is left out."""
+    found = {}
+    for path in (folder / FOLDER).glob("*/*.json"):
+        try:
+            found[path.parent.name, path.stem] = Note(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            log.debug("%s: %s", path, error)
+    return found
+
+
+def _write(note: Note, path: Path) -> None:
+    try:
+        with writing.written(path) as temporary:
+            temporary.write_text(json.dumps(asdict(note)))
+    except (OSError, StorageError) as error:
+        log.debug("%s: %s", path, error)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True

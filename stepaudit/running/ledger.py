@@ -1,0 +1,138 @@
+"""What a job has finished, kept beside its output so that the job can go on after it was stopped, whatever stopped it.
+
+A file counts only if the ledger has its checksum: what was half written, cut off or changed since is not there.
+"""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from stepaudit.errors import UsageError
+from stepaudit.running import locks
+from stepaudit.store import writing
+
+FINGERPRINT, LEDGER, LOCK = "fingerprint", "ledger", "lock"
+NOTES = ("under-way", "hung")  # of `watchdog`, which calls did not end
+
+log = logging.getLogger(__name__)
+
+
+def folder_of(output: Path) -> Path:
+    """Where the finished work of a job is kept until its output is written."""
+    return output.with_name(f".{output.name}.parts")
+
+
+class Kept:
+    """Named files beside an output that is being made, by one process at a time.
+
+    Args:
+        output: the file that is made of them.
+        fingerprint: describes everything that decides them; those with another one are thrown away.
+
+    Raises:
+        UsageError: another process is making the same output.
+        StorageError: the disk is full, or cannot be written.
+    """
+
+    def __init__(self, output: Path, fingerprint: str):
+        self.output, self.folder = output, folder_of(output)
+        with writing.explained(output):
+            self._lock()
+            output.with_name(f".{output.name}.tmp").unlink(missing_ok=True)  # of a writer that was killed
+            self._clear(fingerprint)
+            self._sound = self._checked(_read(self.folder / LEDGER))
+            self._forget_the_rest()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sound
+
+    def path(self, name: str) -> Path:
+        """The file of this name."""
+        return self.folder / name
+
+    def put(self, name: str, write: Callable[[Path], None]) -> None:
+        """Keeps a file that `write` writes under the path that it is given."""
+        with writing.written(self.path(name)) as temporary:
+            write(temporary)
+            digest = _digest(temporary)
+        with writing.explained(self.path(LEDGER)), self.path(LEDGER).open("a") as ledger:
+            ledger.write(f"{name} {digest}\n")
+        self._sound[name] = digest
+
+    def drop(self, name: str) -> None:
+        """Forgets a file."""
+        self._sound.pop(name, None)
+        self.path(name).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Removes all of it, when the output is written, and lets others make the output."""
+        remove(self.output)
+
+    def _lock(self) -> None:
+        lock = self.folder / LOCK
+        if not locks.take(lock):
+            raise UsageError(
+                f"{self.output}: {locks.holder(lock)} is making it at this moment; wait until that has ended, or stop "
+                "it, and run again"
+            )
+
+    def _clear(self, fingerprint: str) -> None:
+        if _read(self.folder / FINGERPRINT) != fingerprint:
+            self._remove_all_but(LOCK)
+            with writing.written(self.folder / FINGERPRINT) as temporary:
+                temporary.write_text(fingerprint)
+
+    def _checked(self, ledger: str) -> dict[str, str]:
+        """Names and checksums of the files that are as they were written."""
+        told = dict(line.split() for line in ledger.splitlines() if len(line.split()) == 2)
+        sound = {}
+        for name, digest in told.items():
+            if self.path(name).is_file() and _is_sound(self.path(name), digest):
+                sound[name] = digest
+            elif self.path(name).exists():
+                log.warning("%s: damaged; it is made again", self.path(name))
+        return sound
+
+    def _forget_the_rest(self) -> None:
+        """Removes what is not sound, and writes the ledger anew: its last line may be half a line."""
+        self._remove_all_but(LOCK, FINGERPRINT, *self._sound, *NOTES)
+        with writing.written(self.path(LEDGER)) as temporary:
+            temporary.write_text("".join(f"{name} {digest}\n" for name, digest in self._sound.items()))
+
+    def _remove_all_but(self, *names: str) -> None:
+        for path in self.folder.iterdir():
+            if path.name not in names:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def remove(output: Path) -> None:
+    """Removes what is kept beside an output, if there is anything."""
+    folder = folder_of(output)
+    if not folder.exists():
+        return
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    locks.give_back(folder / LOCK, remove=True)
+    try:
+        folder.rmdir()
+    except OSError:  # another process has begun to make the output
+        log.debug("%s: not empty", folder)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(errors="replace") if path.is_file() else ""
+
+
+def _is_sound(path: Path, digest: str) -> bool:
+    try:
+        return _digest(path) == digest
+    except OSError:  # a disk that cannot read it any more
+        return False
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

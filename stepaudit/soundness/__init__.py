@@ -1,1 +1,0 @@
-"""`stepaudit check` of results: what should lie in an audit's folder, what does, and what to run."""

@@ -1,0 +1,185 @@
+"""What metrics may ask for by the names of their positional parameters; it is read when it is first asked for."""
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stepaudit.audit.config import Config
+from stepaudit.clips.tensors import boxes_by_frame, of_shard, require_ok, to_tensor
+from stepaudit.maps import render
+from stepaudit.networks.checkpoint import trained
+from stepaudit.running import device
+from stepaudit.store import tables
+
+Box = tuple[float, float, float, float]
+
+
+class Shard:
+    """What the maps of a shard have in common."""
+
+    def __init__(self, config: Config, dataset: str, model: str, method: str, shard: str, maps: list[dict]):
+        self.config, self.dataset, self.name, self.method, self.shard = config, dataset, model, method, shard
+        self.maps = maps
+
+    @cached_property
+    def device(self) -> torch.device:
+        return device.choose(self.config)  # only where a metric asks for it: it may wait for a GPU
+
+    @cached_property
+    def model(self) -> nn.Module:
+        return trained(self.config, self.dataset, self.name, self.device)[0]
+
+    @cached_property
+    def peers(self) -> dict[str, nn.Module]:
+        names = self.config.peers(self.name)
+        return {name: trained(self.config, self.dataset, name, self.device)[0] for name in names}
+
+    @cached_property
+    def clips(self) -> dict[str, dict]:
+        rows = of_shard(self.config, "clips", self.dataset, self.name, self.shard, self.method)
+        return {clip["clip_id"]: clip for clip in rows}
+
+    @cached_property
+    def boxes(self) -> dict[str, list[dict]]:
+        boxes: dict[str, list[dict]] = {clip_id: [] for clip_id in self.clips}
+        for box in of_shard(self.config, "clip_boxes", self.dataset, self.name, self.shard, self.method):
+            boxes[box["clip_id"]].append(box)
+        return boxes
+
+    def own_boxes(self, clip: dict) -> list[list[Box]]:
+        """Boxes of the clip's label in each frame."""
+        return boxes_by_frame(self.boxes[clip["clip_id"]], clip["label"], len(clip["frames"]))
+
+    def other_boxes(self, clip: dict) -> list[list[Box]]:
+        """Boxes of all other labels in each frame."""
+        rows = self.boxes[clip["clip_id"]]
+        labels = sorted({row["label"] for row in rows} - {clip["label"]})
+        by_label = [boxes_by_frame(rows, label, len(clip["frames"])) for label in labels]
+        return [[box for boxes in by_label for box in boxes[frame]] for frame in range(len(clip["frames"]))]
+
+    def first_seed(self, row: dict) -> dict:
+        """The map of the same clip and ratio that was made with the first of the method's seeds."""
+        return self._first_seeds[row["clip_id"], row["ratio"]]
+
+    @cached_property
+    def _first_seeds(self) -> dict[tuple, dict]:
+        return {(row["clip_id"], row["ratio"]): row for row in reversed(self.maps)}
+
+    def reference_rows(self, row: dict) -> dict[str, dict]:
+        """The sound maps that a row of `maps` is compared with, by what differs."""
+        place = (row["clip_id"], row["ratio"], row["seed"])
+        found = {name: rows[place] for name, rows in self._other_maps.items() if place in rows}
+        first = self.first_seed(row)
+        if "model" in found and found["model"]["target"] != row["target"]:
+            del found["model"]  # each explains the class that its own model finds the most probable
+        seed = {} if first is row else {"seed": first}
+        return {name: other for name, other in (seed | found).items() if other["status"] == "ok"}
+
+    @cached_property
+    def _other_maps(self) -> dict[str, dict[tuple, dict]]:
+        """Maps of other models or methods, by what differs, then by clip, ratio and seed."""
+        found, own = {}, {"dataset": self.dataset, "model": self.name, "method": self.method, "shard": self.shard}
+        for name, (model, method) in self.config.references(self.name, self.method).items():
+            rows = tables.read("maps", *self.config.maps_sharing(**own, other_model=model, other_method=method))
+            found[name] = {(row["clip_id"], row["ratio"], row["seed"]): row for row in rows}
+        return found
+
+    def next_clip(self, clip: dict) -> dict | None:
+        """The annotated clip that follows an annotated one in the shard; after the last comes the first."""
+        names, own = self._annotated, clip["clip_id"]
+        if own not in names or len(names) == 1:
+            return None
+        return self.clips[names[(names.index(own) + 1) % len(names)]]
+
+    @cached_property
+    def _annotated(self) -> list[str]:
+        usable = [clip for clip in self.clips.values() if clip["status"] == "ok"]
+        return [clip["clip_id"] for clip in usable if any(self.own_boxes(clip)) or clip["in_action"] is not None]
+
+    def importance(self, row: dict) -> Tensor:
+        """The full map of a row of `maps`, [T, H, W]."""
+        clip, grid = self.clips[row["clip_id"]], torch.tensor(row["grid"]).view(1, *row["grid_shape"])
+        return render(grid, row["upsampling"], (len(clip["frames"]), clip["height"], clip["width"]))[0]
+
+
+class Measurements:
+    """What metrics may ask for, of a row of `maps`."""
+
+    def __init__(self, shard: Shard, row: dict):
+        self._shard, self._row = shard, row
+
+    def get(self, name: str, annotation: str) -> Any:
+        """A measurement, as the metric's `annotation` wants it. Raises AuditError if the row holds no map."""
+        require_ok(self._row)
+        return getattr(self, f"{annotation}_{name}" if name in ("boxes", "in_action") else name)
+
+    @property
+    def _clip(self) -> dict:
+        return self._shard.clips[self._row["clip_id"]]
+
+    @cached_property
+    def importance(self) -> Tensor:
+        """[T, H, W]."""
+        return self._shard.importance(self._row)
+
+    @cached_property
+    def own_boxes(self) -> list[list[Box]]:
+        return self._shard.own_boxes(self._clip)
+
+    @property
+    def other_boxes(self) -> list[list[Box]]:
+        return self._shard.other_boxes(self._clip)
+
+    @property
+    def shuffled_boxes(self) -> list[list[Box]]:
+        other = self._shard.next_clip(self._clip)
+        return self._shard.own_boxes(other) if other else [[] for _ in self._clip["frames"]]
+
+    @property
+    def own_in_action(self) -> list[bool] | None:
+        return self._clip["in_action"]
+
+    @property
+    def other_in_action(self) -> None:
+        return None
+
+    @property
+    def shuffled_in_action(self) -> list[bool] | None:
+        other = self._shard.next_clip(self._clip)
+        return other["in_action"] if other else None
+
+    @property
+    def steps(self) -> int:
+        return self._row["grid_shape"][0]
+
+    @cached_property
+    def clip(self) -> Tensor:
+        return to_tensor([self._clip])[0].to(self._shard.device)
+
+    @property
+    def model(self) -> nn.Module:
+        return self._shard.model
+
+    @property
+    def peers(self) -> dict[str, nn.Module]:
+        """The other trained models that take clips of the same size, by name."""
+        return self._shard.peers
+
+    @property
+    def target(self) -> int:
+        return self._row["target"]
+
+    @property
+    def ratio(self) -> float | None:
+        return self._row["ratio"]
+
+    @cached_property
+    def references(self) -> dict[str, Tensor]:
+        """Maps [T, H, W] to compare this one with, of the same clip, method and ratio.
+
+        `seed` is the first seed's, if this is another's; `model` that of the model which this one is a control of;
+        `target` that for the clip's label, if this explains another class.
+        """
+        return {name: self._shard.importance(row) for name, row in self._shard.reference_rows(self._row).items()}

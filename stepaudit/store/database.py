@@ -1,0 +1,94 @@
+"""`audit.duckdb`, read only: connections, statements, rows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from stepaudit.errors import UsageError
+from stepaudit.store import read_only
+from stepaudit.store.formats import format_rows as format_rows
+from stepaudit.store.read_only import MOST_ROWS, little_memory, require_no_links
+
+FILE = "audit.duckdb"
+
+
+def query(folder: Path, sql: str) -> tuple[list[str], list[tuple]]:
+    """Column names and rows of a statement over an audit's database. It can change nothing and reach no other file.
+
+    Raises:
+        UsageError: there is no database yet, it cannot be opened, or DuckDB refuses the statement.
+    """
+    with little_memory(), connect(folder, small=True) as connection:
+        return fetch(connection, sql, most=MOST_ROWS)
+
+
+def connect(folder: Path, *, spills: bool = False, small: bool = False) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to an audit's database, without access to anything else, see `stepaudit.store.read_only`.
+
+    Raises:
+        UsageError: there is no database yet, it is a link, or it cannot be opened.
+    """
+    path = folder / FILE
+    require_no_links(path)
+    if not path.exists():
+        raise UsageError(f"{path}: not there; run `stepaudit report {folder}` first")
+    try:
+        return read_only.connect(path, spills=spills, small=small)
+    except duckdb.Error as error:
+        raise UsageError(f"{path}: cannot be opened ({error}); run `stepaudit report {folder}` again") from error
+
+
+def fetch(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None, *, most: int | None = None
+) -> tuple[list[str], list[tuple]]:
+    """Column names and rows of a statement, whose `$name` are values.
+
+    Args:
+        most: so many rows are an error; None: there is no limit.
+
+    Raises:
+        UsageError: with DuckDB's message, or that there are too many rows.
+    """
+    try:
+        result = connection.execute(sql, values)
+        if result is None or result.description is None:
+            raise UsageError('no statement; write one such as "from coverage"')
+        names = [column[0] for column in result.description]
+        rows = result.fetchall() if most is None else result.fetchmany(most)
+    except (duckdb.Error, RuntimeError) as error:
+        raise UsageError(str(error).strip()) from error
+    if most is not None and len(rows) == most:
+        raise UsageError(f"{most:,} rows or more; add a `limit`, or read the Parquet files")
+    return names, rows
+
+
+def batches(connection: duckdb.DuckDBPyConnection, sql: str, size: int = 10_000) -> Iterator[tuple[list[str], list]]:
+    """Column names and rows of a statement, so many rows at a time; at first none, if there are none.
+
+    Raises:
+        UsageError: with DuckDB's message.
+    """
+    try:
+        result = connection.execute(sql)
+        if result is None or result.description is None:
+            raise UsageError('no statement; write one such as "from coverage"')
+        names = [column[0] for column in result.description]
+        rows = result.fetchmany(size)
+        yield names, rows
+        while rows := result.fetchmany(size):
+            yield names, rows
+    except (duckdb.Error, RuntimeError) as error:
+        raise UsageError(str(error).strip()) from error
+
+
+def records(connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None) -> list[dict]:
+    """Rows of a statement, whose `$name` are values, as dicts. Raises UsageError with DuckDB's message."""
+    names, rows = fetch(connection, sql, values)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def parquet_files(place: Path) -> list[Path]:
+    """The finished Parquet files below a folder; what is hidden (a job's temporary files) is left out."""
+    found = sorted(place.rglob("*.parquet"))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(place).parts)]
