@@ -602,17 +602,16 @@ def status(
     """Say what of an audit is done, running and failed, by stage, and how long the rest takes."""
     import time
 
+    from rich.console import Console
+
     from stepaudit.commands import status as state
-    from stepaudit.store import database
 
     while True:
-        found = state.of_folder(results)
+        current = state.of_folder(results)
         if watch:
-            typer.clear()
-        typer.echo(database.format_rows(state.COLUMNS, state.rows(found), "table"), nl=False)
-        for line in state.told(found):
-            typer.echo(line)
-        if not watch or found.finished:
+            Console().clear()  # of a terminal; a file gets one table after the other
+        typer.echo(state.text(current), nl=False)
+        if not watch or current.finished:
             break
         time.sleep(5)
 

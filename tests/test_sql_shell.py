@@ -3,14 +3,13 @@
 import csv
 import io
 import os
-import pty
 import re
-import select
 import signal
 import sys
 import time
 from pathlib import Path
 
+import processes
 import pytest
 import questioned_audit
 
@@ -20,7 +19,6 @@ from stepaudit.errors import UsageError
 from stepaudit.report import catalog
 from stepaudit.store import database
 
-COMMAND = [sys.executable, "-c", "from stepaudit.cli import main\nmain()", "sql", "results/demo"]
 ENDLESS = "select count(*) from range(1000000000000) as a where hash(a.range) % 7 = 1;\n"
 
 
@@ -47,44 +45,10 @@ def sql(place, monkeypatch, capsys):
     return run
 
 
-class Terminal:
-    """A shell in a terminal of its own."""
-
-    def __init__(self, place: Path, *options: str):
-        self.process, self.terminal = pty.fork()
-        if self.process == 0:
-            os.chdir(place)
-            os.environ.update(TERM="dumb", XDG_STATE_HOME=str(place / "state"), OMP_NUM_THREADS="1")
-            os.execv(sys.executable, [*COMMAND, *options])
-        self.seen = ""
-
-    def type(self, text: str) -> None:
-        os.write(self.terminal, text.encode())
-
-    def until(self, pattern: str, seconds: float = 60) -> str:
-        """What it showed since the last time, up to a pattern."""
-        end = time.monotonic() + seconds
-        while not (found := re.search(pattern, self.seen, re.S)):
-            assert time.monotonic() < end, f"no {pattern!r} in {self.seen!r}"
-            if select.select([self.terminal], [], [], 0.2)[0]:
-                try:
-                    self.seen += os.read(self.terminal, 65536).decode()
-                except OSError:  # it has ended
-                    assert re.search(pattern, self.seen, re.S), self.seen
-        shown, self.seen = self.seen[: found.end()], self.seen[found.end() :]
-        return shown
-
-    def ended(self) -> int:
-        """Its exit status."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
-
-    def close(self) -> None:
-        os.close(self.terminal)
-
-
 @pytest.fixture
 def terminal(place):
-    opened = Terminal(place)
+    environment = {"TERM": "dumb", "XDG_STATE_HOME": str(place / "state"), "OMP_NUM_THREADS": "1"}
+    opened = processes.Terminal(["sql", "results/demo"], place, environment)
     opened.until("Ctrl-D ends")
     opened.until(shell.PROMPT)
     yield opened

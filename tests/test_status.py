@@ -1,11 +1,13 @@
-"""What `stepaudit status` tells of an audit that is half done."""
+"""`stepaudit status` on an audit that is half done."""
 
 import shutil
 
+import processes
 import pytest
 import tiny_audit
 from typer.testing import CliRunner
 
+from stepaudit.audit import audit_folder
 from stepaudit.cli import app
 from stepaudit.commands import status
 from stepaudit.errors import UsageError
@@ -65,7 +67,7 @@ def test_a_job_at_work_is_running_and_one_that_raised_has_failed_with_its_reason
     with job_notes.noted(folder, "attribute", keys):
         assert stage_of(folder, "attribute").states["running"] == 1
         assert stage_of(folder, "score").states["failed"] == 1
-        lines = list(status.told(status.of_folder(folder)))
+        lines = list(status._summary(status.of_folder(folder)))
     assert lines[0].startswith("running: attribute planted,r3d,middle,test-000: process ")
     assert lines[1].startswith("failed: score planted,r3d,step,test-000: a bug, process ")
     assert "not known" in lines[-1]  # of training, none has ended
@@ -96,7 +98,7 @@ def test_notes_of_jobs_that_are_not_asked_any_more_are_not_told(folder):
     keys = {**JOB, "method": "gone", "shard": "test-000"}
     with pytest.raises(ValueError, match="a bug"), job_notes.noted(folder, "attribute", keys):
         raise ValueError("a bug")
-    assert not [line for line in status.told(status.of_folder(folder)) if "gone" in line]
+    assert not [line for line in status._summary(status.of_folder(folder)) if "gone" in line]
 
 
 def test_folders_above_an_audit_may_be_called_as_a_table_is(folder, tmp_path):
@@ -122,7 +124,31 @@ def test_a_report_that_could_not_be_made_has_failed_and_one_that_was_made_is_don
     with pytest.raises(UsageError):
         report.run(folder)
     assert stage_of(folder, "report").states["failed"] == 1
-    assert any(line.startswith("failed: report all: ") for line in status.told(status.of_folder(folder)))
+    assert any(line.startswith("failed: report all: ") for line in status._summary(status.of_folder(folder)))
     table.write_bytes(sound)
     report.run(folder)
     assert stage_of(folder, "report").states["done"] == 1
+
+
+def test_watching_shows_the_table_again_and_again_until_ctrl_c(folder):
+    terminal = processes.Terminal(["status", "--watch", str(folder)], folder, {"TERM": "xterm", "COLUMNS": "200"})
+    try:
+        for _ in range(2):  # at once, and after five seconds
+            shown = terminal.until("attribute.*predict.*\r\n")
+            assert "Traceback" not in shown
+        terminal.type("\x03")
+        terminal.until("stepaudit: stopped")
+        assert terminal.ended() == 130
+    finally:
+        terminal.close()
+
+
+def test_watching_ends_by_itself_when_all_is_done(folder):
+    audit = audit_folder.of_folder(folder)
+    for name in [*audit.files, *audit.records, "report/index.html"]:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    done = CliRunner().invoke(app, ["status", "--watch", str(folder)])
+    assert (done.exit_code, done.exception) == (0, None)
+    assert done.stdout.endswith("All jobs are done.\n")

@@ -1,9 +1,9 @@
-"""What of an audit is done, running and failed, by stage, and how long the rest takes."""
+"""Progress of an audit: finished, running and failed jobs by stage, and the time left."""
 
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +19,13 @@ from stepaudit.audit.config import job_name
 from stepaudit.audit.jobs import WRITES, Job, outputs
 from stepaudit.running import job_notes
 from stepaudit.running.job_notes import Note
-from stepaudit.store.formats import duration
+from stepaudit.store.formats import duration, format_rows
 from stepaudit.store.tables import TABLES
 
-RECORDS = 2000  # read of each stage, to know what a job takes
-SHOWN = 20  # jobs that are named
-COLUMNS = [
-    "stage",
-    "jobs",
-    "done",
-    "running",
-    "stopped",
-    "failed",
-    "waiting",
-    "rows",
-    "without a value",
-    "job time left",
-]
+RECORDS = 2000  # finished jobs of a stage that estimate the duration of the others
+SHOWN = 20  # jobs that are listed by name
 STATES = ("done", "running", "stopped", "failed", "waiting")
+COLUMNS = ["stage", "jobs", *STATES, "rows", "without a value", "job time left"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +33,10 @@ class Stage:
     """A stage of an audit.
 
     Args:
-        states: how many of its jobs are in each of `STATES`.
-        rows: that are finished, of the tables that have a status.
-        without_value: how many of them failed.
-        seconds_left: that its jobs take one after another; None if that is unknown.
+        states: number of jobs in each of `STATES`.
+        rows: finished rows of tables that have a status.
+        without_value: those of them that failed.
+        seconds_left: of its jobs one after another; None if unknown.
     """
 
     name: str
@@ -79,8 +68,8 @@ class Status:
     @property
     def seconds_left(self) -> float | None:
         """With as many jobs at a time as run now, or one; None if it is unknown."""
-        left = [stage.seconds_left for stage in self.stages]
-        return None if None in left else sum(left) / max(1, self.running)
+        left = _total(stage.seconds_left for stage in self.stages)
+        return None if left is None else left / max(1, self.running)
 
 
 def of_folder(folder: Path) -> Status:
@@ -90,41 +79,39 @@ def of_folder(folder: Path) -> Status:
     by_stage: dict[str, list[Job]] = defaultdict(list)
     for job in [*audit.jobs, ("report", {})]:
         by_stage[job[0]].append(job)
-    asked = {(stage, job_name(keys)) for jobs in by_stage.values() for stage, keys in jobs}
-    notes = {key: note for key, note in notes.items() if key in asked}  # others are of an earlier configuration
+    current = {(stage, job_name(keys)) for jobs in by_stage.values() for stage, keys in jobs}
+    notes = {key: note for key, note in notes.items() if key in current}  # others are of an earlier configuration
     return Status([_stage(audit, stage, jobs, notes) for stage, jobs in by_stage.items()], notes)
 
 
-def told(status: Status) -> Iterator[str]:
-    """Lines for people: a table by stage is `rows`; these stand below it."""
+def text(status: Status) -> str:
+    """The table of the stages, and the lines below it."""
+    lines = "".join(f"{line}\n" for line in _summary(status))
+    return f"{format_rows(COLUMNS, [_row(stage) for stage in status.stages])}{lines}"
+
+
+def _row(stage: Stage) -> tuple:
+    rows = (stage.rows, stage.without_value) if stage.rows else ("", "")
+    left = "unknown" if stage.seconds_left is None else duration(stage.seconds_left) if stage.seconds_left else ""
+    return stage.name, stage.jobs, *(stage.states[state] for state in STATES), *rows, left
+
+
+def _summary(status: Status) -> Iterator[str]:
+    """The jobs that run, failed or stopped, and the time left."""
     for state in ("running", "failed", "stopped"):
-        found = [(key, note) for key, note in sorted(status.notes.items()) if note.state == state]
-        yield from (f"{state}: {' '.join(key)}: {_of(note)}" for key, note in found[:SHOWN])
-        if len(found) > SHOWN:
-            yield f"{state}: {len(found) - SHOWN} others"
+        notes = [(key, note) for key, note in sorted(status.notes.items()) if note.state == state]
+        yield from (f"{state}: {' '.join(key)}: {_of(note)}" for key, note in notes[:SHOWN])
+        if len(notes) > SHOWN:
+            yield f"{state}: {len(notes) - SHOWN} others"
     if status.finished:
         yield "All jobs are done."
     elif all(stage.states["done"] == stage.jobs for stage in status.stages if stage.name != "report"):
         yield "Only the report is left."
     elif status.seconds_left is None:
-        yield "How long the rest takes is not known before a job of each kind has ended."
+        yield "The time left is not known before a job of each kind has ended."
     else:
-        at_once = f"{status.running} jobs at a time" if status.running > 1 else "one job at a time"
-        yield f"About {duration(status.seconds_left)} left, with {at_once}."
-
-
-def rows(status: Status) -> list[tuple]:
-    """A line of the table for each stage, in the order of `COLUMNS`."""
-    return [
-        (
-            stage.name,
-            stage.jobs,
-            *(stage.states[state] for state in STATES),
-            *((stage.rows, stage.without_value) if stage.rows else ("", "")),
-            "unknown" if stage.seconds_left is None else duration(stage.seconds_left) if stage.seconds_left else "",
-        )
-        for stage in status.stages
-    ]
+        parallel = f"{status.running} jobs at a time" if status.running > 1 else "one job at a time"
+        yield f"About {duration(status.seconds_left)} left, with {parallel}."
 
 
 def _of(note: Note) -> str:
@@ -142,14 +129,20 @@ def _of(note: Note) -> str:
 def _stage(audit: Audit, stage: str, jobs: list[Job], notes: dict[tuple[str, str], Note]) -> Stage:
     states = [_state(audit, job, notes) for job in jobs]
     files = [path for _, keys in jobs for path in outputs(audit.config, stage, keys) if path.exists()]
-    known = _known(audit, stage)
-    left = [
-        _seconds_left(known, keys, notes.get((stage, job_name(keys))))
+    means = _mean_seconds(audit, stage)
+    left = _total(
+        _seconds_left(means, keys, notes.get((stage, job_name(keys))))
         for (_, keys), state in zip(jobs, states, strict=True)
         if state != "done" and stage != "report"
-    ]
-    counts = {state: states.count(state) for state in STATES}
-    return Stage(stage, counts, *_outcomes(audit, stage, files), None if None in left else sum(left))
+    )
+    return Stage(stage, {state: states.count(state) for state in STATES}, *_row_counts(audit, stage, files), left)
+
+
+def _total(seconds: Iterable[float | None]) -> float | None:
+    """The sum; None if a part is unknown."""
+    parts = list(seconds)
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
 
 
 def _state(audit: Audit, job: Job, notes: dict[tuple[str, str], Note]) -> str:
@@ -157,39 +150,42 @@ def _state(audit: Audit, job: Job, notes: dict[tuple[str, str], Note]) -> str:
     if note := notes.get((stage, job_name(keys))):
         return note.state
     if stage == "report":
-        made = [audit.folder / "report" / "index.html"]
+        files = [audit.folder / "report" / "index.html"]
     else:
-        made = [audit.folder / audit.record(job), *outputs(audit.config, stage, keys)]
-    return "done" if all(path.exists() for path in made) else "waiting"
+        files = [audit.folder / audit.record(job), *outputs(audit.config, stage, keys)]
+    return "done" if all(path.exists() for path in files) else "waiting"
 
 
-def _outcomes(audit: Audit, stage: str, files: list[Path]) -> tuple[int, int]:
-    """How many rows are finished, and how many of them have no value."""
+def _row_counts(audit: Audit, stage: str, files: list[Path]) -> tuple[int, int]:
+    """Number of finished rows, and of those without a value; damaged files are left to `stepaudit check`."""
     with_status = {table for table in WRITES.get(stage, ()) if "status" in TABLES[table].schema.names}
-    found = [str(path) for path in files if path.relative_to(audit.config.folder).parts[0] in with_status]
+    paths = [str(path) for path in files if path.relative_to(audit.config.folder).parts[0] in with_status]
     try:
-        return _counted(found) if found else (0, 0)
-    except duckdb.Error:  # one is damaged, of which `stepaudit check` tells: the others count
+        return _counts(paths)
+    except duckdb.Error:
         sound = []
-        for path in found:
+        for path in paths:
             with suppress(duckdb.Error):
-                sound.append(_counted([path]))
+                sound.append(_counts([path]))
         return sum(rows for rows, _ in sound), sum(without for _, without in sound)
 
 
-def _counted(files: list[str]) -> tuple[int, int]:
+def _counts(files: list[str]) -> tuple[int, int]:
+    if not files:
+        return 0, 0
     sql = "select count(*), count(*) filter (status != 'ok') from read_parquet(?, hive_partitioning = false)"
-    return duckdb.execute(sql, [files]).fetchone()
+    ((rows, without_value),) = duckdb.execute(sql, [files]).fetchall()
+    return rows, without_value
 
 
-def _known(audit: Audit, stage: str) -> dict[tuple, float]:
-    """Mean seconds of the finished jobs of a stage: of the same method and model, of the same method, of all."""
+def _mean_seconds(audit: Audit, stage: str) -> dict[tuple, float]:
+    """Mean duration of the finished jobs of a stage: of the same method and model, of the same method, of all."""
     if stage == "report":
         return {}
     folder = audit.config.path("runs", stage=stage, shard="any").parent
     seconds = defaultdict(list)
     for path in sorted(folder.glob("[!.]*.parquet"))[:RECORDS]:
-        with suppress(OSError, pa.ArrowException):  # `stepaudit check` tells of damaged ones
+        with suppress(OSError, pa.ArrowException):  # `stepaudit check` lists damaged ones
             (row,) = pq.read_table(path, columns=["keys", "seconds"], partitioning=None).to_pylist()
             for kind in _kinds(json.loads(row["keys"])):
                 seconds[kind].append(row["seconds"])
@@ -197,12 +193,12 @@ def _known(audit: Audit, stage: str) -> dict[tuple, float]:
 
 
 def _kinds(keys: dict[str, str]) -> list[tuple]:
-    """What a job is compared with, the most alike first."""
+    """Groups of comparable jobs that a job belongs to, the most similar first."""
     return [tuple(map(keys.get, names)) for names in (("dataset", "size", "model", "method"), ("method",), ())]
 
 
-def _seconds_left(known: dict[tuple, float], keys: dict[str, str], note: Note | None) -> float | None:
-    """Of a job that has not ended: at its own pace, or what such jobs take."""
+def _seconds_left(means: dict[tuple, float], keys: dict[str, str], note: Note | None) -> float | None:
+    """Time left of an unfinished job: by its own pace, else the mean of comparable jobs."""
     if note is not None and note.state == "running" and note.seconds_left is not None:
         return max(0.0, note.seconds_left - (time.time() - note.noted))
-    return next((known[kind] for kind in _kinds(keys) if kind in known), None)
+    return next((means[kind] for kind in _kinds(keys) if kind in means), None)
