@@ -27,6 +27,7 @@ from stepaudit.audit.sections import (
     sentence,
 )
 from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.store import writing
 from stepaudit.store.tables import SCHEMA_VERSION, as_json
 from stepaudit.version import __version__
 
@@ -365,7 +366,4 @@ def save(config: Config, path: Path) -> None:
     """Writes a configuration as YAML, if the file does not hold it yet."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     if not path.exists() or path.read_text() != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(text)
-        temporary.replace(path)
+        writing.write_text(path, text)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stepaudit.errors import UsageError
+from stepaudit.store import writing
 
 FILE = "plan.json"
 SPLITS = ("train", "validation", "test")
@@ -70,12 +71,8 @@ def read(folder: Path) -> Plan:
 def save(plan: Plan, folder: Path) -> None:
     """Writes a plan beside the audit's tables, if the file does not hold it yet."""
     path = folder / FILE
-    if plan.everywhere is not None or (path.exists() and path.read_text() == plan.text):
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(plan.text)
-    temporary.replace(path)
+    if plan.everywhere is None and not (path.exists() and path.read_text() == plan.text):
+        writing.write_text(path, plan.text)
 
 
 def shard_names(shards: int, split: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Encodes frames into a video file, the same bytes for the same frames."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -9,13 +8,14 @@ import numpy as np
 
 from stepaudit.clips.decoding import ffmpeg_binary
 from stepaudit.errors import UsageError
+from stepaudit.store import writing
 
 X264 = {"vcodec": "libx264", "pix_fmt": "yuv420p", "preset": "veryfast"}
 SAME_BYTES = {"threads": 1, "fflags": "+bitexact", "flags:v": "+bitexact", "map_metadata": -1}
 
 
 def encode(frames: np.ndarray, path: Path, rate: str | int, *, crf: int = 16) -> None:
-    """Writes H.264 in an .mp4 whose header stands in front, under a temporary name first.
+    """Write H.264 in an .mp4 whose header stands in front.
 
     Args:
         frames: uint8 RGB, [n, H, W, 3].
@@ -24,16 +24,17 @@ def encode(frames: np.ndarray, path: Path, rate: str | int, *, crf: int = 16) ->
 
     Raises:
         UsageError: this ffmpeg has no H.264 encoder.
+        StorageError: the disk is full, or cannot be written.
     """
     height, width = frames.shape[1:3]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    command = (
-        ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=rate)
-        .output(f"file:{temporary}", format="mp4", movflags="+faststart", crf=crf, **X264, **SAME_BYTES)
-        .global_args("-y", "-hide_banner", "-loglevel", "error")
-        .compile(cmd=ffmpeg_binary())
-    )
-    try:
+    # Several jobs may make the same video at once.
+    with writing.written(path, writing.own_name(path)) as temporary:
+        command = (
+            ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=rate)
+            .output(f"file:{temporary}", format="mp4", movflags="+faststart", crf=crf, **X264, **SAME_BYTES)
+            .global_args("-y", "-hide_banner", "-loglevel", "error")
+            .compile(cmd=ffmpeg_binary())
+        )
         done = subprocess.run(command, input=np.ascontiguousarray(frames).data, stderr=subprocess.PIPE, check=False)
         if done.returncode:
             reason = done.stderr.decode(errors="replace").strip()
@@ -41,6 +42,3 @@ def encode(frames: np.ndarray, path: Path, rate: str | int, *, crf: int = 16) ->
                 f"{path}: {ffmpeg_binary()} cannot encode it ({reason}); put an ffmpeg with libx264 on the PATH, "
                 "or none, so that the one of imageio-ffmpeg is used"
             )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

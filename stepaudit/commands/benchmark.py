@@ -17,7 +17,7 @@ from stepaudit.report import sql_files
 from stepaudit.report.page import page
 from stepaudit.running import run_records
 from stepaudit.running.progress import progress
-from stepaudit.store import database, package_files
+from stepaudit.store import database, package_files, writing
 from stepaudit.version import __version__
 
 STAGES = ("index", "extract", "train", "predict", "attribute", "preserve", "score")
@@ -93,9 +93,7 @@ def _side_by_side(pool: Executor, todo: list[Job], config: Config, stages: dict[
 def _work(stage: Callable, config: Config, name: str, keys: dict[str, str], code: str) -> None:
     with run_records.recorded(config, name, keys):
         stage(config, **keys)
-    mark = _mark(config, (name, keys))
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(_decides(config, (name, keys), code))
+    writing.write_text(_mark(config, (name, keys)), _decides(config, (name, keys), code))
 
 
 def _is_done(config: Config, job: Job, code: str) -> bool:
@@ -140,14 +138,13 @@ def write(path: Path, found: dict[str, Answer]) -> list[Path]:
         UsageError: the path ends in neither `.md` nor `.csv`.
     """
     check(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".md":
         questions = {report.name: report.title for report in sql_files.all_reports()}
-        path.write_text("\n".join(f"## {questions[name]}\n\n{shown(found[name], 'md')}" for name in SHOWN))
+        writing.write_text(path, "\n".join(f"## {questions[name]}\n\n{shown(found[name], 'md')}" for name in SHOWN))
         return [path]
     places = [path, *(path.with_name(f"{path.stem}_{name}.csv") for name in list(found)[1:])]
     for place, (names, rows) in zip(places, found.values(), strict=True):
-        place.write_text(database.format_rows(names, rows, "csv"))
+        writing.write_text(place, database.format_rows(names, rows, "csv"))
     return places
 
 

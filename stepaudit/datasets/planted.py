@@ -18,6 +18,7 @@ from stepaudit.datasets._plan import BROKEN, Video, plan_videos
 from stepaudit.datasets._render import SHAPES, boxes, render
 from stepaudit.datasets._scene import MOTIONS
 from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.store.writing import own_name, write_text, written
 
 GENERATOR = 4  # of the pixels: count up when the same options would draw another video
 # These came later: a default is left out of the options that name a folder, so that older folders keep their names.
@@ -133,8 +134,7 @@ def _folder(root: Path, options: dict) -> Path:
     """The folder of the videos of these options, with the options in it; other options have another."""
     text = json.dumps({"generator": GENERATOR, **options}, indent=2, sort_keys=True) + "\n"
     folder = root / hashlib.sha256(text.encode()).hexdigest()[:12]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "options.json").write_text(text)
+    write_text(folder / "options.json", text)
     return folder
 
 
@@ -145,16 +145,16 @@ def _path(folder: Path, video: Video) -> Path:
 def _make(video: Video, path: Path, seed: int, noise: float, erase: str) -> None:
     if path.exists():
         return
-    path.parent.mkdir(exist_ok=True)
     if video.broken == "no_video":
-        path.write_text("This is not a video. It is here so that an audit meets one.\n")
+        write_text(path, "This is not a video. It is here so that an audit meets one.\n")
         return
-    whole = path.with_name(f".{path.name}.{os.getpid()}") if video.broken == "damaged" else path
-    encode(render(video.scene, seed, video.name, noise=noise, erase=erase), whole, video.scene.rate)
-    if video.broken == "damaged":
-        content = whole.read_bytes()
-        whole.write_bytes(content[: int(DAMAGED_SHARE * len(content))])
-        whole.replace(path)
+    frames = render(video.scene, seed, video.name, noise=noise, erase=erase)
+    if video.broken != "damaged":
+        encode(frames, path, video.scene.rate)
+        return
+    with written(path, own_name(path)) as whole:
+        encode(frames, whole, video.scene.rate)
+        os.truncate(whole, int(DAMAGED_SHARE * whole.stat().st_size))
 
 
 def _segment(video: Video, path: Path, target: int) -> dict:

@@ -16,6 +16,7 @@ from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
 from stepaudit.layers import computing_in
 from stepaudit.networks.weight_files import from_safetensors, from_torch
+from stepaudit.store import writing
 from stepaudit.store.tables import as_json
 
 KEY, FORMAT = "stepaudit", 1
@@ -25,13 +26,11 @@ NEEDED = {"use", "options", "classes"}
 def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details: dict[str, Any]) -> None:
     """Writes the weights with the model's name, options and classes, atomically."""
     about = {"use": entry.use, "options": entry.options, "classes": classes, **details}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
     # Cloned, because safetensors refuses weights that share their memory.
     state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
-    # One entry: safetensors writes several in an order that changes from run to run.
-    save_file(state, temporary, metadata={KEY: as_json({"format": FORMAT, **about})})
-    temporary.replace(path)
+    with writing.written(path) as temporary:
+        # One entry: safetensors writes several in an order that changes from run to run.
+        save_file(state, temporary, metadata={KEY: as_json({"format": FORMAT, **about})})
 
 
 def trained(config: Config, dataset: str, model: str, device: torch.device) -> tuple[nn.Module, list[str]]:

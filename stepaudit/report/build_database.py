@@ -58,10 +58,13 @@ def create(folder: Path, config: Config) -> Path:
 
 
 def _create(folder: Path, config: Config) -> Path:
-    path, temporary = folder / FILE, folder / f".{FILE}.tmp"
-    for leftover in (temporary, temporary.with_name(f"{temporary.name}.wal")):
-        leftover.unlink(missing_ok=True)
-    with _spilling(folder) as spilled, duckdb.connect(config={**WORKING, "temp_directory": str(spilled)}) as connection:
+    path = folder / FILE
+    path.with_name(f".{FILE}.tmp.wal").unlink(missing_ok=True)
+    with (
+        writing.written(path) as temporary,
+        _spilling(folder) as spilled,
+        duckdb.connect(config={**WORKING, "temp_directory": str(spilled)}) as connection,
+    ):
         connection.execute(f"attach {_literal(temporary)} as audit (storage_version '{STORAGE_VERSION}'); use audit")
         connection.begin()
         for table in TABLES.values():
@@ -78,7 +81,6 @@ def _create(folder: Path, config: Config) -> Path:
         _create_reports(connection)
         connection.commit()
         connection.execute("use memory; detach audit")
-    temporary.replace(path)
     return path
 
 

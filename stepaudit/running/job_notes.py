@@ -97,8 +97,7 @@ def read(folder: Path) -> dict[tuple[str, str], Note]:
 
 def _write(note: Note, path: Path) -> None:
     try:
-        with writing.written(path) as temporary:
-            temporary.write_text(json.dumps(asdict(note)))
+        writing.write_text(path, json.dumps(asdict(note)))
     except (OSError, StorageError) as error:
         log.debug("%s: %s", path, error)
 

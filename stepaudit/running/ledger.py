@@ -81,8 +81,7 @@ class Kept:
     def _clear(self, fingerprint: str) -> None:
         if _read(self.folder / FINGERPRINT) != fingerprint:
             self._remove_all_but(LOCK)
-            with writing.written(self.folder / FINGERPRINT) as temporary:
-                temporary.write_text(fingerprint)
+            writing.write_text(self.folder / FINGERPRINT, fingerprint)
 
     def _checked(self, ledger: str) -> dict[str, str]:
         """Names and checksums of the files that are as they were written."""
@@ -98,8 +97,7 @@ class Kept:
     def _forget_the_rest(self) -> None:
         """Removes what is not sound, and writes the ledger anew: its last line may be half a line."""
         self._remove_all_but(LOCK, FINGERPRINT, *self._sound, *NOTES)
-        with writing.written(self.path(LEDGER)) as temporary:
-            temporary.write_text("".join(f"{name} {digest}\n" for name, digest in self._sound.items()))
+        writing.write_text(self.path(LEDGER), "".join(f"{name} {digest}\n" for name, digest in self._sound.items()))
 
     def _remove_all_but(self, *names: str) -> None:
         for path in self.folder.iterdir():

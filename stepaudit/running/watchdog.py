@@ -18,6 +18,7 @@ from pathlib import Path
 from stepaudit.errors import TimedOutError
 from stepaudit.running import interruption
 from stepaudit.running.ledger import NOTES
+from stepaudit.store import writing
 
 GRACE = 30.0  # seconds that a call has to end after it was told to
 LOOKS = 10  # at the clock, in the time of the limit
@@ -131,7 +132,7 @@ class Watchdog:
         if key and trace:
             log.warning("the last try was ended in a call that did not end:\n%s", "\n".join(trace))
             known.append(key)
-            self._hung.write_text("".join(f"{each}\n" for each in known))
+            writing.write_text(self._hung, "".join(f"{each}\n" for each in known))
         return set(known)
 
 

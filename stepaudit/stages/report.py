@@ -1,10 +1,8 @@
 """Stage report: an audit's tables become `audit.duckdb`, a CSV for each question, and a page to read."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from duckdb import DuckDBPyConnection
 
@@ -13,7 +11,7 @@ from stepaudit.errors import UsageError
 from stepaudit.report import build_database, charts, sql_files
 from stepaudit.report.page import chapters, conclusions, gallery, grids, page, summary
 from stepaudit.running import job_notes
-from stepaudit.store import database
+from stepaudit.store import database, writing
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ def _reported(folder: Path) -> Path:
     with database.connect(folder, spills=True, small=True) as connection:
         html = _page(connection, folder, config)
     path = folder / "report" / "index.html"
-    _write(path, html)
+    writing.write_text(path, html)
     log.info("%d reports, %.1f MB: %s", len(sql_files.all_reports()), len(html) / 1e6, path)
     return path
 
@@ -61,7 +59,7 @@ def _sections(connection: DuckDBPyConnection, folder: Path, drawn: Sequence[page
 def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path) -> grids.Answer:
     """What the page tells of a report, whose rows all go to a CSV file, some at a time."""
     answer = None
-    with _written(path) as file:
+    with writing.written(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for names, rows in database.batches(connection, report.sql):
             text = database.format_rows(names, rows, "csv")
             if answer is None:
@@ -107,18 +105,3 @@ def _made(connection: DuckDBPyConnection, folder: Path, config: Config) -> dict:
         "config_hash": config.hash,
         "config": (folder / "config.yaml").read_text(),
     }
-
-
-def _write(path: Path, text: str) -> None:
-    with _written(path) as file:
-        file.write(text)
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[TextIO]:
-    """A file to write, under a temporary name until it is whole."""
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w") as file:
-        yield file
-    temporary.replace(path)

@@ -16,7 +16,7 @@ from stepaudit.networks import checkpoint, randomise, training
 from stepaudit.running import device, ledger, run_records
 from stepaudit.running.epochs import Epochs
 from stepaudit.running.progress import progress
-from stepaudit.store import package_files, tables, writing
+from stepaudit.store import package_files, tables
 
 CLIPS_FOR_STATISTICS = 32
 
@@ -41,8 +41,7 @@ def run(config: Config, dataset: str, model: str) -> None:
             checkpoint.load_initial(net, entry.weights)
         if entry.training_for(dataset).epochs:
             log = _fit(config, dataset, model, net, classes)
-    with writing.explained(path):
-        checkpoint.save(net, path, entry, classes, details)
+    checkpoint.save(net, path, entry, classes, details)
     tables.write(log, "training_log", config.path("training_log", dataset=dataset, model=model))
     ledger.remove(path)
 

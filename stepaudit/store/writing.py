@@ -1,4 +1,4 @@
-"""Disks that are full or cannot be written: one sentence that names the folder, and nothing half written."""
+"""Atomic writing of files, and explanations of disks that are full or cannot be written."""
 
 import errno
 import os
@@ -15,37 +15,57 @@ CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """A temporary name for a file, which takes its own when all of it is written; else nothing is left.
+def written(path: Path, temporary: Path | None = None) -> Iterator[Path]:
+    """Temporary file to write, which replaces `path` when the block ends; after an error, nothing of it is left.
+
+    A link at either name is replaced, never written through.
+
+    Args:
+        temporary: its name; by default `.<name>.tmp` beside `path`, for a file that only one process writes at a time.
 
     Raises:
         StorageError: the disk is full, or cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary or path.with_name(f".{path.name}.tmp")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
+        temporary.unlink(missing_ok=True)  # left by a writer that was killed, or a link
+        try:
+            yield temporary
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, UTF-8, see `written`; several processes may do so at once."""
+    with written(path, own_name(path)) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def own_name(path: Path) -> Path:
+    """Temporary name of a file, which no other process on this machine uses."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """While a file is written: what its disk refuses is told as a StorageError, and no temporary file is left."""
+    """Raise StorageError for what the disk refuses while a file is written."""
     try:
         yield
-    except BaseException as error:
-        with suppress(OSError):
-            path.with_name(f".{path.name}.tmp").unlink(missing_ok=True)
-        if isinstance(error, Exception) and (text := problem(error, path.parent)):
+    except Exception as error:
+        if text := problem(error, path.parent):
             raise StorageError(text) from error
         raise
 
 
 def problem(error: BaseException, folder: Path | None = None) -> str | None:
-    """What is wrong with the disk, in a sentence; None if it is something else.
+    """Sentence about a full or closed disk; None for other errors.
 
     Args:
-        folder: that was written to, if that is known.
+        folder: that was written to, if known.
     """
     number = getattr(error, "errno", None)
     name = getattr(error, "filename", None)
@@ -60,7 +80,7 @@ def problem(error: BaseException, folder: Path | None = None) -> str | None:
 
 
 def _full(error: BaseException, folder: Path | None) -> str:
-    """The disk of the folder; where that is not known, all that may be meant."""
+    """Sentence about the folder's disk; without a folder, about the disks of this folder and of temporary files."""
     if folder is None:
         places = f"{error}; {_free(Path.cwd())} here, {_free(Path(tempfile.gettempdir()))} for temporary files"
         return f"a disk is full: {places}; make space and run again"

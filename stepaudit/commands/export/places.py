@@ -69,13 +69,10 @@ class Place:
             StorageError: the disk is full, or cannot be written.
         """
         path = self.folder / name
-        with writing.explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with writing.written(path, self._working / path.name) as temporary:
             if not path.parent.resolve().is_relative_to(self.folder.resolve()):
                 raise UsageError(f"{path.parent}: leads out of {self.folder}; remove that link")
-            temporary = self._working / path.name
             yield temporary
-            temporary.replace(path)
 
 
 @contextmanager

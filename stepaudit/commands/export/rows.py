@@ -51,7 +51,6 @@ def write(connection: duckdb.DuckDBPyConnection, source: Source, format: str, ou
     if not out.parent.is_dir():
         raise UsageError(f"{out}: there is no folder '{out.parent}'; make it first")
     with writing.written(out) as temporary:
-        temporary.unlink(missing_ok=True)
         if format == "parquet":
             return _write_parquet(connection, source, temporary)
         count = [0]

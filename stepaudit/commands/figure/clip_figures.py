@@ -9,7 +9,7 @@ from PIL import Image
 from stepaudit.commands.figure import figure_choice
 from stepaudit.errors import UsageError
 from stepaudit.report.pictures import figure_sources, figures
-from stepaudit.store import database
+from stepaudit.store import database, writing
 
 RATIO, FRAMES = 0.1, 8
 
@@ -122,9 +122,8 @@ def save(figure: Figure, path: Path) -> str:
         raise UsageError(f"{path}: a figure is a PNG; give a name that ends in .png")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder '{path.parent}'; make it first")
-    temporary = path.with_name(f".{path.name}.tmp")
-    figure.image.save(temporary, "PNG")
-    temporary.replace(path)
+    with writing.written(path) as temporary:
+        figure.image.save(temporary, "PNG")
     return f"{path}: {figure.text}"
 
 

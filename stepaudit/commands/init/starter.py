@@ -17,7 +17,7 @@ from stepaudit.commands.init.budgets import BOX_FLOORS, FINE_TUNED, FLOORS, FROM
 from stepaudit.commands.init.choices import Choices, audit_name, budget_of, methods_of, model_of, size_of, weights_of
 from stepaudit.commands.init.survey import Survey
 from stepaudit.errors import UsageError
-from stepaudit.store import package_files
+from stepaudit.store import package_files, writing
 
 TEMPLATE = Path(__file__).with_name("starter.yaml.jinja")
 VIEWS_WANTED = 200  # training clips, if there are few videos
@@ -62,8 +62,7 @@ def write(made: Draft, out: Path, *, force: bool = False) -> None:
         if path.exists() and not force:
             raise UsageError(f"{path}: there already; add --force to replace it, or choose another name with --out")
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        writing.write_text(path, text)
 
 
 def snakemake(folder: Path | None = None) -> str:

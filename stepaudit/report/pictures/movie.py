@@ -1,6 +1,5 @@
 """Frames as files to look at: an H.264 video, an animated WebP or GIF."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from PIL import Image
 
 from stepaudit.clips import encoding
 from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.store import writing
 
 FRAMES_A_SECOND = 4.0  # of a clip of 16 frames: four seconds
 VIDEO_RATE = 24  # of the file, since some players drop slow videos
@@ -44,12 +44,8 @@ def save(frames: np.ndarray, path: str | Path, *, rate: float = FRAMES_A_SECOND)
 def _animate(frames: np.ndarray, path: Path, rate: float) -> None:
     first, *rest = map(Image.fromarray, frames)
     suffix, timing = path.suffix.lower(), {"duration": round(1000 / rate), "loop": 0}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with writing.written(path, writing.own_name(path)) as temporary:
         first.save(temporary, suffix[1:], save_all=True, append_images=rest, **timing, **ANIMATIONS[suffix])
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _places(frames: int, rate: float) -> np.ndarray:
