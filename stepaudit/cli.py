@@ -74,8 +74,6 @@ app = typer.Typer(
 )
 figure = typer.Typer(help="Draw one clip with its maps as a PNG for a publication.", no_args_is_help=True)
 app.add_typer(figure, name="figure")
-benchmark = typer.Typer(help="Run a benchmark whose answer is known.", no_args_is_help=True)
-app.add_typer(benchmark, name="benchmark")
 export = typer.Typer(help="Write rows and maps of an audit as files for other programs.", no_args_is_help=True)
 app.add_typer(export, name="export")
 _DATASETS, _MODELS, _METHODS = map(_completed, ("datasets", "models", "methods"))
@@ -99,7 +97,6 @@ OfDataset = Annotated[
     typer.Option("--dataset", help="Data set of the clip; default: the first with it.", autocompletion=_DATASETS),
 ]
 Frames = Annotated[int, typer.Option("--frames", min=1, help="Frames to show, spread evenly over the clip.")]
-BENCHMARK = Path("config/benchmark.yaml")
 Out = Annotated[Path, typer.Option("--out", help="The PNG file to write.")]
 RowFormat = Annotated[
     str | None, typer.Option("--format", help="csv, json, latex or parquet; default: by the file's ending, or csv.")
@@ -429,34 +426,6 @@ def figure_compare(
         results, clip=clip, dataset=dataset, models=[name for name in models if name], method=method, frames=frames
     )
     typer.echo(clip_figures.save(drawn, out))
-
-
-@benchmark.command("methods")
-def benchmark_methods(
-    out: Annotated[Path | None, typer.Option("--out", help="Also write the tables, as .md or .csv.")] = None,
-    methods: Annotated[
-        str,
-        typer.Option("--methods", help="Methods, such as step,rise; default: all.", autocompletion=_registered),
-    ] = "",
-    cores: Annotated[int, typer.Option("--cores", min=1, help="Processes side by side.")] = 2,
-    config: Annotated[Path, typer.Option("--config", help="The benchmark's configuration.")] = BENCHMARK,
-) -> None:
-    """Score every method on videos whose evidence is known, and on networks whose support is known."""
-    from stepaudit.commands import benchmark
-    from stepaudit.stages import attribute, extract, index, predict, preserve, report, score, train
-
-    if out is not None:
-        benchmark.check(out)
-    names = [name.strip() for name in methods.split(",") if name.strip()]
-    settings = benchmark.settings(config, names)
-    stages = (index, extract, train, predict, attribute, preserve, score)
-    benchmark.run(settings, dict(zip(benchmark.STAGES, (stage.run for stage in stages), strict=True)), cores)
-    page = report.run(settings.folder)
-    answers = benchmark.answers(settings.folder)
-    for name in benchmark.SHOWN:
-        typer.echo(benchmark.shown(answers[name]))
-    for path in [page, *(benchmark.write(out, answers) if out else [])]:
-        typer.echo(path)
 
 
 @app.command()

@@ -61,7 +61,6 @@ def test_the_commands_are_the_stages_and_a_few_questions():
         "list",
         "check",
         "figure",
-        "benchmark",
         "plan",
         "explain",
         "export",

@@ -7,12 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from stepaudit.audit.audit_folder import FILE, KINDS, Audit, Problem
-from stepaudit.audit.config import job_name
 
 DELETED = ("damaged", "foreign", "orphan")
 REMADE = ("missing", "damaged", "foreign", "unrecorded", "rows", "report")
 SHOWN = 10  # of each kind; and so many names on a command line
-MARKS = ".done"  # how `stepaudit benchmark` knows which jobs it has done
 
 
 def told(audit: Audit, found: list[Problem]) -> Iterator[str]:
@@ -40,9 +38,6 @@ def steps(audit: Audit, found: list[Problem]) -> Iterator[str]:
         yield "read these files with the stepaudit that wrote them, or make them anew with this one, as follows"
     if to_delete(audit, found):
         yield f"{_check(audit)} --delete"
-    if (audit.folder / MARKS).is_dir():
-        yield "stepaudit benchmark methods"
-        return
     if names := targets(audit, found):
         yield _remake(audit, names)
     if kinds - {"orphan"}:
@@ -63,9 +58,8 @@ def to_delete(audit: Audit, found: list[Problem]) -> list[Path]:
     """What `delete` removes: damaged, foreign and orphaned files; nothing if the configuration cannot be trusted."""
     if any(problem.kind == "configuration" for problem in found):
         return []
-    marks = [audit.folder / MARKS / problem.job[0] / job_name(problem.job[1]) for problem in found if problem.job]
     files = [audit.folder / problem.name for problem in found if problem.kind in DELETED]
-    return [path for path in dict.fromkeys([*files, *marks]) if path.exists() or path.is_symlink()]
+    return [path for path in dict.fromkeys(files) if path.exists() or path.is_symlink()]
 
 
 def delete(audit: Audit, found: list[Problem]) -> list[Path]:

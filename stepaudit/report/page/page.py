@@ -14,7 +14,6 @@ from markupsafe import Markup
 
 from stepaudit.report.page.chapters import anchor
 from stepaudit.report.page.grids import Grid
-from stepaudit.report.page.grids import grid as grid  # the benchmark's page has tables of the same kind
 from stepaudit.report.sql_files import Report
 from stepaudit.store import package_files
 from stepaudit.store.formats import finite

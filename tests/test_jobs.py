@@ -1,0 +1,47 @@
+"""The jobs of an audit, in groups that follow one another."""
+
+from pathlib import Path
+
+from stepaudit.audit import config, registry
+from stepaudit.audit.jobs import in_groups
+
+SMALL = {
+    "audit": "small",
+    "shards": 1,
+    "datasets": {"a": {"use": "planted", "root": "data"}, "b": {"use": "planted", "root": "data"}},
+    "models": {"one": {"use": "planted_white_box"}},
+    "methods": {"center": {}, "noise": {"use": "random_pixel"}},
+    "metrics": {"support": {}},
+}
+
+
+def small(folder, **changes):
+    return config.parse({**SMALL, "results": str(folder), **changes})
+
+
+def test_the_planted_benchmark_scores_every_registered_method():
+    methods = config.load(Path(__file__).parents[1] / "config/benchmark.yaml").methods
+    assert {entry.use for entry in methods.values()} == set(registry.names("methods"))
+    assert {"step", "step_corrected", "ep3d", "ep3d_corrected"} <= set(methods)
+
+
+def test_jobs_write_every_file_that_the_report_of_the_audit_asks_for(tmp_path):
+    audit = small(tmp_path, shards=2, preserve={"methods": []})
+    asked = in_groups(audit)
+    assert [{stage for stage, _ in jobs} for jobs in asked] == [
+        {"index"}, {"extract"}, {"train"}, set(), {"predict"}, {"attribute"}, set(), {"score"},
+    ]  # fmt: skip
+    scored = [audit.path("scores", **keys) for _, keys in asked[-1]]
+    assert sorted(scored) == sorted(audit.all_shards("scores", audit.methods))
+    assert len(asked[1]) == 2 * 1 * 6  # data sets, sizes, shards of three splits
+
+
+def test_controls_are_made_after_the_models_that_they_are_controls_of_and_search_no_ratio(tmp_path):
+    models = {"random": {"of": "one", "randomise": 0.5}, "one": {"use": "planted_white_box"}}
+    methods = {"step": {"ratios": [0.1]}}
+    audit = small(tmp_path, models=models, methods=methods, preserve={"methods": ["step"]})
+    trained = [[keys["model"] for stage, keys in group if stage == "train"] for group in in_groups(audit)]
+    assert [names for names in trained if names] == [["one"] * 2, ["random"] * 2]
+    searched = [keys for group in in_groups(audit) for stage, keys in group if stage == "preserve"]
+    searched = [audit.path("preservation", **keys) for keys in searched]
+    assert sorted(searched) == sorted(audit.all_shards("preservation", ["step"]))
