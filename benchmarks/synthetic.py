@@ -13,6 +13,7 @@ import pyarrow as pa
 from stepaudit.audit import config as configuration
 from stepaudit.audit.config import Config
 from stepaudit.store import tables
+from stepaudit.store.schema import TABLES
 
 SQL = Path(__file__).with_suffix(".sql")
 PICTURED = 6  # clips with pixels and grids
@@ -44,7 +45,7 @@ def write(audit: Config, clips: int) -> None:
             connection.register("given", pa.Table.from_pylist(rows))
             connection.execute(f"create table {name} as from given")
         connection.execute(SQL.read_text())
-        for table in tables.TABLES:
+        for table in TABLES:
             for place in _places(audit, table):
                 _write(connection, audit, table, place)
 
@@ -95,14 +96,14 @@ def _places(audit: Config, table: str) -> Iterator[dict[str, str]]:
     }
     if table in ("boxes", "training_log", "runs"):
         return
-    keys = tables.TABLES[table].partitions
+    keys = TABLES[table].partitions
     for values in product(*(known[key] for key in keys)):
         yield dict(zip(keys, values, strict=True))
 
 
 def _write(connection: duckdb.DuckDBPyConnection, audit: Config, table: str, place: dict[str, str]) -> None:
     """Writes the rows of one place: of all clips in a file, or in shards where jobs write them."""
-    schema = tables.TABLES[table].schema
+    schema = TABLES[table].schema
     chosen = " and ".join(f"{key} = '{value}'" for key, value in place.items())
     columns = ", ".join(f'"{name}"' for name in schema.names)
     connection.execute(f"create or replace temp table part as select * from {table}_rows where {chosen}")

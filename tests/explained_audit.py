@@ -11,7 +11,7 @@ from stepaudit.audit.sections import Model
 from stepaudit.networks import checkpoint
 from stepaudit.report import build_database
 from stepaudit.report.pictures import movie
-from stepaudit.store import tables
+from stepaudit.store import schema
 
 CLASSES = ["cross-vertical", "disc-horizontal"]
 CLIP = "disc-horizontal-test-000"
@@ -66,4 +66,4 @@ def moving_square(count: int) -> np.ndarray:
 
 def columns(table: str) -> list[str]:
     """All columns of a table, those in paths too."""
-    return [column.name for column in tables.TABLES[table].columns]
+    return [column.name for column in schema.TABLES[table].columns]

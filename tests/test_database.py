@@ -12,7 +12,7 @@ from tiny_audit import clips, write_audit
 from stepaudit.audit import config
 from stepaudit.errors import UsageError
 from stepaudit.report import build_database
-from stepaudit.store import database, tables
+from stepaudit.store import database, schema, tables
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def one(folder, sql):
 
 
 def test_tables_are_there_under_their_names_with_what_their_columns_mean(audit):
-    for table in tables.TABLES.values():
+    for table in schema.TABLES.values():
         sql = f"select column_name, comment from duckdb_columns() where table_name = '{table.name}'"
         assert database.query(audit, sql)[1] == [
             (column.name, column.text) for column in table.columns if not column.heavy
@@ -221,7 +221,7 @@ def test_values_in_paths_stay_text_and_folders_above_do_not_count(tmp_path):
 
 def test_results_of_another_schema_are_refused_and_the_old_database_stays(audit):
     path = audit / "maps" / "dataset=planted" / "model=r3d" / "method=step" / "test-000.parquet"
-    old = pq.read_table(path, partitioning=None).replace_schema_metadata({tables.SCHEMA_KEY: b"0"})
+    old = pq.read_table(path, partitioning=None).replace_schema_metadata({schema.SCHEMA_KEY: b"0"})
     pq.write_table(old, path)
     with pytest.raises(UsageError, match=r"test-000\.parquet: written with table schema 0"):
         build_database.create(audit, config.load(audit / "config.yaml"))

@@ -24,7 +24,7 @@ from stepaudit.errors import STATUSES, AuditError
 from stepaudit.maps import Maps
 from stepaudit.report import build_database, sql_files
 from stepaudit.stages import index
-from stepaudit.store import database, tables
+from stepaudit.store import database, schema
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("config", "docs", "reports")
@@ -82,7 +82,7 @@ def test_every_section_of_the_configuration_is_in_the_reference_and_every_key_ha
 
 
 def test_every_column_and_status_has_a_sentence():
-    for table in tables.TABLES.values():
+    for table in schema.TABLES.values():
         for column in table.columns:
             assert column.text.endswith((".", "…")), f"{table.name}.{column.name}"
     assert set(STATUSES) == {"ok", *(error.status for error in AuditError.__subclasses__())}
@@ -279,7 +279,7 @@ def test_the_example_of_a_data_set_gives_sound_rows(tmp_path):
     segments, boxes = example("datasets")(tmp_path)
     assert index.find_problems(segments, boxes, trains=True) == []
     assert [row["clip_id"] for row in segments] == ["test/a/2", "test/b/2", "train/a/1", "train/b/1"]
-    assert {key for row in segments for key in row} == set(tables.TABLES["segments"].schema.names)
+    assert {key for row in segments for key in row} == set(schema.TABLES["segments"].schema.names)
 
 
 def test_the_example_of_a_metric_measures():

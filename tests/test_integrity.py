@@ -20,7 +20,7 @@ from stepaudit.networks import checkpoint
 from stepaudit.report import build_database
 from stepaudit.running import run_records
 from stepaudit.stages import attribute, extract, index, predict, preserve, score, train
-from stepaudit.store import database, tables
+from stepaudit.store import database, schema, tables
 
 STAGES = {
     module.__name__.rpartition(".")[2]: module
@@ -136,7 +136,7 @@ def rewritten(audit: Audit, name: str, change: Callable[[list[dict]], list[dict]
     (old,) = tables.read("runs", record)
     inputs = tables.read("runs", Path(str(record).replace(str(audit.folder), str(audit.saved.folder))))[0]["inputs"]
     with tables.made_by(run_records.job_metadata(audit.config, *job)):
-        tables.write([{**old, "inputs": inputs}], "runs", record)
+        tables.write([{**old, "inputs": inputs}], "runs", record, signed=True)
 
 
 def test_a_sound_audit_has_no_problem_and_no_line(made, monkeypatch, capsys):
@@ -168,9 +168,11 @@ def test_a_flipped_bit_is_found_wherever_it_is(copy, seed):
     names = random.sample(sorted([*copy.files, *copy.records]), 40)
     for name in names:
         (copy.folder / name).write_bytes(flipped((copy.folder / name).read_bytes(), random))
-    records = {name for name in names if name in copy.records}
-    hidden = {name for name in names if name.endswith(".safetensors") and copy.record(copy.files[name]) in records}
-    assert set(names) - hidden == {name for name, (kind, _) in found_in_files(copy).items() if kind != "unrecorded"}
+    told = found_in_files(copy)
+    unknown = {name for name in copy.files if copy.record(copy.files[name]) in names}  # what they should be
+    assert set(names) | unknown == set(told)
+    assert {told[name][0] for name in set(names) - unknown} <= {"damaged", "foreign"}
+    assert {told[name][0] for name in unknown} <= {"damaged", "foreign", "unrecorded"}
 
 
 def test_a_bit_of_the_configuration_is_found_and_then_nothing_is_deleted(copy):
@@ -194,6 +196,9 @@ def test_a_truncated_file_is_damaged(copy):
         for name in names:
             (copy.folder / name).write_bytes(whole[name][:size])
         told = found_in_files(copy)
+        unknown = {name for name in copy.files if copy.record(copy.files[name]) == names[-1]}
+        expected = dict.fromkeys(unknown, ("unrecorded", "the record of its job is damaged"))
+        assert {name: told.pop(name) for name in unknown} == expected
         assert {name: kind for name, (kind, _) in told.items()} == dict.fromkeys(names, "damaged"), size
 
 
@@ -234,7 +239,7 @@ def test_a_file_that_was_written_again_with_other_rows_is_not_the_one_that_was_r
     rows = tables.read("maps", copy.folder / STEP)
     with tables.made_by(run_records.job_metadata(copy.config, *copy.files[STEP])):
         tables.write(rows[1:], "maps", copy.folder / STEP)
-    assert found_in_files(copy)[STEP] == ("foreign", "it is whole, but not the file that its job has recorded")
+    assert found_in_files(copy)[STEP] == ("damaged", "its bytes are not those that its job has recorded")
 
 
 def test_a_file_without_a_job_is_foreign(copy):
@@ -290,12 +295,15 @@ def test_files_made_from_others_than_are_there_are_foreign(copy):
 
 
 def test_another_schema_is_told_and_not_deleted(copy):
-    data = pq.read_table(copy.folder / STEP, partitioning=None)
-    for version in ("3", "0", "5"):
-        pq.write_table(data.replace_schema_metadata({tables.SCHEMA_KEY: version}), copy.folder / STEP)
+    names = {STEP, copy.record(copy.files[STEP])}
+    data = {name: pq.read_table(copy.folder / name, partitioning=None) for name in names}
+    for version in ("3", "0", "6"):
+        for name in names:
+            changed = data[name].replace_schema_metadata({schema.SCHEMA_KEY: version})
+            pq.write_table(changed, copy.folder / name)
         problems, _ = sound_files.problems(copy)
-        (told,) = [problem for problem in problems if problem.name == STEP]
-        assert (told.kind, told.text) == ("version", f"it has table schema {version}, not {tables.SCHEMA_VERSION}")
+        text = f"it has table schema {version}, not {schema.SCHEMA_VERSION}"
+        assert {(each.name, each.kind, each.text) for each in problems} == {(name, "version", text) for name in names}
         assert remedies.to_delete(copy, problems) == []
         assert "read these files with the stepaudit that wrote them" in "\n".join(remedies.told(copy, problems))
 
@@ -478,7 +486,7 @@ class TestReport:
 
 def rows_of(audit: Audit) -> list:
     with database.connect(audit.folder) as connection:
-        return [sorted(map(repr, database.fetch(connection, f"from {table}")[1])) for table in tables.TABLES]
+        return [sorted(map(repr, database.fetch(connection, f"from {table}")[1])) for table in schema.TABLES]
 
 
 def test_what_is_removed_is_what_was_told_and_what_is_made_again_is_sound(copy, monkeypatch, capsys):

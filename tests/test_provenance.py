@@ -88,11 +88,6 @@ def test_without_git_there_is_no_commit(tmp_path, monkeypatch):
     assert run_records.commit() is None
 
 
-def test_the_sha_is_that_of_the_content(tmp_path):
-    (tmp_path / "file").write_bytes(b"abc")
-    assert run_records.sha256(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
 class TestFingerprint:
     """Finished batches are kept only while all that decides their rows is the same."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stepaudit.audit import config
 from stepaudit.report import build_database, sql_files
-from stepaudit.store import database, tables
+from stepaudit.store import database, schema, tables
 
 CONFIG = {
     "audit": "tiny",
@@ -40,7 +40,7 @@ def write_audit(folder: Path, rows: dict[str, list[dict]] | None = None, **chang
     audit = config.parse({**CONFIG, "results": str(folder), **changes})
     config.save(audit, audit.folder / "config.yaml")
     for table, given in (rows or {}).items():
-        keys = tables.TABLES[table].partitions
+        keys = schema.TABLES[table].partitions
         shard = "all" if table in UNDIVIDED else "test-000"
         full = [{**{key: PARTITIONS[key] for key in keys}, **DEFAULTS.get(table, {}), **row} for row in given]
         for place, part in groupby(sorted(full, key=_place(keys)), key=_place(keys)):

@@ -22,7 +22,7 @@ from stepaudit.audit import registry
 from stepaudit.audit.config import Config
 from stepaudit.audit.sections import Clips, ClipSize, Dataset, Jobs, Method, Metric, Model, Preserve, Training
 from stepaudit.errors import STATUSES
-from stepaudit.store.tables import SCHEMA_VERSION, TABLES, Table
+from stepaudit.store.schema import SCHEMA_VERSION, TABLES, Table
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "python -m docs.reference.documentation"

@@ -8,7 +8,7 @@ from stepaudit.audit import config
 from stepaudit.report import build_database, catalog
 from stepaudit.store import database
 from stepaudit.store.formats import format_rows
-from stepaudit.store.tables import TABLES
+from stepaudit.store.schema import TABLES
 
 EMPTY = {
     "audit": "empty",

@@ -28,7 +28,8 @@ from stepaudit.audit.sections import (
 )
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store import writing
-from stepaudit.store.tables import SCHEMA_VERSION, as_json
+from stepaudit.store.schema import SCHEMA_VERSION
+from stepaudit.store.tables import as_json
 from stepaudit.version import __version__
 
 SECTIONS = ("datasets", "models", "methods", "metrics")

@@ -20,7 +20,7 @@ from stepaudit.audit.jobs import WRITES, Job, outputs
 from stepaudit.running import job_notes
 from stepaudit.running.job_notes import Note
 from stepaudit.store.formats import duration, format_rows
-from stepaudit.store.tables import TABLES
+from stepaudit.store.schema import TABLES
 
 RECORDS = 2000  # finished jobs of a stage that estimate the duration of the others
 SHOWN = 20  # jobs that are listed by name

@@ -3,7 +3,6 @@
 A file counts only if the ledger has its checksum: what was half written, cut off or changed since is not there.
 """
 
-import hashlib
 import logging
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from stepaudit.errors import UsageError
 from stepaudit.running import locks
 from stepaudit.store import writing
+from stepaudit.store.checksums import sha256
 
 FINGERPRINT, LEDGER, LOCK = "fingerprint", "ledger", "lock"
 NOTES = ("under-way", "hung")  # of `watchdog`, which calls did not end
@@ -56,7 +56,7 @@ class Kept:
         """Keeps a file that `write` writes under the path that it is given."""
         with writing.written(self.path(name)) as temporary:
             write(temporary)
-            digest = _digest(temporary)
+            digest = sha256(temporary)
         with writing.explained(self.path(LEDGER)), self.path(LEDGER).open("a") as ledger:
             ledger.write(f"{name} {digest}\n")
         self._sound[name] = digest
@@ -126,11 +126,6 @@ def _read(path: Path) -> str:
 
 def _is_sound(path: Path, digest: str) -> bool:
     try:
-        return _digest(path) == digest
+        return sha256(path) == digest
     except OSError:  # a disk that cannot read it any more
         return False
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

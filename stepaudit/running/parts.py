@@ -10,6 +10,7 @@ from stepaudit.errors import UsageError
 from stepaudit.running import interruption
 from stepaudit.running.ledger import Kept
 from stepaudit.store import tables
+from stepaudit.store.schema import TABLES
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Parts:
 
     def finish(self, batches: int) -> None:
         """Writes the output from all batches, in order, and removes the parts."""
-        schema = tables.TABLES[self.table].schema
+        schema = TABLES[self.table].schema
         data = [tables.read_arrow(self.table, self._kept.path(_name(batch))) for batch in range(batches)]
         tables.write_arrow(pa.concat_tables(data) if data else schema.empty_table(), self.output)
         self._kept.remove()

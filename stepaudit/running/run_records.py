@@ -1,6 +1,5 @@
 """Where results come from: what decides a shard's rows, and the record of every job in the table `runs`."""
 
-import hashlib
 import platform
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from pathlib import Path
 from stepaudit.audit import jobs
 from stepaudit.audit.config import Config, fingerprint, job_name
 from stepaudit.running import footprint
-from stepaudit.store import package_files, seal, tables
+from stepaudit.store import package_files, tables
+from stepaudit.store.checksums import sha256
 from stepaudit.version import __version__
 
 LIBRARIES = ("torch", "torchvision", "numpy", "pyarrow", "duckdb", "ffmpeg-python", "imageio-ffmpeg", "snakemake")
@@ -37,7 +37,7 @@ def recorded(config: Config, stage: str, keys: dict[str, str]) -> Iterator[None]
         "outputs": tables.as_json(_outputs(config, stage, keys)),
     }
     with tables.made_by(job_metadata(config, stage, keys)):
-        tables.write([row], "runs", config.path("runs", stage=stage, shard=job_name(keys)))
+        tables.write([row], "runs", config.path("runs", stage=stage, shard=job_name(keys)), signed=True)
 
 
 def job_metadata(config: Config, stage: str, keys: dict[str, str]) -> dict[str, object]:
@@ -46,11 +46,11 @@ def job_metadata(config: Config, stage: str, keys: dict[str, str]) -> dict[str, 
 
 
 def _inputs(config: Config, stage: str, keys: dict[str, str], files_read: set[Path]) -> dict[str, str]:
-    """Seals of the audit's own files that a job has read, by their names within the audit."""
+    """Checksums of the audit's own files that a job has read, by their names within the audit."""
     asked = files_read | _weights(config, stage, keys)
     found = {path for path in asked - set(jobs.written_by(config, stage, keys)) if path.is_relative_to(config.folder)}
     names = {path.relative_to(config.folder): path for path in found}
-    return {str(name): _seal(path) for name, path in names.items() if not any(p.startswith(".") for p in name.parts)}
+    return {str(name): sha256(path) for name, path in names.items() if not any(p.startswith(".") for p in name.parts)}
 
 
 def _weights(config: Config, stage: str, keys: dict[str, str]) -> set[Path]:
@@ -65,20 +65,16 @@ def _weights(config: Config, stage: str, keys: dict[str, str]) -> set[Path]:
 
 
 def _outputs(config: Config, stage: str, keys: dict[str, str]) -> dict[str, dict]:
-    """Seal, bytes and rows of the files that a job has written, by their names within the audit."""
+    """Checksum, bytes and rows of the files that a job has written, by their names within the audit."""
     return {
         str(path.relative_to(config.folder)): {
-            "seal": _seal(path),
+            "sha256": sha256(path),
             "bytes": path.stat().st_size,
             "rows": tables.metadata(path)["rows"] if path.suffix == ".parquet" else None,
         }
         for path in jobs.written_by(config, stage, keys)
         if path.exists()
     }
-
-
-def _seal(path: Path) -> str:
-    return seal.read(path) or seal.computed(path)
 
 
 def versions() -> dict[str, str]:
@@ -116,12 +112,6 @@ def inputs_fingerprint(config: Config, dataset: str, model: str, method: str, sh
             clips,
         ]
     )
-
-
-def sha256(path: Path) -> str:
-    """Of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _git(*arguments: str) -> str:

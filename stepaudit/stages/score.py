@@ -12,9 +12,10 @@ from stepaudit.errors import AuditError
 from stepaudit.running.guard import Guard
 from stepaudit.running.parts import Parts
 from stepaudit.running.progress import progress
-from stepaudit.running.run_records import inputs_fingerprint, sha256
+from stepaudit.running.run_records import inputs_fingerprint
 from stepaudit.stages._measurements import Measurements, Shard
 from stepaudit.store import tables
+from stepaudit.store.checksums import sha256
 
 BATCH = 32  # maps whose scores are kept together
 

@@ -16,7 +16,7 @@ from stepaudit.networks import checkpoint, randomise, training
 from stepaudit.running import device, ledger, run_records
 from stepaudit.running.epochs import Epochs
 from stepaudit.running.progress import progress
-from stepaudit.store import package_files, tables
+from stepaudit.store import checksums, package_files, tables
 
 CLIPS_FOR_STATISTICS = 32
 
@@ -77,8 +77,8 @@ def _decisive(config: Config, dataset: str, model: str, place: torch.device) -> 
             run_records.versions(),
             entry.model_dump(mode="json"),
             config.seed,
-            [run_records.sha256(path) for path in [*([source] if source else []), *local]],
-            [run_records.sha256(path) for path in package_files.sources()],
+            [checksums.sha256(path) for path in [*([source] if source else []), *local]],
+            [checksums.sha256(path) for path in package_files.sources()],
             tables.read("clips", *paths, columns=["clip_id", "view", "target", "sha256", "status"]),
             place.type,
         ]

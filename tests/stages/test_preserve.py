@@ -11,7 +11,7 @@ from stepaudit.errors import UsageError
 from stepaudit.maps import Maps
 from stepaudit.running import parts
 from stepaudit.stages import preserve
-from stepaudit.store import tables
+from stepaudit.store import schema, tables
 
 PLANTED = {"dataset": "planted", "model": "r3d"}
 
@@ -38,7 +38,7 @@ def with_seeds(changed, *seeds):
 
 
 def test_every_clip_has_one_row_for_each_bound(whole, rows, tested):
-    names = tables.TABLES["preservation"].key_names
+    names = schema.TABLES["preservation"].key_names
     found = Counter(tuple(row[name] for name in names) for row in rows(whole, "preservation"))
     assert found == Counter(
         (clip["clip_id"], "planted", model, "ep3d", bound, 0)

@@ -9,7 +9,7 @@ from checkouts import TINY, Checkout
 
 from stepaudit.audit import config
 from stepaudit.report import sql_files
-from stepaudit.store import database, tables
+from stepaudit.store import database, schema, tables
 
 STAGES = {"index": 1, "extract": 6, "train": 1, "predict": 2, "attribute": 4, "preserve": 2, "score": 4, "report": 1}
 BROKEN = {
@@ -67,7 +67,7 @@ def test_each_row_that_was_asked_for_is_there_once(audited):
         "scores": {(c, "planted", "narrow", *m, s, *f) for c, m, s, f in product(ASKED, methods, seeds, frames)},
     }
     for table, keys in asked.items():
-        names = tables.TABLES[table].key_names
+        names = schema.TABLES[table].key_names
         found = Counter(tuple(row[name] for name in names) for row in rows_of(audited[0], table))
         assert found == Counter(keys), table
     tested = Counter(row["clip_id"] for row in rows_of(audited[0], "clips") if row["split"] == "test")
@@ -75,7 +75,7 @@ def test_each_row_that_was_asked_for_is_there_once(audited):
 
 
 def test_no_table_has_a_key_twice(audited):
-    for table in tables.TABLES.values():
+    for table in schema.TABLES.values():
         keys = [tuple(row[name] for name in table.key_names) for row in rows_of(audited[0], table.name)]
         if table.name not in ("boxes", "clip_boxes"):  # a frame may hold several boxes of a label
             assert keys, table.name

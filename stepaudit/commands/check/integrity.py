@@ -13,7 +13,7 @@ from stepaudit.audit import plan
 from stepaudit.audit.audit_folder import FILE, Audit, Problem
 from stepaudit.commands.check import asked_rows, sound_files
 from stepaudit.errors import UsageError
-from stepaudit.store import database, tables
+from stepaudit.store import database, schema
 
 PAGE = Path("report", "index.html")
 KEPT = re.compile(r"\.(.+\.(?:parquet|safetensors))\..+")  # what a job keeps for the file that it will write
@@ -86,7 +86,7 @@ def _of_orphans(audit: Audit) -> Iterator[Problem]:
 
     What an unfinished job has kept is none: the job goes on from it.
     """
-    for place in (*tables.TABLES, "checkpoints"):
+    for place in (*schema.TABLES, "checkpoints"):
         for folder, folders, files in os.walk(audit.folder / place):
             hidden = [name for name in folders if name.startswith(".")]
             folders[:] = [name for name in folders if name not in hidden]
@@ -134,7 +134,7 @@ def _outdated(audit: Audit, records: Mapping[str, dict]) -> str | None:
         other = [name for name in outputs if outputs[name] != copied.get(name)]
         if other := sorted([*other, *(copied.keys() - audit.files.keys())]):
             return f"it was made of other tables than are there: {len(other)} differ, such as {other[0]}"
-        for table in tables.TABLES:
+        for table in schema.TABLES:
             ((count, _),) = database.fetch(connection, f"select count(*), bit_xor(hash(t)) from {table} as t")[1]
             if table != "runs" and len(records) == len(audit.records) and count != rows[table]:
                 return f"it has {count} rows of '{table}', the tables have {rows[table]}"

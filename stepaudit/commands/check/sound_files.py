@@ -1,108 +1,123 @@
-"""Whether each file of an audit is the one that its job wrote, bit by bit, from the files that are there now."""
+"""Files of an audit compared with the table `runs`: missing, damaged, foreign, stale and unrecorded ones."""
 
 import json
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepaudit.audit.audit_folder import Audit, Problem
 from stepaudit.audit.jobs import Job, written_by
 from stepaudit.errors import UsageError
-from stepaudit.store import seal, tables
+from stepaudit.store import checksums, schema, tables
 from stepaudit.version import __version__
 
 OF_FILE = ("dataset", "size", "model", "method", "shard")
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """The seal that a file carries, if any, and the one that it should carry."""
-
-    carried: str | None
-    computed: str
+COLUMNS = ["stage", "keys", "config_hash", "inputs", "outputs"]
 
 
 def problems(audit: Audit) -> tuple[list[Problem], dict[str, dict]]:
-    """What is wrong with tables, checkpoints and records one by one; and the sound records, by name."""
-    stamps = _stamps(audit)
-    told = {name: _record(audit, name, stamps) for name in audit.records}
-    records = {name: row for name, row in told.items() if isinstance(row, dict)}
-    wrong = [problem for problem in told.values() if isinstance(problem, Problem)]
-    return [*wrong, *_of_files(audit, stamps, records), *_of_inputs(audit, records)], records
+    """Problems of tables, checkpoints and records one by one; and the sound records, by name."""
+    read = {name: _record(audit, name) for name in audit.records if (audit.folder / name).is_file()}
+    records = {name: row for name, row in read.items() if isinstance(row, dict)}
+    wrong = {name: problem for name, problem in read.items() if isinstance(problem, Problem)}
+    return [*wrong.values(), *_of_files(audit, records, wrong), *_of_inputs(audit, records)], records
 
 
-def _stamps(audit: Audit) -> dict[str, Stamp | OSError]:
-    """Of every file that should be there and is. Files are read side by side: hashing leaves Python's lock alone."""
-    names = [name for name in [*audit.records, *audit.files] if (audit.folder / name).is_file()]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return dict(zip(names, pool.map(lambda name: _stamp(audit.folder / name), names), strict=True))
-
-
-def _stamp(path: Path) -> Stamp | OSError:
+def _record(audit: Audit, name: str) -> dict[str, Any] | Problem:
+    """Row of `runs` that a job has left, with its inputs and outputs as dicts; or what is wrong with its file."""
+    path, job = audit.folder / name, audit.records[name]
     try:
-        return Stamp(seal.read(path), seal.computed(path))
-    except OSError as error:  # a bad sector, or a file that is not ours to read
-        return error
-
-
-def _record(audit: Audit, name: str, stamps: Mapping[str, Stamp | OSError]) -> dict[str, Any] | Problem | None:
-    """The row of `runs` that a job has left, its inputs and outputs read; None if there is none."""
-    job, stamp = audit.records[name], stamps.get(name)
-    if stamp is None:
-        return None
-    if problem := _unsound(audit, name, job, stamp):
+        signed, about = checksums.is_signed(path), tables.metadata(path)
+    except OSError as error:
+        return _unreadable(name, error, job)
+    except UsageError as error:
+        return _no_parquet(name, error, job)
+    if signed is False or (signed is None and about["schema"] == str(schema.SCHEMA_VERSION)):
+        return Problem("damaged", name, "its bytes have changed since it was written", job)
+    if problem := _of_metadata(audit, name, job, about):
         return problem
-    (row,) = tables.read("runs", audit.folder / name, columns=["stage", "keys", "config_hash", "inputs", "outputs"])
-    if (row["stage"], json.loads(row["keys"])) != job:
-        return Problem("foreign", name, f"it is the record of {_named(row['stage'], json.loads(row['keys']))}", job)
+    (row,) = tables.read("runs", path, columns=COLUMNS)
     return {**row, "inputs": json.loads(row["inputs"]), "outputs": json.loads(row["outputs"])}
 
 
-def _of_files(audit: Audit, stamps: Mapping[str, Stamp | OSError], records: Mapping[str, dict]) -> Iterator[Problem]:
-    """Missing, damaged and foreign files."""
-    wrote = {name: output["seal"] for record in records.values() for name, output in record["outputs"].items()}
-    places = {digest: name for name, digest in wrote.items()}
+def _of_files(audit: Audit, records: Mapping[str, dict], wrong: Mapping[str, Problem]) -> Iterator[Problem]:
+    """Missing, damaged, foreign and unrecorded files.
+
+    Args:
+        records: sound ones.
+        wrong: problems of the other records that are there.
+    """
+    expected = {name: output["sha256"] for record in records.values() for name, output in record["outputs"].items()}
+    places = {digest: name for name, digest in expected.items()}
+    digests = _digests(audit)
     for name, job in audit.files.items():
-        stamp, record = stamps.get(name), audit.record(job)
-        if stamp is None:
+        digest, record = digests.get(name), wrong.get(audit.record(job))
+        if digest is None:
             yield Problem("missing", name, "", job)
-        elif problem := _unsound(audit, name, job, stamp):
+        elif isinstance(digest, OSError):
+            yield _unreadable(name, digest, job)
+        elif name in expected:
+            if digest != expected[name]:
+                yield _replaced(audit, name, job, places.get(digest))
+        elif problem := _of_content(audit, name, job):
             yield problem
-        elif name not in wrote:
-            if record in records or record not in stamps:  # a damaged record is told already
-                yield Problem("unrecorded", name, "", job)
-        elif stamp.computed != wrote[name]:
-            yield _replaced(name, job, places.get(stamp.computed))
+        elif record is None or record.kind == "damaged":
+            yield Problem("unrecorded", name, "the record of its job is damaged" if record else "", job)
 
 
-def _unsound(audit: Audit, name: str, job: Job, stamp: Stamp | OSError) -> Problem | None:
-    """What is wrong with a file by itself."""
-    if isinstance(stamp, OSError):
-        return Problem("damaged", name, f"it cannot be read ({stamp.strerror})", job)
+def _digests(audit: Audit) -> dict[str, str | OSError]:
+    """Checksum of every file that should be there and is. Threads help, since hashing releases Python's lock."""
+    names = [name for name in audit.files if (audit.folder / name).is_file()]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return dict(zip(names, pool.map(lambda name: _digest(audit.folder / name), names), strict=True))
+
+
+def _digest(path: Path) -> str | OSError:
+    try:
+        return checksums.sha256(path)
+    except OSError as error:  # a bad sector, or no permission
+        return error
+
+
+def _unreadable(name: str, error: OSError, job: Job) -> Problem:
+    return Problem("damaged", name, f"it cannot be read ({error.strerror})", job)
+
+
+def _no_parquet(name: str, error: UsageError, job: Job) -> Problem:
+    return Problem("damaged", name, f"it is no Parquet file ({' '.join(str(error.__cause__).split())})", job)
+
+
+def _replaced(audit: Audit, name: str, job: Job, place: str | None) -> Problem:
+    """A file that is not the one that its job has recorded; `place` is the file that it is instead, if known."""
+    problem = _of_content(audit, name, job)
+    if problem and problem.kind != "version":  # what says so may be damaged itself: the job's record says otherwise
+        return problem
+    if place is not None:
+        return Problem("foreign", name, f"it is the file {place}", job)
+    return Problem("damaged", name, "its bytes are not those that its job has recorded", job)
+
+
+def _of_content(audit: Audit, name: str, job: Job) -> Problem | None:
+    """Problem of a Parquet file that shows in its metadata."""
     if not name.endswith(".parquet"):
         return None
-    path, table = audit.folder / name, Path(name).parts[0]
     try:
-        about = tables.metadata(path)
+        return _of_metadata(audit, name, job, tables.metadata(audit.folder / name))
     except UsageError as error:
-        return Problem("damaged", name, f"it is no Parquet file ({' '.join(str(error.__cause__).split())})", job)
-    if about["schema"] != str(tables.SCHEMA_VERSION) and (stamp.carried is None or stamp.carried == stamp.computed):
-        return Problem("version", name, f"it has table schema {about['schema']}, not {tables.SCHEMA_VERSION}", job)
-    if stamp.carried != stamp.computed:
-        return Problem("damaged", name, "its bytes have changed since it was written", job)
+        return _no_parquet(name, error, job)
+
+
+def _of_metadata(audit: Audit, name: str, job: Job, about: Mapping[str, Any]) -> Problem | None:
+    """Problem of a file of another job, version or configuration."""
+    (stage, keys), table = job, Path(name).parts[0]
+    if about["schema"] != str(schema.SCHEMA_VERSION):
+        return Problem("version", name, f"it has table schema {about['schema']}, not {schema.SCHEMA_VERSION}", job)
     try:
-        tables.check_schema(table, path)
+        tables.check_schema(table, audit.folder / name)
     except UsageError:
         return Problem("foreign", name, f"its columns are not those of the table '{table}'", job)
-    return _elsewhere(audit, name, job, about)
-
-
-def _elsewhere(audit: Audit, name: str, job: Job, about: Mapping[str, Any]) -> Problem | None:
-    """A sound file of another job, version or configuration."""
-    stage, keys = job
     if "stage" not in about:
         return Problem("foreign", name, "no job of an audit wrote it", job)
     if (about["stage"], about["keys"]) != job:
@@ -114,18 +129,9 @@ def _elsewhere(audit: Audit, name: str, job: Job, about: Mapping[str, Any]) -> P
     return None
 
 
-def _replaced(name: str, job: Job, place: str | None) -> Problem:
-    """A file that is not the one that its job has recorded."""
-    if place is not None and place != name:
-        return Problem("foreign", name, f"it is the file {place}", job)
-    if name.endswith(".parquet"):
-        return Problem("foreign", name, "it is whole, but not the file that its job has recorded", job)
-    return Problem("damaged", name, "its bytes are not those that its job has recorded", job)
-
-
 def _of_inputs(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
-    """Files that were made from others than those that are recorded now."""
-    now = {name: output["seal"] for record in records.values() for name, output in record["outputs"].items()}
+    """Stale files: made from others than those that are recorded now."""
+    now = {name: output["sha256"] for record in records.values() for name, output in record["outputs"].items()}
     for record, row in records.items():
         job = audit.records[record]
         other = [name for name, digest in row["inputs"].items() if now.get(name, digest) != digest]

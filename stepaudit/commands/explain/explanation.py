@@ -17,7 +17,7 @@ from stepaudit.errors import NonFiniteError, UsageError
 from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.layers import frozen
 from stepaudit.maps import Maps, map_values
-from stepaudit.store import tables
+from stepaudit.store import schema, tables
 
 AT_ONCE = 16  # clips in a call that asks for no gradient
 
@@ -116,7 +116,7 @@ class Explanation:
             }
             for index, name in enumerate(names)
         ]
-        return [{column.name: row[column.name] for column in tables.TABLES["maps"].columns} for row in rows]
+        return [{column.name: row[column.name] for column in schema.TABLES["maps"].columns} for row in rows]
 
 
 def explained(

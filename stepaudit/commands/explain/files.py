@@ -11,8 +11,8 @@ import pyarrow as pa
 from stepaudit.commands.explain.report import Report
 from stepaudit.errors import StorageError, UsageError
 from stepaudit.report.pictures import movie, overlay
-from stepaudit.running import run_records
-from stepaudit.store import tables
+from stepaudit.store import checksums, tables
+from stepaudit.store.schema import TABLES
 
 SUMMARY, MAPS, PREDICTIONS = "summary.json", "maps.parquet", "predictions.parquet"
 FILES = ("overlay.mp4", "overlay.webp", "strip.png", MAPS, PREDICTIONS, "rows.json", SUMMARY)
@@ -61,7 +61,7 @@ class Folder:
         """Whether the summary that lies there lists this very file; the summary knows itself by its form."""
         try:
             listed = json.loads((self.path / SUMMARY).read_text())["files"]
-            return name == SUMMARY or listed.get(name) == run_records.sha256(self.path / name)
+            return name == SUMMARY or listed.get(name) == checksums.sha256(self.path / name)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
 
@@ -76,14 +76,14 @@ def _write(report: Report, folder: Path) -> None:
     for name, table in ((MAPS, "maps"), (PREDICTIONS, "predictions")):
         tables.write_arrow(pa.Table.from_pylist(rows[table], schema=schema(table)), folder / name)
     (folder / "rows.json").write_text(json.dumps(rows, default=_plain))
-    listed = {name: run_records.sha256(folder / name) for name in FILES if name != SUMMARY}
+    listed = {name: checksums.sha256(folder / name) for name in FILES if name != SUMMARY}
     summary = {**report.summary(), "files": listed}
     (folder / SUMMARY).write_text(json.dumps(summary, indent=1, default=_plain, ensure_ascii=False) + "\n")
 
 
 def schema(table: str) -> pa.Schema:
     """Of a table in one file: with the columns that stand in the paths of an audit."""
-    return pa.schema([(column.name, column.type) for column in tables.TABLES[table].columns])
+    return pa.schema([(column.name, column.type) for column in TABLES[table].columns])
 
 
 def _plain(value: object) -> object:

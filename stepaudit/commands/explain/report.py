@@ -10,7 +10,7 @@ from stepaudit.layers import probability_and_rank
 from stepaudit.report.pictures import overlay
 from stepaudit.report.pictures.pictures import shares
 from stepaudit.running import run_records
-from stepaudit.store import formats, tables
+from stepaudit.store import formats, schema
 
 TOP = 5  # classes to print
 
@@ -98,7 +98,7 @@ class Report:
             "probabilities": self.found.logits[0].softmax(dim=0).tolist(),
             "status": "ok",
         }
-        return [{column.name: row.get(column.name) for column in tables.TABLES["predictions"].columns}]
+        return [{column.name: row.get(column.name) for column in schema.TABLES["predictions"].columns}]
 
     def summary(self) -> dict:
         """What was asked and found, without the maps."""

@@ -3,7 +3,7 @@
 They are plain tables, since whoever is handed the file has no Python.
 """
 
-from stepaudit.store.tables import DATASET, FLOAT, INT, METHOD, MODEL, RATIO, TEXT, Column, Table
+from stepaudit.store.schema import DATASET, FLOAT, INT, METHOD, MODEL, RATIO, TEXT, Column, Table
 
 METRIC = Column("metric", TEXT, "The metric's name in the configuration.")
 CLIPS = Column("clips", INT, "Clips that it rests on: the sampling unit.")

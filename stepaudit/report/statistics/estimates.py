@@ -12,7 +12,7 @@ from stepaudit.report.statistics.cells import Cells, Sums, Use
 from stepaudit.report.statistics.estimate_tables import TABLES
 from stepaudit.report.statistics.intervals import DRAWS, Array, holm, in_groups, ratio_intervals, sign_flip_test
 from stepaudit.report.statistics.reliability import FEWEST_CLIPS, FEWEST_METHODS, ranking_alpha, split_half
-from stepaudit.store.tables import Table
+from stepaudit.store.schema import Table
 
 DRAWS_A_PAIR = 100  # so that Holm's correction of a large family can still reject
 

@@ -1,0 +1,299 @@
+"""Schema of an audit's tables: every column with type, unit and a sentence.
+
+A table is a folder of Parquet files, `results/<audit>/<table>/dataset=…/model=…/method=…/*.parquet`. The columns that
+stand in the path (`Table.partitions`) are not repeated inside the files; DuckDB, pandas and `tables.read` add them.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 5
+SCHEMA_KEY = b"stepaudit_schema"
+
+
+@dataclass(frozen=True)
+class Column:
+    """Column of a table: Arrow type, a sentence with the unit, and whether the database leaves it out (`heavy`)."""
+
+    name: str
+    type: pa.DataType
+    text: str
+    heavy: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Table: grain in words, columns in order (keys first), number of keys, and the columns that stand in the path."""
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+    keys: int
+    partitions: tuple[str, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of one file: all columns but the partitions, with the schema version as metadata."""
+        fields = [pa.field(column.name, column.type) for column in self.columns if column.name not in self.partitions]
+        return pa.schema(fields, metadata={SCHEMA_KEY: str(SCHEMA_VERSION).encode()})
+
+    @property
+    def key_names(self) -> list[str]:
+        """Names of the columns that identify a row."""
+        return [column.name for column in self.columns[: self.keys]]
+
+
+TEXT, INT, FLOAT, FLAG = pa.string(), pa.int32(), pa.float64(), pa.bool_()
+
+CLIP_ID = Column("clip_id", TEXT, "Identifies the segment within its data set.")
+DATASET = Column("dataset", TEXT, "The data set's name in the configuration.")
+SIZE = Column("size", TEXT, "Frames, height and width of the clips, `16x112x112`; models may differ in what they take.")
+MODEL = Column("model", TEXT, "The model's name in the configuration.")
+METHOD = Column("method", TEXT, "The method's name in the configuration.")
+SEED = Column("seed", INT, "The seed of the method's randomness.")
+RATIO = Column(
+    "ratio", FLOAT, "Preservation ratio asked for: share of voxels, in (0, 1); NULL for methods without one."
+)
+TARGET = Column("target", INT, "Index of the explained class in the model's output.")
+STATUS = Column("status", TEXT, "'ok', or why the row holds no value.")
+ERROR = Column("error", TEXT, "The error's text; NULL if the status is 'ok'.")
+SPLIT = Column("split", TEXT, "'train', 'validation' or 'test'.")
+LABEL = Column("label", TEXT, "Name of the annotated class.")
+BOX_LABEL = Column("label", TEXT, "What the box holds; pointing games use the boxes whose label is the clip's.")
+PROBABILITY = Column("target_probability", FLOAT, "Softmax probability of the target on the unperturbed clip.")
+VIEW = Column("view", TEXT, "'middle' (middle frame of each part) or 'random0', 'random1', … (a random frame of each).")
+BOX = (
+    Column("x0", FLOAT, "Left edge, pixels."),
+    Column("y0", FLOAT, "Top edge, pixels."),
+    Column("x1", FLOAT, "Right edge, exclusive, pixels."),
+    Column("y1", FLOAT, "Bottom edge, exclusive, pixels."),
+)
+
+
+def _table(name: str, grain: str, keys: int, partitions: tuple[str, ...], *columns: Column) -> Table:
+    return Table(name, grain, columns, keys, partitions)
+
+
+_ALL = (
+    _table(
+        "segments",
+        "a stretch of video to explain",
+        2,
+        ("dataset",),
+        CLIP_ID,
+        DATASET,
+        Column("video_id", TEXT, "Identifies the video within its data set."),
+        Column("path", TEXT, "The video file, or the folder of numbered frames."),
+        SPLIT,
+        Column(
+            "group", TEXT, "Videos that belong together (one scene, one person) and share a split; NULL if unknown."
+        ),
+        LABEL,
+        TARGET,
+        Column("start", INT, "First source frame, from 0; NULL means the video's first."),
+        Column("stop", INT, "Source frame after the last; NULL means the video's end."),
+        Column("action_start", INT, "First source frame of the annotated action; NULL if not annotated."),
+        Column("action_stop", INT, "Source frame after the action's last; NULL if not annotated."),
+    ),
+    _table(
+        "boxes",
+        "object × source frame",
+        4,
+        ("dataset",),
+        DATASET,
+        Column("video_id", TEXT, "The video."),
+        Column("frame", INT, "Source frame, from 0."),
+        BOX_LABEL,
+        *BOX,
+    ),
+    _table(
+        "clips",
+        "segment × size × view",
+        4,
+        ("dataset", "size"),
+        CLIP_ID,
+        DATASET,
+        SIZE,
+        VIEW,
+        SPLIT,
+        LABEL,
+        TARGET,
+        Column("frames", pa.list_(INT), "Source frame of each clip frame, from 0."),
+        Column(
+            "in_action", pa.list_(FLAG), "Whether each clip frame lies in the annotated action; NULL if not annotated."
+        ),
+        Column("source_height", INT, "Height of the source video, pixels."),
+        Column("source_width", INT, "Width of the source video, pixels."),
+        Column("height", INT, "Height of the clip, pixels."),
+        Column("width", INT, "Width of the clip, pixels."),
+        Column("pixels", pa.binary(), "uint8 RGB, [T, H, W, 3], row-major.", heavy=True),
+        Column("sha256", TEXT, "Of the pixels."),
+        STATUS,
+        ERROR,
+    ),
+    _table(
+        "clip_boxes",
+        "object × clip frame",
+        6,
+        ("dataset", "size"),
+        CLIP_ID,
+        DATASET,
+        SIZE,
+        VIEW,
+        Column("frame", INT, "Clip frame, from 0."),
+        BOX_LABEL,
+        *BOX,
+    ),
+    _table(
+        "training_log",
+        "model × epoch",
+        3,
+        ("dataset", "model"),
+        DATASET,
+        MODEL,
+        Column("epoch", INT, "From 1."),
+        Column("learning_rate", FLOAT, "Of the epoch."),
+        Column("train_loss", FLOAT, "Mean cross-entropy over the training views, nats."),
+        Column("train_accuracy", FLOAT, "Share of training views classified correctly while training."),
+        Column("validation_loss", FLOAT, "Mean cross-entropy over the validation clips, nats."),
+        Column("validation_accuracy", FLOAT, "Share of validation clips classified correctly."),
+        Column("best", FLAG, "Whether the checkpoint holds this epoch's weights."),
+        Column("seconds", FLOAT, "Wall time of the epoch."),
+    ),
+    _table(
+        "predictions",
+        "test clip × model",
+        3,
+        ("dataset", "model"),
+        CLIP_ID,
+        DATASET,
+        MODEL,
+        TARGET,
+        Column("label", TEXT, "Name of the target class."),
+        PROBABILITY,
+        Column("rank", INT, "1 if the target is the most probable class."),
+        Column("probabilities", pa.list_(pa.float32()), "Softmax probabilities of all classes, [K]."),
+        STATUS,
+        ERROR,
+    ),
+    _table(
+        "frame_orders",
+        "test clip × model × order of its frames",
+        4,
+        ("dataset", "model"),
+        CLIP_ID,
+        DATASET,
+        MODEL,
+        Column(
+            "frame_order",
+            TEXT,
+            "'shuffled' (mean over four permutations, the same for all clips), 'reversed', or 'frozen' to the middle "
+            "frame.",
+        ),
+        TARGET,
+        Column("target_probability", FLOAT, "Softmax probability of the target on the clip in this order."),
+        STATUS,
+        ERROR,
+    ),
+    _table(
+        "maps",
+        "test clip × model × method × ratio × seed",
+        6,
+        ("dataset", "model", "method"),
+        CLIP_ID,
+        DATASET,
+        MODEL,
+        METHOD,
+        RATIO,
+        SEED,
+        TARGET,
+        Column("options", TEXT, "JSON: the method's options in the configuration; `{}` are its defaults."),
+        Column("preset", TEXT, "Preset of the extremal family; NULL for other methods."),
+        Column("perturbation", TEXT, "Perturbation, with its parameters, that the map was optimised on; NULL if none."),
+        PROBABILITY,
+        Column(
+            "kept_probability", FLOAT, "Of the target on the clip perturbed by the map; NULL if none was optimised."
+        ),
+        Column("grid", pa.list_(pa.float16()), "The map at the method's own resolution, flat.", heavy=True),
+        Column("grid_shape", pa.list_(INT), "[t, h, w] of the grid."),
+        Column("upsampling", TEXT, "How `stepaudit.maps.render` makes the [T, H, W] map of the grid."),
+        Column("volume", FLOAT, "Mean of the full map: the ratio that was reached, for a mask."),
+        Column("frame_volume", pa.list_(pa.float32()), "Mean of the full map in each frame, [T]."),
+        Column("steps", INT, "Iterations of the optimiser; NULL if none."),
+        Column("seconds", FLOAT, "Wall time of the row's batch, divided by its rows."),
+        STATUS,
+        ERROR,
+    ),
+    _table(
+        "preservation",
+        "test clip × model × method × bound × seed",
+        6,
+        ("dataset", "model", "method"),
+        CLIP_ID,
+        DATASET,
+        MODEL,
+        METHOD,
+        Column(
+            "bound",
+            TEXT,
+            "What a mask must keep: 'probability' (a share of the clip's own) or 'top1' (its first place).",
+        ),
+        SEED,
+        TARGET,
+        PROBABILITY,
+        Column(
+            "required_probability", FLOAT, "The least kept probability that satisfies 'probability'; NULL for 'top1'."
+        ),
+        Column("kept_probability", FLOAT, "With the smallest mask that satisfies the bound; NULL if right-censored."),
+        Column(
+            "ratio",
+            FLOAT,
+            "Minimum preservation ratio a* (Li et al. 2021, eq. 3), of the mask; NULL if right-censored.",
+        ),
+        Column("lower", FLOAT, "a* is above this ratio: the largest mask below a* that fails; 0 if left-censored."),
+        Column("upper", FLOAT, "a* is at most this ratio; NULL if right-censored."),
+        Column(
+            "censored",
+            TEXT,
+            "'left': no smaller mask fails; 'right': the largest mask does not suffice; NULL: neither.",
+        ),
+        Column("evaluations", INT, "Masks optimised for this clip and seed."),
+        STATUS,
+        ERROR,
+    ),
+    _table(
+        "scores",
+        "map × metric (× frame)",
+        8,
+        ("dataset", "model", "method"),
+        CLIP_ID,
+        DATASET,
+        MODEL,
+        METHOD,
+        RATIO,
+        SEED,
+        Column("metric", TEXT, "The metric's name in the configuration."),
+        Column("frame", INT, "Clip frame, from 0; NULL if the value is the whole clip's."),
+        Column("value", FLOAT, "NULL where it cannot be measured, and only there."),
+        STATUS,
+        ERROR,
+    ),
+    _table(
+        "runs",
+        "job",
+        2,
+        ("stage",),
+        Column("stage", TEXT, "The command that ran."),
+        Column("keys", TEXT, "Which part of the audit: JSON of the data set, model, method and shard."),
+        Column("config_hash", TEXT, "SHA-256 of the whole configuration."),
+        Column("versions", TEXT, "JSON: Python, stepaudit and the libraries that decide results."),
+        Column("commit", TEXT, "Git commit of the working folder, '+' if it was changed; NULL outside a checkout."),
+        Column("device", TEXT, "CPU or GPU that did the work."),
+        Column("seconds", FLOAT, "Wall time."),
+        Column("peak_memory_mb", FLOAT, "Largest resident memory, MB."),
+        Column("inputs", TEXT, "JSON: the audit's files that the job read, each with the SHA-256 of its bytes."),
+        Column("outputs", TEXT, "JSON: the files that the job wrote, each with `sha256`, `bytes` and `rows`."),
+    ),
+)
+TABLES = {table.name: table for table in _ALL}
