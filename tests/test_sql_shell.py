@@ -14,7 +14,7 @@ import pytest
 import questioned_audit
 
 from stepaudit import cli
-from stepaudit.commands.sql import completing, dot_commands, shell, statements
+from stepaudit.commands.sql import dot_commands, line_editor, shell, statements
 from stepaudit.errors import UsageError
 from stepaudit.report import catalog
 from stepaudit.store import database
@@ -204,7 +204,7 @@ def test_a_shell_remembers_what_was_typed_and_completes_names(place, terminal):
 
 def test_completion_knows_what_may_come(place):
     with database.connect(place / "results/demo") as connection:
-        found = completing.completer(connection)
+        found = line_editor.completer(connection)
     assert found("from min_", "min_") == ["min_ratio"]
     assert found("select clip_i", "clip_i") == ["clip_id"]
     assert found("select m.clip_i", "m.clip_i") == ["m.clip_id"]
@@ -216,7 +216,7 @@ def test_completion_knows_what_may_come(place):
 
 
 def test_names_that_a_terminal_would_obey_are_never_completed():
-    assert completing._safe(["a", "b\x1b[31m", "c d", 'e"', "ü"]) == ["a"]
+    assert line_editor._safe(["a", "b\x1b[31m", "c d", 'e"', "ü"]) == ["a"]
 
 
 def test_a_shell_without_a_database_says_what_to_run(tmp_path):
@@ -226,10 +226,10 @@ def test_a_shell_without_a_database_says_what_to_run(tmp_path):
 
 def test_history_lies_in_the_users_state_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert shell.history_file() == tmp_path / "stepaudit/sql_history"
+    assert line_editor.history_file() == tmp_path / "stepaudit/sql_history"
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert shell.history_file() == tmp_path / ".local/state/stepaudit/sql_history"
+    assert line_editor.history_file() == tmp_path / ".local/state/stepaudit/sql_history"
 
 
 def test_help_names_every_command_that_the_code_knows():

@@ -1,52 +1,49 @@
-"""`stepaudit sql`: a query from the command line, a file or a pipe, or a shell into which queries are typed."""
+"""`stepaudit sql`: a query from the command line, a file or a pipe, or an interactive shell."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 
-from stepaudit.commands.sql import completing, dot_commands, statements
-from stepaudit.commands.sql.dot_commands import MOST_SHOWN
+from stepaudit.commands.sql import dot_commands, statements
+from stepaudit.commands.sql.line_editor import line_editor
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store import database
 from stepaudit.store.formats import FORMATS, format_rows, shown
-from stepaudit.store.read_only import MOST_ROWS, little_memory
+from stepaudit.store.read_only import little_memory
 
 PROMPT, CONTINUED = "stepaudit> ", "      ...> "
 WELCOME = "Read-only SQL over {}. A statement ends with `;`. `.help` lists commands, Ctrl-D ends."
-HISTORY = "sql_history"  # in the user's state folder
 Result = TypeVar("Result")
 
 
-def run(folder: Path, query: str | None, file: Path | None, format: str, tell: Callable[[str], None]) -> None:
-    """Answers a query, or what a file or a pipe asks; at a terminal without any of them, all that is typed.
+def run(folder: Path, query: str | None, file: Path | None, format: str, write: Callable[[str], None]) -> None:
+    """Answers a query from the command line, a file or a pipe; without one, at a terminal, opens the shell.
 
     Args:
         folder: of the audit.
-        query: SQL, or a command that begins with a dot.
+        query: SQL, or a dot command.
         file: of SQL.
         format: of the answer, see `format_rows`.
-        tell: takes text that ends with a newline.
+        write: takes text that ends with a newline.
 
     Raises:
         UsageError: two queries or none, no such file or format, or DuckDB refuses the query.
     """
-    if format not in FORMATS:
-        raise UsageError(f"no format '{format}'{did_you_mean(format, list(FORMATS))}")
+    _require_format(format)
     if query is None and file is None and sys.stdin is not None and sys.stdin.isatty():
-        Shell(folder, format, tell).run()
+        Shell(folder, format, write).run()
     else:
-        tell(answer(folder, _asked(query, file), format))
+        write(answer(folder, _query(query, file), format))
 
 
 def answer(folder: Path, text: str, format: str) -> str:
-    """The answer to SQL, of several statements to the last, or to a command that begins with a dot.
+    """Output of SQL (of several statements, the last) or of a dot command.
 
     Raises:
         UsageError: it is empty, or is refused.
@@ -59,7 +56,12 @@ def answer(folder: Path, text: str, format: str) -> str:
         return dot_commands.answer(connection, text, format)
 
 
-def _asked(query: str | None, file: Path | None) -> str:
+def _require_format(name: str) -> None:
+    if name not in FORMATS:
+        raise UsageError(f"no format '{name}'{did_you_mean(name, list(FORMATS))}")
+
+
+def _query(query: str | None, file: Path | None) -> str:
     if query is not None and file is not None:
         raise UsageError("a query and --file; give one of them")
     if query is not None:
@@ -74,89 +76,82 @@ def _asked(query: str | None, file: Path | None) -> str:
 
 
 class Shell:
-    """Reads statements from a terminal and answers them, one after the other, until Ctrl-D or `.quit`.
+    """Reads statements from a terminal and answers them until Ctrl-D or `.quit`.
 
     Args:
         folder: of the audit.
         format: of the answers, until `.format` changes it.
-        tell: takes text that ends with a newline.
+        write: takes text that ends with a newline.
     """
 
-    def __init__(self, folder: Path, format: str, tell: Callable[[str], None]):
-        self.folder, self.format, self.tell = folder, format, tell
+    def __init__(self, folder: Path, format: str, write: Callable[[str], None]):
+        self.folder, self.format, self.write = folder, format, write
 
     def run(self) -> None:
-        """Raises UsageError if the database cannot be opened; whatever else goes wrong is told, and it goes on."""
-        with database.connect(self.folder, small=True) as connection, _ctrl_c_cancels(), _line_editor(connection):
-            self.tell(f"{WELCOME.format(shown(str(self.folder)))}\n")
-            for text in self._texts():
-                if not self._take(connection, text):
+        """Raises UsageError if the database cannot be opened; later errors are printed, and the shell goes on."""
+        with database.connect(self.folder, small=True) as connection, _ctrl_c_cancels(), line_editor(connection):
+            self.write(f"{WELCOME.format(shown(str(self.folder)))}\n")
+            for text in self._inputs():
+                if dot_commands.is_one(text) and dot_commands.parts(text)[0] in (".quit", ".exit"):
                     break
+                self._take(connection, text)
 
-    def _texts(self) -> Iterator[str]:
-        """Whole statements and commands, as they are typed."""
-        begun = ""
+    def _inputs(self) -> Iterator[str]:
+        """Complete statements and dot commands, as they are typed."""
+        pending = ""
         while True:
             try:
-                line = input(CONTINUED if begun else PROMPT)
+                line = input(CONTINUED if pending else PROMPT)
             except KeyboardInterrupt:
-                begun = ""
-                self.tell("\n")
+                pending = ""
+                self.write("\n")
                 continue
             except EOFError:
-                self.tell("\n")
+                self.write("\n")
                 return
-            if not begun and dot_commands.is_one(line):
+            if not pending and dot_commands.is_one(line):
                 yield line
                 continue
-            finished, begun = statements.split(f"{begun}{line}\n")
-            begun = begun if begun.strip() else ""
+            finished, pending = statements.split(f"{pending}{line}\n")
+            pending = pending if pending.strip() else ""
             yield from finished
 
-    def _take(self, connection: duckdb.DuckDBPyConnection, text: str) -> bool:
-        """Answers a statement or command. Returns whether it goes on."""
+    def _take(self, connection: duckdb.DuckDBPyConnection, text: str) -> None:
+        """Answers a statement or dot command."""
         try:
-            if not dot_commands.is_one(text):
-                self.tell(_interruptible(connection, lambda: self._answer(connection, text)))
-            elif dot_commands.parts(text)[0] in (".quit", ".exit"):
-                return False
-            elif dot_commands.parts(text)[0] == ".format":
-                self._change_format(dot_commands.parts(text)[1])
+            if dot_commands.is_one(text) and dot_commands.parts(text)[0] == ".format":
+                _require_format(name := dot_commands.parts(text)[1])
+                self.format = name
             else:
-                told = _interruptible(connection, lambda: dot_commands.answer(connection, text, self.format))
-                self.tell(told)
+                self.write(_interruptible(connection, lambda: self._answer(connection, text)))
         except KeyboardInterrupt:
-            self.tell("interrupted\n")
+            self.write("interrupted\n")
         except BrokenPipeError:
             raise
         except Exception as error:  # noqa: BLE001 (a shell outlives whatever a query, or a value of its answer, raises)
-            self.tell(f"{one_line(error)}\n")
-        return True
+            self.write(f"{one_line(error)}\n")
 
     def _answer(self, connection: duckdb.DuckDBPyConnection, text: str) -> str:
+        if dot_commands.is_one(text):
+            return dot_commands.answer(connection, text, self.format)
         with little_memory():
-            return dot_commands.shown(connection, text, self.format, most=min(MOST_SHOWN, MOST_ROWS))
-
-    def _change_format(self, name: str) -> None:
-        if name not in FORMATS:
-            raise UsageError(f"no format '{name}'{did_you_mean(name, list(FORMATS))}")
-        self.format = name
+            return dot_commands.first_rows(connection, text, self.format)
 
 
 def one_line(error: Exception) -> str:
-    """An error's text without the lines that show where in the query it is, and nothing that a terminal would obey."""
+    """An error's text without DuckDB's excerpt of the query and without control characters."""
     text = str(error).partition("\nLINE ")[0]
     return shown(" ".join(text.split()) or type(error).__name__)
 
 
 def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
-    """What some work on a connection returns. Ctrl-C interrupts its query; then it raises KeyboardInterrupt."""
+    """The result of a function that queries a connection; Ctrl-C cancels the query and raises KeyboardInterrupt."""
     interrupted = False
     with ThreadPoolExecutor(1) as pool:  # DuckDB hears no signal while the main thread is in it
         future = pool.submit(work)
         while True:
             try:
-                result = future.result()
+                return future.result()
             except KeyboardInterrupt:
                 interrupted = True
                 connection.interrupt()
@@ -164,13 +159,11 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Res
                 if interrupted:
                     raise KeyboardInterrupt from error
                 raise
-            else:
-                return result
 
 
 @contextmanager
 def _ctrl_c_cancels() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt, and SIGTERM ends the process: no job is to be kept, as `interruption` does."""
+    """Ctrl-C raises KeyboardInterrupt and SIGTERM ends the process: a shell has no rows to save."""
     wakeup = signal.set_wakeup_fd(-1)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -181,33 +174,3 @@ def _ctrl_c_cancels() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup)
-
-
-@contextmanager
-def _line_editor(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Editing, history and completion of what is typed, where Python has a readline."""
-    try:
-        import readline
-    except ImportError:
-        yield
-        return
-    path = history_file()
-    with suppress(OSError):
-        readline.read_history_file(path)
-    completing.install(readline, connection)
-    try:
-        yield
-    finally:
-        readline.set_completer(None)
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            readline.set_history_length(1000)
-            readline.write_history_file(path)
-            path.chmod(0o600)
-
-
-def history_file() -> Path:
-    """Where typed lines are kept: below `XDG_STATE_HOME`, or `~/.local/state`."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    place = Path(state) if Path(state).is_absolute() else Path("~/.local/state").expanduser()
-    return place / "stepaudit" / HISTORY

@@ -1,4 +1,4 @@
-"""Where SQL statements end: at each semicolon that stands in no text, name or comment."""
+"""Splitting of SQL at the semicolons that end a statement, outside of texts, quoted names and comments."""
 
 import re
 
@@ -20,12 +20,12 @@ TOKEN = re.compile(
 
 
 def split(text: str) -> tuple[list[str], str]:
-    """The statements that a semicolon ends, without it, and what stands behind the last one."""
+    """The finished statements, without their semicolons, and the rest of the text."""
     finished, start = [], 0
-    for found in TOKEN.finditer(text):
-        if found["open"]:
+    for token in TOKEN.finditer(text):
+        if token["open"]:
             break
-        if found["end"]:
-            finished.append(text[start : found.start()].strip())
-            start = found.end()
+        if token["end"]:
+            finished.append(text[start : token.start()].strip())
+            start = token.end()
     return [each for each in finished if each], text[start:]

@@ -1,0 +1,96 @@
+"""Editing, history and Tab completion for the shell of `stepaudit sql`, with Python's readline."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+
+from stepaudit.commands.sql import dot_commands
+from stepaudit.report import catalog, worked_questions
+from stepaudit.store.formats import FORMATS
+
+HISTORY = "sql_history"  # in the user's state folder
+HISTORY_LINES = 1000
+KEYWORDS = (
+    *("select", "from", "where", "group by all", "order by", "limit", "join", "left join", "using", "with", "as"),
+    *("count(*)", "avg(", "median(", "filter (where", "having", "union all", "distinct", "describe", "summarize"),
+)
+DELIMITERS = " \t\n,()=<>+-*/;'\"|"
+
+
+@contextmanager
+def line_editor(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Line editing, history and completion of `input`; nothing on a Python without readline."""
+    try:
+        import readline
+    except ImportError:
+        yield
+        return
+    path = history_file()
+    with suppress(OSError):
+        readline.read_history_file(path)
+    candidates = completer(connection)
+    matches: list[str] = []
+
+    def complete(text: str, state: int) -> str | None:
+        if state == 0:
+            matches[:] = candidates(readline.get_line_buffer()[: readline.get_endidx()], text)
+        return matches[state] if state < len(matches) else None
+
+    readline.set_completer(complete)
+    readline.set_completer_delims(DELIMITERS)
+    is_libedit = "libedit" in (readline.__doc__ or "")
+    readline.parse_and_bind("bind ^I rl_complete" if is_libedit else "tab: complete")
+    try:
+        yield
+    finally:
+        readline.set_completer(None)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            readline.set_history_length(HISTORY_LINES)
+            readline.write_history_file(path)
+            path.chmod(0o600)
+
+
+def history_file() -> Path:
+    """The history's path, below `XDG_STATE_HOME` or `~/.local/state`."""
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (state if state.is_absolute() else Path("~/.local/state").expanduser()) / "stepaudit" / HISTORY
+
+
+def completer(connection: duckdb.DuckDBPyConnection) -> Callable[[str, str], list[str]]:
+    """A function of the line up to the cursor and its last word, returning completions of the word."""
+    columns = catalog.all_columns(connection)
+    relations = _safe(columns)
+    names = _safe({column.name for each in columns.values() for column in each})
+    arguments = {
+        ".schema": relations,
+        ".question": _safe(worked_questions.all_questions()),
+        ".format": list(FORMATS),
+    }
+    commands = [each.partition(" ")[0] for each in dot_commands.HELP]
+
+    def candidates(line: str, word: str) -> list[str]:
+        before = line[: len(line) - len(word)].strip()
+        if dot_commands.is_one(line):
+            return _starting_with(word, arguments.get(before, []) if before else commands)
+        if re.search(r"\b(?:from|join|describe|summarize|table)$", before, re.I):
+            return _starting_with(word, relations)
+        alias, dot, last = word.rpartition(".")
+        if dot:
+            return [f"{alias}.{name}" for name in _starting_with(last, names)]
+        return _starting_with(word, [*names, *relations, *KEYWORDS])
+
+    return candidates
+
+
+def _safe(names: Iterable[str]) -> list[str]:
+    """Names that need no quotes; others may hold control characters of a terminal."""
+    return sorted(name for name in names if re.fullmatch(r"\w+", name, re.A))
+
+
+def _starting_with(prefix: str, names: Iterable[str]) -> list[str]:
+    return sorted({name for name in names if name.lower().startswith(prefix.lower())})
