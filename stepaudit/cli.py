@@ -544,9 +544,9 @@ def compare(
     everything: Annotated[bool, typer.Option("--list", help="Show every quantity by name, and what it means.")] = False,
 ) -> None:
     """Compare two models, or two audits of one, on the same clips: a gate for releases."""
-    from stepaudit.commands.compare import gate
+    from stepaudit.commands.compare import command
 
-    text, status = gate.run(a, b, dataset=dataset, fail_if=fail_if or [], out=out, everything=everything)
+    text, status = command.run(a, b, dataset=dataset, fail_if=fail_if or [], out=out, everything=everything)
     typer.echo(text)
     if status:
         raise typer.Exit(status)

@@ -4,7 +4,7 @@ import numpy as np
 from tiny_audit import write_audit
 
 from stepaudit.audit import config
-from stepaudit.commands.compare.compare import compared
+from stepaudit.commands.compare.comparison import compared
 from stepaudit.report import build_database
 
 FRAMES, SIDE = 16, 16

@@ -17,9 +17,10 @@ from compared_audits import answer, audit, clip_rows, map_row, mass, quantities,
 from scipy import stats
 
 from stepaudit import cli
-from stepaudit.commands.compare import conditions, gate, likeness, ratios, sides
-from stepaudit.commands.compare.compare import compared
+from stepaudit.commands.compare import command, conditions, map_similarity, sides
+from stepaudit.commands.compare.comparison import compared
 from stepaudit.errors import UsageError
+from stepaudit.report.statistics import medians
 from stepaudit.store import database
 
 TEN = [f"c{index}" for index in range(10)]
@@ -331,14 +332,14 @@ def test_what_was_not_measured_says_so(case):
 
 @pytest.mark.parametrize("clips", [1, 5, 6, 7, 30, 101, 2000])
 def test_order_statistics_bound_the_median_as_the_binomial_distribution_says(clips):
-    drop = ratios.dropped(clips)
+    drop = medians.interval_rank(clips)
     assert stats.binom.cdf(drop - 1, clips, 0.5) <= 0.025 < stats.binom.cdf(drop, clips, 0.5)
 
 
 def test_the_median_is_the_lower_one_in_the_middle():
     for count in range(1, 8):
         values = np.random.default_rng(count).random((3, count))
-        assert ratios.median(values) == pytest.approx(np.quantile(values, 0.5, axis=1, method="inverted_cdf"))
+        assert medians.lower_median(values) == pytest.approx(np.quantile(values, 0.5, axis=1, method="inverted_cdf"))
 
 
 def test_the_bootstrap_covers_a_difference_of_medians():
@@ -346,7 +347,7 @@ def test_the_bootstrap_covers_a_difference_of_medians():
     for _ in range(times):
         a = random.lognormal(-2, 0.5, 25)
         b = a * random.lognormal(np.log(1.5), 0.3, 25)
-        low, high = ratios.bootstrap(np.stack([a, a, b, b], axis=1), resamples=399)
+        low, high = medians.median_difference_interval(np.stack([a, a, b, b], axis=1), resamples=399)
         covered += low <= 0.5 * np.exp(-2) <= high
     assert 0.9 * times <= covered <= 0.995 * times
 
@@ -398,10 +399,10 @@ def test_how_alike_two_maps_are_is_spearmans_correlation_and_their_overlap(case)
 
 def test_a_sample_of_clips_depends_on_their_names_alone():
     clips = [f"c{index}" for index in range(500)]
-    chosen = likeness.sample(clips)
-    assert len(chosen) == likeness.CLIPS
-    assert likeness.sample(clips[::-1]) == chosen
-    assert set(likeness.sample([*clips, "new"])) - {"new"} <= set(chosen)
+    chosen = map_similarity.sample(clips)
+    assert len(chosen) == map_similarity.MOST_CLIPS
+    assert map_similarity.sample(clips[::-1]) == chosen
+    assert set(map_similarity.sample([*clips, "new"])) - {"new"} <= set(chosen)
 
 
 def test_what_failed_on_one_side_only_is_told_by_clip(audits):
@@ -438,7 +439,7 @@ def test_an_audit_beside_itself_differs_in_nothing_and_fails_no_gate(audits):
         ]
         verdicts = [conditions.judge(conditions.parse(text), comparison.quantities) for text in texts]
     assert len(verdicts) == 30
-    assert gate.status(verdicts) == 0
+    assert command.status(verdicts) == 0
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepaudit.commands.compare import gate
+from stepaudit.commands.compare import command
 from stepaudit.commands.compare.conditions import Verdict, judge, parse
 from stepaudit.commands.compare.quantities import FAMILIES, FIELDS, OF, Quantity
 from stepaudit.errors import UsageError
@@ -85,7 +85,7 @@ def test_a_number_that_is_missing_never_lets_a_condition_pass():
     for text in ("newly_wrong > 0", "not newly_wrong > 0", "newly_wrong > 0 and newly_failed > 5"):
         verdict = judge(parse(text), KNOWN)
         assert (verdict.holds, verdict.reasons) == (None, missing)
-        assert gate.status([verdict]) == 2
+        assert command.status([verdict]) == 2
     assert judge(parse("newly_wrong > 0 or newly_failed == 2"), KNOWN).holds is True
     interval = judge(parse("newly_failed.lower > 0"), KNOWN)
     assert (interval.holds, interval.reasons) == (
@@ -102,20 +102,24 @@ def test_the_verdict_says_what_each_name_stood_for():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a name or a number is missing at its end"),
-        ("newly_failed", "`<`, `<=`, `>`, `>=`, `==` or `!=` is missing at its end"),
-        ("newly_failed >", "a name or a number is missing at its end"),
-        ("newly_failed > 1 newly_failed", "`and`, `or` or the end is missing at 'newly_failed'"),
-        ("(newly_failed > 1", "`)` is missing at its end"),
-        ("newly_failed > 1)", "`and`, `or` or the end is missing at ')'"),
+        ("", 'condition "": invalid syntax'),
+        ("newly_failed", "`!=` is missing in 'newly_failed'; write one such as \"needs_more > 0.5\""),
+        ("newly_failed >", "invalid syntax"),
+        ("newly_failed > 1 newly_failed", "invalid syntax"),
+        ("(newly_failed > 1", "'(' was never closed"),
+        ("newly_failed > 1)", "unmatched ')' at ')'"),
         ("0 < newly_failed < 3", "one comparison at a time"),
-        ("newly_failed > and", "a name or a number is missing at 'and'"),
-        ("newly_failed = 1", "a name, a number or a sign is missing at '= 1'"),
-        ("newly_failed > 5%", "a name, a number or a sign is missing at '%'"),
-        ("newly_failed > 1x", "a name, a number or a sign is missing at '1x'"),
-        ("newly_failed > 1 + 1", "a name, a number or a sign is missing at '+ 1'"),
-        ("-newly_failed > 1", "a number is missing at 'newly_failed > 1'"),
-        ("__import__('os').system('ls') > 0", "no quantity '__import__'"),
+        ("newly_failed > and", "invalid syntax at 'and'"),
+        ("newly_failed = 1", "condition"),
+        ("newly_failed > 5%", "invalid syntax"),
+        ("newly_failed > 1x", "invalid decimal literal"),
+        ("newly_failed > 1 + 1", "'1 + 1' is neither a name nor a number"),
+        ("newly_failed > True", "'True' is neither a name nor a number"),
+        ("newly_failed in 1", "`!=` is missing in 'newly_failed in 1'"),
+        ("newly_failed > 1 # or so", "one line without a comment"),
+        ("-newly_failed > 1", "'-newly_failed' is neither a name nor a number"),
+        ("__import__('os').system('ls') > 0", "'__import__('os').system('ls')' is neither a name nor a number"),
+        ("__import__ > 0", "no quantity '__import__'"),
         ("newly_faild > 0", "did you mean 'newly_failed'?"),
         ("newly_failed.uper > 0", "did you mean 'upper'?"),
         ("(" * 50 + "newly_failed > 0" + ")" * 50, "more than 20 brackets"),
@@ -146,7 +150,7 @@ def test_a_name_must_stand_for_one_quantity(text, message):
 
 def test_the_exit_status_is_1_if_any_condition_is_true_else_2_if_any_cannot_be_told():
     true, false, open_ = (Verdict("", holds, {}, []) for holds in (True, False, None))
-    assert [gate.status(each) for each in ([], [false], [false, open_], [open_, true], [true])] == [0, 0, 2, 1, 1]
+    assert [command.status(each) for each in ([], [false], [false, open_], [open_, true], [true])] == [0, 0, 2, 1, 1]
 
 
 numbers = st.floats(-2, 2).map(lambda value: round(value, 2))

@@ -36,6 +36,7 @@ NUMBERS_ONLY = (
         "clips.splits",
         "clips.box_prior",
         "report.statistics.intervals",
+        "report.statistics.medians",
         "report.statistics.reliability",
     ),
 )

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from stepaudit.commands.compare import gate
+from stepaudit.commands.compare import command
 from stepaudit.report import build_database
 
 
@@ -23,7 +23,7 @@ def models(audit, tmp_path_factory):
     """What is written of the two models, and the exit status."""
     out = tmp_path_factory.mktemp("out")
     conditions = ["clips_compared < 7", "needs_more[top1] > 2 or newly_failed > 100", "map_iou[step, 0.3] > 1"]
-    _, status = gate.run(f"{audit}:r3d", ":rnn", fail_if=conditions, out=out)
+    _, status = command.run(f"{audit}:r3d", ":rnn", fail_if=conditions, out=out)
     return json.loads((out / "compare.json").read_text()) | {"status": status}, (out / "compare.html").read_text()
 
 
@@ -58,7 +58,7 @@ def test_the_pictures_are_of_clips_and_maps_of_both(models):
 def test_an_audit_and_its_copy_do_not_differ(audit, tmp_path):
     shutil.copytree(audit, tmp_path / "copy")
     conditions = ["accuracy_increase != 0", "newly_wrong > 0", "median_ratio_increase > 0", "newly_failed > 0"]
-    text, status = gate.run(f"{audit}:r3d", f"{tmp_path / 'copy'}:r3d", fail_if=conditions)
+    text, status = command.run(f"{audit}:r3d", f"{tmp_path / 'copy'}:r3d", fail_if=conditions)
     assert "taken to be one model" in text
     assert text.count("\nok: ") == 4
     assert status == 0

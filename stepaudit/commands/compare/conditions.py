@@ -1,79 +1,57 @@
 """Conditions for a release gate: `median_ratio_increase > 0.05 or newly_failed > 0`. They are read, never run as code.
 
-condition  = both { "or" both }
-both       = single { "and" single }
-single     = "not" single | "(" condition ")" | operand sign operand
-sign       = "<" | "<=" | ">" | ">=" | "==" | "!="
-operand    = [ "-" ] number | name [ "[" word { "," word } "]" ] [ "." field ]
+A condition compares numbers and names with `<`, `<=`, `>`, `>=`, `==` or `!=`; `and`, `or`, `not` and parentheses join
+comparisons. A name is a quantity with words in brackets and a field, both optional: `needs_more[step, top1].lower`.
 """
 
+import ast
 import re
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
-from stepaudit.commands.compare.quantities import FIELDS, Quantity, check_name, chosen
+from stepaudit.commands.compare.quantities import FIELDS, Quantity, check_name, select
 from stepaudit.errors import UsageError, did_you_mean
 
-DEEPEST = 20  # brackets within brackets
-TOKEN = re.compile(
-    r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
-    r"|(?P<name>[A-Za-z_]\w*(?:\s*\[[^\[\]]*\])?(?:\.[a-z_]+)?)"
-    r"|(?P<sign><=|>=|==|!=|<|>|\(|\)|-)"
-)
+MOST_BRACKETS = 20
+WORDS = re.compile(r"\[([^\[\]]*)\]")
 Range = tuple[float, float]
-SIGNS: dict[str, Callable[[Range, Range], bool | None]] = {
-    "<": lambda one, other: _less(one, other),
-    ">": lambda one, other: _less(other, one),
-    "<=": lambda one, other: _not(_less(other, one)),
-    ">=": lambda one, other: _not(_less(one, other)),
-    "==": lambda one, other: _equal(one, other),
-    "!=": lambda one, other: _not(_equal(one, other)),
+SIGNS: dict[type[ast.cmpop], Callable[[Range, Range], bool | None]] = {
+    ast.Lt: lambda one, other: _less(one, other),
+    ast.Gt: lambda one, other: _less(other, one),
+    ast.LtE: lambda one, other: _not(_less(other, one)),
+    ast.GtE: lambda one, other: _not(_less(one, other)),
+    ast.Eq: lambda one, other: _equal(one, other),
+    ast.NotEq: lambda one, other: _not(_equal(one, other)),
 }
 
 
 @dataclass(frozen=True)
-class Number:
-    value: float
-
-
-@dataclass(frozen=True)
 class Name:
-    """A quantity, what it is to be of, and which of its `FIELDS`; empty for its value."""
+    """A quantity, the words in its brackets, and one of `FIELDS`; an empty field means the value."""
 
     name: str
-    of: tuple[str, ...]
-    field: str
+    of: tuple[str, ...] = ()
+    field: str = ""
 
 
-@dataclass(frozen=True)
-class Compared:
-    left: Number | Name
-    sign: str
-    right: Number | Name
-
-
-@dataclass(frozen=True)
-class Joined:
-    """Parts under `and` or `or`; under `not` there is one."""
-
-    word: str
-    parts: tuple["Compared | Joined", ...]
+Bounds = dict[Name, Range | None]
+Truth = Callable[[Bounds], bool | None]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What was written, and what it says."""
+    """A condition: its text, its names, and the function from their values to True, False or None (undecided)."""
 
     text: str
-    tree: Compared | Joined
+    names: list[Name]
+    truth: Truth
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a condition is true; None where that cannot be told, with the reasons, a sentence each.
-
-    `values` says what each name of the condition stood for.
-    """
+    """Truth of a condition; None if it cannot be decided, with the reasons. `values`: the value of each name."""
 
     text: str
     holds: bool | None
@@ -82,144 +60,108 @@ class Verdict:
 
 
 def parse(text: str) -> Condition:
-    """Reads a condition.
-
-    Raises:
-        UsageError: it is none; the text says where, or which name is nearest.
-    """
-    reader = _Reader(text)
-    tree = reader.condition()
-    if reader.token:
-        reader.fail("`and`, `or` or the end")
-    return Condition(text, tree)
+    """Parse a condition. Raises UsageError, with the place or the nearest name, if it is not one."""
+    source = text.strip()
+    masked = WORDS.sub(lambda match: f"[{'0' * len(match[1])}]", source)  # words in brackets need not be Python
+    if len(re.findall(r"\(|\bnot\b", masked)) > MOST_BRACKETS:
+        _fail(text, f"it has more than {MOST_BRACKETS} brackets; write several conditions")
+    if "\n" in masked or "#" in masked:
+        _fail(text, "it must be one line without a comment")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(masked, mode="eval").body
+    except SyntaxError as error:
+        rest = masked[(error.offset or 1) - 1 :][:20]
+        _fail(text, f"{error.msg} at {rest!r}" if rest else f"{error.msg} at its end")
+    except (ValueError, MemoryError, RecursionError):
+        _fail(text, "it cannot be read")
+    names: list[Name] = []
+    return Condition(text, names, _truth(tree, source, names))
 
 
 def judge(condition: Condition, quantities: Sequence[Quantity]) -> Verdict:
-    """Whether a condition is true of what was measured. What was not measured leaves it open unless it is true anyhow.
+    """The verdict on a condition. A value that was not measured leaves it open unless the rest decides it.
 
     Raises:
         UsageError: a name stands for none of the quantities, or for several.
     """
-    names = {name: chosen(quantities, name.name, name.of) for name in _names(condition.tree)}
-    holds = _truth(condition.tree, {name: found.bounds(name.field) for name, found in names.items()})
-    missing = [
-        f"{_shown_name(name, found)} has no value: {found.why_not(name.field)}"
-        for name, found in names.items()
-        if found.bounds(name.field) is None
+    quantity_of = {name: select(quantities, name.name, name.of) for name in condition.names}
+    bounds = {name: quantity.bounds(name.field) for name, quantity in quantity_of.items()}
+    shown = {name: f"{quantity_of[name]}.{name.field}".rstrip(".") for name in bounds}
+    holds = condition.truth(bounds)
+    reasons = [
+        f"{shown[name]} has no value: {quantity_of[name].why_not(name.field)}"
+        for name, ends in bounds.items()
+        if ends is None
     ]
-    values = {_shown_name(name, found): shown(found.bounds(name.field)) for name, found in names.items()}
-    if holds is None and not missing:
-        missing = [f"{name} is {value}" for name, value in values.items() if " " in value]
-    return Verdict(condition.text, True if holds else None if missing else holds, values, [] if holds else missing)
+    values = {shown[name]: range_text(ends) for name, ends in bounds.items()}
+    if holds is None and not reasons:
+        reasons = [f"{name} is {value}" for name, value in values.items() if " " in value]
+    if holds:
+        return Verdict(condition.text, True, values, [])
+    return Verdict(condition.text, None if reasons else holds, values, reasons)
 
 
-def shown(bounds: Range | None) -> str:
-    """A number for reading, or between which it lies."""
+def range_text(bounds: Range | None) -> str:
+    """A number, or `between` two numbers."""
     if bounds is None:
         return "unknown"
     low, high = (f"{bound:.4g}" for bound in bounds)
     return low if bounds[0] == bounds[1] else f"between {low} and {high}"
 
 
-class _Reader:
-    """Reads the tokens of a text from left to right."""
-
-    def __init__(self, text: str):
-        self.text, self.place, self.depth = text, 0, 0
-        self.kind, self.token = "", ""
-        self.step()
-
-    def step(self) -> None:
-        """Goes to the next token, which is empty at the end."""
-        self.place += len(self.token)
-        self.place += len(self.text[self.place :]) - len(self.text[self.place :].lstrip())
-        found = TOKEN.match(self.text, self.place)
-        if found is None and self.place < len(self.text):
-            self.token = ""
-            self.fail("a name, a number or a sign")
-        self.kind, self.token = (found.lastgroup, found[0]) if found else ("end", "")
-
-    def fail(self, wanted: str) -> None:
-        rest = self.text[self.place :][:20]
-        where = f"at '{rest}'" if rest else "at its end"
-        raise UsageError(f'condition "{self.text}": {wanted} is missing {where}; write one such as "needs_more > 0.5"')
-
-    def condition(self) -> Compared | Joined:
-        return self.joined("or", lambda: self.joined("and", self.single))
-
-    def joined(self, word: str, part: Callable[[], Compared | Joined]) -> Compared | Joined:
-        parts = [part()]
-        while self.token == word:
-            self.step()
-            parts.append(part())
-        return parts[0] if len(parts) == 1 else Joined(word, tuple(parts))
-
-    def single(self) -> Compared | Joined:
-        if self.token not in ("not", "("):
-            return self.compared()
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise UsageError(f'condition "{self.text}": more than {DEEPEST} brackets; write several conditions')
-        opened = self.token
-        self.step()
-        found = Joined("not", (self.single(),)) if opened == "not" else self.condition()
-        if opened == "(":
-            if self.token != ")":
-                self.fail("`)`")
-            self.step()
-        self.depth -= 1
-        return found
-
-    def compared(self) -> Compared:
-        left = self.operand()
-        sign = self.token
-        if sign not in SIGNS:
-            self.fail("`<`, `<=`, `>`, `>=`, `==` or `!=`")
-        self.step()
-        found = Compared(left, sign, self.operand())
-        if self.token in SIGNS:
-            raise UsageError(f'condition "{self.text}": one comparison at a time; join two with `and`')
-        return found
-
-    def operand(self) -> Number | Name:
-        negative = self.token == "-"
-        if negative:
-            self.step()
-        token, kind = self.token, self.kind
-        if kind == "number":
-            self.step()
-            return Number(-float(token) if negative else float(token))
-        if kind != "name" or negative or token in ("and", "or", "not"):
-            self.fail("a number" if negative else "a name or a number")
-        self.step()
-        return _name(token)
+def _fail(text: str, problem: str) -> NoReturn:
+    raise UsageError(f'condition "{text}": {problem}; write one such as "needs_more > 0.5"')
 
 
-def _name(token: str) -> Name:
-    """`needs_more[step, top1].lower` taken apart."""
-    name, of, field = re.fullmatch(r"(\w+)(?:\s*\[([^\]]*)\])?(?:\.([a-z_]+))?", token).groups()
-    check_name(name)
-    if field and field not in FIELDS:
-        raise UsageError(f"no field '{field}' of {name}{did_you_mean(field, list(FIELDS))}")
-    return Name(name, tuple(word.strip() for word in (of or "").split(",") if word.strip()), field or "")
+def _truth(node: ast.expr, text: str, names: list[Name]) -> Truth:
+    """The function that evaluates a node; the names that it needs are appended to `names`. Raises UsageError."""
+    match node:
+        case ast.BoolOp(op=op, values=values):
+            parts, decisive = [_truth(value, text, names) for value in values], isinstance(op, ast.Or)
+            return lambda bounds: _joined([part(bounds) for part in parts], decisive)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            part = _truth(operand, text, names)
+            return lambda bounds: _not(part(bounds))
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in SIGNS:
+            one, other, sign = _operand(left, text), _operand(right, text), SIGNS[type(op)]
+            names += [side for side in (one, other) if isinstance(side, Name)]
+            return lambda bounds: _compared(one, other, sign, bounds)
+        case ast.Compare(ops=[_, _, *_]):
+            _fail(text, "one comparison at a time; join two with `and`")
+    source = text[node.col_offset : node.end_col_offset]
+    _fail(text, f"`<`, `<=`, `>`, `>=`, `==` or `!=` is missing in '{source}'")
 
 
-def _names(tree: Compared | Joined) -> list[Name]:
-    if isinstance(tree, Compared):
-        return [side for side in (tree.left, tree.right) if isinstance(side, Name)]
-    return [name for part in tree.parts for name in _names(part)]
+def _operand(node: ast.expr, text: str) -> Range | Name:
+    """A number, or a name that is known. Raises UsageError."""
+    source = text[node.col_offset : node.end_col_offset]
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return float(value), float(value)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -float(value), -float(value)
+        case ast.Attribute(value=ast.Name() | ast.Subscript() as inner, attr=field):
+            name_of = _operand(inner, text)
+            if isinstance(name_of, Name) and field in FIELDS:
+                return replace(name_of, field=field)
+            raise UsageError(f"no field '{field}' in '{source}'{did_you_mean(field, list(FIELDS))}")
+        case ast.Subscript(value=ast.Name(id=name)):
+            words = source[len(name) :].strip(" []").split(",")
+            return Name(check_name(name), tuple(word.strip() for word in words if word.strip()))
+        case ast.Name(id=name):
+            return Name(check_name(name))
+    _fail(text, f"'{source}' is neither a name nor a number")
 
 
-def _truth(tree: Compared | Joined, found: dict[Name, Range | None]) -> bool | None:
-    """Kleene's logic of three values: None where the numbers leave both."""
-    if isinstance(tree, Compared):
-        sides = [found[side] if isinstance(side, Name) else (side.value,) * 2 for side in (tree.left, tree.right)]
-        return None if None in sides else SIGNS[tree.sign](*sides)
-    parts = [_truth(part, found) for part in tree.parts]
-    if tree.word == "not":
-        return _not(parts[0])
-    decisive = tree.word == "or"
+def _joined(parts: list[bool | None], decisive: bool) -> bool | None:
+    """Kleene's three-valued `or` (decisive: True) and `and` (False): None where the numbers allow both."""
     return decisive if decisive in parts else None if None in parts else not decisive
+
+
+def _compared(one: Range | Name, other: Range | Name, sign: Callable, bounds: Bounds) -> bool | None:
+    left, right = (bounds[side] if isinstance(side, Name) else side for side in (one, other))
+    return None if left is None or right is None else sign(left, right)
 
 
 def _less(one: Range, other: Range) -> bool | None:
@@ -234,7 +176,3 @@ def _equal(one: Range, other: Range) -> bool | None:
 
 def _not(truth: bool | None) -> bool | None:
     return None if truth is None else not truth
-
-
-def _shown_name(name: Name, quantity: Quantity) -> str:
-    return f"{quantity}.{name.field}" if name.field else str(quantity)

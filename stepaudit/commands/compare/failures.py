@@ -1,16 +1,15 @@
 """Clips that failed on one side only."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 
-from stepaudit.commands.compare import answers
-from stepaudit.commands.compare.means import number
-from stepaudit.commands.compare.pairing import Pair
+from stepaudit.commands.compare.metrics import words
+from stepaudit.commands.compare.pair import Pair
+from stepaudit.commands.compare.paired_means import number
 from stepaudit.commands.compare.quantities import Quantity
-from stepaudit.commands.compare.scores import use
-from stepaudit.commands.compare.sides import Side, alike
+from stepaudit.commands.compare.sides import alike
+from stepaudit.report.statistics.intervals import sign_test
 
-# A method that suits no such model is no failure, nor is what only repeats an earlier one.
+# A method that does not suit the model is no failure, and neither is a row that only repeats an earlier one.
 FAILED = """
     select clip_id, 'clips' as stage, null as method, null as ratio, status, error
     from test_clips join models on models.name = $model and test_clips.size = models.size
@@ -23,50 +22,25 @@ FAILED = """
         and (method is null or list_contains($methods, method))
     order by all
 """
-KNOWN = "select distinct clip_id from test_clips where dataset = $dataset"
+KEYS = ("clip_id", "stage", "of", "status", "error")
 
 
 def of_sides(pair: Pair) -> list[dict]:
-    """What failed on one side only, a row for each clip and stage; `side` says on which."""
-    known = _known(pair.a, pair.dataset) & _known(pair.b, pair.dataset)
-    rows = {side.letter: _failed(side, pair) for side in (pair.a, pair.b)}
-    found = []
-    for letter, other in (("A", "B"), ("B", "A")):
-        elsewhere = {row["clip_id"] for row in rows[other]}
-        found += [{"side": letter, **row} for row in rows[letter] if row["clip_id"] in known - elsewhere]
-    return found
+    """Failures of clips that failed on one side only, a row for each clip and stage, with `side`."""
+    common, methods = pair.common_clips(), alike(pair.a, pair.b, "methods")
+    rows = {side: side.rows(FAILED, dataset=pair.dataset, methods=methods) for side in (pair.a, pair.b)}
+    clips = {side: {row["clip_id"] for row in rows[side]} for side in rows}
+    failures = []
+    for side, other in ((pair.a, pair.b), (pair.b, pair.a)):
+        for row in rows[side]:
+            if row["clip_id"] in (common & clips[side]) - clips[other]:
+                row["of"] = " ".join(words(row["method"], row["ratio"])) if row["method"] else ""
+                failures.append({"side": side.letter, **{key: row[key] for key in KEYS}})
+    return failures
 
 
 def quantities(pair: Pair, rows: Sequence[dict]) -> list[Quantity]:
-    """How many clips failed in B alone, with the sign test against those that failed in A alone."""
-    clips = defaultdict(set)
-    for row in rows:
-        clips[row["side"]].add(row["clip_id"])
-    only_a, only_b = len(clips["A"]), len(clips["B"])
-    return [
-        Quantity(
-            "newly_failed",
-            value=only_b,
-            p=number(answers.sign_test(pair, only_a, only_b)),
-            clips=len(_known(pair.a, pair.dataset) & _known(pair.b, pair.dataset)),
-            note=f"{only_a} failed in A alone",
-        )
-    ]
-
-
-def _known(side: Side, dataset: str) -> set[str]:
-    return {row["clip_id"] for row in side.rows(KNOWN, dataset=dataset)}
-
-
-def _failed(side: Side, pair: Pair) -> list[dict]:
-    rows = side.rows(FAILED, dataset=pair.dataset, methods=alike(pair.a, pair.b, "methods"))
-    return [
-        {
-            "clip_id": row["clip_id"],
-            "stage": row["stage"],
-            "of": " ".join(use(row["method"], row["ratio"])) if row["method"] else "",
-            "status": row["status"],
-            "error": row["error"],
-        }
-        for row in rows
-    ]
+    """Number of clips that failed in B alone, with the sign test against those that failed in A alone."""
+    only_a, only_b = (len({row["clip_id"] for row in rows if row["side"] == side}) for side in "AB")
+    p, clips = number(sign_test(only_a, only_b)), len(pair.common_clips())
+    return [Quantity("newly_failed", value=only_b, p=p, clips=clips, note=f"{only_a} failed in A alone")]

@@ -1,7 +1,7 @@
-"""What a comparison measures, by name: the numbers that the table shows and that a condition may ask for."""
+"""The numbers that a comparison measures, by the names that its table shows and that a condition uses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stepaudit.errors import UsageError, did_you_mean
 
@@ -17,21 +17,17 @@ FAMILIES = {
     "needs_more": "share of the clips on which B needs more than A, of those that the searches decide",
     "map_rank_correlation": "mean rank correlation of A's and B's map of the same clip",
     "map_iou": "mean IoU of A's and B's map of the same clip",
-    "adversarial_increase": "share of adversarial masks among those put to the question, B less A",
+    "adversarial_increase": "share of adversarial masks among the masks that were tested, B less A",
     "vacuous_increase": "share of vacuous masks, which keep what their fill keeps alone, B less A",
     "metric_increase": "mean of a metric over the frames, or clips, where both were measured, B less A",
 }
+RATIOS = ("median_ratio_increase", "paired_ratio_increase", "needs_more")  # without brackets: the first search
 OF = {
-    "median_ratio_increase": "[method, bound]",
-    "paired_ratio_increase": "[method, bound]",
-    "needs_more": "[method, bound]",
-    "map_rank_correlation": "[method, ratio]",
-    "map_iou": "[method, ratio]",
-    "adversarial_increase": "[method, ratio]",
-    "vacuous_increase": "[method, ratio]",
+    **dict.fromkeys(RATIOS, "[method, bound]"),
+    **dict.fromkeys(("map_rank_correlation", "map_iou"), "[method, ratio]"),
+    **dict.fromkeys(("adversarial_increase", "vacuous_increase"), "[method, ratio]"),
     "metric_increase": "[metric, method, ratio]",
 }
-FIRST_COUNTS = ("median_ratio_increase", "paired_ratio_increase", "needs_more")
 FIELDS = ("lower", "upper", "a", "b", "p", "clips")
 
 
@@ -41,18 +37,18 @@ class Quantity:
 
     Args:
         name: key of `FAMILIES`.
-        of: what it is of, such as a method and a bound.
+        of: its method, ratio, bound or metric.
         value: None where it is not known exactly, or not at all.
         lower: end of the interval; None if there is none.
         upper: its other end.
-        a: the same of A alone, where that has a meaning.
+        a: the value of A alone, where that has a meaning.
         b: of B alone.
-        at_least: where searches end before the answer, all that is known: the value is no less, …
-        at_most: … and no more.
+        at_least: lower bound of the value where searches end before the answer.
+        at_most: upper bound of it.
         p: of the hypothesis that A and B do not differ.
         holm_p: the same after Holm's correction for all of this name (and metric).
         clips: that it rests on.
-        note: what the numbers do not say.
+        note: further numbers.
         reason: why there is no value.
     """
 
@@ -74,54 +70,52 @@ class Quantity:
     def __str__(self) -> str:
         return f"{self.name}[{', '.join(self.of)}]" if self.of else self.name
 
+    @property
+    def corrected_p(self) -> float | None:
+        """The p value after Holm's correction, if there is one."""
+        return self.p if self.holm_p is None else self.holm_p
+
     def bounds(self, field: str = "") -> tuple[float, float] | None:
-        """Between which numbers the value, or one of `FIELDS`, lies: twice the same if it is known; None: unknown."""
-        if field:
-            found = getattr(self, field)
-            return None if found is None else (found, found)
-        if self.value is not None:
-            return self.value, self.value
-        return None if self.at_least is None or self.at_most is None else (self.at_least, self.at_most)
+        """Lower and upper bound of the value, or of one of `FIELDS`; equal if it is known, None if it is unknown."""
+        exact = getattr(self, field or "value")
+        if exact is not None:
+            return exact, exact
+        return None if field or self.at_least is None or self.at_most is None else (self.at_least, self.at_most)
 
     def why_not(self, field: str = "") -> str:
-        """Why there is no number."""
+        """The reason why there is no number."""
         if self.reason:
             return self.reason
         return f"there is no interval over {self.clips} clips" if field in ("lower", "upper") else "it was not measured"
 
 
-def known(quantity: Quantity, value: float) -> Quantity:
-    """The same with a value that is known exactly."""
-    return replace(quantity, value=value, at_least=value, at_most=value)
-
-
-def chosen(quantities: Sequence[Quantity], name: str, of: Sequence[str]) -> Quantity:
-    """The one quantity that a condition names: what stands in brackets may leave out what goes without saying.
+def select(quantities: Sequence[Quantity], name: str, of: Sequence[str]) -> Quantity:
+    """The one quantity that a condition names; the brackets may leave out words that are the same for all.
 
     Raises:
-        UsageError: there is no such one, or there are several and it is not clear which counts.
+        UsageError: there is none, or there are several and none of them comes first.
     """
-    check_name(name)
-    found = [each for each in quantities if each.name == name]
-    fitting = [each for each in found if all(any(_same(part, other) for other in each.of) for part in of)]
-    asked = f"{name}[{', '.join(of)}]" if of else name
-    if not found:
+    named = [each for each in quantities if each.name == check_name(name)]
+    matches = [each for each in named if all(any(_same(word, other) for other in each.of) for word in of)]
+    requested = f"{name}[{', '.join(of)}]" if of else name
+    if not named:
         raise UsageError(f"'{name}' was not measured on both sides; `--list` shows what was")
-    if not fitting:
-        raise UsageError(f"no '{asked}'{did_you_mean(asked, [str(each) for each in found])}")
-    if len(fitting) > 1 and name not in FIRST_COUNTS:
-        raise UsageError(f"'{asked}' may be any of {len(fitting)}; name one: {', '.join(map(str, fitting))}")
-    return fitting[0]
+    if not matches:
+        raise UsageError(f"no '{requested}'{did_you_mean(requested, [str(each) for each in named])}")
+    if len(matches) > 1 and name not in RATIOS:
+        raise UsageError(f"'{requested}' may be any of {len(matches)}; name one: {', '.join(map(str, matches))}")
+    return matches[0]
 
 
-def check_name(name: str) -> None:
-    """Raises UsageError with the nearest name unless a quantity is called so."""
+def check_name(name: str) -> str:
+    """The name. Raises UsageError with the nearest one if no quantity has it."""
     if name not in FAMILIES:
         raise UsageError(f"no quantity '{name}'{did_you_mean(name, list(FAMILIES))}")
+    return name
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two words are equal, or two numbers, however they are written."""
+    """True for equal words, and for equal numbers in any notation."""
     try:
         return float(one) == float(other)
     except ValueError:

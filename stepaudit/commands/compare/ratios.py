@@ -1,190 +1,104 @@
-"""How little A and B need of the same clips: minimum preservation ratios, with searches that end before the answer.
+"""Minimum preservation ratios of A and B on the same clips, with searches that end before the answer.
 
-Of a search that the smallest mask already satisfies, a* is known to lie between 0 and that mask's ratio; of one that
-the largest does not satisfy, between its ratio and 1. What follows from such brackets is a bracket, too: where its two
-ends are equal a quantity has a value, and else it is told between what it lies.
+If the smallest mask already satisfies a search, a* lies between 0 and that mask's ratio; if the largest does not, it
+lies between that ratio and 1. Such brackets make a quantity a bracket too; it has a value where both ends are equal.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from stepaudit.commands.compare import answers
-from stepaudit.commands.compare.means import number
-from stepaudit.commands.compare.pairing import Pair
-from stepaudit.commands.compare.quantities import FIRST_COUNTS, Quantity
+from stepaudit.commands.compare.pair import Pair
+from stepaudit.commands.compare.paired_means import number
+from stepaudit.commands.compare.quantities import RATIOS, Quantity
 from stepaudit.commands.compare.sides import searched
-from stepaudit.report.statistics.intervals import RESAMPLES, Array, wilson
+from stepaudit.report.statistics.intervals import Array, sign_test, wilson
+from stepaudit.report.statistics.medians import lower_median, median_difference_interval, median_interval
 
 SEARCHES = "from preservation_times where dataset = $dataset and model = $model"
 BOTH = """
-    select clip_id, a.method, a.bound, a.ratio as a_ratio, a.censored as a_censored, a.lower as a_lower,
-        a.upper as a_upper, b.ratio as b_ratio, b.censored as b_censored, b.lower as b_lower, b.upper as b_upper
+    select clip_id, a.method, a.bound, a.ratio as a_ratio, a.censored as a_censored, b.ratio as b_ratio,
+        b.censored as b_censored,
+        case
+            when a.upper <= b.lower then 'more'
+            when a.lower >= b.upper then 'less'
+            when a.censored is null and b.censored is null then 'same'
+            else 'undecided'
+        end as outcome
     from a join b using (clip_id, method, bound) order by clip_id
 """
-FEWEST = 6  # clips, for an interval of a median
-BLOCK = 2_000_000  # numbers of a batch of resamples
-
-
-@dataclass(frozen=True)
-class Brackets:
-    """Between what a* lies for each of N clips: [N] of A and of B, `low` and `high` equal where it is known."""
-
-    a_low: Array
-    a_high: Array
-    b_low: Array
-    b_high: Array
 
 
 def of_clips(pair: Pair) -> dict[tuple[str, str], list[dict]]:
-    """Searches of both sides by method and bound, in the configuration's order, each with its `outcome`; maybe none."""
-    rows = [row | {"outcome": outcome(row)} for row in pair.joined(SEARCHES, BOTH)]
-    bounds = pair.a.config["preserve"]["bounds"]
-    wanted = [(method, bound) for method in searched(pair.a, pair.b) for bound in bounds]
-    return {name: [row for row in rows if (row["method"], row["bound"]) == name] for name in wanted}
+    """Searches of both sides by method and bound, in the configuration's order, each with its `outcome` for B."""
+    rows = pair.joined(SEARCHES, BOTH)
+    keys = [(method, bound) for method in searched(pair.a, pair.b) for bound in pair.a.config["preserve"]["bounds"]]
+    return {key: [row for row in rows if (row["method"], row["bound"]) == key] for key in keys}
 
 
-def outcome(row: dict) -> str:
-    """Whether B needs 'more' or 'less' of a clip, the 'same' as far as the search tells, or it is 'undecided'."""
-    if row["a_upper"] <= row["b_lower"]:
-        return "more"
-    if row["a_lower"] >= row["b_upper"]:
-        return "less"
-    return "same" if row["a_censored"] is None and row["b_censored"] is None else "undecided"
-
-
-def quantities(pair: Pair, searches: dict[tuple[str, str], list[dict]], *, identical: bool) -> list[Quantity]:
+def quantities(searches: dict[tuple[str, str], list[dict]], *, identical: bool) -> list[Quantity]:
     """Medians, paired differences and decided clips of each search.
 
     Args:
         searches: see `of_clips`.
-        identical: whether A and B are one model, whose a* are equal although searches do not find them.
+        identical: A and B are one model, so that their a* are equal even where a search does not find it.
     """
     if not searches:
         reason = "no minimum preservation ratio was searched on both sides in the same way"
-        return [Quantity(name, reason=reason) for name in FIRST_COUNTS]
-    found = [list(_of_search(pair, of, rows, identical)) for of, rows in searches.items()]
-    return [quantity for kind in zip(*found, strict=True) for quantity in kind]
+        return [Quantity(name, reason=reason) for name in RATIOS]
+    of_search = [list(_quantities(of, rows, identical)) for of, rows in searches.items()]
+    return [quantity for kind in zip(*of_search, strict=True) for quantity in kind]
 
 
-def _of_search(pair: Pair, of: tuple[str, str], rows: Sequence[dict], identical: bool) -> Iterator[Quantity]:
+def _quantities(of: tuple[str, str], rows: Sequence[dict], identical: bool) -> Iterator[Quantity]:
+    """The quantities of one search, in the order of `RATIOS`."""
     if not rows:
-        yield from (Quantity(name, of, reason="no clip was searched on both sides") for name in FIRST_COUNTS)
+        yield from (Quantity(name, of, reason="no clip was searched on both sides") for name in RATIOS)
         return
-    brackets = _brackets(rows, identical)
-    yield _medians(of, rows, brackets)
-    yield _paired(of, brackets)
-    yield _decided(pair, of, rows)
+    ends = _ends(rows, identical)
+    a_low, a_high, b_low, b_high = lower_median(ends.T)
+    a, b = (number(low) if low == high else None for low, high in ((a_low, a_high), (b_low, b_high)))
+    note = f"A {_range(a_low, a_high)}, B {_range(b_low, b_high)}"
+    medians = _bracket(RATIOS[0], of, (b_low - a_high, b_high - a_low), median_difference_interval(ends), len(rows))
+    yield replace(medians, a=a, b=b, note=note)
+    low, high = ends[:, 2] - ends[:, 1], ends[:, 3] - ends[:, 0]
+    yield _bracket(RATIOS[1], of, (lower_median(low), lower_median(high)), median_interval(low, high), len(rows))
+    yield _decided(of, rows)
 
 
-def _brackets(rows: Sequence[dict], identical: bool) -> Brackets:
+def _ends(rows: Sequence[dict], identical: bool) -> Array:
+    """A's low and high end of a* and B's [N, 4], equal where a* is known."""
     ends = []
-    for letter in "ab":
-        ratio = np.array([row[f"{letter}_ratio"] for row in rows], float)
-        kinds = [None if identical else row[f"{letter}_censored"] for row in rows]
-        ends.append(np.where([kind == "left" for kind in kinds], 0, ratio))
-        ends.append(np.where([kind == "right" for kind in kinds], 1, ratio))
-    return Brackets(*ends)
+    for side in "ab":
+        ratios = np.array([row[f"{side}_ratio"] for row in rows], float)
+        censored = np.array([None if identical else row[f"{side}_censored"] for row in rows])
+        ends += [np.where(censored == "left", 0, ratios), np.where(censored == "right", 1, ratios)]
+    return np.stack(ends, axis=1)
 
 
-def _medians(of: tuple[str, str], rows: Sequence[dict], brackets: Brackets) -> Quantity:
-    """B's median less A's, with the interval of the bootstrap's percentiles over clips."""
-    ends = np.stack([brackets.a_low, brackets.a_high, brackets.b_low, brackets.b_high], axis=1)
-    a_low, a_high, b_low, b_high = median(ends.T)
-    lower, upper = bootstrap(ends)
-    return _bracketed(
-        Quantity(
-            "median_ratio_increase",
-            of,
-            lower=lower,
-            upper=upper,
-            a=number(a_low) if a_low == a_high else None,
-            b=number(b_low) if b_low == b_high else None,
-            clips=len(rows),
-            note=f"A {_between(a_low, a_high)}, B {_between(b_low, b_high)}",
-        ),
-        b_low - a_high,
-        b_high - a_low,
-    )
-
-
-def _paired(of: tuple[str, str], brackets: Brackets) -> Quantity:
-    """Median of the clips' differences, with the exact interval of order statistics."""
-    low, high = brackets.b_low - brackets.a_high, brackets.b_high - brackets.a_low
-    drop = dropped(len(low))
-    ends = (np.sort(low)[drop - 1], np.sort(high)[-drop]) if drop else (np.nan, np.nan)
-    return _bracketed(
-        Quantity("paired_ratio_increase", of, lower=number(ends[0]), upper=number(ends[1]), clips=len(low)),
-        median(low),
-        median(high),
-    )
-
-
-def _decided(pair: Pair, of: tuple[str, str], rows: Sequence[dict]) -> Quantity:
-    """On which share of the decided clips B needs more, with Wilson's interval and the exact sign test."""
+def _decided(of: tuple[str, str], rows: Sequence[dict]) -> Quantity:
+    """Share of the decided clips on which B needs more, with Wilson's interval and the exact sign test."""
     counts = {name: sum(row["outcome"] == name for row in rows) for name in ("more", "less", "same", "undecided")}
-    decided = counts["more"] + counts["less"]
-    note = ", ".join(f"{count} {name}" for name, count in counts.items())
+    decided, note = counts["more"] + counts["less"], ", ".join(f"{count} {name}" for name, count in counts.items())
     if not decided:
-        return Quantity("needs_more", of, note=note, reason=f"the searches decide no clip ({note})")
-    share = counts["more"] / decided
-    low, high = wilson(np.array(share), np.array(decided))
-    return Quantity(
-        "needs_more",
-        of,
-        value=number(share),
-        lower=number(low),
-        upper=number(high),
-        p=number(answers.sign_test(pair, counts["less"], counts["more"])),
-        clips=decided,
-        note=note,
-    )
+        return Quantity(RATIOS[2], of, note=note, reason=f"the searches decide no clip ({note})")
+    share, p = counts["more"] / decided, sign_test(counts["less"], counts["more"])
+    lower, upper = (float(end) for end in wilson(np.array(share), np.array(decided)))
+    return Quantity(RATIOS[2], of, number(share), number(lower), number(upper), p=number(p), clips=decided, note=note)
 
 
-def median(values: Array) -> Array:
-    """Median over the last axis, the lower of the two in the middle, as the reports take it."""
-    return np.sort(values, axis=-1)[..., (values.shape[-1] - 1) // 2]
-
-
-def bootstrap(ends: Array, *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float | None, float | None]:
-    """95 % interval of B's median less A's: percentiles over resampled clips; of brackets, from end to end.
-
-    Args:
-        ends: [N, 4], A's low and high end and B's for N clips.
-    """
-    clips = len(ends)
-    if clips < FEWEST:
-        return None, None
-    random = np.random.default_rng(seed)
-    lows, highs = [], []
-    for batch in np.array_split(np.arange(resamples), max(1, resamples * clips // BLOCK)):
-        drawn = ends[random.integers(0, clips, (len(batch), clips))]
-        a_low, a_high, b_low, b_high = np.moveaxis(median(np.moveaxis(drawn, 1, -1)), -1, 0)
-        lows.append(b_low - a_high)
-        highs.append(b_high - a_low)
-    rank = int(0.025 * (resamples + 1))
-    return number(np.sort(np.concatenate(lows))[rank - 1]), number(np.sort(np.concatenate(highs))[-rank])
-
-
-def dropped(clips: int) -> int:
-    """Which smallest, and which greatest, of so many values bound their median in 95 % of samples; 0 if none does."""
-    ways, total, count, limit = 1, 0, 0, 2**clips // 40  # of all 2^N ways in which N clips lie beside their median
-    while total + ways <= limit:
-        total += ways
-        ways = ways * (clips - count) // (count + 1)
-        count += 1
-    return count
-
-
-def _bracketed(quantity: Quantity, low: float, high: float) -> Quantity:
-    low, high = number(low), number(high)
-    ends = {"at_least": low, "at_most": high}
+def _bracket(
+    name: str, of: tuple[str, str], ends: tuple[Array, Array], interval: tuple[float, float], clips: int
+) -> Quantity:
+    """A quantity between two ends; its value is known if they are equal."""
+    low, high = (round(float(end), 12) + 0.0 for end in ends)
     reason = None if low == high else f"the searches end before the median: it lies between {low:.3g} and {high:.3g}"
-    return replace(quantity, value=low if low == high else None, reason=reason, **ends)
+    value, (lower, upper) = low if low == high else None, map(number, interval)
+    return Quantity(name, of, value, lower, upper, at_least=low, at_most=high, clips=clips, reason=reason)
 
 
-def _between(low: float, high: float) -> str:
+def _range(low: float, high: float) -> str:
     if low == high:
         return f"{low:.3g}"
     return f"{high:.3g} or less" if low == 0 else f"more than {low:.3g}" if high == 1 else f"{low:.3g} to {high:.3g}"

@@ -67,17 +67,10 @@ def render(*, charts: Sequence[Chart] = (), vega: str = "", **context: Any) -> s
         vega: the script that draws them, which defines `stepauditVega`; empty without one.
         context: what else the template names.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(package_files.reports()),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     drawn = vega if any(chart.spec for chart in charts) else ""
     scripts = [script(text) for text in (drawn, *map(_file, SCRIPTS)) if text]
     early = script(_file(EARLY_SCRIPT))
-    return environment.get_template(TEMPLATE).render(
+    return template(TEMPLATE).render(
         anchor=anchor,
         question=question,
         style=Markup("\n".join(map(_file, STYLES))),
@@ -87,6 +80,18 @@ def render(*, charts: Sequence[Chart] = (), vega: str = "", **context: Any) -> s
         specs=harmless_json({chart.name: chart.spec for chart in charts if chart.spec}),
         **context,
     )
+
+
+def template(name: str) -> jinja2.Template:
+    """A template beside the reports, which escapes every text that is not marked as safe."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(package_files.reports()),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def script(text: str) -> Markup:

@@ -6,6 +6,7 @@ columns (a method, a pair of methods, a simulated sample), and the same seed giv
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,12 @@ def sign_flip_test(differences: Array, *, seed: int = 0, draws: int = DRAWS) -> 
     signs = _all_signs(clips) if exact else _random_signs(clips, draws, seed)
     reached = sum((np.abs(some @ differences) >= seen).sum(axis=0) for some in signs)
     return reached / 2 ** (clips - 1) if exact else (1 + reached) / (1 + draws)
+
+
+def sign_test(less: int, more: int) -> float:
+    """Exact two-sided p value of the sign test: of `less` + `more` decided pairs; 1 without any."""
+    pairs = less + more
+    return min(1.0, 2 * sum(comb(pairs, count) for count in range(min(less, more) + 1)) / 2**pairs)
 
 
 def in_groups(sums: Array, most: int = UNITS) -> Array:

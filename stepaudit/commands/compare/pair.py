@@ -1,4 +1,4 @@
-"""Which clips both sides have: the same name, the same label, and the same pixels in a size that both were cut to."""
+"""The clips of both sides: the same name, the same label, and the same pixels in a size that both were cut to."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -37,20 +37,29 @@ class Pair:
     def clips(self) -> list[str]:
         return list(self.labels)
 
-    def joined(self, each: str, sql: str, **values: object) -> list[dict]:
-        """Rows of `sql` over `a` and `b`, the answers of both sides to `each`, of clips that are compared alone.
+    def common_clips(self) -> set[str]:
+        """Names of the test clips of both, also of those that are not compared."""
+        a, b = ({row["clip_id"] for row in side.rows(CLIPS, dataset=self.dataset)} for side in (self.a, self.b))
+        return a & b
+
+    def joined(self, each: str, both: str, **values: object) -> list[dict]:
+        """Rows of the query `both` over `a` and `b`, the results of the query `each` on either side for compared clips.
 
         Args:
-            each: has a column `clip_id`, and may ask for `$dataset`, `$model` and the names of `values`.
-            sql: its rows are what is given.
+            each: has a column `clip_id`, and may use `$dataset`, `$model` and the names of `values`.
+            both: the query over `a` and `b`.
         """
-        found = [side.arrow(each, dataset=self.dataset, **values) for side in (self.a, self.b)]
+        tables = {side.letter: side.arrow(each, dataset=self.dataset, **values) for side in (self.a, self.b)}
         with duckdb.connect() as connection:
             connection.register("compared", pa.table({"clip_id": pa.array(self.clips, pa.string())}))
-            for letter, rows in zip("ab", found, strict=True):
+            for letter, rows in tables.items():
                 connection.register(f"{letter}_rows", rows)
                 connection.execute(f"create view {letter} as from {letter}_rows semi join compared using (clip_id)")
-            return connection.sql(sql).to_arrow_table().to_pylist()
+            return connection.sql(both).to_arrow_table().to_pylist()
+
+    def left_out_texts(self) -> list[str]:
+        """The number of clips that are left out for each reason, with some of their names."""
+        return _texts(self.left_out)
 
 
 def pair(a: Side, b: Side, dataset: str | None = None) -> Pair:
@@ -63,69 +72,59 @@ def pair(a: Side, b: Side, dataset: str | None = None) -> Pair:
         UsageError: there is no such data set, there are several, or no clip is the same.
     """
     name, sizes = _dataset(a, b, dataset), (a.size, b.size)
-    rows = [_by_clip(side.rows(CLIPS, dataset=name)) for side in (a, b)]
+    of_clip: dict[str, tuple[dict, dict]] = defaultdict(lambda: ({}, {}))
+    for index, side in enumerate((a, b)):
+        for row in side.rows(CLIPS, dataset=name):
+            of_clip[row["clip_id"]][index][row["size"]] = row
     labels: dict[str, str] = {}
     left_out: dict[str, list[str]] = defaultdict(list)
-    for clip in sorted({*rows[0], *rows[1]}):
-        first, second = rows[0].get(clip, {}), rows[1].get(clip, {})
+    for clip, (first, second) in sorted(of_clip.items()):
         if reason := _difference(first, second, sizes):
             left_out[reason].append(clip)
         else:
             labels[clip] = first[sizes[0]]["label"]
     if not labels:
-        reasons = told(left_out) or ["there are no test clips"]
+        reasons = _texts(left_out) or ["there are no test clips"]
         raise UsageError(f"no clip of '{name}' is the same in {a.folder} and {b.folder}: {'; '.join(reasons)}")
     return Pair(a, b, name, labels, dict(left_out))
 
 
-def told(left_out: dict[str, list[str]]) -> list[str]:
-    """How many clips are left out for each reason, and some of their names."""
+def _texts(left_out: dict[str, list[str]]) -> list[str]:
     return [
         f"{len(clips)} {reason} ({', '.join(clips[:SHOWN])}{', …' if len(clips) > SHOWN else ''})"
         for reason, clips in left_out.items()
     ]
 
 
-def _dataset(a: Side, b: Side, asked: str | None) -> str:
-    known = [[row["name"] for row in side.rows(DATASETS)] for side in (a, b)]
-    common = [name for name in known[0] if name in known[1]]
+def _dataset(a: Side, b: Side, requested: str | None) -> str:
+    of_a, of_b = ([row["name"] for row in side.rows(DATASETS)] for side in (a, b))
+    common = [name for name in of_a if name in of_b]
     if not common:
-        raise UsageError(f"{a.folder} has the data sets {', '.join(known[0])}, {b.folder} has {', '.join(known[1])}")
-    if asked is not None and asked not in common:
-        raise UsageError(f"the audits have no data set '{asked}' in common{did_you_mean(asked, common)}")
-    if asked is None and len(common) > 1:
+        raise UsageError(f"{a.folder} has the data sets {', '.join(of_a)}, {b.folder} has {', '.join(of_b)}")
+    if requested is not None and requested not in common:
+        raise UsageError(f"the audits have no data set '{requested}' in common{did_you_mean(requested, common)}")
+    if requested is None and len(common) > 1:
         raise UsageError(f"one data set at a time; name it with --dataset (known: {', '.join(common)})")
-    return asked or common[0]
+    return requested or common[0]
 
 
-def _by_clip(rows: Sequence[dict]) -> dict[str, dict[str, dict]]:
-    """Rows by clip and size."""
-    found: dict[str, dict[str, dict]] = defaultdict(dict)
-    for row in rows:
-        found[row["clip_id"]][row["size"]] = row
-    return found
-
-
-def _difference(first: dict[str, dict], second: dict[str, dict], sizes: tuple[str, str]) -> str:
-    """Why a clip is not the same on both sides; empty if it is.
+def _difference(first: dict[str, dict], second: dict[str, dict], sizes: Sequence[str]) -> str:
+    """The reason why a clip is not the same on both sides; empty if it is.
 
     Args:
         first: A's rows of the clip by size.
         second: B's.
-        sizes: that each model takes.
+        sizes: of the clips of each model.
     """
     if not second or not first:
         return f"only in {'A' if first else 'B'}"
-    good = [sizes[0] in _good(first), sizes[1] in _good(second)]
+    usable = [{size for size, row in rows.items() if row["status"] == "ok"} for rows in (first, second)]
+    good = [size in known for size, known in zip(sizes, usable, strict=True)]
     if not all(good):
         return "without pixels in " + ("either" if not any(good) else "B" if good[0] else "A")
-    common = sorted(_good(first) & _good(second))
+    common = usable[0] & usable[1]
     if not common:
         return "cut to other sizes, so that nothing tells whether they are the same"
     if any(first[size]["sha256"] != second[size]["sha256"] for size in common):
         return "of the same name with other pixels"
     return "of another label" if first[sizes[0]]["label"] != second[sizes[1]]["label"] else ""
-
-
-def _good(rows: dict[str, dict]) -> set[str]:
-    return {size for size, row in rows.items() if row["status"] == "ok"}

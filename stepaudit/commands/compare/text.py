@@ -1,10 +1,10 @@
-"""A comparison as text for the terminal: findings, what to know before, a table, and what became of conditions."""
+"""A comparison as text for the terminal: findings, notes, a table, and the verdicts on conditions."""
 
 from collections.abc import Sequence
 
 from stepaudit.commands.compare import findings
-from stepaudit.commands.compare.compare import Comparison
-from stepaudit.commands.compare.conditions import Verdict, shown
+from stepaudit.commands.compare.comparison import Comparison
+from stepaudit.commands.compare.conditions import Verdict, range_text
 from stepaudit.commands.compare.quantities import Quantity
 from stepaudit.store.database import format_rows
 
@@ -14,57 +14,50 @@ HEADERS = ("quantity", "A", "B", "value", "95 % interval", "p", "clips", "note")
 
 
 def text(comparison: Comparison, *, everything: bool = False) -> str:
-    """What was compared, the findings, what to know before, and the table.
+    """The sides, the findings, the notes and the table.
 
     Args:
         everything: all quantities, and not only those that matter most.
     """
-    pair = comparison.pair
+    pair, quantities = comparison.pair, comparison.quantities
     head = [f"A: {pair.a}", f"B: {pair.b}", f"{len(pair.clips)} clips of {pair.dataset}; differences are B less A", ""]
-    told = [*findings.sentences(comparison), *(f"Note: {note}." for note in comparison.notes)]
-    chosen = comparison.quantities if everything else short(comparison.quantities)
+    texts = [*findings.sentences(comparison), *(f"Note: {note}." for note in comparison.notes)]
+    clear = sorted((each for each in quantities if each.name in DETAILS and is_shown(each)), key=findings.clearness)
+    chosen = [each for each in quantities if everything or each.name not in DETAILS or each in clear[:MOST]]
     table = format_rows(HEADERS, [cells(each) for each in chosen], "table")
-    hidden = len(comparison.quantities) - len(chosen)
+    hidden = len(quantities) - len(chosen)
     rest = f"\n{hidden} more: --list shows all, --out writes them.\n" if hidden else ""
-    return "\n".join([*head, *told, "", table + rest])
+    return "\n".join([*head, *texts, "", table + rest])
 
 
 def is_shown(quantity: Quantity) -> bool:
-    """Whether a quantity matters: all do but what does not differ clearly of metrics, masks and IoU."""
+    """False for IoU and for unclear differences of metrics and masks."""
     return quantity.name not in DETAILS or (quantity.name in DETAILS[1:] and findings.is_clear(quantity))
-
-
-def short(quantities: Sequence[Quantity]) -> list[Quantity]:
-    """What matters, of metrics the `MOST` clearest."""
-    shown = list(filter(is_shown, quantities))
-    clear = sorted((each for each in shown if each.name in DETAILS), key=findings.clearness)[:MOST]
-    return [each for each in shown if each.name not in DETAILS or each in clear]
 
 
 def cells(quantity: Quantity) -> list[str]:
     """A row of the table, in the order of `HEADERS`."""
-    p = quantity.p if quantity.holm_p is None else quantity.holm_p
-    told = quantity.note if quantity.note or quantity.bounds() else quantity.reason or ""
+    p, bounds = quantity.corrected_p, quantity.bounds()
     return [
         str(quantity),
         _number(quantity.a),
         _number(quantity.b),
-        shown(quantity.bounds()) if quantity.bounds() else "–",
+        range_text(bounds) if bounds else "–",
         f"{_number(quantity.lower)} to {_number(quantity.upper)}" if quantity.lower is not None else "–",
         "–" if p is None else f"{p:.3g}",
         str(quantity.clips),
-        told,
+        quantity.note if quantity.note or bounds else quantity.reason or "",
     ]
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """What became of each condition, a line each."""
+    """A line for each condition: FAIL, ok or cannot tell, with the values of its names or the reasons."""
     lines = []
     for verdict in verdicts:
         values = ", ".join(f"{name} = {value}" for name, value in verdict.values.items())
         answer = {True: "FAIL", False: "ok", None: "cannot tell"}[verdict.holds]
-        why = f": {'; '.join(verdict.reasons)}" if verdict.holds is None else ""
-        lines.append(f'{answer}: "{verdict.text}"{why or f" ({values})"}')
+        why = f": {'; '.join(verdict.reasons)}" if verdict.holds is None else f" ({values})"
+        lines.append(f'{answer}: "{verdict.text}"{why}')
     return lines
 
 

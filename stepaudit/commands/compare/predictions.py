@@ -1,0 +1,77 @@
+"""Predictions of A and B on the same clips: accuracy, newly wrong clips, the probability of the target."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stepaudit.commands.compare.pair import Pair
+from stepaudit.commands.compare.paired_means import number, paired_means
+from stepaudit.commands.compare.quantities import Quantity
+from stepaudit.report.statistics.intervals import sign_test
+
+PREDICTIONS = """
+    with classes as (select target, max(label) as label from segments where dataset = $dataset group by target),
+    first as (
+        select *, nullif(list_position(probabilities, list_max(probabilities)), 0) - 1 as class
+        from predictions where dataset = $dataset and model = $model and status = 'ok'
+    )
+    select clip_id, first.label, target_probability as probability, rank, probabilities,
+        coalesce(classes.label, 'class ' || class) as answer
+    from first left join classes on classes.target = class
+"""
+BOTH = """
+    select clip_id, a.label, {columns}
+    from a join b using (clip_id) order by clip_id
+""".format(
+    columns=", ".join(
+        f"{side}.{name} as {side}_{name}"
+        for name in ("probability", "rank", "answer", "probabilities")
+        for side in "ab"
+    )
+)
+
+
+def of_clips(pair: Pair) -> list[dict]:
+    """The predictions of both sides for each clip that both have one of: probabilities, ranks, predicted classes."""
+    return pair.joined(PREDICTIONS, BOTH)
+
+
+def identical(rows: Sequence[dict]) -> bool:
+    """True if both give exactly the same probabilities on every clip, as only the same model does."""
+    pairs = [(row["a_probabilities"], row["b_probabilities"]) for row in rows]
+    return bool(pairs) and all(one and one == other for one, other in pairs)
+
+
+def quantities(rows: Sequence[dict]) -> list[Quantity]:
+    """Accuracy, newly wrong clips and the target's probability."""
+    if not rows:
+        reason = "no clip has a prediction of both"
+        names = ("accuracy_increase", "newly_wrong", "target_probability_increase")
+        return [Quantity(name, reason=reason) for name in names]
+    right = [(is_right(row, "a"), is_right(row, "b")) for row in rows]
+    won, lost = right.count((False, True)), right.count((True, False))
+    accuracy = _difference("accuracy_increase", rows, right, tested=False)
+    p = number(sign_test(lost, won))
+    was_right = [row for row in rows if is_right(row, "a")]
+    wrong = [{"clip_id": row["clip_id"], "of": (), "part": not is_right(row, "b"), "whole": 1} for row in was_right]
+    return [
+        replace(accuracy, p=p, note=f"{won} newly right, {lost} newly wrong"),
+        *(
+            paired_means("newly_wrong", wrong, least=0, tested=False)
+            or [Quantity("newly_wrong", reason="A has no clip right")]
+        ),
+        _difference("target_probability_increase", rows, [(r["a_probability"], r["b_probability"]) for r in rows]),
+    ]
+
+
+def is_right(row: dict, side: str) -> bool:
+    """True if the class that a side predicts is the target."""
+    return row[f"{side}_rank"] == 1
+
+
+def _difference(name: str, rows: Sequence[dict], values: Sequence[tuple], *, tested: bool = True) -> Quantity:
+    """The mean of B's value less A's over clips."""
+    parts = [
+        {"clip_id": row["clip_id"], "of": (), "part": float(b) - float(a), "whole": 1, "a_part": float(a)}
+        for row, (a, b) in zip(rows, values, strict=True)
+    ]
+    return paired_means(name, parts, least=-1, tested=tested)[0]
