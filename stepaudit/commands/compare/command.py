@@ -11,7 +11,7 @@ from stepaudit.commands.compare.conditions import Verdict
 from stepaudit.commands.compare.quantities import FAMILIES, OF
 from stepaudit.commands.compare.text import text, verdict_lines
 from stepaudit.store.database import format_rows
-from stepaudit.store.writing import written
+from stepaudit.store.writing import write_text
 from stepaudit.version import __version__
 
 COLUMNS = ("a", "b", "value", "lower", "upper", "at_least", "at_most", "p", "holm_p", "clips", "note", "reason")
@@ -69,8 +69,7 @@ def _save(comparison: Comparison, verdicts: Sequence[Verdict], folder: Path) -> 
         "compare.html": page.render(comparison, verdicts),
     }
     for name, content in texts.items():
-        with written(folder / name) as temporary:
-            temporary.write_text(content)
+        write_text(folder / name, content)
     return [folder / name for name in texts]
 
 
