@@ -37,6 +37,7 @@ COMMANDS = {
     for name, command in get_command(app).commands.items()
     for inner, part in getattr(command, "commands", {"": command}).items()
 }
+CHANGES = PAGES["CHANGELOG.md"]
 KINDS = list(registry.FUNCTIONS)
 REWRITE = f"`{documentation.COMMAND}` (or `make docs`) writes it anew"
 
@@ -67,68 +68,80 @@ def test_there_are_pages_to_test():
     assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md", "reports/README.md"} <= set(PAGES)
 
 
-@pytest.mark.parametrize("path", documentation.pages(), ids=lambda path: path.name)
-def test_a_reference_page_is_what_the_code_says(path):
-    assert path.read_text() == documentation.pages()[path], f"{path.relative_to(ROOT)} is out of date; {REWRITE}"
+def test_the_reference_pages_are_what_the_code_says():
+    outdated = [str(path.relative_to(ROOT)) for path, text in documentation.pages().items() if path.read_text() != text]
+    assert not outdated, REWRITE
 
 
 def test_every_section_of_the_configuration_is_in_the_reference_and_every_key_has_a_sentence():
     assert sections(config.Config) == set(documentation.SECTIONS.values())
-    for section in documentation.SECTIONS.values():
-        for name, field in section.model_fields.items():
-            assert field.description, f"{section.__name__}.{name} has no description"
-            assert field.description.endswith("."), f"{section.__name__}.{name}: {field.description}"
-            assert f"| `{name}` |" in PAGES["config/README.md"]
+    undescribed = [
+        f"{section.__name__}.{name}"
+        for section in documentation.SECTIONS.values()
+        for name, field in section.model_fields.items()
+        if not (field.description or "").endswith(".") or f"| `{name}` |" not in PAGES["config/README.md"]
+    ]
+    assert not undescribed
 
 
 def test_every_column_and_status_has_a_sentence():
-    for table in schema.TABLES.values():
-        for column in table.columns:
-            assert column.text.endswith((".", "…")), f"{table.name}.{column.name}"
+    columns = [(table.name, column) for table in schema.TABLES.values() for column in table.columns]
+    assert not [f"{table}.{column.name}" for table, column in columns if not column.text.endswith((".", "…"))]
     assert set(STATUSES) == {"ok", *(error.status for error in AuditError.__subclasses__())}
     assert all(text and text.endswith(".") for text in STATUSES.values())
 
 
-@pytest.mark.parametrize("component", [c for kind in KINDS for c in documentation.own_components(kind)], ids=str)
-def test_every_component_says_what_it_is_and_what_each_option_means(component):
-    assert documentation.about(component).endswith("."), component.origin
-    assert component.options is not None, f"{component.origin} hides its options behind **keywords"
-    for option in component.options:
-        text = documentation.argument_texts(component).get(option, "")
-        assert text.endswith("."), f"{component.origin}: no line for '{option}' under Args"
-    assert f"### `{component.name}`" in PAGES["config/README.md"]
-    assert f"`{component.name}`" in PAGES["CHANGELOG.md"]
+def test_every_component_says_what_it_is_and_what_each_option_means():
+    faults = []
+    for component in (each for kind in KINDS for each in documentation.own_components(kind)):
+        if component.options is None:
+            faults.append(f"{component.origin} hides its options behind **keywords")
+            continue
+        texts = documentation.argument_texts(component)
+        undescribed = [option for option in component.options if not texts.get(option, "").endswith(".")]
+        faults += [f"{component.origin}: no line for '{option}' under Args" for option in undescribed]
+        if not documentation.summary(component).endswith("."):
+            faults.append(f"{component.origin}: its file has no sentence")
+        if f"### `{component.name}`" not in PAGES["config/README.md"] or f"`{component.name}`" not in CHANGES:
+            faults.append(f"{component.origin} is not in config/README.md and CHANGELOG.md")
+    assert not faults
 
 
-@pytest.mark.parametrize("report", sql_files.all_reports(), ids=lambda report: report.name)
-def test_every_report_is_in_the_list_of_reports(report):
-    assert f"| `{report.name}` |" in PAGES["reports/README.md"]
-    assert f"`{report.name}`" in PAGES["CHANGELOG.md"]
+def test_every_report_is_in_the_list_of_reports():
+    names = [report.name for report in sql_files.all_reports()]
+    listed = PAGES["reports/README.md"]
+    assert not [name for name in names if f"| `{name}` |" not in listed or f"`{name}`" not in CHANGES]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_in_the_readme_and_has_a_help(name):
+def test_every_command_is_in_the_readme_and_has_a_help():
     """Their options are in docs/commands.md, which the code writes."""
-    first, _, second = name.partition(" ")
-    lines = [line for line in PAGES["README.md"].splitlines() if re.search(rf"`(stepaudit )?{first}\b", line)]
-    assert any(re.search(rf"\b{second or first}\b", line) for line in lines), (
-        f"README.md does not name `stepaudit {name}`"
-    )
-    assert COMMANDS[name].help
+    missing = []
+    for name, command in COMMANDS.items():
+        first, _, second = name.partition(" ")
+        lines = [line for line in PAGES["README.md"].splitlines() if re.search(rf"`(stepaudit )?{first}\b", line)]
+        if not command.help or not any(re.search(rf"\b{second or first}\b", line) for line in lines):
+            missing.append(name)
+    assert not missing
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_command_that_is_mentioned_exists_with_its_options(page):
+def test_every_command_that_is_mentioned_exists_with_its_options():
     groups = {name.split()[0] for name in COMMANDS if " " in name}
-    for text in re.findall(r"(?<![\w/.-])(?<!from )stepaudit ([a-z]+\b[^`|\n]*)", code_of(page)):
+    unknown = []
+    for page, text in mentions():
         if text.strip() in groups:
             continue
         name = max((known for known in COMMANDS if re.match(rf"{known}\b", text)), key=len, default=None)
-        assert name, f"{page}: stepaudit {text}"
-        rest = text.removeprefix(name)
-        known = {spelling for parameter in COMMANDS[name].params for spelling in parameter.opts}
-        given = re.findall(r"(?<!\S)--[\w-]+", re.sub(r"\"[^\"]*\"|#.*", "", rest))
-        assert set(given) <= known, f"{page}: stepaudit {name} {rest}"
+        options = set(re.findall(r"(?<!\S)--[\w-]+", re.sub(r"\"[^\"]*\"|#.*", "", text.removeprefix(name or ""))))
+        known = {spelling for parameter in COMMANDS[name].params for spelling in parameter.opts} if name else set()
+        if name is None or options - known:
+            unknown.append(f"{page}: stepaudit {text}")
+    assert not unknown
+
+
+def mentions() -> list[tuple[str, str]]:
+    """Page and text after `stepaudit` of each command in code."""
+    pattern = r"(?<![\w/.-])(?<!from )stepaudit ([a-z]+\b[^`|\n]*)"
+    return [(page, text) for page in PAGES for text in re.findall(pattern, code_of(page))]
 
 
 @pytest.fixture(scope="module")
@@ -137,30 +150,36 @@ def snakemake_help():
     return subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_option_that_is_mentioned_exists(page, snakemake_help):
-    ours = {spelling for command in COMMANDS.values() for parameter in command.params for spelling in parameter.opts}
-    of_others = {"--editable", "--version", "--debug", "--install-completion", "--show-completion"}
-    of_others |= {"--name", "--constraint", "--gpus", "--slurm-partition-config"}  # of Slurm, and its plugin
-    of_others |= {"--first", "--count", "--keep"}  # of tests/fuzz/campaign.py
-    for option in re.findall(r"(?<!\S)--[a-z][\w-]*", code_of(page)):
-        known = option in ours | of_others or re.search(rf"(?<![\w-]){option}\b(?!-)", snakemake_help)
-        assert known, f"{page}: {option}"
+def test_every_option_that_is_mentioned_exists(snakemake_help):
+    known = {spelling for command in COMMANDS.values() for parameter in command.params for spelling in parameter.opts}
+    known |= {"--editable", "--version", "--debug", "--install-completion", "--show-completion"}
+    known |= {"--name", "--constraint", "--gpus", "--slurm-partition-config"}  # of Slurm, and its plugin
+    known |= {"--first", "--count", "--keep"}  # of tests/fuzz/campaign.py
+    unknown = [
+        f"{page}: {option}"
+        for page in PAGES
+        for option in re.findall(r"(?<!\S)--[a-z][\w-]*", code_of(page))
+        if option not in known and not re.search(rf"(?<![\w-]){option}\b(?!-)", snakemake_help)
+    ]
+    assert not unknown
 
 
 def test_every_target_of_make_that_is_mentioned_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-    for page in PAGES:
-        assert set(re.findall(r"(?<![\w-])make ([a-z]+)\b", code_of(page))) <= targets, page
+    mentioned = {page: set(re.findall(r"(?<![\w-])make ([a-z]+)\b", code_of(page))) for page in PAGES}
+    assert not {page: names - targets for page, names in mentioned.items() if names - targets}
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_and_path_leads_somewhere(page):
-    for target in re.findall(r"\]\(([^)#:]+)\)", PAGES[page]):
-        assert ((ROOT / page).parent / target).exists(), target
-    for path in re.findall(r"`((?:stepaudit|tests|workflow|config|reports)/[\w./-]*)`", PAGES[page]):
-        example = f"`{path}`\n\n" in PAGES[page] or f": `{path}`\n" in PAGES[page]
-        assert (ROOT / path).exists() or example, f"{page}: {path}"
+def test_every_link_and_path_leads_somewhere():
+    broken = []
+    for page, text in PAGES.items():
+        targets = re.findall(r"\]\(([^)#:]+)\)", text)
+        broken += [f"{page}: {target}" for target in targets if not ((ROOT / page).parent / target).exists()]
+        for path in re.findall(r"`((?:stepaudit|tests|workflow|config|reports)/[\w./-]*)`", text):
+            example = f"`{path}`\n\n" in text or f": `{path}`\n" in text
+            if not example and not (ROOT / path).exists():
+                broken.append(f"{page}: {path}")
+    assert not broken
 
 
 @pytest.fixture
@@ -185,15 +204,16 @@ def example_configurations() -> list[dict]:
     return [example if "audit" in example else {**base, **example} for example in found]
 
 
-@pytest.mark.parametrize("data", example_configurations(), ids=lambda data: ", ".join(data["methods"]))
-def test_every_configuration_that_is_shown_is_valid(data, in_my_folder):
-    config.parse(data)
+def test_every_configuration_that_is_shown_is_valid(in_my_folder):
+    for data in example_configurations():
+        config.parse(data)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
-def test_every_configuration_that_is_shipped_is_valid_and_in_the_list(path):
-    config.load(path)
-    assert f"| `{path.name}` |" in PAGES["config/README.md"]
+def test_every_configuration_that_is_shipped_is_valid_and_in_the_list():
+    paths = sorted((ROOT / "config").glob("*.yaml"))
+    for path in paths:
+        config.load(path)
+    assert not [path.name for path in paths if f"| `{path.name}` |" not in PAGES["config/README.md"]]
 
 
 def test_the_folder_of_own_videos_that_is_shown_can_be_read(in_my_folder):
@@ -219,10 +239,10 @@ def audit(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_query_that_is_shown_is_valid(page, audit):
-    for query in re.findall(r"stepaudit sql \S+ \"([^\".][^\"]*)\"", code_of(page)):
-        database.query(audit, query)
+def test_every_query_that_is_shown_is_valid(audit):
+    for page in PAGES:
+        for query in re.findall(r"stepaudit sql \S+ \"([^\".][^\"]*)\"", code_of(page)):
+            database.query(audit, query)
 
 
 def examples() -> dict[str, str]:
@@ -245,15 +265,15 @@ def test_there_is_an_example_of_each_kind_and_none_exists_already():
     assert not [path for path in examples() if (ROOT / path).exists()]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_example_is_documented_as_the_others_are(kind, tmp_path):
-    (path,) = (path for path in examples() if path.startswith(f"stepaudit/{kind}/"))
-    source = tmp_path / Path(path).name
-    source.write_text(examples()[path])
-    component = registry.Component(kind, source.stem, f"example:{registry.FUNCTIONS[kind]}", source)
-    assert documentation.about(component).endswith(".")
-    assert component.options
-    assert set(component.options) <= set(documentation.argument_texts(component))
+def test_the_examples_are_documented_as_the_components_are(tmp_path):
+    for kind in KINDS:
+        (path,) = (path for path in examples() if path.startswith(f"stepaudit/{kind}/"))
+        source = tmp_path / Path(path).name
+        source.write_text(examples()[path])
+        component = registry.Component(kind, source.stem, f"example:{registry.FUNCTIONS[kind]}", source)
+        assert documentation.summary(component).endswith("."), path
+        assert component.options, path
+        assert set(component.options) <= set(documentation.argument_texts(component)), path
 
 
 def test_the_example_of_a_method_points_at_the_moving_pixel():
@@ -315,6 +335,6 @@ def test_entry_points_that_are_shown_are_of_known_groups():
 def test_every_dependency_has_its_reason_in_the_changelog():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [name for group in project["optional-dependencies"].values() for name in group]
-    named = re.sub(r"[^\w\s-]", " ", PAGES["CHANGELOG.md"]).split()
+    named = re.sub(r"[^\w\s-]", " ", CHANGES).split()
     for requirement in [*project["dependencies"], *extras]:
         assert re.match(r"[\w-]+", requirement)[0] in named, requirement

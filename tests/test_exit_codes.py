@@ -19,7 +19,7 @@ from stepaudit.report import build_database
 from stepaudit.running import interruption
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs/exit_codes.md").read_text()
+PAGE = (ROOT / "docs/commands.md").read_text()
 STAGES = {path.stem for path in (ROOT / "stepaudit/stages").glob("[a-z]*.py")}
 BROKEN = "def build(classes):\n    raise KeyError('a bug')\n"
 CONFIG = """

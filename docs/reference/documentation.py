@@ -1,26 +1,25 @@
-"""The reference pages, made from the code: `python -m docs.reference.documentation` writes them anew in a checkout.
+"""Generated reference pages; `python -m docs.reference.documentation` updates them in a checkout.
 
-`reports/TABLES.md` describes every column and status, `docs/commands.md` every command, `docs/sql_views.md` every view.
-In `config/README.md` the part between two marks lists every key of the configuration and every component with its
-options.
+`reports/TABLES.md` lists tables, columns and statuses; `docs/commands.md` commands and exit statuses. The part of
+`config/README.md` between two marks lists the keys of the configuration and the options of every component.
 """
 
 import ast
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
-from typer.models import CommandInfo
 
-from docs.reference import command_pages, view_pages
+from docs.reference import command_pages
 from stepaudit.audit import registry
 from stepaudit.audit.config import Config
 from stepaudit.audit.sections import Clips, ClipSize, Dataset, Jobs, Method, Metric, Model, Preserve, Training
+from stepaudit.commands import _exit_codes
 from stepaudit.errors import STATUSES
 from stepaudit.store.schema import SCHEMA_VERSION, TABLES, Table
 
@@ -28,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = "python -m docs.reference.documentation"
 MARKS = (f"<!-- from here on written by `{COMMAND}` -->", "<!-- until here -->")
 SECTIONS: dict[str, type[BaseModel]] = {
-    "The whole": Config,
+    "Top level": Config,
     "`clips`": Clips,
     "`datasets.<name>`": Dataset,
     "`models.<name>`": Model,
@@ -40,7 +39,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`jobs`": Jobs,
 }
 TITLES = {"datasets": "Data sets", "models": "Models", "methods": "Methods", "metrics": "Metrics"}
-TYPES = {
+ARROW_TYPES = {
     pa.string(): "text",
     pa.int32(): "int32",
     pa.float64(): "double",
@@ -49,26 +48,33 @@ TYPES = {
     pa.bool_(): "bool",
     pa.binary(): "bytes",
 }
-WORDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true` or `false`"}
+ERRORS = """Snakemake ends with 0 if all jobs are done, else with 1; its output names the failed job and its log file. A
+job that the system killed ends with 128 plus the signal's number: 137 for lack of memory.
+
+Bad input ends in one line on standard error, with the next step. A bug, in stepaudit or in a component of your own, is
+one line, too; its traceback lies in a log file that the line names. `--debug`, or the environment variable
+`{}=1`, prints the traceback of every error. The stages ({}), which Snakemake runs, always print
+the traceback of a bug and end with 1; it stands in `results/<audit>/logs/<stage>/`.
+"""
+JSON_TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true` or `false`"}
 
 
 def pages() -> dict[Path, str]:
-    """The text that each reference page should have, by its path in the checkout."""
-    keys = ROOT / "config" / "README.md"
-    before, _, rest = keys.read_text().partition(MARKS[0])
+    """Current text of each reference page, by its path in the checkout."""
+    config_page = ROOT / "config" / "README.md"
+    before, _, rest = config_page.read_text().partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
     return {
         ROOT / "reports" / "TABLES.md": tables_page(),
         ROOT / "docs" / "commands.md": commands_page(),
-        ROOT / "docs" / "sql_views.md": view_pages.page(COMMAND),
-        keys: f"{before}{MARKS[0]}\n\n{config_reference()}\n{MARKS[1]}{after}",
+        config_page: f"{before}{MARKS[0]}\n\n{config_reference()}\n{MARKS[1]}{after}",
     }
 
 
 def tables_page() -> str:
-    """Every table with its columns, and every status."""
+    """Page of all tables, columns and statuses."""
     parts = [
-        f"# Tables\n\nWritten by `{COMMAND}` from `stepaudit/store/tables.py` and `stepaudit/errors.py`; edit those.\n",
+        f"# Tables\n\nWritten by `{COMMAND}` from `stepaudit/store/schema.py` and `stepaudit/errors.py`; edit those.\n",
         f"Schema version {SCHEMA_VERSION}. A table is a folder of Parquet files below `results/<audit>/`; the columns "
         "in the path are not repeated in the files. Columns marked *heavy* are left out of `audit.duckdb`.\n",
         *map(_table, TABLES.values()),
@@ -79,81 +85,77 @@ def tables_page() -> str:
 
 
 def commands_page() -> str:
-    """Every command with its arguments and options."""
+    """Page of all commands, arguments, options and exit statuses."""
     app = command_pages.app()
-    found = dict(command_pages.commands(app))
-    parts = [
+    commands = dict(command_pages.commands(app))
+    summaries = ([f"[`{name}`](#{name.replace(' ', '-')})", each.summary] for name, each in commands.items())
+    parts: list[str] = [
         f"# Commands\n\nWritten by `{COMMAND}` from `stepaudit/cli.py`; edit that.\n",
-        f"{app.info.help} Each command tells the same with `--help`. How they end: [exit_codes.md](exit_codes.md).\n",
-        _grid(["command", "what it does"], ([_link(name), _about(info)] for name, info in found.items())),
-        "## Before or behind any command\n",
+        f"{app.info.help} `--help` after a command prints the same as this page.\n",
+        _grid(["command", "what it does"], summaries),
+        "## Options of every command\n",
         _grid(["option", "value", "default", "meaning"], command_pages.rows(app.registered_callback.callback)),
         "`--install-completion` and `--show-completion` set up the completion of names by the shell.\n",
+        f"## Exit statuses\n\n{_exit_codes.table()}",
+        ERRORS.format(_exit_codes.VARIABLE, ", ".join(f"`{job}`" for job in _exit_codes.JOBS)),
+        *(f"## `{name}`\n\n{each.section()}" for name, each in commands.items()),
     ]
-    for name, info in found.items():
-        head = f"## `{name}`\n\n{_about(info)}\n\n```text\n{command_pages.usage(name, info)}\n```\n"
-        parts += [head, _grid(["argument or option", "value", "default", "meaning"], command_pages.rows(info.callback))]
     return "\n".join(parts)
 
 
-def _link(name: str) -> str:
-    return f"[`{name}`](#{name.replace(' ', '-')})"
-
-
-def _about(info: CommandInfo) -> str:
-    return " ".join((info.help or info.callback.__doc__).split())
-
-
 def config_reference() -> str:
-    """Every key of the configuration, and every component with its options."""
+    """All keys of the configuration, and all components with their options."""
     parts = ["## Every key\n"]
-    for title, section in SECTIONS.items():
-        parts += [f"### {title}\n", _grid(["key", "value", "default", "meaning"], _keys(section))]
+    for heading, section in SECTIONS.items():
+        parts += [f"### {heading}\n", _grid(["key", "value", "default", "meaning"], _keys(section))]
     for kind, title in TITLES.items():
-        parts.append(f"## {title}\n")
-        parts += [_component(component) for component in own_components(kind)]
+        parts += [f"## {title}\n", *map(_component, own_components(kind))]
     return "\n".join(parts)
 
 
 def own_components(kind: str) -> list[registry.Component]:
-    """The components of this package, without those that other installed packages add."""
-    return [found for found in registry.components(kind).values() if found.origin.startswith(f"stepaudit.{kind}.")]
+    """Components of this package, without those of other installed packages."""
+    return [each for each in registry.components(kind).values() if each.origin.startswith(f"stepaudit.{kind}.")]
 
 
-def about(component: registry.Component) -> str:
-    """The first line of a component's file."""
-    return (ast.get_docstring(ast.parse(component.source.read_text())) or "").split("\n")[0]
+def summary(component: registry.Component) -> str:
+    """First line of a component's file."""
+    return (ast.get_docstring(_tree(component)) or "").split("\n")[0]
 
 
 def argument_texts(component: registry.Component) -> dict[str, str]:
-    """What the docstring of a component's function says of each argument, on one line."""
-    functions = {node.name: node for node in ast.parse(component.source.read_text()).body if hasattr(node, "args")}
-    text = ast.get_docstring(functions[component.origin.partition(":")[2]]) or ""
-    block = re.search(r"^Args:\n((?:    .*\n?|\n)+)", text, re.M)
+    """Description of each argument of a component's function, from its docstring, on one line."""
+    name = component.origin.partition(":")[2]
+    function = next(node for node in _tree(component).body if isinstance(node, ast.FunctionDef) and node.name == name)
+    block = re.search(r"^Args:\n((?:    .*\n?|\n)+)", ast.get_docstring(function) or "", re.M)
     entries = re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", block[1] if block else "", re.M)
     return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}
+
+
+def _tree(component: registry.Component) -> ast.Module:
+    if component.source is None:
+        raise ValueError(f"{component.name}: its source is not known")
+    return ast.parse(component.source.read_text())
 
 
 def _table(table: Table) -> str:
     folders = "".join(f"/{name}=…" for name in table.partitions)
     head = f"## `{table.name}`: {table.grain}\n\n`{table.name}{folders}/*.parquet`\n"
-    rows = (
-        [f"`{column.name}`", _arrow(column.type), _marks(table, column.name), column.text] for column in table.columns
-    )
+    rows = ([f"`{each.name}`", _arrow(each.type), _marks(table, each.name), each.text] for each in table.columns)
     return f"{head}\n{_grid(['column', 'type', '', 'meaning'], rows)}"
 
 
 def _marks(table: Table, name: str) -> str:
     heavy = any(column.heavy for column in table.columns if column.name == name)
-    known = {"key": name in table.key_names, "in the path": name in table.partitions, "*heavy*": heavy}
-    return ", ".join(mark for mark, holds in known.items() if holds)
+    marks = {"key": name in table.key_names, "in the path": name in table.partitions, "*heavy*": heavy}
+    return ", ".join(mark for mark, holds in marks.items() if holds)
 
 
 def _arrow(kind: pa.DataType) -> str:
-    return f"list of {_arrow(kind.value_type)}" if pa.types.is_list(kind) else TYPES[kind]
+    return f"list of {_arrow(kind.value_type)}" if pa.types.is_list(kind) else ARROW_TYPES[kind]
 
 
-def _keys(section: type[BaseModel]) -> Iterable[list[str]]:
+def _keys(section: type[BaseModel]) -> Iterator[list[str]]:
     schema = section.model_json_schema()
     for name, field in section.model_fields.items():
         default = "the entry's name" if name == "use" else _default(field.default)
@@ -175,13 +177,13 @@ def _kind(schema: dict) -> str:
         return re.sub(r"^list of (whole number|number|text)", r"list of \1s", f"list of {_kind(schema['items'])}")
     if schema.get("format") == "path":
         return "path"
-    return WORDS[schema["type"]] + _range(schema)
+    return JSON_TYPES[schema["type"]] + _range(schema)
 
 
 def _range(schema: dict) -> str:
-    bounds = {">": "exclusiveMinimum", "≥": "minimum", "<": "exclusiveMaximum", "≤": "maximum"}
-    known = [f"{sign} {json.dumps(schema[name])}" for sign, name in bounds.items() if name in schema]
-    return f" {' and '.join(known)}" if known else ""
+    signs = {">": "exclusiveMinimum", "≥": "minimum", "<": "exclusiveMaximum", "≤": "maximum"}
+    bounds = [f"{sign} {json.dumps(schema[name])}" for sign, name in signs.items() if name in schema]
+    return f" {' and '.join(bounds)}" if bounds else ""
 
 
 def _default(value: Any) -> str:
@@ -200,12 +202,12 @@ def _component(component: registry.Component) -> str:
         [f"`{name}`", _annotated(annotation), _default(ast.literal_eval(default)), _sentence(texts.get(name, ""))]
         for name, (annotation, default) in options.items()
     )
-    head = f"### `{component.name}`\n\n{about(component)}\n"
+    head = f"### `{component.name}`\n\n{summary(component)}\n"
     return f"{head}\n{_grid(['option', 'value', 'default', 'meaning'], rows)}" if options else head
 
 
 def _annotated(source: str) -> str:
-    """A type annotation of our own code in words."""
+    """A type annotation in words."""
     kind = eval(source, {"__builtins__": {}}, registry.ANNOTATION_NAMES)
     return _kind(TypeAdapter(kind).json_schema())
 
@@ -220,7 +222,7 @@ def _grid(names: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def main() -> None:
-    """Writes the pages."""
+    """Update the pages."""
     for path, text in pages().items():
         path.write_text(text)
 

@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, and what is told of an error. `docs/exit_codes.md` holds the same table."""
+"""How a command ends: its exit status, and what is told of an error. `docs/commands.md` holds the same table."""
 
 import os
 import select
