@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import command_line
-import yaml
 from typer.main import get_command
 
 from stepaudit import cli
@@ -20,21 +19,6 @@ AT = "--dataset planted --model r2plus1d"
 CLIP = "disc-horizontal-test-000"
 CHECKPOINT = "results/demo/checkpoints/dataset=planted/r2plus1d.safetensors"
 PLACE = "dataset=planted/model=r2plus1d"
-BENCHMARK = {
-    "audit": "benchmark",
-    "shards": 1,
-    "clips": {"frames": 16, "height": 32, "width": 32, "random_views": 1},
-    "datasets": {
-        "moving": {
-            "use": "planted",
-            "root": "data/bench",
-            "options": {"train_per_class": 1, "test_per_class": 1, "broken": False, "colours": "class"},
-        }
-    },
-    "models": {"sees_object": {"use": "planted_white_box", "training": {"epochs": 0}}},
-    "methods": {"center": None, "edges": None},
-    "metrics": {"spatial_pointing": None, "support": None},
-}
 
 
 @dataclass(frozen=True)
@@ -116,9 +100,6 @@ PRESSES = [
         "--size 16x32x32 --yes --force",
         "written: started.yaml", "started.yaml",
     ),
-    Press(
-        "benchmark methods --out tables.md --methods center --cores 1 --config bench.yaml", "center", "tables.md",
-    ),
 ]  # fmt: skip
 
 
@@ -166,7 +147,6 @@ def fault(press: Press) -> str:
 def test_every_option_of_every_command_is_pressed_and_has_its_effect(working_folder, monkeypatch):
     monkeypatch.setenv("HOME", str(working_folder))
     monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
-    Path("bench.yaml").write_text(yaml.safe_dump(BENCHMARK))
     names = {each for press in PRESSES for each in pressed(shlex.split(press.words))}
     offenders = [f"{' '.join(each)}: no press" for each in options() if each not in names]
     offenders += [f"{press.words}: {text}" for press in PRESSES if (text := fault(press))]
