@@ -120,8 +120,8 @@ def test_a_job_takes_a_gpu_that_is_free_or_waits_until_another_job_has_ended(tmp
             assert device.free_gpu(["a", "b"], 1, tmp_path, sleep=sleep) == 1
     assert len(waits) == 3
     assert [record.getMessage() for record in caplog.records] == [
-        "waits for a GPU: 2 jobs have taken all there are (`jobs_per_gpu: 1`)",
-        "goes on with GPU 1",
+        "waits for a GPU: 2 jobs use all of them (`jobs_per_gpu: 1`)",
+        "continues with GPU 1",
     ]
 
 

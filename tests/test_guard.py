@@ -19,7 +19,7 @@ BATCH = [{"clip": {"clip_id": f"clip{place}"}, "value": place} for place in rang
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept(monkeypatch):
-    monkeypatch.setattr(interruption._State, "kept", "")
+    monkeypatch.setattr(interruption._State, "finished", "")
     monkeypatch.setattr(interruption._State, "reason", None)
 
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_loaded_names_the_plugin_and_what_is_kept(tmp_path):
     with broken, pytest.raises(ZeroDivisionError) as bug:
         broken.over(0, BATCH)(BATCH)
     assert bug.value.__notes__ == [
-        "stepaudit: model 'm' failed while it was loaded; 3 of 8 rows are kept; mend it and run again"
+        "stepaudit: model 'm' failed while it was loaded; 3 of 8 rows are kept; fix it and run again"
     ]
 
 
@@ -105,7 +105,7 @@ def test_many_clips_are_not_all_named(tmp_path):
     batch = [{"clip_id": f"c{place % 7}"} for place in range(14)]  # several rows of a clip
     with guard(tmp_path, work) as guarded, pytest.raises(ValueError, match="a bug") as bug:
         guarded.over(0, batch)(batch)
-    assert "failed on 'c0', 'c1', 'c2', 'c3' or 3 others; mend it" in bug.value.__notes__[0]
+    assert "failed on 'c0', 'c1', 'c2', 'c3' or 3 others; fix it" in bug.value.__notes__[0]
 
 
 def test_a_process_that_grows_is_asked_to_stop_after_its_batch(tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def test_what_cannot_be_stopped_ends_the_process_and_is_left_out_in_the_next(tmp
     stopped, err = end(start(STUBBORN.replace("DOING", doing), tmp_path))
     assert stopped == status
     assert status == 1 or err == (
-        "stepaudit: a call did not end within 0.2 s, nor 0.2 s after it was told to; the next try leaves it out; "
+        "stepaudit: a call did not end within 0.2 s, nor 0.2 s after it was interrupted; the next try leaves it out; "
         "run again\n"
     )
     for _ in range(2):  # also if the next is stopped for another reason

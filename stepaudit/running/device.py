@@ -1,4 +1,4 @@
-"""Which device does the work, and with how many threads. Jobs on one machine take a free GPU each."""
+"""Choice of device and threads. Jobs on one machine take a free GPU each."""
 
 import logging
 import os
@@ -14,14 +14,14 @@ from stepaudit.audit.config import Config
 from stepaudit.errors import UsageError
 from stepaudit.running import locks
 
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_TRIES = 1.0
 
 log = logging.getLogger(__name__)
 _chosen: list[int] = []  # the GPU of this process
 
 
 def choose(config: Config) -> torch.device:
-    """The configured device; `auto` takes a GPU where there is one: a free one, or it waits for it.
+    """Configured device; `auto` waits for a free GPU if the machine has any, and else is the CPU.
 
     On a CPU every process keeps to `OMP_NUM_THREADS`, by default one thread: the workflow runs several jobs side by
     side, and two processes of one thread are several times faster than two of two threads on the same cores.
@@ -40,22 +40,21 @@ def choose(config: Config) -> torch.device:
 def gpus() -> list[str]:
     """Names of the GPUs that this process may use, in their order: the same names in all processes of the machine.
 
-    `CUDA_VISIBLE_DEVICES` numbers them anew, and a cluster's jobs may all see their own as the first.
+    Unlike numbers: `CUDA_VISIBLE_DEVICES` renumbers GPUs, and a cluster's jobs may all see their own as the first.
     """
     given = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
     count = torch.cuda.device_count()
     parts = [name if name.startswith("MIG-") else "" for name in given] if len(given) == count else [""] * count
-    found = [torch.cuda.get_device_properties(index) for index in range(count)]
     return [
-        part or str(getattr(gpu, "uuid", index)) for index, (part, gpu) in enumerate(zip(parts, found, strict=True))
+        part or str(getattr(torch.cuda.get_device_properties(index), "uuid", index)) for index, part in enumerate(parts)
     ]
 
 
 def folder() -> Path:
-    """Where the locks of this user's processes lie.
+    """Folder of the locks of this user's processes.
 
     Raises:
-        UsageError: it is somebody else's, who could make the jobs wait, or a link.
+        UsageError: it belongs to another user, who could make the jobs wait, or is a link.
     """
     place = Path(tempfile.gettempdir(), f"stepaudit-{os.getuid()}")
     place.mkdir(mode=0o700, exist_ok=True)
@@ -65,7 +64,7 @@ def folder() -> Path:
 
 
 def free_gpu(names: Sequence[str], slots: int, place: Path, *, sleep: Callable[[float], None] = time.sleep) -> int:
-    """The number of a GPU that fewer than `slots` other processes use, which this one uses until it ends.
+    """Take a GPU that fewer than `slots` other processes use, until this process ends. Returns its number.
 
     Args:
         names: of the GPUs.
@@ -78,11 +77,11 @@ def free_gpu(names: Sequence[str], slots: int, place: Path, *, sleep: Callable[[
         for index, file in files:
             if locks.take(file):
                 if waiting:
-                    log.info("goes on with GPU %d", index)
+                    log.info("continues with GPU %d", index)
                 return index
         if parent_process() is not None:  # a worker of a pool keeps its GPU from job to job: nobody would give way
             return os.getpid() % len(names)
         if not waiting:
-            log.info("waits for a GPU: %d jobs have taken all there are (`jobs_per_gpu: %d`)", len(files), slots)
+            log.info("waits for a GPU: %d jobs use all of them (`jobs_per_gpu: %d`)", len(files), slots)
         waiting = True
-        sleep(SECONDS_BETWEEN_LOOKS)
+        sleep(SECONDS_BETWEEN_TRIES)

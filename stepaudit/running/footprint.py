@@ -1,4 +1,4 @@
-"""How much memory this process takes, and how much it may."""
+"""Memory of this process, and the limits that it has."""
 
 import os
 import resource
@@ -7,20 +7,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 MB = 1 << 20
 SHARE = 0.9  # of the limit; above it a job that grows stops
 GROWN = 1.1  # times what it took after its first batch: one that merely is large does not stop
 
 
 def resident_mb() -> float:
-    """What lies in memory now, MB; 0 where the system does not tell."""
-    with suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MB
-    return 0.0
+    """Resident memory now, MB."""
+    return psutil.Process().memory_info().rss / MB
 
 
 def peak_mb() -> float:
-    """The most that this program has taken, MB. What the system calls it also counts who started it, where it can."""
+    """Largest resident memory of this program so far, MB.
+
+    Psutil has no peak on Linux, and `getrusage` there begins with that of the parent, which may be larger.
+    """
     with suppress(OSError, StopIteration, ValueError):
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
@@ -29,20 +32,20 @@ def peak_mb() -> float:
 
 
 def limit_mb(root: Path = Path("/sys/fs/cgroup"), environment: Mapping[str, str] = os.environ) -> float:
-    """The lowest of all limits of this process, MB: of its control groups, its shell and its Slurm job."""
-    found = [*_of_groups(root), *_of_slurm(environment)]
-    found += [resource.getrlimit(kind)[0] / MB for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return min((limit for limit in found if 0 < limit < 1 << 40), default=float("inf"))
+    """Lowest memory limit of this process, MB: of its control groups, its shell and its Slurm job."""
+    limits = [*_of_groups(root), *_of_slurm(environment)]
+    limits += [resource.getrlimit(kind)[0] / MB for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return min((limit for limit in limits if 0 < limit < 1 << 40), default=float("inf"))
 
 
 def too_much(first: float, now: float, limit: float, growth: float | None) -> str | None:
-    """Why a job should go on in a fresh process, if it should.
+    """Reason to go on in a fresh process; None if memory has not grown too much.
 
     Args:
-        first: MB that it took after its first batch.
+        first: MB after the first batch.
         now: MB.
-        limit: MB that it may take.
-        growth: MB that it may grow by.
+        limit: largest MB.
+        growth: largest growth, MB.
     """
     if growth is not None and now - first > growth:
         return f"memory has grown from {first:.0f} to {now:.0f} MB, by more than `memory_growth_mb: {growth:g}`"
@@ -52,7 +55,7 @@ def too_much(first: float, now: float, limit: float, growth: float | None) -> st
 
 
 def _of_groups(root: Path) -> Iterator[float]:
-    """Limits of the process's control groups of both versions, and of those around them."""
+    """Limits of the process's control groups (version 1 and 2) and of those around them."""
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, kind, group = line.split(":", 2)

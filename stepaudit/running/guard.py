@@ -1,4 +1,4 @@
-"""Around the calls of methods, metrics and models: what goes wrong in one does not reach the next row."""
+"""Guarded calls of methods, metrics and models, so that a fault in one does not reach the next row."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -22,12 +22,12 @@ Result = TypeVar("Result")
 
 
 class Guard:
-    """Calls a plugin: in limited time, undoing what it leaves behind, and naming it and its clips if it has a bug.
+    """Calls a plugin in limited time, undoes its side effects, and names it and its clips if it has a bug.
 
     Args:
-        folder: of what the job keeps, where a call that did not end is noted.
-        plugin: what is called, in words.
-        load: makes what is called, and the model that it is called with; again after the model was spoiled.
+        folder: of the job's finished parts, where calls that hang are noted.
+        plugin: name of the plugin in messages.
+        load: makes the model and the plugin; called again after the model was spoiled.
     """
 
     def __init__(self, config: Config, folder: Path, plugin: str, load: Callable[[], Loaded] | None = None):
@@ -37,8 +37,9 @@ class Guard:
         self._process: ProcessState | None = None
         self._models: dict[int, ModelState] = {}
         self._most: int | None = None  # rows at once, after memory ran out
-        self._growth, self._limit, self._first = config.memory_growth_mb, footprint.limit_mb(), None
-        self._told: set[str] = set()
+        self._growth, self._limit = config.memory_growth_mb, footprint.limit_mb()
+        self._first: float | None = None  # MB after the first call
+        self._warned: set[str] = set()
 
     def __enter__(self) -> "Guard":
         self._watchdog.__enter__()
@@ -51,11 +52,11 @@ class Guard:
     def over(
         self, index: object, batch: Sequence[dict], use: Callable[[Any, Sequence[dict]], list] | None = None
     ) -> Callable[[Sequence[dict]], list]:
-        """What is called, as a function of the rows of a batch, or of some of them, to give to `isolation.each`.
+        """Function of the rows of a batch, or of some of them, that calls the plugin, for `smaller_batches.each`.
 
         Args:
-            index: names the batch within the job.
-            use: how it is called; by default with the rows.
+            index: of the batch within the job.
+            use: calls the plugin with rows; by default with nothing else.
         """
 
         def work(rows: Sequence[dict]) -> list:
@@ -88,18 +89,19 @@ class Guard:
         model: nn.Module | None = None,
         reload: Callable[[], None] | None = None,
     ) -> Result:
-        """What a call gives.
+        """Result of a guarded call.
 
         Args:
-            key: names the call within the job.
-            clips: that it is about.
-            plugin: what is called, if it is not the same in all calls.
-            model: that it is called with.
-            reload: is called if the model must not be used any more.
+            key: identifies the call within the job.
+            clips: of its rows.
+            plugin: name in messages, if it is not the same in all calls.
+            model: of the call.
+            reload: called if the model must not be used again.
 
         Raises:
             TimedOutError: it took too long.
         """
+        process = self._process = self._process or ProcessState()
         before = self._state(model)
         spoiled = False
         try:
@@ -115,18 +117,20 @@ class Guard:
                 error.add_note(self._crashed(plugin or self.plugin, "failed on", clips))
             raise
         finally:
-            if self._undone(plugin or self.plugin, before) or spoiled:
+            if self._undone(plugin or self.plugin, process, before) or spoiled:
                 self._models.clear()
                 if reload is not None:
                     reload()
-            self._weigh()
+            self._check_memory()
 
     def renew(self) -> None:
-        """Takes the settings of the process as they are now for right: what is loaded may set what it likes."""
+        """Accept the present settings of the process: loading a plugin may change them."""
         self._process = None
 
     def _ready(self) -> Loaded:
         if self._loaded is None:
+            if self._load is None:
+                raise ValueError("this guard has no `load`")
             try:
                 self._loaded = self._load()
             except (AuditError, UsageError, StorageError):
@@ -141,27 +145,25 @@ class Guard:
         self._loaded = None
 
     def _state(self, model: nn.Module | None) -> ModelState | None:
-        if self._process is None:
-            self._process = ProcessState()
         if model is None:
             return None
         if id(model) not in self._models:
             self._models[id(model)] = ModelState(model)
         return self._models[id(model)]
 
-    def _undone(self, plugin: str, model: ModelState | None) -> bool:
-        """Undoes what a call left behind, says so once, and returns whether the model must be loaded anew."""
-        found, spoiled = model.restore() if model is not None else ([], False)
-        found += self._process.restore()
-        if found:
-            end = "undone, the model is loaded anew" if spoiled else "undone"
-            text = f"{plugin} changed {', '.join(found)} and left it so; {end}"
-            if text not in self._told:
+    def _undone(self, plugin: str, process: ProcessState, model: ModelState | None) -> bool:
+        """Undo a call's side effects, with one warning. Returns whether the model must be loaded again."""
+        changes, spoiled = model.restore() if model is not None else ([], False)
+        changes += process.restore()
+        if changes:
+            end = "undone, the model is loaded again" if spoiled else "undone"
+            text = f"{plugin} changed {', '.join(changes)} and did not restore it; {end}"
+            if text not in self._warned:
                 log.warning("%s", text)
-            self._told.add(text)
+            self._warned.add(text)
         return spoiled
 
-    def _weigh(self) -> None:
+    def _check_memory(self) -> None:
         now = footprint.resident_mb()
         self._first = self._first or now
         if reason := footprint.too_much(self._first, now, self._limit, self._growth):
@@ -170,7 +172,6 @@ class Guard:
     def _crashed(self, plugin: str, what: str, clips: Sequence[str]) -> str:
         named = [f"'{clip}'" for clip in dict.fromkeys(clips)]
         shown = ", ".join(named[:SHOWN]) + (f" or {len(named) - SHOWN} others" if len(named) > SHOWN else "")
-        kept = interruption.kept()
-        return (
-            f"stepaudit: {plugin} {what} {shown}".rstrip() + (f"; {kept}" if kept else "") + "; mend it and run again"
-        )
+        finished = interruption.finished()
+        text = f"stepaudit: {plugin} {what} {shown}".rstrip()
+        return f"{text}; {finished}; fix it and run again" if finished else f"{text}; fix it and run again"

@@ -1,7 +1,7 @@
-"""Signals that end a job: it says what is kept, and asks to be run again.
+"""Signals that end a job, with a message about its finished rows and an exit status for "run again".
 
-Whatever is finished lies on the disk already, so that a job ends at once and saves nothing. A thread does that: Python
-calls its own handlers only between two steps of the program, and a pass through a model is one step.
+Finished rows lie on the disk already, so that a job can end at once. A thread ends it: Python calls its own handlers
+only between two steps of the program, and a pass through a model is one step.
 """
 
 import os
@@ -11,8 +11,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import NoReturn
+
+import psutil
 
 AGAIN = os.EX_TEMPFAIL  # exit status 75
 STATUSES = {signal.SIGTERM: AGAIN, signal.SIGINT: 128 + signal.SIGINT}
@@ -21,29 +22,29 @@ SHOW_CURSOR = "\x1b[?25h\n"  # a progress bar hides it
 
 
 class _State:
-    """What a job has kept, in words, and why it is to stop as soon as its batch is kept."""
+    """Finished work in words, and the reason to stop after the present batch."""
 
-    kept = ""
+    finished = ""
     reason: str | None = None
 
 
 @contextmanager
 def heeded() -> Iterator[None]:
-    """SIGTERM and SIGINT end the job at once with status 75 and 130; SIGURG ends it when its batch is kept, with 75.
+    """Let SIGTERM and SIGINT end the job at once with status 75 and 130, and SIGURG after its batch, with 75.
 
-    What the shell told to ignore a signal goes on ignoring it.
+    A signal that the shell has set to be ignored stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (*STATUSES, WARNING)}
-    heard, write = os.pipe()
+    read, write = os.pipe()
     os.set_blocking(write, False)
     wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number, handler in before.items():
         if handler not in (signal.SIG_IGN, None):
             signal.signal(number, _leave_it_to_the_thread)
-    watch = threading.Thread(target=_watch, args=(heard,), daemon=True)
+    watch = threading.Thread(target=_watch, args=(read,), daemon=True)
     watch.start()
     try:
         yield
@@ -54,69 +55,63 @@ def heeded() -> Iterator[None]:
                 signal.signal(number, handler)
         os.close(write)
         watch.join()
-        os.close(heard)
+        os.close(read)
 
 
-def keeps(done: int, asked: int, what: str = "rows") -> None:
-    """Notes what is kept, to be told when the job ends before its time. All of all is finished, not kept."""
-    _State.kept = f"{done} of {asked} {what} are kept" if done < asked else ""
+def keeps(done: int, requested: int, unit: str = "rows") -> None:
+    """Note the finished work, for the message of a job that ends early."""
+    _State.finished = f"{done} of {requested} {unit} are kept" if done < requested else ""
 
 
-def kept() -> str:
-    """What is kept, in words; empty if nothing needs to be."""
-    return _State.kept
+def finished() -> str:
+    """Finished work of an unfinished job, in words; else empty."""
+    return _State.finished
 
 
 def ask(reason: str) -> None:
-    """Asks the job to stop as soon as its batch is kept."""
+    """Ask the job to stop after its present batch."""
     _State.reason = reason
 
 
 def pause() -> None:
-    """Ends the job with status 75 if it was asked to stop. Called where all that is finished is kept."""
-    if _State.reason is not None and _State.kept:
+    """End the job with status 75 if it was asked to stop. Called where all finished rows are on the disk."""
+    if _State.reason is not None and _State.finished:
         _say(_State.reason)
         raise SystemExit(AGAIN)
 
 
 def end(reason: str, status: int = AGAIN) -> NoReturn:
-    """Ends the process and all that it started, at once."""
+    """End the process and its children at once."""
     _end_children()
     _say(reason)
     os._exit(status)
 
 
 def _leave_it_to_the_thread(*_: object) -> None:
-    """Instead of the default, which ends the process, or raises KeyboardInterrupt wherever the program is."""
+    """Signal handler that does nothing, unlike the default, which would end the process anywhere."""
 
 
-def _watch(heard: int) -> None:
-    while received := os.read(heard, 1):
+def _watch(signals: int) -> None:
+    """Act on the numbers of signals that arrive in a pipe."""
+    while received := os.read(signals, 1):
         number = received[0]
         if number in STATUSES:
-            end("stopped", STATUSES[number])
+            end("stopped", STATUSES[signal.Signals(number)])
         if number == WARNING:
             ask("stopped before the time limit")
 
 
 def _say(reason: str) -> None:
-    text = "; ".join(part for part in (f"stepaudit: {reason}", _State.kept, "run again") if part)
+    text = "; ".join(part for part in (f"stepaudit: {reason}", _State.finished, "run again") if part)
     terminal = sys.stderr is not None and sys.stderr.isatty()
     with suppress(OSError, ValueError):  # nobody may read it any more
-        if select.select([], [2], [], 1)[1]:
+        if select.select([], [2], [], 1)[1]:  # never wait for a full pipe
             os.write(2, f"{SHOW_CURSOR if terminal else ''}{text}\n".encode())
 
 
 def _end_children() -> None:
-    """Kills the processes that this one started, and theirs, where the system lists them."""
-    parents = {}
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError, IndexError):
-            parents[int(place.parent.name)] = int(place.read_text().rpartition(")")[2].split()[1])
-    doomed, new = set(), {os.getpid()}
-    while new:
-        new = {child for child, parent in parents.items() if parent in new} - doomed
-        doomed |= new
-    for child in doomed:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(child, signal.SIGKILL)
+    """Kill the processes that this one started, and theirs."""
+    with suppress(psutil.Error, OSError):
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()

@@ -1,6 +1,6 @@
-"""Notes of the jobs that are under way: `.jobs/<stage>/<job>.json` beside an audit's tables.
+"""Notes of running jobs: `.jobs/<stage>/<job>.json` beside an audit's tables.
 
-A job that ends well removes its note. What is left says which jobs run, and which ended early and why.
+A job that ends well removes its note. The others are of jobs that run, or that ended early, with the reason.
 """
 
 import json
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import psutil
 
 from stepaudit.audit.config import job_name
 from stepaudit.errors import StorageError
@@ -27,16 +29,16 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Note:
-    """What a job has said of itself.
+    """Progress and state of a job.
 
     Args:
         host: name of its machine.
-        process: its number there.
+        process: number of its process there.
         cluster_job: number of its Slurm job, or "".
-        began: when, seconds since 1970.
-        noted: when it last said so.
-        error: why it ended early, or "".
-        seconds_left: at the pace so far; None if that is unknown.
+        began: start, seconds since 1970.
+        noted: time of the last update.
+        error: reason of an early end, or "".
+        seconds_left: at the pace so far; None if unknown.
     """
 
     host: str
@@ -53,16 +55,17 @@ class Note:
 
     @property
     def state(self) -> str:
-        """`running`, `failed` (with an error) or `stopped` (without a word)."""
+        """`running`, `failed` (with an error) or `stopped` (without one)."""
         if self.error:
             return "failed"
-        alive = _lives(self.process) if self.host == socket.gethostname() else time.time() - self.noted < SILENT
-        return "running" if alive else "stopped"
+        if self.host == socket.gethostname():
+            return "running" if psutil.pid_exists(self.process) else "stopped"
+        return "running" if time.time() - self.noted < SILENT else "stopped"
 
 
 @contextmanager
 def noted(folder: Path, stage: str, keys: dict[str, str]) -> Iterator[None]:
-    """While a job runs, its note is kept up to date; a disk that cannot be written does not stop it."""
+    """Keep a job's note up to date while it runs; a disk that cannot be written does not stop the job."""
     path, now = folder / FOLDER / stage / f"{job_name(keys)}.json", time.time()
     note = Note(socket.gethostname(), os.getpid(), os.environ.get("SLURM_JOB_ID", ""), now, now)
     _write(note, path)
@@ -85,14 +88,14 @@ def noted(folder: Path, stage: str, keys: dict[str, str]) -> Iterator[None]:
 
 
 def read(folder: Path) -> dict[tuple[str, str], Note]:
-    """The notes of an audit's jobs, by stage and job; one that cannot be read is left out."""
-    found = {}
+    """Notes of an audit's jobs, by stage and job, without those that cannot be read."""
+    notes = {}
     for path in (folder / FOLDER).glob("*/*.json"):
         try:
-            found[path.parent.name, path.stem] = Note(**json.loads(path.read_text()))
+            notes[path.parent.name, path.stem] = Note(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError) as error:
             log.debug("%s: %s", path, error)
-    return found
+    return notes
 
 
 def _write(note: Note, path: Path) -> None:
@@ -100,13 +103,3 @@ def _write(note: Note, path: Path) -> None:
         writing.write_text(path, json.dumps(asdict(note)))
     except (OSError, StorageError) as error:
         log.debug("%s: %s", path, error)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True

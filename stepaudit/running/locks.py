@@ -1,4 +1,8 @@
-"""Files that one process holds at a time. A lock goes with its process, however that ends."""
+"""Lock files that one process holds at a time. A lock ends with its process, however that ends.
+
+Unlike the package filelock, a lock names its holder, can be removed with its folder, and is granted with a warning on
+file systems without locks.
+"""
 
 import errno
 import fcntl
@@ -12,13 +16,13 @@ TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 UNKNOWN = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # some file systems of clusters have no locks
 
 log = logging.getLogger(__name__)
-_held: dict[Path, int] = {}  # descriptors of the locks of this process, which may ask again for what it holds
+_held: dict[Path, int] = {}  # descriptors of the locks of this process, which may take a lock twice
 
 
 def take(path: Path) -> bool:
-    """Whether this process holds the lock now; another one that has it keeps it."""
+    """Take a lock. Returns False if another process has it."""
     path = path.absolute()
-    if path in _held and _is(_held[path], path):
+    if path in _held and _is_at(_held[path], path):
         return True
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +33,7 @@ def take(path: Path) -> bool:
         if not _locked(file, path):
             os.close(file)
             return False
-        if _is(file, path):
+        if _is_at(file, path):
             break
         os.close(file)  # its holder has just removed the file: whoever comes next would make another
     os.ftruncate(file, 0)
@@ -39,7 +43,7 @@ def take(path: Path) -> bool:
 
 
 def holder(path: Path) -> str:
-    """Which process holds a lock, in words."""
+    """Holder of a lock, in words."""
     try:
         return path.read_text(errors="replace") or "another process"
     except OSError:
@@ -47,7 +51,7 @@ def holder(path: Path) -> str:
 
 
 def give_back(path: Path, *, remove: bool = False) -> None:
-    """Lets go of a lock of this process, if it has it."""
+    """Release a lock of this process, if it has it."""
     path = path.absolute()
     if (file := _held.pop(path, None)) is not None:
         if remove:  # while it is held, so that nobody else's is removed
@@ -68,8 +72,8 @@ def _locked(file: int, path: Path) -> bool:
     return True
 
 
-def _is(file: int, path: Path) -> bool:
-    """Whether a path still names an open file."""
+def _is_at(file: int, path: Path) -> bool:
+    """True if an open file still lies at a path."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file), path.stat())
     return False

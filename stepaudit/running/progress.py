@@ -17,11 +17,11 @@ _listeners: list[Callable[["Count"], None]] = []
 
 
 class Count:
-    """What a job has done so far.
+    """Progress of a job.
 
     Args:
         total: pieces of work.
-        clips: that all pieces together are about; None if they are no clips.
+        clips: number of clips of all pieces together; None if the work is not on clips.
     """
 
     def __init__(self, description: str, total: int, clips: int | None = None):
@@ -32,46 +32,47 @@ class Count:
         self._sums = dict.fromkeys(PROBABILITIES, (0.0, 0))
 
     def add(self, pieces: int, note: str, rows: Sequence[Mapping[str, Any]], kept: bool) -> None:
-        """Counts pieces that are done.
+        """Count finished pieces.
 
         Args:
-            rows: that they gave, each with a `status`.
-            kept: whether they were there before the job began, and took it no time.
+            rows: of these pieces, each with a `status`.
+            kept: they were finished before the job began, and took it no time.
         """
         self.done += pieces
         self.new += 0 if kept else pieces
         self.note = note
         self.failed += sum(row["status"] != "ok" for row in rows)
         for column, (total, count) in self._sums.items():
-            found = [row[column] for row in rows if row.get(column) is not None]
-            self._sums[column] = (total + sum(found), count + len(found))
+            values = [row[column] for row in rows if row.get(column) is not None]
+            self._sums[column] = (total + sum(values), count + len(values))
 
     @property
     def seconds(self) -> float:
-        """Since the job began."""
+        """Time since the job began."""
         return time.monotonic() - self.start
 
     @property
     def seconds_left(self) -> float | None:
-        """At the pace of the pieces that this job has made; None before the first."""
+        """Estimate from the pieces that this job has made; None before the first."""
         return (self.total - self.done) * self.seconds / self.new if self.new else None
 
     @property
     def clips_per_second(self) -> float | None:
-        """None if the pieces are no clips, or before the first."""
-        known = self.clips is not None and self.new and self.seconds > 0
-        return self.clips * self.new / self.total / self.seconds if known else None
+        """Rate; None if the work is not on clips, or before the first piece."""
+        if self.clips is None or not self.new or self.seconds <= 0:
+            return None
+        return self.clips * self.new / self.total / self.seconds
 
     @property
     def mean_probability(self) -> tuple[str, float] | None:
-        """Mean probability of the class under the masks, or else of whole clips, and which; None if there is none."""
+        """Name and mean probability of the class under the masks, or else of whole clips; None if there is none."""
         for column, (total, count) in self._sums.items():
             if count:
                 return PROBABILITIES[column], total / count
         return None
 
     def text(self) -> str:
-        """Rate, time left, probability, failures and the note, as far as they are known."""
+        """Rate, time left, probability, failures and the note, without unknown ones."""
         rate, left, mean = self.clips_per_second, self.seconds_left, self.mean_probability
         parts = [
             f"{rate:.3g} clips/s" if rate else "",
@@ -85,12 +86,7 @@ class Count:
 
 @contextmanager
 def progress(description: str, total: int, clips: int | None = None) -> Iterator[Callable[..., None]]:
-    """A function that is called after each piece of work: `advance(pieces=1, note="", rows=(), kept=False)`.
-
-    Args:
-        total: pieces of work.
-        clips: that all pieces together are about, so that clips per second can be told.
-    """
+    """Function to call after each piece of work, `advance(pieces=1, note="", rows=(), kept=False)`; see `Count`."""
     count = Count(description, total, clips)
     if console.is_terminal:
         columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
@@ -103,7 +99,7 @@ def progress(description: str, total: int, clips: int | None = None) -> Iterator
 
 @contextmanager
 def heard(listener: Callable[[Count], None]) -> Iterator[None]:
-    """While it lasts, `listener` is told of all progress."""
+    """Call `listener` after every piece of work."""
     _listeners.append(listener)
     try:
         yield
@@ -131,5 +127,5 @@ class _Lines:
         count, now = self.count, time.monotonic()
         if now - self.last >= SECONDS_BETWEEN_LINES or count.done >= count.total:
             self.last = now
-            told = ", ".join(filter(None, [f"{count.done}/{count.total}", f"{count.seconds:.0f} s", count.text()]))
-            console.print(f"{count.description}: {told}", highlight=False, markup=False, soft_wrap=True)
+            text = ", ".join(filter(None, [f"{count.done}/{count.total}", f"{count.seconds:.0f} s", count.text()]))
+            console.print(f"{count.description}: {text}", highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a plugin leaves behind, in the process or in a model, so that it can be undone before the next row.
+"""Side effects of plugins on the process and on models, found and undone before the next row.
 
 Comparing costs less than a millisecond, and waits for no GPU.
 """
@@ -21,7 +21,7 @@ GLOBAL_HOOKS = (
     "_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks", "_global_backward_pre_hooks",
 )  # fmt: skip
 
-# What the process has set, by name: how it is read, and how it is set.
+# Settings of the process, by name: getter and setter.
 SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "the default dtype": (torch.get_default_dtype, torch.set_default_dtype),
     "the default device": (torch.get_default_device, lambda _: torch.set_default_device(None)),
@@ -35,7 +35,7 @@ SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "PyTorch's random state": (lambda: torch.get_rng_state().numpy().tobytes(), lambda state: _set_random(state)),
     "NumPy's random state": (lambda: _numpy_state(np.random.get_state(legacy=False)), lambda state: _set_numpy(state)),
     "Python's random state": (random.getstate, random.setstate),
-    "hooks on all modules": (lambda: _global_hooks(), lambda kept: _set_global_hooks(kept)),
+    "hooks on all modules": (lambda: _global_hooks(), lambda hooks: _set_global_hooks(hooks)),
 }
 
 
@@ -46,20 +46,20 @@ class ProcessState:
         self._settings = dict(SETTINGS)
         if torch.cuda.is_initialized():
             self._settings["the GPU's random state"] = (torch.cuda.get_rng_state, torch.cuda.set_rng_state)
-        self._kept = {name: read() for name, (read, _) in self._settings.items()}
+        self._before = {name: read() for name, (read, _) in self._settings.items()}
 
     def restore(self) -> list[str]:
-        """Sets back what has changed, and names it."""
-        found = []
+        """Restore changed settings. Returns their names."""
+        changed = []
         for name, (read, put) in self._settings.items():
-            if not _same(read(), self._kept[name]):
-                put(self._kept[name])
-                found.append(name)
-        return found
+            if not _same(read(), self._before[name]):
+                put(self._before[name])
+                changed.append(name)
+        return changed
 
 
 class ModelState:
-    """How a model is now: modes, hooks, and which modules and weights it is made of."""
+    """State of a model now: modes, hooks, gradients, modules and weights."""
 
     def __init__(self, model: nn.Module):
         self.model = model
@@ -71,7 +71,7 @@ class ModelState:
         self._made_of, self._written = self._parts(), self._versions()
 
     def restore(self) -> tuple[list[str], bool]:
-        """Sets back what has changed, and names it; and whether the model must be loaded anew all the same."""
+        """Undo changes. Returns their names, and True if the model must be loaded again all the same."""
         modes = _different(self._mode(), self._modes)
         for place in modes:
             self._modules[place].training = self._modes[place]
@@ -83,12 +83,12 @@ class ModelState:
             self._parameters[place].grad = self._gradients[place]
         hooked = _different(hooks := self._hooked(), self._hooks)
         for place in hooked:
-            for own, kept in zip(hooks[place], self._hooks[place], strict=True):
+            for own, before in zip(hooks[place], self._hooks[place], strict=True):
                 own.clear()
-                own.update(kept)
+                own.update(before)
         changed = {"parts": self._parts() != self._made_of, "weights": self._versions() != self._written}
         undone = {"training mode": modes, "frozen weights": frozen, "gradients": gradients, "hooks": hooked}
-        return [f"the model's {name}" for name, found in (undone | changed).items() if found], any(changed.values())
+        return [f"the model's {name}" for name, places in (undone | changed).items() if places], any(changed.values())
 
     def _mode(self) -> list[bool]:
         return [module.training for module in self._modules]
@@ -110,13 +110,13 @@ class ModelState:
         ]  # fmt: skip
 
     def _versions(self) -> list[tuple[int, int]]:
-        """Where each tensor lies and how often it was written to; what is written past PyTorch is not seen."""
+        """Address and version of each tensor; writes that go around PyTorch are not counted."""
         return [(each.data_ptr(), 0 if each.is_inference() else each._version) for each in self._tensors]
 
 
-def _different(now: list, kept: list) -> list[int]:
-    """Places of a list that are not what they were."""
-    return [] if now == kept else [place for place, value in enumerate(now) if value != kept[place]]
+def _different(now: list, before: list) -> list[int]:
+    """Places of a list whose values have changed."""
+    return [] if now == before else [place for place, value in enumerate(now) if value != before[place]]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -137,8 +137,8 @@ def _numpy_state(state: dict) -> tuple:
     return (state["bit_generator"], inner["key"].tobytes(), inner["pos"], state["has_gauss"], state["gauss"])
 
 
-def _set_numpy(kept: tuple) -> None:
-    name, key, place, has_gauss, gauss = kept
+def _set_numpy(state: tuple) -> None:
+    name, key, place, has_gauss, gauss = state
     np.random.set_state((name, np.frombuffer(key, np.uint32), place, has_gauss, gauss))
 
 
@@ -146,8 +146,8 @@ def _global_hooks() -> list[dict]:
     return [dict(getattr(of_all_modules, name)) for name in GLOBAL_HOOKS]
 
 
-def _set_global_hooks(kept: list[dict]) -> None:
-    for name, hooks in zip(GLOBAL_HOOKS, kept, strict=True):
+def _set_global_hooks(before: list[dict]) -> None:
+    for name, hooks in zip(GLOBAL_HOOKS, before, strict=True):
         own = getattr(of_all_modules, name)
         own.clear()
         own.update(hooks)

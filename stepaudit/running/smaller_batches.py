@@ -1,4 +1,4 @@
-"""One failing row does not take its batch with it, nor does a batch that is too large for the memory."""
+"""Retry of failed batches: row by row after an error, halved when memory runs out."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -10,20 +10,20 @@ from stepaudit.errors import AuditError
 Item = TypeVar("Item")
 Row = TypeVar("Row")
 
-# What errors say that have no class of their own: of PyTorch on a CPU, cuBLAS and cuDNN.
+# Texts of errors without a class of their own: of PyTorch on a CPU, cuBLAS and cuDNN.
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "out of memory", "ALLOC_FAILED")
 
 
 def each(
     items: Sequence[Item], work: Callable[[Sequence[Item]], list[Row]], failed: Callable[[Item, AuditError], Row]
 ) -> list[Row]:
-    """A row for each item: of the batch, or, if an expected failure stops it, of each item alone.
+    """Rows of all items, one each: of the batch, or, if an AuditError stops it, of each item alone.
 
     If memory runs out, the batch is halved.
 
     Args:
-        work: rows of a batch of items; may raise an AuditError.
-        failed: the row of an item that failed.
+        work: rows of a batch of items; may raise AuditError.
+        failed: row of an item that failed.
     """
     if not items:
         return []
@@ -48,7 +48,7 @@ def each(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, a GPU's or the computer's."""
+    """True if an error means that memory ran out, the GPU's or the computer's."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in OUT_OF_MEMORY)

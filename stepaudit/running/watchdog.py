@@ -1,12 +1,13 @@
-"""A time limit for calls of code that may hang: first an error in the call, then, if that does not end it, the process.
+"""Time limit for calls of code that may hang: an error is raised in the call, or else the process ends.
 
-Three hold it: a signal interrupts Python code and what waits in the system; a thread ends the process if a call into C
-goes on; and if that call also keeps Python's threads from running, `faulthandler`, which needs none of them, does. What
-was under way is noted before each call, so that the next try does not hang at the same place.
+A signal interrupts Python code and system calls. A thread ends the process if a call into C goes on. If that call also
+blocks Python's threads, `faulthandler` ends it, which needs none. Every call is noted before it begins, so that the
+next process does not hang at the same place.
 """
 
 import faulthandler
 import logging
+import math
 import signal
 import threading
 import time
@@ -20,9 +21,9 @@ from stepaudit.running import interruption
 from stepaudit.running.ledger import NOTES
 from stepaudit.store import writing
 
-GRACE = 30.0  # seconds that a call has to end after it was told to
-LOOKS = 10  # at the clock, in the time of the limit
-SLOWEST, FASTEST = 1.0, 0.02  # seconds between two looks
+GRACE = 30.0  # seconds that an interrupted call has to end
+CHECKS = 10  # of the clock, within the limit
+SLOWEST, FASTEST = 1.0, 0.02  # seconds between two checks
 
 log = logging.getLogger(__name__)
 
@@ -37,21 +38,23 @@ class Watchdog:
     """Limits the time of calls, one at a time, in the main thread. In other threads it limits nothing.
 
     Args:
-        seconds: the limit; None limits nothing.
-        folder: where calls that did not end are noted, for the next try.
+        seconds: the limit; None: no limit.
+        folder: for the notes of calls that did not end.
     """
 
     def __init__(self, seconds: float | None, folder: Path, *, grace: float = GRACE):
-        self.seconds, self.grace = seconds, grace
+        self.seconds, self.grace = math.inf if seconds is None else seconds, grace
         self._under_way, self._hung = (folder / name for name in NOTES)
         self._keys = self._noted() if folder.is_dir() else set()
         self._call: _Call | None = None
-        self._closed, self._thread = threading.Event(), None
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> "Watchdog":
-        if self.seconds is not None and threading.current_thread() is threading.main_thread():
+        if self.seconds < math.inf and threading.current_thread() is threading.main_thread():
             self._under_way.parent.mkdir(parents=True, exist_ok=True)
             self._note = self._under_way.open("wb", buffering=0)
+            self._main = threading.get_ident()
             self._before = signal.signal(signal.SIGALRM, self._interrupt)
             self._thread = threading.Thread(target=self._watch, daemon=True)
             self._thread.start()
@@ -71,13 +74,13 @@ class Watchdog:
 
     @contextmanager
     def limited(self, key: str) -> Iterator[None]:
-        """While a call lasts.
+        """Limit the time of a call.
 
         Args:
-            key: names the call, the same in every try.
+            key: identifies the call, the same in every process.
 
         Raises:
-            TimedOutError: it took too long, or, without being tried, an earlier process had to be ended for it.
+            TimedOutError: it took too long, or it hung in an earlier process and is not tried again.
         """
         if self._thread is None:
             yield
@@ -100,7 +103,7 @@ class Watchdog:
             raise TimedOutError(f"not done within {self.seconds:g} s; if it is only slow, raise `batch_seconds`")
 
     def _watch(self) -> None:
-        pause = min(SLOWEST, max(FASTEST, self.seconds / LOOKS))
+        pause = min(SLOWEST, max(FASTEST, self.seconds / CHECKS))
         while not self._closed.wait(pause):
             self._last_resort()
             call, now = self._call, time.monotonic()
@@ -108,22 +111,22 @@ class Watchdog:
                 continue
             if now >= call.deadline + self.grace:
                 self._end()
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)  # again and again: it may be caught
+            signal.pthread_kill(self._main, signal.SIGALRM)  # again and again: it may be caught
 
     def _last_resort(self) -> None:
-        """Ends the process, with status 1, unless this is called again in time."""
+        """End the process with status 1 unless this is called again in time."""
         faulthandler.dump_traceback_later(self.seconds + 2 * self.grace, file=self._note, exit=True)
 
     def _end(self) -> None:
         faulthandler.cancel_dump_traceback_later()
         faulthandler.dump_traceback(self._note)
         interruption.end(
-            f"a call did not end within {self.seconds:g} s, nor {self.grace:g} s after it was told to; the next try "
-            "leaves it out"
+            f"a call did not end within {self.seconds:g} s, nor {self.grace:g} s after it was interrupted; the next "
+            "try leaves it out"
         )
 
     def _noted(self) -> set[str]:
-        """The calls that processes were ended for: those noted, and one of which more is noted than its name."""
+        """Calls that processes were ended for: the noted ones, and a running one with a traceback behind its key."""
         known, noted = (
             path.read_text(errors="replace").splitlines() if path.exists() else []
             for path in (self._hung, self._under_way)
@@ -137,6 +140,6 @@ class Watchdog:
 
 
 def forget(folder: Path) -> None:
-    """Removes the folder of the notes, if nothing else is in it."""
+    """Remove the folder of the notes if it is empty."""
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()

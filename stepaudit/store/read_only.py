@@ -1,4 +1,4 @@
-"""A database that is only read, by statements (and views inside it) that may come from anywhere.
+"""Read-only database for statements, and views inside it, that may come from anywhere.
 
 DuckDB's own read-only mode is not enough: `copy … to` may write to the file of the database itself, to its log, and
 into its folder of temporary files, wherever that leads, from inside a plain `select`, too. So all files are closed to
@@ -11,22 +11,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import psutil
 
 from stepaudit.errors import UsageError
 
-READ_ONLY = {
+Settings = dict[str, str | bool | int | float | list[str]]
+READ_ONLY: Settings = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-SMALL = {"memory_limit": "4GB", "threads": "4"}  # of a query that somebody types, maybe on a login node
+SMALL: Settings = {"memory_limit": "4GB", "threads": "4"}  # of a query that somebody types, maybe on a login node
 HEADROOM = 6 * 2**30  # bytes above what the process has: a list or a text can evade DuckDB's own limit
 MOST_ROWS = 1_000_000  # of an answer that is held in Python
 
 
 def connect(path: Path, *, spills: bool = False, small: bool = False) -> duckdb.DuckDBPyConnection:
-    """A connection to a database file that can write nothing and read nothing else.
+    """Connection to a database file that can write nothing and read no other file.
 
     Args:
         spills: what does not fit into memory goes to `<file>.tmp` beside it; for databases that this process has made.
@@ -35,7 +37,7 @@ def connect(path: Path, *, spills: bool = False, small: bool = False) -> duckdb.
     Raises:
         duckdb.Error: it is no database.
     """
-    settings = {**READ_ONLY, **(SMALL if small else {}), **({} if spills else {"temp_directory": ""})}
+    settings: Settings = {**READ_ONLY, **(SMALL if small else {}), **({} if spills else {"temp_directory": ""})}
     connection = duckdb.connect(str(path), read_only=True, config=settings)
     try:
         if not spills:
@@ -48,7 +50,7 @@ def connect(path: Path, *, spills: bool = False, small: bool = False) -> duckdb.
 
 
 def require_no_links(path: Path) -> None:
-    """Raises UsageError if a database, or what DuckDB has beside it, is a link, which may lead anywhere."""
+    """Raise UsageError if a database, or a file of DuckDB beside it, is a link, which may lead anywhere."""
     for file in (path, path.with_name(f"{path.name}.wal"), path.with_name(f"{path.name}.tmp")):
         if file.is_symlink():
             raise UsageError(f"{file}: a link; put the file itself there")
@@ -56,9 +58,9 @@ def require_no_links(path: Path) -> None:
 
 @contextmanager
 def little_memory() -> Iterator[None]:
-    """The process gets only so much more memory while this lasts. What asks for more is refused it."""
+    """Limit the further memory of the process to `HEADROOM`. Raises UsageError if more is needed."""
     before, most = resource.getrlimit(resource.RLIMIT_AS)
-    limit = _used() + HEADROOM
+    limit = psutil.Process().memory_info().vms + HEADROOM
     if before != resource.RLIM_INFINITY and before < limit:
         limit = before
     resource.setrlimit(resource.RLIMIT_AS, (limit, most))
@@ -68,12 +70,3 @@ def little_memory() -> Iterator[None]:
         raise UsageError(f"the query needs more than {HEADROOM // 2**30} GB of memory; ask for less at once") from error
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (before, most))
-
-
-def _used() -> int:
-    """Address space of this process, bytes; a generous guess where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except OSError:
-        return 2**40
-    return pages * resource.getpagesize()

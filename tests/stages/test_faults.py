@@ -80,7 +80,7 @@ def test_what_a_method_leaves_behind_does_not_reach_the_next_row_and_is_told_onc
         "method 'leaving' of model 'r3d' changed the model's training mode, the model's frozen weights"
     )
     assert "the model's hooks" in told
-    assert told.endswith("undone, the model is loaded anew" if spoil else "undone")
+    assert told.endswith("undone, the model is loaded again" if spoil else "undone")
 
 
 def test_a_bug_ends_the_job_with_the_method_and_the_clip_and_what_is_kept(explain, brightness):
@@ -89,7 +89,7 @@ def test_a_bug_ends_the_job_with_the_method_and_the_clip_and_what_is_kept(explai
     (note,) = bug.value.__notes__
     assert note.startswith("stepaudit: method 'raising' of model 'r3d' failed on ")
     assert f"'{brightness[1]}'" in note
-    assert note.endswith(" rows are kept; mend it and run again")
+    assert note.endswith(" rows are kept; fix it and run again")
 
 
 def test_a_method_that_leaks_goes_on_in_fresh_processes_until_it_is_done(explain, monkeypatch, capfd):

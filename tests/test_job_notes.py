@@ -43,8 +43,8 @@ def test_a_job_that_failed_leaves_the_first_line_of_its_error(tmp_path):
 
 def test_a_job_that_was_killed_has_stopped(tmp_path):
     script = (
-        "import os, pathlib, sys; from stepaudit.running import under_way\n"
-        f"with under_way.noted(pathlib.Path(sys.argv[1]), 'predict', {KEYS}): os._exit(9)"
+        "import os, pathlib, sys; from stepaudit.running import job_notes\n"
+        f"with job_notes.noted(pathlib.Path(sys.argv[1]), 'predict', {KEYS}): os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", script, tmp_path], check=False).returncode == 9
     assert job_notes.read(tmp_path)[KEY].state == "stopped"
