@@ -146,15 +146,16 @@ def test_only_the_command_line_imports_stages():
 
 
 def test_components_are_imported_through_the_registry_alone():
-    for module in MODULES:
-        for other in ours(module):
-            assert layer(other) not in COMPONENTS or layer(other) == layer(module), f"{module} imports {other}"
+    assert not [
+        f"{module} imports {other}"
+        for module in MODULES
+        for other in ours(module)
+        if layer(other) in COMPONENTS and layer(other) != layer(module)
+    ]
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    for module in MODULES:
-        others = {found for other in ours(module) for found in loaded_with(other)}
-        assert module not in others, module
+    assert not [module for module in MODULES if module in {each for o in ours(module) for each in loaded_with(o)}]
 
 
 def test_the_command_line_imports_little_before_it_knows_the_command():
@@ -172,19 +173,25 @@ def test_what_needs_no_model_imports_no_torch():
 
 
 def test_every_public_file_of_a_component_folder_is_a_component():
-    for kind, function in registry.FUNCTIONS.items():
-        for path in (PACKAGE / kind).glob("[a-z]*.py"):
-            functions = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
-            assert function in functions, path
+    paths = [
+        (path, function) for kind, function in registry.FUNCTIONS.items() for path in (PACKAGE / kind).glob("[a-z]*.py")
+    ]
+    assert not [path for path, function in paths if function not in functions(path)]
+
+
+def functions(path: Path) -> set[str]:
+    return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
 
 
 def test_no_name_of_a_method_model_or_data_set_stands_in_a_condition():
     names = {name for kind in ("methods", "models", "datasets") for name in registry.components(kind)}
-    for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Compare):
-                compared = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
-                assert not compared & names, f"{module}, line {node.lineno}"
+    assert not [
+        f"{module}, line {node.lineno}"
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare)
+        and names & {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
+    ]
 
 
 @cache
@@ -206,6 +213,13 @@ def test_the_tree_is_the_documented_one():
     assert not any(name.suffix == ".py" for name in map(Path, names)), "code lies in stepaudit/"
 
 
+def test_the_map_of_the_house_names_every_room_with_a_file_to_read_first():
+    rows = re.findall(r"^\| (`.+`) \| .+ \| `(.+)` \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    rooms = [name for names, _ in rows for name in re.findall(r"`(\w+)/?`", names)]
+    assert sorted(rooms) == sorted(RANK)
+    assert not [path for _, path in rows if not (ROOT / path).is_file()]
+
+
 def test_the_root_snakefile_has_two_statements():
     lines = (ROOT / "Snakefile").read_text().splitlines()
     code = [line.partition("#")[0].strip() for line in lines]
@@ -213,21 +227,24 @@ def test_the_root_snakefile_has_two_statements():
 
 
 def test_rules_hold_no_functions():
-    for path in (ROOT / "workflow").rglob("*.smk"):
-        assert not re.search(r"^\s*(def|class|run:|script:)\b", path.read_text(), re.M), path
+    code = re.compile(r"^\s*(def|class|run:|script:)\b", re.M)
+    assert not [path for path in (ROOT / "workflow").rglob("*.smk") if code.search(path.read_text())]
 
 
 def test_no_file_names_a_place_on_some_machine_or_a_package_host():
-    place = re.compile(r"(?<![\w.])/(?:home|Users|root|work|mnt|media|scratch)/\w|[A-Z]:\\\w")
-    host = re.compile(r"index[-_]url|py(?:pi|thonhosted)\.|[f]ind-links", re.I)
-    for path in tracked():
-        try:
-            text = path.read_text()
-        except UnicodeDecodeError:
-            continue
-        for pattern in (place, host):
-            found = pattern.search(text)
-            assert not found, f"{path.relative_to(ROOT)}: {found[0]}"
+    place = r"(?<![\w.])/(?:home|Users|root|work|mnt|media|scratch)/\w|[A-Z]:\\\w"
+    host = r"(?i:index[-_]url|py(?:pi|thonhosted)\.|[f]ind-links)"
+    pattern = re.compile(f"{place}|{host}")
+    matches = {str(path.relative_to(ROOT)): pattern.search(text_of(path)) for path in tracked()}
+    assert not {path: match[0] for path, match in matches.items() if match}
+
+
+def text_of(path: Path) -> str:
+    """Text of a file; empty for a picture and the like."""
+    try:
+        return path.read_text()
+    except UnicodeDecodeError:
+        return ""
 
 
 def test_only_ci_knows_where_the_real_videos_lie():
