@@ -381,7 +381,7 @@ def test_a_change_of_training_is_checked_like_training_itself(change, text):
     "code",
     [
         "import stepaudit.audit.config",
-        "from stepaudit import registry as r; [c.options for kind in r.FUNCTIONS for c in r.components(kind).values()]",
+        "from stepaudit.audit import registry as r; [c.options for kind in r.FUNCTIONS for c in r.components(kind).values()]",
         "import pathlib, stepaudit.audit.config as c; c.load(pathlib.Path('config/config.yaml'))",
         "import stepaudit.cli",
         "import stepaudit.store.tables, stepaudit.errors",

@@ -73,7 +73,7 @@ def test_where_there_would_be_too_many_jobs_they_are_fewer_and_longer(tmp_path):
 
 def test_planning_does_not_load_pytorch_into_the_workflow(tmp_path):
     script = (
-        "import json, sys; from stepaudit import config, planning\n"
+        "import json, sys; from stepaudit.audit import config, planning\n"
         "made = planning.planned(config.parse(json.loads(sys.argv[1])))\n"
         "print(json.dumps([made.plan.entries, 'torch' in sys.modules]))"
     )
@@ -84,7 +84,7 @@ def test_planning_does_not_load_pytorch_into_the_workflow(tmp_path):
 
 def test_a_data_set_that_cannot_be_read_is_told_from_there_in_the_same_words(tmp_path):
     data = {**AUDIT, "results": str(tmp_path), "datasets": {"folder": {"root": str(tmp_path / "none")}}}
-    script = "import json, sys; from stepaudit import config, planning; "
+    script = "import json, sys; from stepaudit.audit import config, planning; "
     script += "planning.planned(config.parse(json.loads(sys.argv[1])))"
     done = subprocess.run([sys.executable, "-c", script, json.dumps(data)], capture_output=True, text=True, check=False)
     with pytest.raises(UsageError) as told:
@@ -149,7 +149,7 @@ def test_a_bug_of_a_component_is_told_as_one(tmp_path):
     """And not as bad input: its traceback is on standard error."""
     (tmp_path / "own_videos.py").write_text("def count(root): 1 / 0\n\n\ndef read(root): 1 / 0\n")
     data = {**AUDIT, "results": str(tmp_path), "datasets": {"own": {"use": "own_videos:read", "root": "."}}}
-    script = "import json, sys; from stepaudit import config, planning; "
+    script = "import json, sys; from stepaudit.audit import config, planning; "
     script += "planning.planned(config.parse(json.loads(sys.argv[1])))"
     command = [sys.executable, "-c", script, json.dumps(data)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
