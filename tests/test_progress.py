@@ -72,7 +72,14 @@ def test_who_listens_is_told_of_each_step_while_he_listens(monkeypatch, clock):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(4.46, "4.5 s"), (59.99, "1 min 00 s"), (45, "45 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
+    [
+        (4.46, "4.5 s"),
+        (59.99, "1 min 00 s"),
+        (45, "45 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 05 min"),
+        (10**6, "11 d 13 h"),
+    ],
 )
 def test_durations_read_well(seconds, text):
     assert duration(seconds) == text

@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from stepaudit.audit import plan, registry, yaml_file
 from stepaudit.audit.filled_in import OF_MODEL, OF_TRAINING, whole_models, with_uses
-from stepaudit.audit.plan import SPLITS, Plan, shard_names, sharing_clips, split_of
+from stepaudit.audit.plan import Plan, shard_names, sharing_clips, split_of
 from stepaudit.audit.sections import (
     Clips,
     Closed,
@@ -28,7 +28,7 @@ from stepaudit.audit.sections import (
 )
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store import writing
-from stepaudit.store.schema import SCHEMA_VERSION
+from stepaudit.store.schema import SCHEMA_VERSION, SPLITS
 from stepaudit.store.tables import as_json
 from stepaudit.version import __version__
 

@@ -4,7 +4,7 @@ from itertools import product
 from pathlib import Path
 
 from stepaudit.audit.config import Config
-from stepaudit.audit.plan import SPLITS
+from stepaudit.store.schema import SPLITS
 
 Job = tuple[str, dict[str, str]]  # stage and keys
 WRITES = {

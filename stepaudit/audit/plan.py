@@ -14,7 +14,6 @@ from stepaudit.errors import UsageError
 from stepaudit.store import writing
 
 FILE = "plan.json"
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from typing import Any
 from stepaudit.audit import plan, work
 from stepaudit.audit.config import OF_JOB, Config, fingerprint, parse
 from stepaudit.audit.jobs import in_groups
-from stepaudit.audit.plan import SPLITS, Plan, split_of
+from stepaudit.audit.plan import Plan, split_of
 from stepaudit.errors import UsageError
+from stepaudit.store.schema import SPLITS
 
 LEAST_CLIPS = 8  # of a job: a control by another clip's annotation needs other clips
 DOUBLINGS = 24

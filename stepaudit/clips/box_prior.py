@@ -5,7 +5,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-Box = tuple[float, float, float, float]
+from stepaudit.clips.geometry import Box
 
 
 def mean_boxes(clips: list[list[list[Box]]], frames: int, height: int, width: int) -> Tensor:

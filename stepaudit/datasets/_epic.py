@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Literal
 
+from stepaudit.clips.geometry import Box
 from stepaudit.datasets._csv import SHOWN, Row, read_header, read_rows
 from stepaudit.errors import UsageError
 
@@ -21,7 +22,6 @@ RESOLUTION = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})", re.ASCII)
 BRACKETS = str.maketrans("()", "[]")
 LONGEST, FASTEST = 10**6, 1000  # seconds, frames a second
 
-Box = tuple[float, float, float, float]
 Boxes = dict[tuple[str, str], dict[int, list[Box]]]  # by video and label, then by frame
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from stepaudit.clips.decoding import STILLS
 from stepaudit.errors import UsageError
+from stepaudit.store.schema import SPLITS
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from stepaudit.clips.splits import draw_groups
 from stepaudit.datasets._csv import Row, read_rows
-from stepaudit.datasets._tree import SPLITS, Found, find_videos
+from stepaudit.datasets._tree import Found, find_videos
 from stepaudit.errors import UsageError
+from stepaudit.store.schema import SPLITS
 
 STRETCHES = (("start", "stop"), ("action_start", "action_stop"))
 FRAMES = [column for pair in STRETCHES for column in pair]

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from stepaudit.audit.config import Config
+from stepaudit.clips.geometry import Box
 from stepaudit.clips.tensors import boxes_by_frame, of_shard, require_ok, to_tensor
 from stepaudit.maps import render
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device
 from stepaudit.store import tables
-
-Box = tuple[float, float, float, float]
 
 
 class Shard:

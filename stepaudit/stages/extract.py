@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stepaudit.audit.config import Config, fingerprint
-from stepaudit.audit.plan import SPLITS, split_of
+from stepaudit.audit.plan import split_of
 from stepaudit.audit.sections import Clips
 from stepaudit.clips import geometry
 from stepaudit.clips.cutting import clip_rows
@@ -19,6 +19,7 @@ from stepaudit.errors import UsageError
 from stepaudit.running.parts import Parts
 from stepaudit.running.progress import progress
 from stepaudit.store import tables
+from stepaudit.store.schema import SPLITS
 
 BATCH = 8  # segments whose clips are kept together while a shard is being made
 

@@ -7,8 +7,8 @@ from stepaudit.audit.config import Config
 from stepaudit.clips.splits import draw_groups
 from stepaudit.errors import UsageError
 from stepaudit.store import tables
+from stepaudit.store.schema import SPLITS
 
-SPLITS = ("train", "validation", "test")
 REQUIRED = ("clip_id", "video_id", "path", "split", "label", "target")
 SHOWN = 10
 

@@ -58,6 +58,7 @@ RATIO = Column(
 TARGET = Column("target", INT, "Index of the explained class in the model's output.")
 STATUS = Column("status", TEXT, "'ok', or why the row holds no value.")
 ERROR = Column("error", TEXT, "The error's text; NULL if the status is 'ok'.")
+SPLITS = ("train", "validation", "test")
 SPLIT = Column("split", TEXT, "'train', 'validation' or 'test'.")
 LABEL = Column("label", TEXT, "Name of the annotated class.")
 BOX_LABEL = Column("label", TEXT, "What the box holds; pointing games use the boxes whose label is the clip's.")

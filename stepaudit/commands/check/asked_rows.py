@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from stepaudit.audit.config import Config
-from stepaudit.audit.plan import SPLITS
+from stepaudit.store.schema import SPLITS
 
 MEMORY = "1GB"  # what does not fit is put on disk
 ORDERS = ["shuffled", "reversed", "frozen"]

@@ -8,7 +8,8 @@ from math import ceil, sqrt
 import numpy as np
 from PIL import Image, ImageDraw
 
-Box = tuple[float, float, float, float]
+from stepaudit.clips.geometry import Box
+
 HEAT = np.array(
     [(20, 11, 53), (98, 20, 110), (186, 54, 85), (243, 120, 25), (249, 201, 50), (252, 255, 164)], np.float32
 )
