@@ -185,9 +185,8 @@ def test_every_link_and_path_leads_somewhere():
 @pytest.fixture
 def in_my_folder(tmp_path, monkeypatch):
     """A working folder in which the examples' own model lies."""
-    (source,) = blocks("config/README.md", "python")
-    (tmp_path / "my_models.py").write_text(source)
-    (method,) = (text for text in blocks("docs/how_to.md", "python") if "def attribute" in text)
+    model, method = blocks("docs/how_to.md", "python")
+    (tmp_path / "my_models.py").write_text(model)
     (tmp_path / "my_methods.py").write_text(method)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
@@ -286,8 +285,7 @@ def test_the_example_of_a_method_points_at_the_moving_pixel():
 
 def test_the_example_of_a_model_and_the_own_model_give_logits(in_my_folder):
     own = registry.find("models", "my_models:build").load()
-    for build in (example("models"), own):
-        model = build(3, channels=2)
+    for model in (example("models")(3, channels=2), own(3)):
         assert model(torch.rand(2, 3, 8, 16, 16)).shape == (2, 3)
         assert isinstance(model.activation_layer, torch.nn.Module)
 

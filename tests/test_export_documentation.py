@@ -13,7 +13,7 @@ import questioned_audit
 
 from stepaudit import cli
 from stepaudit.report import worked_questions
-from stepaudit.store import database, formats
+from stepaudit.store import database
 
 DOCS = Path(__file__).parents[1] / "docs"
 SQL, EXPORT = (DOCS / "sql.md").read_text(), (DOCS / "export.md").read_text()
@@ -146,16 +146,6 @@ def test_the_session_that_is_shown_is_what_the_shell_says(place):
 def test_every_question_is_in_the_list_of_the_page():
     questions = worked_questions.all_questions().values()
     assert not [each.name for each in questions if f"| `{each.name}` | {each.asks} |\n" not in SQL]
-
-
-def test_the_question_that_is_shown_in_full_is_as_it_is_with_columns_that_it_has(place):
-    question = worked_questions.find("right_with_little")
-    assert f"```sql\n{question.sql}\n```" in SQL, "copy the SQL of the question again"
-    flowing = " ".join(SQL.split())
-    assert question.answer in flowing
-    assert f"**How not to read it.** {question.beware}" in flowing
-    names, _ = database.query(place / "results/demo", question.sql)
-    assert formats.format_rows(names, [], "md").splitlines()[0] in SQL
 
 
 def test_every_view_that_the_page_names_is_there(place):

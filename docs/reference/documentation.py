@@ -1,7 +1,7 @@
 """Generated reference pages; `python -m docs.reference.documentation` updates them in a checkout.
 
-`reports/TABLES.md` lists tables, columns and statuses; `docs/commands.md` commands and exit statuses. The part of
-`config/README.md` between two marks lists the keys of the configuration and the options of every component.
+Whole pages: `reports/TABLES.md` (tables, columns, statuses) and `docs/commands.md` (commands, exit statuses). Parts
+between two marks: keys and components in `config/README.md`, the lists in `reports/README.md` and `docs/sql.md`.
 """
 
 import ast
@@ -21,6 +21,7 @@ from stepaudit.audit.config import Config
 from stepaudit.audit.sections import Clips, ClipSize, Dataset, Jobs, Method, Metric, Model, Preserve, Training
 from stepaudit.commands import _exit_codes
 from stepaudit.errors import STATUSES
+from stepaudit.report import sql_files, worked_questions
 from stepaudit.store.schema import SCHEMA_VERSION, TABLES, Table
 
 ROOT = Path(__file__).parents[2]
@@ -61,14 +62,22 @@ JSON_TYPES = {"integer": "whole number", "number": "number", "string": "text", "
 
 def pages() -> dict[Path, str]:
     """Current text of each reference page, by its path in the checkout."""
-    config_page = ROOT / "config" / "README.md"
-    before, _, rest = config_page.read_text().partition(MARKS[0])
-    after = rest.partition(MARKS[1])[2]
+    parts = {
+        ROOT / "config" / "README.md": config_reference(),
+        ROOT / "reports" / "README.md": reports_table(),
+        ROOT / "docs" / "sql.md": questions_table(),
+    }
     return {
         ROOT / "reports" / "TABLES.md": tables_page(),
         ROOT / "docs" / "commands.md": commands_page(),
-        config_page: f"{before}{MARKS[0]}\n\n{config_reference()}\n{MARKS[1]}{after}",
+        **{path: _replaced(path.read_text(), part) for path, part in parts.items()},
     }
+
+
+def _replaced(page: str, part: str) -> str:
+    """A page with the part between the marks replaced."""
+    before, _, rest = page.partition(MARKS[0])
+    return f"{before}{MARKS[0]}\n\n{part}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}"
 
 
 def tables_page() -> str:
@@ -79,7 +88,7 @@ def tables_page() -> str:
         "in the path are not repeated in the files. Columns marked *heavy* are left out of `audit.duckdb`.\n",
         *map(_table, TABLES.values()),
         "## Statuses\n",
-        _grid(["status", "meaning"], ([f"`{name}`", text] for name, text in STATUSES.items())),
+        _grid(["status", "meaning"], ([f"`{name}`", text or ""] for name, text in STATUSES.items())),
     ]
     return "\n".join(parts)
 
@@ -111,6 +120,19 @@ def config_reference() -> str:
     for kind, title in TITLES.items():
         parts += [f"## {title}\n", *map(_component, own_components(kind))]
     return "\n".join(parts)
+
+
+def reports_table() -> str:
+    """All reports with their questions, in the order of the page."""
+    titles = ((report, report.title.partition(": ")[2]) for report in sql_files.all_reports())
+    rows = ([f"`{report.name}`", title[0].upper() + title[1:], report.paper] for report, title in titles)
+    return _grid(["report", "question", "paper"], rows)
+
+
+def questions_table() -> str:
+    """All worked questions."""
+    questions = worked_questions.all_questions().values()
+    return _grid(["name", "question"], ([f"`{each.name}`", each.asks] for each in questions))
 
 
 def own_components(kind: str) -> list[registry.Component]:
