@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from stepaudit.audit import config
-from stepaudit.clips.tensors import of_split, to_tensor
+from stepaudit.audit.jobs import Job
+from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.networks.checkpoint import trained
+from stepaudit.store import tables
 
 AUDITS = (Path("results/demo"), Path("results/ucf101_24"))
 HOW = "Run `make demo`, and `snakemake --cores all --configfile config/ucf101_24.yaml`, for models that are trained."
@@ -40,9 +42,10 @@ def _is_there(folder: Path) -> bool:
 
 
 def _case(audit: config.Config, dataset: str, name: str, count: int) -> Case:
+    job = Job(audit, "predict", dataset, name)
     try:
-        model, _ = trained(audit, dataset, name, torch.device("cpu"))
+        model = trained(job, torch.device("cpu"))
     except UsageError as error:
         raise SystemExit(f"{error}\n{HOW}") from error
-    rows = [row for row in of_split(audit, dataset, name, "test") if row["status"] == "ok"][:count]
+    rows = [row for row in tables.read("clips", *job.files("clips")) if row["status"] == "ok"][:count]
     return Case(f"{dataset}, {name}", model, to_tensor(rows), torch.tensor([row["target"] for row in rows]))

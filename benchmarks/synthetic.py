@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from stepaudit.audit import config as configuration
 from stepaudit.audit.config import Config
+from stepaudit.audit.jobs import Job
 from stepaudit.store import tables
 from stepaudit.store.schema import TABLES
 
@@ -107,8 +108,9 @@ def _write(connection: duckdb.DuckDBPyConnection, audit: Config, table: str, pla
     chosen = " and ".join(f"{key} = '{value}'" for key, value in place.items())
     columns = ", ".join(f'"{name}"' for name in schema.names)
     connection.execute(f"create or replace temp table part as select * from {table}_rows where {chosen}")
-    shards = ["all"] if table == "segments" else audit.shards_of(table, "test", **place)
+    job = Job(audit, "", **place)
+    shards = [""] if table == "segments" else job.shards(table)
     for number, shard in enumerate(shards):
         within = f"n % {len(shards)} = {number}"
         rows = connection.sql(f"select {columns} from part where {within} order by n").to_arrow_table()
-        tables.write_arrow(rows.cast(schema), audit.path(table, **place, shard=shard))
+        tables.write_arrow(rows.cast(schema), job.file(table, shard))

@@ -137,16 +137,16 @@ def _root(
 
 
 @contextmanager
-def _job(config_file: Path, stage: str, **keys: str) -> Iterator:
-    """The checked configuration, its names checked as well, while a job runs that is recorded in the table `runs`."""
-    from stepaudit.audit import config, plan, planning
+def _job(config_file: Path, stage: str, **keys: str) -> Iterator[Any]:
+    """A job of the checked configuration, while it runs and is recorded in the table `runs`."""
+    from stepaudit.audit import config, jobs, plan, planning
     from stepaudit.running import job_notes, run_records
 
     settings = planning.planned(config.load(config_file))
-    config.require(settings, **keys)
+    job = jobs.checked(settings, stage, **keys)
     plan.save(settings.plan, settings.folder)
-    with job_notes.noted(settings.folder, stage, keys), run_records.recorded(settings, stage, keys):
-        yield settings
+    with job_notes.noted(job), run_records.recorded(job):
+        yield job
 
 
 @app.command()
@@ -154,8 +154,8 @@ def index(config: ConfigFile, dataset: DatasetName) -> None:
     """Read a data set: which stretch of which video, and what is annotated there."""
     from stepaudit.stages import index
 
-    with _job(config, "index", dataset=dataset) as settings:
-        index.run(settings, dataset)
+    with _job(config, "index", dataset=dataset) as job:
+        index.run(job)
 
 
 @app.command()
@@ -163,8 +163,8 @@ def extract(config: ConfigFile, dataset: DatasetName, size: Size, shard: Shard) 
     """Cut the clips of a shard out of their videos."""
     from stepaudit.stages import extract
 
-    with _job(config, "extract", dataset=dataset, size=size, shard=shard) as settings:
-        extract.run(settings, dataset, size, shard)
+    with _job(config, "extract", dataset=dataset, size=size, shard=shard) as job:
+        extract.run(job)
 
 
 @app.command()
@@ -172,8 +172,8 @@ def train(config: ConfigFile, dataset: DatasetName, model: ModelName) -> None:
     """Fine-tune a model on a data set."""
     from stepaudit.stages import train
 
-    with _job(config, "train", dataset=dataset, model=model) as settings:
-        train.run(settings, dataset, model)
+    with _job(config, "train", dataset=dataset, model=model) as job:
+        train.run(job)
 
 
 @app.command()
@@ -181,8 +181,8 @@ def predict(config: ConfigFile, dataset: DatasetName, model: ModelName, shard: S
     """Let a model classify the test clips of a shard."""
     from stepaudit.stages import predict
 
-    with _job(config, "predict", dataset=dataset, model=model, shard=shard) as settings:
-        predict.run(settings, dataset, model, shard)
+    with _job(config, "predict", dataset=dataset, model=model, shard=shard) as job:
+        predict.run(job)
 
 
 @app.command()
@@ -190,8 +190,8 @@ def attribute(config: ConfigFile, dataset: DatasetName, model: ModelName, method
     """Explain what a model says of the test clips of a shard."""
     from stepaudit.stages import attribute
 
-    with _job(config, "attribute", dataset=dataset, model=model, method=method, shard=shard) as settings:
-        attribute.run(settings, dataset, model, method, shard)
+    with _job(config, "attribute", dataset=dataset, model=model, method=method, shard=shard) as job:
+        attribute.run(job)
 
 
 @app.command()
@@ -199,8 +199,8 @@ def preserve(config: ConfigFile, dataset: DatasetName, model: ModelName, method:
     """Search the minimum preservation ratio of the test clips of a shard."""
     from stepaudit.stages import preserve
 
-    with _job(config, "preserve", dataset=dataset, model=model, method=method, shard=shard) as settings:
-        preserve.run(settings, dataset, model, method, shard)
+    with _job(config, "preserve", dataset=dataset, model=model, method=method, shard=shard) as job:
+        preserve.run(job)
 
 
 @app.command()
@@ -208,8 +208,8 @@ def score(config: ConfigFile, dataset: DatasetName, model: ModelName, method: Me
     """Score the maps of a shard."""
     from stepaudit.stages import score
 
-    with _job(config, "score", dataset=dataset, model=model, method=method, shard=shard) as settings:
-        score.run(settings, dataset, model, method, shard)
+    with _job(config, "score", dataset=dataset, model=model, method=method, shard=shard) as job:
+        score.run(job)
 
 
 @app.command()

@@ -65,8 +65,8 @@ def _audit(folder: Path) -> None:
     (folder / "demo.yaml").write_text(yaml.safe_dump(AUDIT))
     settings = config.load(Path("demo.yaml"))
     for group in jobs.in_groups(settings):
-        for stage, keys in group:
-            _run(stage, "demo.yaml", *(word for name, value in keys.items() for word in (f"--{name}", value)))
+        for job in group:
+            _run(job.stage, "demo.yaml", *(word for name, value in job.keys.items() for word in (f"--{name}", value)))
     config.save(settings, settings.folder / "config.yaml")
     _run("report", "results/demo")
     shutil.copytree("results/demo", "results/last_week")

@@ -7,6 +7,7 @@ import torch
 from tiny_audit import write_audit
 
 from stepaudit.audit import config
+from stepaudit.audit.jobs import Job
 from stepaudit.audit.sections import Model
 from stepaudit.networks import checkpoint
 from stepaudit.report import build_database
@@ -48,7 +49,7 @@ def write(folder: Path) -> Path:
     )  # fmt: skip
     made = config.load(results / "config.yaml")
     build_database.create(results, made)
-    path = made.checkpoint("planted", "r2plus1d")
+    path = Job(made, "train", "planted", "r2plus1d").checkpoint
     torch.manual_seed(1)
     entry = Model(**ENTRY)
     checkpoint.save(checkpoint.build(entry, 2), path, entry, CLASSES, {})

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from stepaudit.audit import config
+from stepaudit.audit.jobs import Job
 from stepaudit.clips import tensors
 from stepaudit.errors import UpstreamError, UsageError
+from stepaudit.running.shard import batches
 from stepaudit.store import tables
 
 
@@ -34,8 +36,8 @@ def test_a_row_that_failed_passes_its_reason_on():
 
 
 def test_batches_are_consecutive_and_the_last_may_be_smaller():
-    assert [list(batch) for batch in tensors.batches(range(7), 3)] == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(tensors.batches([], 3)) == []
+    assert [list(batch) for batch in batches(range(7), 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert batches([], 3) == []
 
 
 def test_boxes_are_those_of_the_clips_own_label():
@@ -68,7 +70,11 @@ def test_the_clips_of_a_split_come_in_the_order_of_its_shards(tmp_path):
     )  # fmt: skip
     for split in ("train", "test"):
         for shard in (1, 0):
-            path = made.path("clips", dataset="planted", size="16x112x112", shard=f"{split}-{shard:03d}")
+            path = Job(made, "extract", dataset="planted", size="16x112x112", shard=f"{split}-{shard:03d}").file(
+                "clips"
+            )
             tables.write([{"clip_id": f"{split}{shard}{row}"} for row in range(2)], "clips", path)
-    found = [row["clip_id"] for row in tensors.of_split(made, "planted", "r2plus1d_18", "test")]
+    found = [
+        row["clip_id"] for row in tables.read("clips", *Job(made, "predict", "planted", "r2plus1d_18").files("clips"))
+    ]
     assert found == ["test00", "test01", "test10", "test11"]

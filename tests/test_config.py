@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stepaudit.audit import config
+from stepaudit.audit import config, decides, jobs
+from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 
 SOUND = {
@@ -261,14 +262,11 @@ def test_the_configurations_that_are_shipped_are_sound(name):
 
 def test_paths_name_every_key_so_that_tables_can_be_read_as_one(tmp_path):
     made = config.parse({**SOUND, "results": str(tmp_path), "shards": 2})
-    path = made.path("maps", dataset="planted", model="small", method="step", shard="test-001")
-    assert path == tmp_path / "a/maps/dataset=planted/model=small/method=step/test-001.parquet"
-    assert made.path("segments", dataset="planted") == tmp_path / "a/segments/dataset=planted/all.parquet"
-    assert [path.name for path in made.shard_paths("clips", "test", dataset="planted")] == [
-        "test-000.parquet",
-        "test-001.parquet",
-    ]
-    assert len(set(made.all_shards("maps", ["step", "center"]))) == 2 * 2
+    job = Job(made, "attribute", "planted", "small", "step", "test-001")
+    assert job.file("maps") == tmp_path / "a/maps/dataset=planted/model=small/method=step/test-001.parquet"
+    assert job.file("segments") == tmp_path / "a/segments/dataset=planted/all.parquet"
+    assert [path.name for path in job.files("clips")] == ["test-000.parquet", "test-001.parquet"]
+    assert len({path for each in jobs.explaining(made, "attribute") for path in each.tables}) == 2 * 2
 
 
 @pytest.mark.parametrize(
@@ -282,7 +280,7 @@ def test_paths_name_every_key_so_that_tables_can_be_read_as_one(tmp_path):
 )
 def test_a_name_that_the_configuration_lacks_is_named_with_the_nearest(kind, name, text):
     with pytest.raises(UsageError, match=text):
-        config.require(config.parse({**SOUND, "shards": 1}), **{**KEYS, kind: name})
+        jobs.checked(config.parse({**SOUND, "shards": 1}), "attribute", **{**KEYS, kind: name})
 
 
 DECIDES = {  # what a stage's rows depend on, and what they do not
@@ -311,16 +309,16 @@ OTHER = {
 def test_a_stage_runs_again_for_the_settings_that_decide_its_rows_and_for_no_others(stage):
     keys = {kind: name for kind, name in KEYS.items() if kind != "shard"}
 
-    def decides(data):
+    def settings(data):
         made = config.parse({"shards": 1, **data})
-        return made.decides(stage, **keys, **({"size": made.clips.size} if stage == "extract" else {}))
+        return decides.settings(Job(made, stage, **keys, size=made.clips.size if stage == "extract" else ""))
 
-    before = decides(SOUND)
+    before = settings(SOUND)
     deciding, indifferent = DECIDES[stage]
     for path in deciding:
-        assert decides(changed(path, OTHER[path])) != before, path
+        assert settings(changed(path, OTHER[path])) != before, path
     for path in indifferent:
-        assert decides(changed(path, OTHER[path])) == before, path
+        assert settings(changed(path, OTHER[path])) == before, path
 
 
 def test_overrides_from_the_command_line_are_merged_and_get_their_types_back():
@@ -357,7 +355,7 @@ def test_a_model_may_take_clips_of_its_own_size_and_train_otherwise_on_a_data_se
     made = config.parse({**SOUND, "shards": 1, "models": {**SOUND["models"], "big": big}})
     assert list(made.sizes) == ["16x112x112", "16x224x112"]
     assert made.clips_of("small") == made.clips
-    assert made.clips_for("test", dataset="planted", model="big")[0].parts[-2] == "size=16x224x112"
+    assert Job(made, "predict", dataset="planted", model="big").files("clips")[0].parts[-2] == "size=16x224x112"
     assert made.models["big"].training_for("planted").epochs == 3
     assert made.models["big"].training_for("other") == made.models["big"].training
 
@@ -381,7 +379,7 @@ def test_a_change_of_training_is_checked_like_training_itself(change, text):
     "code",
     [
         "import stepaudit.audit.config",
-        "from stepaudit.audit import registry as r; [c.options for kind in r.FUNCTIONS for c in r.components(kind).values()]",
+        "import stepaudit.audit.registry as r; [c.options for k in r.FUNCTIONS for c in r.components(k).values()]",
         "import pathlib, stepaudit.audit.config as c; c.load(pathlib.Path('config/config.yaml'))",
         "import stepaudit.cli",
         "import stepaudit.store.tables, stepaudit.errors",

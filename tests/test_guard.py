@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from stepaudit.audit import config
+from stepaudit.audit.requests import Request
 from stepaudit.running import footprint, interruption
 from stepaudit.running.guard import Guard
 from stepaudit.running.smaller_batches import each
@@ -14,7 +15,7 @@ from stepaudit.running.smaller_batches import each
 AUDIT = {
     "audit": "a", "datasets": {"planted": {"root": "x"}}, "models": {"r2plus1d_18": None}, "methods": {"center": None},
 }  # fmt: skip
-BATCH = [{"clip": {"clip_id": f"clip{place}"}, "value": place} for place in range(4)]
+BATCH = [Request({"clip_id": f"clip{place}"}, target=place) for place in range(4)]
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +34,11 @@ def guard(folder, work, *, model=None, loads=None, **settings):
 
 
 def values(rows):
-    return [row["value"] for row in rows]
+    return [row.target for row in rows]
 
 
 def failed(row, error):
-    return f"{row['value']} {error.status}"
+    return f"{row.target} {error.status}"
 
 
 def test_a_batch_and_a_clip_that_ended_processes_are_not_tried_again_and_all_others_are(tmp_path):
@@ -102,7 +103,7 @@ def test_many_clips_are_not_all_named(tmp_path):
     def work(rows):
         raise ValueError("a bug")
 
-    batch = [{"clip_id": f"c{place % 7}"} for place in range(14)]  # several rows of a clip
+    batch = [Request({"clip_id": f"c{place % 7}"}, target=0) for place in range(14)]  # several rows of a clip
     with guard(tmp_path, work) as guarded, pytest.raises(ValueError, match="a bug") as bug:
         guarded.over(0, batch)(batch)
     assert "failed on 'c0', 'c1', 'c2', 'c3' or 3 others; fix it" in bug.value.__notes__[0]

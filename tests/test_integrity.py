@@ -13,7 +13,6 @@ import yaml
 from stepaudit import cli
 from stepaudit.audit import audit_folder, config, jobs
 from stepaudit.audit.audit_folder import Audit, Problem
-from stepaudit.audit.jobs import written_by
 from stepaudit.commands.check import asked_rows, integrity, remedies, sound_files
 from stepaudit.errors import UsageError
 from stepaudit.networks import checkpoint
@@ -60,10 +59,10 @@ STEP, CENTER = (MAPS.format(model="r3d", method=method, shard=0) for method in (
 def run_jobs(made: config.Config, wanted: Callable[[str], bool] = lambda name: True) -> None:
     """Runs the jobs one of whose files is wanted, as the command line does."""
     for group in jobs.in_groups(made):
-        for stage, keys in group:
-            if any(wanted(str(path)) for path in written_by(made, stage, keys)):
-                with run_records.recorded(made, stage, keys):
-                    STAGES[stage].run(made, **keys)
+        for job in group:
+            if any(wanted(str(path)) for path in job.writes):
+                with run_records.recorded(job):
+                    STAGES[job.stage].run(job)
 
 
 def write_report(folder: Path) -> None:
@@ -130,12 +129,12 @@ def rewritten(audit: Audit, name: str, change: Callable[[list[dict]], list[dict]
     """A job writes other rows, and records them: only what they say can be wrong."""
     job, table = audit.files[name], Path(name).parts[0]
     rows = change(tables.read(table, audit.folder / name))
-    with run_records.recorded(audit.config, *job):
+    with run_records.recorded(job):
         tables.write(rows, table, audit.folder / name)
-    record = audit.folder / audit.record(job)
+    record = job.record
     (old,) = tables.read("runs", record)
     inputs = tables.read("runs", Path(str(record).replace(str(audit.folder), str(audit.saved.folder))))[0]["inputs"]
-    with tables.made_by(run_records.job_metadata(audit.config, *job)):
+    with tables.made_by(run_records.job_metadata(job)):
         tables.write([{**old, "inputs": inputs}], "runs", record, signed=True)
 
 
@@ -169,7 +168,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(copy, seed):
     for name in names:
         (copy.folder / name).write_bytes(flipped((copy.folder / name).read_bytes(), random))
     told = found_in_files(copy)
-    unknown = {name for name in copy.files if copy.record(copy.files[name]) in names}  # what they should be
+    unknown = {name for name, job in copy.files.items() if copy.name(job.record) in names}  # what they should be
     assert set(names) | unknown == set(told)
     assert {told[name][0] for name in set(names) - unknown} <= {"damaged", "foreign"}
     assert {told[name][0] for name in unknown} <= {"damaged", "foreign", "unrecorded"}
@@ -237,7 +236,7 @@ def test_two_checkpoints_that_changed_places_are_told(copy):
 
 def test_a_file_that_was_written_again_with_other_rows_is_not_the_one_that_was_recorded(copy):
     rows = tables.read("maps", copy.folder / STEP)
-    with tables.made_by(run_records.job_metadata(copy.config, *copy.files[STEP])):
+    with tables.made_by(run_records.job_metadata(copy.files[STEP])):
         tables.write(rows[1:], "maps", copy.folder / STEP)
     assert found_in_files(copy)[STEP] == ("damaged", "its bytes are not those that its job has recorded")
 
@@ -266,7 +265,7 @@ def test_a_file_of_another_configuration_is_foreign_with_or_without_its_record(c
         "foreign",
         "the settings of `attribute` of planted, r3d, step, test-000 were others",
     )
-    record = copy.record(copy.files[STEP])
+    record = copy.name(copy.files[STEP].record)
     shutil.copy(otherwise.folder / record, copy.folder / record)
     told = found_in_files(copy)
     assert told[STEP][0] == "foreign"
@@ -278,7 +277,7 @@ def test_files_made_from_others_than_are_there_are_foreign(copy):
     name = "checkpoints/dataset=planted/r3d.safetensors"
     net = checkpoint.build(copy.config.models["r3d"], 2)
     about, _ = checkpoint.read(copy.folder / name)
-    with run_records.recorded(copy.config, *copy.files[name]):
+    with run_records.recorded(copy.files[name]):
         details = {key: about[key] for key in ("dataset", "seed")}
         checkpoint.save(net, copy.folder / name, copy.config.models["r3d"], about["classes"], details)
     told = {key: text for key, (kind, text) in found_in_files(copy).items() if kind == "foreign"}
@@ -317,7 +316,7 @@ def test_files_of_another_version_are_told_and_not_deleted(copy, monkeypatch):
 
 
 def test_a_job_without_a_record_did_not_end(copy):
-    (copy.folder / copy.record(copy.files[STEP])).unlink()
+    copy.files[STEP].record.unlink()
     assert found_in_files(copy)[STEP] == ("unrecorded", "")
 
 
@@ -414,7 +413,7 @@ def test_a_value_of_a_map_that_failed_is_told(copy):
 def test_a_checkpoint_for_other_classes_is_told(copy):
     name = "checkpoints/dataset=planted/other.safetensors"
     entry = copy.config.models["other"]
-    with run_records.recorded(copy.config, *copy.files[name]):
+    with run_records.recorded(copy.files[name]):
         checkpoint.save(checkpoint.build(entry, 2), copy.folder / name, entry, ["a", "b"], {})
     assert "a checkpoint with classes ['a', 'b']" in found(copy)[name][1]
 
@@ -566,7 +565,7 @@ def test_many_problems_are_cut_short_and_their_files_listed(copy):
 
 
 def test_the_record_of_a_job_names_what_it_read_and_wrote(made):
-    (row,) = tables.read("runs", made.folder / made.record(made.files[scores("center")]))
+    (row,) = tables.read("runs", made.files[scores("center")].record)
     (reading, wrote) = json.loads(row["inputs"]), json.loads(row["outputs"])
     clips = "clips/dataset=planted/size=8x16x16/test-000.parquet"
     assert {CENTER, clips, clips.replace("clips/", "clip_boxes/")} <= reading.keys()

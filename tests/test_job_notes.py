@@ -5,18 +5,31 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from stepaudit.audit import config
+from stepaudit.audit.jobs import Job
 from stepaudit.running import job_notes
 from stepaudit.running.progress import progress
 
-KEYS = {"dataset": "d", "model": "m", "shard": "test-000"}
+AUDIT = {
+    "datasets": {"d": {"use": "planted", "root": "x"}},
+    "models": {"m": {"use": "r3d_18"}},
+    "methods": {"step": {"ratios": [0.1]}},
+}
 KEY = ("predict", "d,m,test-000")
 
 
+def job(folder):
+    """A job of the audit in a folder."""
+    made = config.parse({**AUDIT, "audit": folder.name, "results": str(folder.parent)})
+    return Job(made, "predict", "d", "m", shard="test-000")
+
+
 def test_a_job_that_ends_well_leaves_no_note(tmp_path):
-    with job_notes.noted(tmp_path, "predict", KEYS):
+    with job_notes.noted(job(tmp_path)):
         note = job_notes.read(tmp_path)[KEY]
         assert (note.state, note.process, note.host) == ("running", os.getpid(), socket.gethostname())
     assert job_notes.read(tmp_path) == {}
@@ -26,7 +39,7 @@ def test_a_note_tells_how_far_the_job_is(tmp_path, monkeypatch):
     monkeypatch.setattr(job_notes, "SECONDS_BETWEEN_NOTES", 0)
     clock = [0.0]
     monkeypatch.setattr(job_notes.progress.time, "monotonic", lambda: clock[0])
-    with job_notes.noted(tmp_path, "predict", KEYS), progress("predict", 8, clips=8) as advance:
+    with job_notes.noted(job(tmp_path)), progress("predict", 8, clips=8) as advance:
         clock[0] = 4.0
         advance(2, rows=[{"status": "ok"}, {"status": "bad_video"}])
         note = job_notes.read(tmp_path)[KEY]
@@ -35,7 +48,7 @@ def test_a_note_tells_how_far_the_job_is(tmp_path, monkeypatch):
 
 
 def test_a_job_that_failed_leaves_the_first_line_of_its_error(tmp_path):
-    with pytest.raises(ValueError, match="a bug"), job_notes.noted(tmp_path, "predict", KEYS):
+    with pytest.raises(ValueError, match="a bug"), job_notes.noted(job(tmp_path)):
         raise ValueError("a bug\nand more")
     note = job_notes.read(tmp_path)[KEY]
     assert (note.state, note.error) == ("failed", "a bug")
@@ -43,15 +56,16 @@ def test_a_job_that_failed_leaves_the_first_line_of_its_error(tmp_path):
 
 def test_a_job_that_was_killed_has_stopped(tmp_path):
     script = (
-        "import os, pathlib, sys; from stepaudit.running import job_notes\n"
-        f"with job_notes.noted(pathlib.Path(sys.argv[1]), 'predict', {KEYS}): os._exit(9)"
+        "import os, pathlib, sys; from stepaudit.running import job_notes; from test_job_notes import job\n"
+        "with job_notes.noted(job(pathlib.Path(sys.argv[1]))): os._exit(9)"
     )
-    assert subprocess.run([sys.executable, "-c", script, tmp_path], check=False).returncode == 9
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], check=False, cwd=Path(__file__).parent)
+    assert done.returncode == 9
     assert job_notes.read(tmp_path)[KEY].state == "stopped"
 
 
 def test_a_job_of_another_machine_runs_as_long_as_it_says_so(tmp_path):
-    with job_notes.noted(tmp_path, "predict", KEYS):
+    with job_notes.noted(job(tmp_path)):
         note = job_notes.read(tmp_path)[KEY]
     note.host, note.process = "elsewhere", 1
     assert note.state == "running"
@@ -61,7 +75,7 @@ def test_a_job_of_another_machine_runs_as_long_as_it_says_so(tmp_path):
 
 def test_a_damaged_note_is_none_and_a_disk_that_refuses_one_stops_nothing(tmp_path):
     (tmp_path / job_notes.FOLDER).write_text("a file where the folder should be")
-    with job_notes.noted(tmp_path, "predict", KEYS):
+    with job_notes.noted(job(tmp_path)):
         assert job_notes.read(tmp_path) == {}
     (tmp_path / job_notes.FOLDER).unlink()
     for number, text in enumerate(("{", "[]", json.dumps({"host": "x"}), json.dumps({"surprise": 1}))):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stepaudit.audit import config, registry
-from stepaudit.audit.jobs import in_groups
+from stepaudit.audit.jobs import explaining, in_groups
 
 SMALL = {
     "audit": "small",
@@ -28,11 +28,10 @@ def test_the_planted_benchmark_scores_every_registered_method():
 def test_jobs_write_every_file_that_the_report_of_the_audit_asks_for(tmp_path):
     audit = small(tmp_path, shards=2, preserve={"methods": []})
     asked = in_groups(audit)
-    assert [{stage for stage, _ in jobs} for jobs in asked] == [
+    assert [{job.stage for job in jobs} for jobs in asked] == [
         {"index"}, {"extract"}, {"train"}, set(), {"predict"}, {"attribute"}, set(), {"score"},
     ]  # fmt: skip
-    scored = [audit.path("scores", **keys) for _, keys in asked[-1]]
-    assert sorted(scored) == sorted(audit.all_shards("scores", audit.methods))
+    assert asked[-1] == explaining(audit, "score")
     assert len(asked[1]) == 2 * 1 * 6  # data sets, sizes, shards of three splits
 
 
@@ -40,8 +39,7 @@ def test_controls_are_made_after_the_models_that_they_are_controls_of_and_search
     models = {"random": {"of": "one", "randomise": 0.5}, "one": {"use": "planted_white_box"}}
     methods = {"step": {"ratios": [0.1]}}
     audit = small(tmp_path, models=models, methods=methods, preserve={"methods": ["step"]})
-    trained = [[keys["model"] for stage, keys in group if stage == "train"] for group in in_groups(audit)]
+    trained = [[job.model for job in group if job.stage == "train"] for group in in_groups(audit)]
     assert [names for names in trained if names] == [["one"] * 2, ["random"] * 2]
-    searched = [keys for group in in_groups(audit) for stage, keys in group if stage == "preserve"]
-    searched = [audit.path("preservation", **keys) for keys in searched]
-    assert sorted(searched) == sorted(audit.all_shards("preservation", ["step"]))
+    assert [job.model for job in explaining(audit, "preserve")] == ["one"] * 2
+    assert explaining(audit, "preserve") in in_groups(audit)

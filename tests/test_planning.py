@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from stepaudit.audit import config, jobs, plan, planning, work
+from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 
 AUDIT = {
@@ -35,12 +36,12 @@ def planned(folder, **changes):
 
 
 def shards(made, method):
-    return len(made.shards_of("maps", "test", dataset="planted", model="r2", method=method))
+    return len(Job(made, "attribute", dataset="planted", model="r2", method=method).shards("maps"))
 
 
 def test_dear_methods_have_more_shards_than_cheap_ones_and_all_divide_one_another(tmp_path):
     made = planned(tmp_path)
-    clips = len(made.shards_of("clips", "test", dataset="planted"))
+    clips = len(Job(made, "extract", dataset="planted").shards("clips"))
     numbers = [shards(made, name) for name in ("center", "step", "slow")]
     assert numbers == sorted(numbers)
     assert numbers[0] < numbers[2] == clips
@@ -114,7 +115,7 @@ def test_a_plan_that_is_kept_is_used_without_a_look_at_the_data_or_the_model(tmp
 
 def test_a_number_in_the_configuration_needs_no_plan(tmp_path, monkeypatch):
     monkeypatch.setattr(work, "count", None)
-    assert len(planned(tmp_path, shards=3).shards_of("clips", "test", dataset="planted")) == 3
+    assert len(Job(planned(tmp_path, shards=3), "extract", "planted").shards("clips")) == 3
 
 
 def test_operations_are_counted_without_computing_anything(tmp_path):

@@ -5,6 +5,7 @@ bfloat16 keeps 8 bits, so that each rounding is off by up to 2^-9 of a value; to
 
 import copy
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stepaudit.audit import config, registry
+from stepaudit.audit.jobs import Job
 from stepaudit.errors import NotApplicableError
 from stepaudit.extremal.prepared import prepared
 from stepaudit.layers import computing_in, recorded, target_log_probability
@@ -268,14 +270,18 @@ def audit(folder: Path, precision: str) -> config.Config:
     about = {"view": "middle", "frames": list(range(8)), "height": 32, "width": 32, "status": "ok"}
     pixels = (some_clips(3) * 255).byte().permute(0, 2, 3, 4, 1)
     clips = [{**row, **about, "pixels": clip.numpy().tobytes()} for row, clip in zip(rows, pixels, strict=True)]
-    tables.write(rows, "segments", made.path("segments", dataset="planted"))
-    tables.write(clips, "clips", made.clips_for("test", **KEYS)[0])
-    tables.write([], "clip_boxes", made.clips_for("test", **KEYS, table="clip_boxes")[0])
+    tables.write(rows, "segments", Job(made, "index", dataset="planted").file("segments"))
+    tables.write(clips, "clips", Job(made, "predict", **KEYS).files("clips")[0])
+    tables.write([], "clip_boxes", Job(made, "predict", **KEYS).files("clip_boxes")[0])
     model = r2plus1d_18.build(len(CLASS_NAMES), width=4)
     model.load_state_dict(narrow("r2plus1d_18").state_dict())
-    checkpoint.save(model, made.checkpoint(**KEYS), made.models["small"], CLASS_NAMES, {})
-    predict.run(made, **KEYS, shard="test-000")
+    checkpoint.save(model, Job(made, "train", **KEYS).checkpoint, made.models["small"], CLASS_NAMES, {})
+    predict.run(Job(made, "predict", **KEYS, shard="test-000"))
     return made
+
+
+def job(made: config.Config, stage: ModuleType) -> Job:
+    return Job(made, stage.__name__.rpartition(".")[2], **SHARD)
 
 
 def values(made: config.Config, table: str, column: str) -> Tensor:
@@ -289,7 +295,7 @@ class TestStages:
         audits = [audit(tmp_path / precision, precision) for precision in ("float32", "bfloat16")]
         for made in audits:
             for stage in (attribute, preserve, score):
-                stage.run(made, **SHARD)
+                stage.run(job(made, stage))
         for table, column in (
             ("predictions", "target_probability"),
             ("maps", "kept_probability"),
@@ -301,8 +307,8 @@ class TestStages:
 
     def test_the_trained_model_keeps_its_float32_weights(self, tmp_path):
         made = audit(tmp_path, "bfloat16")
-        model, _ = checkpoint.trained(made, **KEYS, device=torch.device("cpu"))
-        stored = checkpoint.load(made.checkpoint(**KEYS), made.models["small"], CLASS_NAMES)
+        model = checkpoint.trained(Job(made, "predict", **KEYS), torch.device("cpu"))
+        stored = checkpoint.load(Job(made, "train", **KEYS).checkpoint, made.models["small"], CLASS_NAMES)
         assert not model.training
         assert all(torch.equal(one, other) for one, other in zip(model.parameters(), stored.parameters(), strict=True))
         assert not torch.equal(logits(model), logits(stored))
@@ -316,8 +322,8 @@ class TestStages:
     def test_what_was_finished_in_another_precision_is_made_again(self, tmp_path, monkeypatch, stage, table, column):
         with monkeypatch.context() as stopped:
             stopped.setattr(parts.Parts, "finish", lambda kept, batches: None)
-            stage.run(audit(tmp_path / "one", "float32"), **SHARD)
+            stage.run(job(audit(tmp_path / "one", "float32"), stage))
         again, alone = (audit(tmp_path / folder, "bfloat16") for folder in ("one", "other"))
         for made in (again, alone):
-            stage.run(made, **SHARD)
+            stage.run(job(made, stage))
         assert torch.equal(values(again, table, column), values(alone, table, column))

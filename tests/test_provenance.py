@@ -1,11 +1,12 @@
-"""Where results come from: the record of a job, and what decides a shard's rows."""
+"""The record of a job, and the fingerprint of all that decides a shard's rows."""
 
 import re
 import subprocess
 
 import pytest
 
-from stepaudit.audit import config
+from stepaudit.audit import config, decides
+from stepaudit.audit.jobs import Job
 from stepaudit.running import run_records
 from stepaudit.store import tables
 from stepaudit.version import __version__
@@ -25,7 +26,7 @@ def made(tmp_path):
 
 
 def test_a_job_leaves_a_row_that_says_where_its_results_come_from(made):
-    with run_records.recorded(made, "train", {"dataset": "planted", "model": "m"}):
+    with run_records.recorded(Job(made, "train", "planted", "m")):
         pass
     (row,) = tables.read("runs", made.folder / "runs")
     assert row["stage"] == "train"
@@ -39,14 +40,14 @@ def test_a_job_leaves_a_row_that_says_where_its_results_come_from(made):
 
 
 def test_a_job_that_fails_leaves_none(made):
-    with pytest.raises(ValueError, match="a bug"), run_records.recorded(made, "train", {"dataset": "planted"}):
+    with pytest.raises(ValueError, match="a bug"), run_records.recorded(Job(made, "train", "planted", "m")):
         raise ValueError("a bug")
     assert not (made.folder / "runs").exists()
 
 
 def test_a_job_that_runs_again_replaces_its_row(made):
     for _ in range(2):
-        with run_records.recorded(made, "index", {"dataset": "planted"}):
+        with run_records.recorded(Job(made, "index", "planted")):
             pass
     assert len(tables.read("runs", made.folder / "runs")) == 1
 
@@ -54,10 +55,10 @@ def test_a_job_that_runs_again_replaces_its_row(made):
 def test_jobs_whose_names_join_to_the_same_text_have_a_row_each(made):
     """Model `b_m` of `planted`, and model `m` of `planted_b`."""
     for dataset, model in (("planted", "b_m"), ("planted_b", "m")):
-        with run_records.recorded(made, "train", {"dataset": dataset, "model": model}):
+        with run_records.recorded(Job(made, "train", dataset, model)):
             pass
     assert len(tables.read("runs", made.folder / "runs")) == 2
-    assert made.log("train", dataset="planted", model="b_m") != made.log("train", dataset="planted_b", model="m")
+    assert Job(made, "train", "planted", "b_m").log != Job(made, "train", "planted_b", "m").log
 
 
 def git(folder, *arguments):
@@ -94,20 +95,20 @@ class TestFingerprint:
     keys = {"dataset": "planted", "model": "m", "method": "step", "shard": "test-000"}  # noqa: RUF012
 
     def of(self, made, **changes):
-        return run_records.inputs_fingerprint(made, *{**self.keys, **changes}.values())
+        return decides.rows(Job(made, "preserve", **{**self.keys, **changes}))
 
     @pytest.fixture
     def ready(self, made):
         self.write(made)
         for dataset, model in (("planted", "m"), ("planted", "b_m")):
-            path = made.checkpoint(dataset, model)
+            path = Job(made, "train", dataset, model).checkpoint
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("weights")
         return made
 
     def write(self, made, sha="1"):
         clips = [{"clip_id": "c", "view": "middle", "sha256": sha}, {"clip_id": "d", "sha256": None}]
-        tables.write(clips, "clips", made.clips_for("test", dataset="planted", model="m")[0])
+        tables.write(clips, "clips", Job(made, "predict", dataset="planted", model="m").files("clips")[0])
 
     def test_it_is_the_same_for_the_same_inputs(self, ready):
         assert self.of(ready) == self.of(ready)
@@ -116,7 +117,7 @@ class TestFingerprint:
         found = [self.of(ready), self.of(ready, method="center")]
         self.write(ready, sha="2")
         found.append(self.of(ready))
-        ready.checkpoint("planted", "m").write_text("other weights")
+        Job(ready, "train", "planted", "m").checkpoint.write_text("other weights")
         found.append(self.of(ready))
         for change in (
             {"methods": {**AUDIT["methods"], "step": {"ratios": [0.2]}}},
@@ -128,5 +129,5 @@ class TestFingerprint:
 
     def test_other_versions_change_it(self, ready, monkeypatch):
         before = self.of(ready)
-        monkeypatch.setattr(run_records, "versions", lambda: {"torch": "0"})
+        monkeypatch.setattr(decides, "versions", lambda: {"torch": "0"})
         assert self.of(ready) != before

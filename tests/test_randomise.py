@@ -7,7 +7,8 @@ import torch
 from narrow_models import FAMILIES, changes, narrow, some_clips, state
 from torch import nn
 
-from stepaudit.audit import config
+from stepaudit.audit import config, decides
+from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 from stepaudit.layers import recorded
 from stepaudit.methods import edges, gradient
@@ -220,35 +221,40 @@ def test_a_method_for_another_class_cannot_search_the_minimum_ratio():
 
 def test_controls_are_nobodys_peers_but_have_those_of_their_model():
     made = plan(random=RANDOM, labels=LABELS, other={"use": "r3d_18", "clips": {"frames": 8}})
-    assert made.peers("small") == ["other"]
-    assert made.peers("random") == ["small", "other"]
+    assert [peer.model for peer in Job(made, "score", "planted", "small").peers] == ["other"]
+    assert [peer.model for peer in Job(made, "score", "planted", "random").peers] == ["small", "other"]
 
 
 def test_jobs_wait_for_what_they_are_made_of_and_compared_with():
     methods = {**AUDIT["methods"], "wrong": {"use": "step", "ratios": [0.1], "target": "runner_up"}}
     made = config.parse({**AUDIT, "methods": methods, "models": {**AUDIT["models"], "random": RANDOM}})
-    assert made.given_checkpoint(dataset="planted", model="random") == [str(made.checkpoint("planted", "small"))]
-    assert made.given_checkpoint(dataset="planted", model="small") == []
-    place = {"dataset": "planted", "shard": "test-000"}
+    assert Job(made, "train", "planted", "random").given == [Job(made, "train", "planted", "small").checkpoint]
+    assert Job(made, "train", "planted", "small").given == []
+
+    def job(model, method, audit=made):
+        return Job(audit, "score", "planted", model, method, "test-000")
 
     def maps(model, method):
-        return made.path("maps", dataset="planted", model=model, method=method, shard="test-000")
+        return job(model, method).file("maps")
 
-    assert made.reference_maps(model="small", method="step", **place) == []
-    assert made.reference_maps(model="small", method="wrong", **place) == [maps("small", "step")]
-    assert made.reference_maps(model="random", method="edges", **place) == [maps("small", "edges")]
-    both = made.reference_maps(model="random", method="wrong", **place)
+    assert job("small", "step").reference_maps == []
+    assert job("small", "wrong").reference_maps == [maps("small", "step")]
+    assert job("random", "edges").reference_maps == [maps("small", "edges")]
+    both = job("random", "wrong").reference_maps
     assert both == [maps("small", "wrong"), maps("random", "step")]
     without = made.model_copy(update={"metrics": {}})
-    assert without.reference_maps(model="random", method="wrong", **place) == []
+    assert job("random", "wrong", without).reference_maps == []
 
 
 def test_what_makes_a_control_decides_its_training_and_which_class_decides_its_maps():
     before = plan(random=RANDOM)
     after = plan(random={**RANDOM, "randomise": 0.6})
-    keys = {"dataset": "planted", "method": "step"}
-    assert before.decides("train", model="random", **keys) != after.decides("train", model="random", **keys)
-    assert before.decides("train", model="small", **keys) == after.decides("train", model="small", **keys)
+
+    def settings(audit, stage, model):
+        return decides.settings(Job(audit, stage, "planted", model, "step"))
+
+    assert settings(before, "train", "random") != settings(after, "train", "random")
+    assert settings(before, "train", "small") == settings(after, "train", "small")
     methods = {"step": {"ratios": [0.1], "target": "runner_up"}, "edges": None}
     wrong = config.parse({**AUDIT, "methods": methods})
-    assert wrong.decides("attribute", **keys) != config.parse(AUDIT).decides("attribute", **keys)
+    assert settings(wrong, "attribute", "small") != settings(config.parse(AUDIT), "attribute", "small")

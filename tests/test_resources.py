@@ -3,6 +3,7 @@
 import pytest
 
 from stepaudit.audit import config, planning, resources
+from stepaudit.audit.jobs import Job
 
 AUDIT = {
     "audit": "a",
@@ -30,14 +31,15 @@ def audit(folder, **changes):
 def test_each_attempt_asks_for_more_memory_and_time(tmp_path, stage, shards):
     made = audit(tmp_path, shards=shards, device="cpu")
     for ask in (resources.memory_mb, resources.minutes):
-        first, second = (ask(made, stage, attempt, **KEYS[stage]) for attempt in (1, 2))
+        first, second = (ask(Job(made, stage, **KEYS[stage]), attempt) for attempt in (1, 2))
         assert second == 2 * first > 0
 
 
 def test_a_larger_shard_asks_for_more_of_both(tmp_path):
     fine, coarse = (audit(tmp_path / str(m), device="cpu", jobs={"minutes": m, "clips": 2000}) for m in (20, 600))
     for ask in (resources.memory_mb, resources.minutes):
-        assert ask(coarse, "attribute", 1, **KEYS["attribute"]) > ask(fine, "attribute", 1, **KEYS["attribute"])
+        first, second = (ask(Job(made, "attribute", **KEYS["attribute"]), 1) for made in (fine, coarse))
+        assert second > first
 
 
 def test_models_work_on_gpus_and_the_rest_does_not(tmp_path):

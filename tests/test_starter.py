@@ -16,6 +16,7 @@ from PIL import Image
 
 from stepaudit import cli
 from stepaudit.audit import config, registry
+from stepaudit.audit.jobs import Job
 from stepaudit.commands.init import budgets, choices, layouts, selection, starter, starting, survey
 from stepaudit.commands.init.choices import Choices
 from stepaudit.errors import UsageError
@@ -372,13 +373,17 @@ def test_what_it_writes_runs(boxed):
     """The first stages, on the configuration as it is written."""
     settings = written(boxed, size="4x16x16")
     settings = settings.with_plan(config.Plan({}, 1))
-    index.run(settings, "videos")
+    index.run(Job(settings, "index", "videos"))
     for split in ("train", "validation", "test"):
-        extract.run(settings, "videos", "4x16x16", f"{split}-000")
-    rows = tables.read("clips", *settings.path("clips", dataset="videos", size="4x16x16").parent.glob("*.parquet"))
+        extract.run(Job(settings, "extract", "videos", shard=f"{split}-000", size="4x16x16"))
+    rows = tables.read(
+        "clips", *Job(settings, "extract", dataset="videos", size="4x16x16").file("clips").parent.glob("*.parquet")
+    )
     assert {row["status"] for row in rows} == {"ok"}
     assert Counter(row["split"] for row in rows)["test"] == 2
-    boxes = tables.read("clip_boxes", *settings.path("clip_boxes", dataset="videos", size="4x16x16").parent.glob("*"))
+    boxes = tables.read(
+        "clip_boxes", *Job(settings, "extract", dataset="videos", size="4x16x16").file("clip_boxes").parent.glob("*")
+    )
     assert boxes
 
 

@@ -8,6 +8,7 @@ import tiny_audit
 from typer.testing import CliRunner
 
 from stepaudit.audit import audit_folder
+from stepaudit.audit.jobs import Job
 from stepaudit.cli import app
 from stepaudit.commands import status
 from stepaudit.errors import UsageError
@@ -20,6 +21,10 @@ STAGES = ["index", "extract", "train", "predict", "attribute", "score", "report"
 
 def run_row(stage, seconds, **keys):
     return {"stage": stage, "keys": tiny_audit.tables.as_json(keys), "seconds": seconds}
+
+
+def job_of(folder, stage, method):
+    return Job(tiny_audit.config.load(folder / "config.yaml"), stage, **JOB, method=method, shard="test-000")
 
 
 @pytest.fixture
@@ -35,9 +40,7 @@ def folder(tmp_path):
     }
     folder = tiny_audit.write_audit(tmp_path, rows)
     shard = {**JOB, "method": "step", "shard": "test-000"}
-    record = tiny_audit.config.load(folder / "config.yaml").path(
-        "runs", stage="attribute", shard=status.job_name(shard)
-    )
+    record = job_of(folder, "attribute", "step").record
     tiny_audit.tables.write([{**tiny_audit.DEFAULTS["runs"], **run_row("attribute", 30.0, **shard)}], "runs", record)
     return folder
 
@@ -61,10 +64,9 @@ def test_a_job_without_its_record_is_not_done(folder):
 
 
 def test_a_job_at_work_is_running_and_one_that_raised_has_failed_with_its_reason(folder):
-    keys = {**JOB, "method": "middle", "shard": "test-000"}
-    with pytest.raises(ValueError, match="a bug"), job_notes.noted(folder, "score", {**keys, "method": "step"}):
+    with pytest.raises(ValueError, match="a bug"), job_notes.noted(job_of(folder, "score", "step")):
         raise ValueError("a bug")
-    with job_notes.noted(folder, "attribute", keys):
+    with job_notes.noted(job_of(folder, "attribute", "middle")):
         assert stage_of(folder, "attribute").states["running"] == 1
         assert stage_of(folder, "score").states["failed"] == 1
         lines = list(status._summary(status.of_folder(folder)))
@@ -77,7 +79,7 @@ def test_a_running_job_is_reckoned_at_its_own_pace(folder, monkeypatch):
     monkeypatch.setattr(job_notes, "SECONDS_BETWEEN_NOTES", 0)
     clock = [0.0]
     monkeypatch.setattr(job_notes.progress.time, "monotonic", lambda: clock[0])
-    job = job_notes.noted(folder, "attribute", {**JOB, "method": "middle", "shard": "test-000"})
+    job = job_notes.noted(job_of(folder, "attribute", "middle"))
     with job, job_notes.progress.progress("middle", 10) as advance:
         clock[0] = 5.0
         advance(1)
@@ -95,8 +97,7 @@ def test_the_command_prints_a_table_and_the_time_left(folder):
 
 
 def test_notes_of_jobs_that_are_not_asked_any_more_are_not_told(folder):
-    keys = {**JOB, "method": "gone", "shard": "test-000"}
-    with pytest.raises(ValueError, match="a bug"), job_notes.noted(folder, "attribute", keys):
+    with pytest.raises(ValueError, match="a bug"), job_notes.noted(job_of(folder, "attribute", "gone")):
         raise ValueError("a bug")
     assert not [line for line in status._summary(status.of_folder(folder)) if "gone" in line]
 

@@ -4,6 +4,7 @@ from itertools import groupby
 from pathlib import Path
 
 from stepaudit.audit import config
+from stepaudit.audit.jobs import Job
 from stepaudit.report import build_database, sql_files
 from stepaudit.store import database, schema, tables
 
@@ -26,7 +27,6 @@ DEFAULTS = {
     "training_log": {"best": False},
     "runs": {"config_hash": "0", "versions": '{"python":"3"}', "device": "cpu", "seconds": 1.0, "peak_memory_mb": 1.0},
 }
-UNDIVIDED = ("segments", "boxes", "training_log")
 PARTITIONS = {"dataset": "planted", "size": "16x112x112", "model": "r3d", "method": "step", "stage": "index"}
 
 
@@ -41,10 +41,9 @@ def write_audit(folder: Path, rows: dict[str, list[dict]] | None = None, **chang
     config.save(audit, audit.folder / "config.yaml")
     for table, given in (rows or {}).items():
         keys = schema.TABLES[table].partitions
-        shard = "all" if table in UNDIVIDED else "test-000"
         full = [{**{key: PARTITIONS[key] for key in keys}, **DEFAULTS.get(table, {}), **row} for row in given]
         for place, part in groupby(sorted(full, key=_place(keys)), key=_place(keys)):
-            tables.write(part, table, audit.path(table, **dict(zip(keys, place, strict=True)), shard=shard))
+            tables.write(part, table, _file(audit, table, dict(zip(keys, place, strict=True))))
     return audit.folder
 
 
@@ -62,6 +61,12 @@ def answer(folder: Path, report: str) -> list[dict]:
     found = {each.name: each for each in sql_files.all_reports()}[report]
     with database.connect(folder) as connection:
         return database.records(connection, found.sql)
+
+
+def _file(audit: config.Config, table: str, keys: dict[str, str]) -> Path:
+    if table == "runs":
+        return Job(audit, keys["stage"], shard="test-000").record
+    return Job(audit, "", **keys, shard="test-000").file(table)
 
 
 def _place(keys: tuple[str, ...]):

@@ -5,11 +5,11 @@ from functools import cached_property
 from pathlib import Path
 
 from stepaudit.audit import jobs
-from stepaudit.audit.config import Config, job_name, load
-from stepaudit.audit.jobs import Job, written_by
+from stepaudit.audit.config import Config, load
+from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 
-FILE = "config.yaml"
+FILE, REPORT = "config.yaml", "report"
 KINDS = {
     "configuration": "not the configuration that the workflow has saved",
     "version": "written by another version of stepaudit",
@@ -52,19 +52,26 @@ class Audit:
     @cached_property
     def records(self) -> dict[str, Job]:
         """The rows of `runs`, by name: which job each is of."""
-        return {self.record(job): job for job in self.jobs}
+        return {self.name(job.record): job for job in self.jobs}
 
     @cached_property
     def files(self) -> dict[str, Job]:
         """All other files of tables, and checkpoints, by name: which job writes each."""
-        return {self.name(path): job for job in self.jobs for path in written_by(self.config, *job)}
-
-    def record(self, job: Job) -> str:
-        stage, keys = job
-        return self.name(self.config.path("runs", stage=stage, shard=job_name(keys)))
+        return {self.name(path): job for job in self.jobs for path in job.writes}
 
     def name(self, path: Path) -> str:
+        """Name of a file within the audit."""
         return str(path.relative_to(self.folder))
+
+
+def page(folder: Path) -> Path:
+    """The report's page of the audit in a folder."""
+    return folder / REPORT / "index.html"
+
+
+def answer(folder: Path, report: str) -> Path:
+    """The CSV file of a report of the audit in a folder."""
+    return folder / REPORT / f"{report}.csv"
 
 
 def of_folder(folder: Path) -> Audit:

@@ -1,12 +1,17 @@
-"""The jobs of an audit and the files that each writes."""
+"""The jobs of an audit, and the files that each reads and writes."""
 
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
 from stepaudit.audit.config import Config
-from stepaudit.store.schema import SPLITS
+from stepaudit.audit.plan import shard_names, sharing_clips, split_of
+from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.store.schema import SPLITS, TABLES
 
-Job = tuple[str, dict[str, str]]  # stage and keys
+KEYS = ("dataset", "size", "model", "method", "shard")
+CHECKPOINTS = "checkpoints"  # a folder beside the tables
 WRITES = {
     "index": ("segments", "boxes"),
     "extract": ("clips", "clip_boxes"),
@@ -16,60 +21,272 @@ WRITES = {
     "preserve": ("preservation",),
     "score": ("scores",),
 }
+DIVISIONS = {  # the division into shards that each table follows; the other tables have one file
+    **dict.fromkeys(("clips", "clip_boxes"), "clips"),
+    **dict.fromkeys(("predictions", "frame_orders"), "predictions"),
+    **dict.fromkeys(("maps", "preservation", "scores"), "maps"),
+}
+PLANNED = {"extract": "clips", "train": "models", "predict": "predictions"}  # the part of the plan of each stage
+PLANNED |= dict.fromkeys(("attribute", "preserve", "score"), "maps")
+USES = {  # the sections whose components decide the rows of a stage
+    "index": ("datasets",),
+    "train": ("models",),
+    "predict": ("models",),
+    "attribute": ("methods", "models"),
+    "preserve": ("methods", "models"),
+    "score": ("metrics", "models"),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the workflow: its stage, and the part of the audit that it works on; a key that it lacks is empty.
+
+    Only tables are named by whole keys: `Job(config, "score", dataset="demo", model="r3d", method="step")` knows the
+    files of all shards of these maps.
+    """
+
+    config: Config = field(compare=False, repr=False)
+    stage: str
+    dataset: str = ""
+    model: str = ""
+    method: str = ""
+    shard: str = ""
+    size: str = ""
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The keys that tell it from the other jobs of its stage."""
+        return {key: getattr(self, key) for key in KEYS if getattr(self, key)}
+
+    @property
+    def name(self) -> str:
+        """Name of its own files: a comma, which no key holds, keeps `a_b` of `c` and `a` of `b_c` apart."""
+        return ",".join(self.keys.values()) or "all"
+
+    @property
+    def log(self) -> Path:
+        return self.config.folder / "logs" / self.stage / f"{self.name}.log"
+
+    @property
+    def benchmark(self) -> Path:
+        """Snakemake's benchmark file."""
+        return self.config.folder / "benchmarks" / self.stage / f"{self.name}.tsv"
+
+    @property
+    def record(self) -> Path:
+        """Its row of the table `runs`."""
+        return self.config.folder / "runs" / f"stage={self.stage}" / f"{self.name}.parquet"
+
+    # Files of tables
+
+    def file(self, table: str, shard: str = "") -> Path:
+        """File of a table for the job's keys, of its own shard or another: partitions are folders `key=value`."""
+        folders = (f"{key}={self._partition(key)}" for key in TABLES[table].partitions)
+        name = shard or self.shard if table in DIVISIONS else "all"
+        return Path(self.config.folder, table, *folders, f"{name}.parquet")
+
+    def shards(self, table: str, split: str = "test") -> list[str]:
+        """Names of the shards that a split of a table is divided into."""
+        return shard_names(self.config.plan.shards(*self.part(DIVISIONS[table], split)), split)
+
+    def files(self, table: str, split: str = "test") -> list[Path]:
+        """All files of a split of a table for the job's keys."""
+        return [self.file(table, shard) for shard in self.shards(table, split)]
+
+    def sharing(self, table: str, other: "Job | None" = None) -> list[Path]:
+        """Files of a table that hold the clips of the job's shard, for its own keys or those of another job."""
+        other, split = other or self, split_of(self.shard)
+        own = self.shards("maps" if self.method else "predictions", split)
+        shards = sharing_clips(self.shard, len(own), len(other.shards(table, split)))
+        return [other.file(table, shard) for shard in shards]
+
+    def part(self, division: str, split: str = "test") -> tuple[str, ...]:
+        """Name of a part of the plan: `clips` of a split, `models` or `predictions` of a model, `maps` of a method."""
+        if division == "clips":
+            return division, self.dataset, split
+        return division, self.dataset, self.model, *([self.method] if division == "maps" else [])
+
+    @property
+    def planned(self) -> tuple[str, ...]:
+        """Name of its own part of the plan."""
+        return self.part(PLANNED[self.stage], split_of(self.shard))
+
+    def _partition(self, key: str) -> str:
+        if key == "size" and not self.size:
+            return self.config.clips_of(self.model).size
+        return getattr(self, key)
+
+    # What it reads and writes
+
+    @property
+    def reads(self) -> dict[str, list[Path]]:
+        """The files that it is made from, by what they are; components' files are `sources`."""
+        match self.stage:
+            case "extract":
+                return {"segments": [self.file("segments")], "boxes": [self.file("boxes")]}
+            case "train":
+                clips = {split: self.files("clips", split) for split in ("train", "validation")}
+                return {"segments": [self.file("segments")], **clips, "given": self.given}
+        if self.stage not in ("predict", "attribute", "preserve", "score"):
+            return {}
+        reads = {"checkpoint": [self.checkpoint], "clips": self.sharing("clips")}
+        match self.stage:
+            case "attribute":
+                reads |= {"predictions": self.sharing("predictions"), "training_boxes": self.training_boxes}
+            case "preserve":
+                reads |= {"predictions": self.sharing("predictions")}
+            case "score":
+                reads |= {"maps": [self.file("maps")], "boxes": self.sharing("clip_boxes")}
+                reads |= {"references": self.reference_maps, "peers": self.peer_checkpoints}
+        return reads
+
+    @property
+    def tables(self) -> list[Path]:
+        """The Parquet files that it writes, but for its record."""
+        return [self.file(table) for table in WRITES.get(self.stage, ())]
+
+    @property
+    def writes(self) -> list[Path]:
+        """All files that it writes, but for its record."""
+        return [*self.tables, *([self.checkpoint] if self.stage == "train" else [])]
+
+    @property
+    def checkpoint(self) -> Path:
+        """The trained weights of the model on the data set."""
+        return self.config.folder / CHECKPOINTS / f"dataset={self.dataset}" / f"{self.model}.safetensors"
+
+    @property
+    def given(self) -> list[Path]:
+        """Files that a model's weights come from: a checkpoint in place of training, or local initial weights."""
+        entry = self.config.models[self.model]
+        if entry.randomise and entry.of is not None:
+            return [replace(self, model=entry.of).checkpoint]
+        local = Path(entry.weights) if entry.weights and Path(entry.weights).is_file() else None
+        return [path for path in (entry.checkpoint, local) if path is not None]
+
+    @property
+    def weights_read(self) -> list[Path]:
+        """Checkpoints among the files that it reads."""
+        reads = self.reads
+        return [path for name in ("given", "checkpoint", "peers") for path in reads.get(name, [])]
+
+    @property
+    def training_boxes(self) -> list[Path]:
+        """The boxes of the training clips, if the method asks for them (`box_prior`)."""
+        needed = "box_prior" in self.config.component("methods", self.method).requires
+        return self.files("clip_boxes", "train") if needed else []
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics that score the method's maps."""
+        entries = self.config.metrics.items()
+        return [name for name, entry in entries if entry.methods is None or self.method in entry.methods]
+
+    @cached_property
+    def measures(self) -> set[str]:
+        """All that these metrics measure on."""
+        return {each for name in self.metrics for each in self.config.component("metrics", name).measures}
+
+    @property
+    def peers(self) -> "list[Job]":
+        """The other models that take clips of the same size; controls are nobody's peers."""
+        config = self.config
+        others = [name for name, entry in config.models.items() if name != self.model and entry.of is None]
+        same = [name for name in others if config.clips_of(name) == config.clips_of(self.model)]
+        return [replace(self, model=name) for name in same]
+
+    @property
+    def peer_checkpoints(self) -> list[Path]:
+        """The weights of the model's peers, if a metric measures on them."""
+        return [peer.checkpoint for peer in self.peers] if "peers" in self.measures else []
+
+    @property
+    def references(self) -> "dict[str, Job]":
+        """The jobs whose maps the job's are compared with, by what differs: `model` or `target`."""
+        config, entry, references = self.config, self.config.methods[self.method], {}
+        origin = config.models[self.model].of
+        if origin is not None:
+            references["model"] = replace(self, model=origin)
+        for name, other in config.methods.items():
+            if other.target == "label" != entry.target and (other.use, other.options) == (entry.use, entry.options):
+                return {**references, "target": replace(self, method=name)}
+        return references
+
+    @property
+    def reference_maps(self) -> list[Path]:
+        """The maps that the job's are compared with, if a metric compares them."""
+        others = self.references.values() if "references" in self.measures else ()
+        return [path for other in others for path in self.sharing("maps", other)]
+
+    @property
+    def uses(self) -> list[tuple[str, str]]:
+        """Section and name of the components that decide its rows."""
+        names = {"datasets": [self.dataset], "models": [self.model], "methods": [self.method], "metrics": self.metrics}
+        return [(kind, name) for kind in USES.get(self.stage, ()) for name in names[kind]]
+
+    @property
+    def sources(self) -> list[Path]:
+        """Source files of these components, as far as they have one."""
+        files = (self.config.component(kind, name).source for kind, name in self.uses)
+        return [path for path in files if path is not None]
+
+
+def checked(config: Config, stage: str, **keys: str) -> Job:
+    """A job of these keys. Raises UsageError unless the configuration has each `dataset`, `size`, `model`, … named."""
+    job = Job(config, stage, **keys)
+    for kind, name in keys.items():
+        known = _shards_of(job) if kind == "shard" else list(getattr(config, f"{kind}s"))
+        if name not in known:
+            raise UsageError(f"the configuration has no {kind} '{name}'{did_you_mean(name, known)}")
+    return job
+
+
+def _shards_of(job: Job) -> list[str]:
+    if job.size:
+        return [name for split in SPLITS for name in job.shards("clips", split)]
+    return job.shards("maps" if job.method else "predictions")
 
 
 def in_groups(config: Config) -> list[list[Job]]:
     """All jobs in groups that follow one another; those of a group do not depend on each other."""
-    methods, models = list(config.methods), list(config.models)
     originals = [name for name, entry in config.models.items() if entry.of is None]
-    controls = [name for name in models if name not in originals]
-    steps = [
-        ("index", [{"dataset": dataset} for dataset in config.datasets]),
-        ("extract", _extracted(config)),
-        ("train", _pairs(config, originals)),
-        ("train", _pairs(config, controls)),  # which may be made of what the others have learned
-        ("predict", _shards(config, "predictions", _pairs(config, models))),
-        ("attribute", _explained(config, methods, models)),
-        ("preserve", _explained(config, config.preserve.methods, originals)),
-        ("score", _explained(config, methods, models)),
+    controls = [name for name in config.models if name not in originals]
+    return [
+        [Job(config, "index", dataset) for dataset in config.datasets],
+        _extracted(config),
+        _of_models(config, "train", originals),
+        _of_models(config, "train", controls),  # which may be made of what the others have learned
+        _divided(_of_models(config, "predict", list(config.models))),
+        explaining(config, "attribute"),
+        explaining(config, "preserve"),
+        explaining(config, "score"),
     ]
-    return [[(stage, job) for job in keys] for stage, keys in steps]
 
 
-def outputs(config: Config, stage: str, keys: dict[str, str]) -> list[Path]:
-    """The Parquet files that a job writes, but for its row of `runs`."""
-    return [config.path(table, **keys) for table in WRITES.get(stage, ())]
-
-
-def written_by(config: Config, stage: str, keys: dict[str, str]) -> list[Path]:
-    """All files that a job writes, but for its row of `runs`."""
-    weights = [config.checkpoint(**keys)] if stage == "train" else []
-    return [*outputs(config, stage, keys), *weights]
+def explaining(config: Config, stage: str) -> list[Job]:
+    """The jobs of `attribute`, `preserve` or `score`; controls need no minimum ratios."""
+    search = stage == "preserve"
+    methods = config.preserve.methods if search else config.methods
+    models = [name for name, entry in config.models.items() if entry.of is None or not search]
+    # Methods first: the slow ones of all pairs are under way before the quick ones, and no worker waits long.
+    parts = [replace(job, method=method) for method, job in product(methods, _of_models(config, stage, models))]
+    return _divided(parts)
 
 
 def tables_of(config: Config) -> set[Path]:
     """All Parquet files of the audit but its `runs`, relative to its folder; others are of earlier configurations."""
-    jobs = [job for group in in_groups(config) for job in group]
-    return {path.relative_to(config.folder) for stage, keys in jobs for path in outputs(config, stage, keys)}
+    return {path.relative_to(config.folder) for group in in_groups(config) for job in group for path in job.tables}
 
 
-def _extracted(config: Config) -> list[dict[str, str]]:
-    return [
-        {"dataset": dataset, "size": size, "shard": shard}
-        for dataset, size, split in product(config.datasets, config.sizes, SPLITS)
-        for shard in config.shards_of("clips", split, dataset=dataset)
-    ]
+def _extracted(config: Config) -> list[Job]:
+    parts = [Job(config, "extract", dataset, size=size) for dataset, size in product(config.datasets, config.sizes)]
+    return [replace(job, shard=shard) for job in parts for split in SPLITS for shard in job.shards("clips", split)]
 
 
-def _pairs(config: Config, models: list[str]) -> list[dict[str, str]]:
-    return [{"dataset": dataset, "model": model} for dataset, model in product(config.datasets, models)]
+def _of_models(config: Config, stage: str, models: list[str]) -> list[Job]:
+    return [Job(config, stage, dataset, model) for dataset, model in product(config.datasets, models)]
 
 
-def _explained(config: Config, methods: list[str], models: list[str]) -> list[dict[str, str]]:
-    # Methods first: the slow ones of all pairs are under way before the quick ones, and no worker waits long.
-    chosen = [{**pair, "method": method} for method, pair in product(methods, _pairs(config, models))]
-    return _shards(config, "maps", chosen)
-
-
-def _shards(config: Config, table: str, parts: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [{**keys, "shard": shard} for keys in parts for shard in config.shards_of(table, "test", **keys)]
+def _divided(parts: list[Job]) -> list[Job]:
+    return [replace(job, shard=shard) for job in parts for shard in _shards_of(job)]

@@ -14,16 +14,14 @@ from math import ceil
 from typing import Any
 
 from stepaudit.audit import plan, work
-from stepaudit.audit.config import OF_JOB, Config, fingerprint, parse
-from stepaudit.audit.jobs import in_groups
-from stepaudit.audit.plan import Plan, split_of
+from stepaudit.audit.config import Config, fingerprint, parse
+from stepaudit.audit.jobs import PLANNED, in_groups
+from stepaudit.audit.plan import Plan
 from stepaudit.errors import UsageError
 from stepaudit.store.schema import SPLITS
 
 LEAST_CLIPS = 8  # of a job: a control by another clip's annotation needs other clips
 DOUBLINGS = 24
-STAGES = {"extract": "clips", "train": "models", "predict": "predictions"}
-STAGES |= dict.fromkeys(("attribute", "preserve", "score"), "maps")
 
 log = logging.getLogger(__name__)
 Entries = dict[str, dict[str, Any]]
@@ -51,21 +49,16 @@ def overview(config: Config) -> tuple[list[str], list[tuple]]:
     `attribute`, `preserve` and `score` are planned together, for the longest of the three.
     """
     rows = []
-    for stage, kind in STAGES.items():
-        jobs = [keys for group in in_groups(config) for name, keys in group if name == stage]
-        parts = {_part(kind, keys) for keys in jobs}
-        seconds = [config.plan.seconds(*part) for part in parts]
+    for stage, kind in PLANNED.items():
+        jobs = [job for group in in_groups(config) for job in group if job.stage == stage]
+        parts = {job.planned for job in jobs}
+        estimates = [config.plan.seconds(*part) for part in parts]
+        seconds = [estimate for estimate in estimates if estimate is not None]
         clips = [config.plan.clips(*part) for part in parts]
-        unknown = not seconds or None in seconds or kind == "clips"
+        unknown = not seconds or len(seconds) < len(estimates) or kind == "clips"
         minutes = None if unknown else round(max(seconds) / 60, 1)
         rows.append((stage, len(jobs), (max(clips, default=0) or None) if kind != "models" else None, minutes))
     return ["stage", "jobs", "clips of the largest", "about, minutes"], rows
-
-
-def _part(kind: str, keys: dict[str, str]) -> tuple[str, ...]:
-    if kind == "clips":
-        return kind, keys["dataset"], split_of(keys["shard"])
-    return kind, *(keys[key] for key in OF_JOB if key in keys)
 
 
 def _decided(config: Config) -> dict[str, str]:

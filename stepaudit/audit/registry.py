@@ -6,6 +6,7 @@ checking a configuration need no torch.
 
 import ast
 import importlib
+import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -82,6 +83,19 @@ class Component:
         function, _ = _parse(self.source, self.origin)
         return [argument.arg for argument in function.args.args] if function else []
 
+    @property
+    def per_frame(self) -> bool:
+        """Whether a metric gives a value for each frame: its return annotation is a list, or a list or something else.
+
+        Of a function that does not stand in its source file, such as an imported one, the annotation is read by
+        importing it.
+        """
+        function, _ = _parse(self.source, self.origin)
+        if function is not None:
+            return function.returns is not None and _is_list(function.returns)
+        annotation = inspect.signature(self.load()).return_annotation
+        return annotation is not inspect.Signature.empty and _is_list(_expression(annotation))
+
     def problems(self, options: dict[str, Any]) -> list[str]:
         """What is wrong with these options, a sentence each."""
         known = self.options
@@ -153,6 +167,25 @@ def _parse(source: Path | None, origin: str) -> tuple[ast.FunctionDef | None, as
     name = origin.partition(":")[2]
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name]
     return (functions[-1] if functions else None), module
+
+
+def _expression(annotation: Any) -> ast.expr:
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return ast.parse(text, mode="eval").body
+
+
+def _is_list(annotation: ast.expr) -> bool:
+    """Whether an annotation is `list`, `list[...]`, or one of them `| …`."""
+    match annotation:
+        case ast.BinOp(left=left, right=right):
+            return _is_list(left) or _is_list(right)
+        case ast.Constant(value=str(text)):
+            return _is_list(ast.parse(text, mode="eval").body)
+        case ast.Subscript(value=root):
+            return _is_list(root)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in ("list", "List")
+    return False
 
 
 def _type_problem(annotation: str, value: Any) -> str | None:

@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from stepaudit.audit import registry
 from stepaudit.errors import UsageError, did_you_mean
@@ -289,7 +290,7 @@ def changed(base: Training, changes: dict[str, Any]) -> Training:
     return Training.model_validate(base.model_dump() | changes)
 
 
-def sentence(problem: dict, root: type[BaseModel]) -> str:
+def sentence(problem: ErrorDetails, root: type[BaseModel]) -> str:
     """What is wrong, in words, with the nearest key that the section `root` knows."""
     where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     if problem["type"] == "extra_forbidden":

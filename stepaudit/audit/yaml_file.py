@@ -83,9 +83,8 @@ def _values(value: Any, origin: str, depth: int, known: dict[int, int]) -> int:
         _check_scalar(value, origin)
         return 1
     if id(value) not in known:
-        inner = value
+        inner = list(value.values()) if isinstance(value, dict) else value
         if isinstance(value, dict):
-            inner = value.values()
             _check_keys(value, origin)
         known[id(value)] = 1 + sum(_values(each, origin, depth + 1, known) for each in inner)
     if known[id(value)] > MOST_VALUES:
@@ -114,7 +113,7 @@ def _is_unicode(text: str) -> bool:
 def _count(text: str, origin: str) -> None:
     """Raises UsageError for too many values, before anything is made of them: merged sections (`<<`) are copies."""
     open_sections: list[list] = [[None, 0]]  # the name of each, and its values so far
-    known: dict[str, int] = {}
+    known: dict[str | None, int] = {}
     for event in yaml.parse(text, _Loader):
         values = 0
         if isinstance(event, yaml.AliasEvent):

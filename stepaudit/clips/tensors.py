@@ -1,15 +1,16 @@
 """Rows of the table `clips` as tensors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stepaudit.audit.config import Config
+from stepaudit.audit.jobs import Job
 from stepaudit.audit.plan import split_of
-from stepaudit.errors import UpstreamError, UsageError
+from stepaudit.audit.requests import Request
+from stepaudit.errors import NotApplicableError, UpstreamError, UsageError
 from stepaudit.store import tables
 
 
@@ -31,33 +32,45 @@ def require_ok(row: dict) -> dict:
     return row
 
 
-def of_split(config: Config, dataset: str, model: str, split: str) -> list[dict]:
-    """All clips of a split as a model takes them, in the order of its shards."""
-    return tables.read("clips", *config.clips_for(split, dataset=dataset, model=model))
+def of_clips(job: Job) -> list[Request]:
+    """A request for each clip of the job's shard, for its label."""
+    rows = tables.read("clips", *job.sharing("clips"))
+    return [Request(row, row["target"]) for row in rows]
 
 
-def of_shard(config: Config, table: str, dataset: str, model: str, shard: str, method: str = "") -> list[dict]:
-    """Rows of `clips` or `clip_boxes` as a model takes them, of a shard of its predictions or of a method's maps."""
-    return tables.read(table, *config.sharing(table, shard, dataset=dataset, model=model, method=method))
-
-
-def with_predictions(config: Config, dataset: str, model: str, method: str, shard: str) -> list[dict]:
-    """The clips of a method's shard, each with what a model says of it: rows of `clips` and `predictions`.
+def with_predictions(job: Job) -> list[Request]:
+    """A request for each clip of the job's shard, for its label, with the model's prediction.
 
     Raises:
         UsageError: the shard is not of the test split, or a clip has no prediction, because the table is older than it.
     """
-    keys = {"dataset": dataset, "model": model, "method": method}
-    if split_of(shard) != "test":
-        raise UsageError(f"shard '{shard}': only test clips are explained; name one such as 'test-000'")
-    rows = of_shard(config, "clips", shard=shard, **keys)
-    of_clip = {row["clip_id"]: row for row in tables.read("predictions", *config.sharing("predictions", shard, **keys))}
-    if missing := [row["clip_id"] for row in rows if row["clip_id"] not in of_clip]:
+    if split_of(job.shard) != "test":
+        raise UsageError(f"shard '{job.shard}': only test clips are explained; name one such as 'test-000'")
+    clips = tables.read("clips", *job.sharing("clips"))
+    of_clip = {row["clip_id"]: row for row in tables.read("predictions", *job.sharing("predictions"))}
+    if missing := [row["clip_id"] for row in clips if row["clip_id"] not in of_clip]:
         raise UsageError(
-            f"shard '{shard}': {model} has no prediction for {len(missing)} of {len(rows)} clips, such as "
+            f"shard '{job.shard}': {job.model} has no prediction for {len(missing)} of {len(clips)} clips, such as "
             f"'{missing[0]}'; run `predict` after `extract`"
         )
-    return [{"clip": row, "prediction": of_clip[row["clip_id"]]} for row in rows]
+    pairs = [(clip, of_clip[clip["clip_id"]]) for clip in clips]
+    return [Request(clip, clip["target"], row, row["target_probability"]) for clip, row in pairs]
+
+
+def tensors(requests: Sequence[Request], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Clips [N, 3, T, H, W] in [0, 1] and targets [N].
+
+    Raises:
+        UpstreamError: a clip or its prediction failed.
+        NotApplicableError: the model has no such class.
+    """
+    clips = to_tensor([require_ok(request.clip) for request in requests]).to(device)
+    for request in requests:
+        if request.prediction:
+            require_ok(request.prediction)
+        if request.target is None:
+            raise NotApplicableError("the model knows no other class than the clip's")
+    return clips, torch.tensor([request.target for request in requests], device=device)
 
 
 def class_names(segments: Path) -> list[str]:
@@ -66,12 +79,6 @@ def class_names(segments: Path) -> list[str]:
     if sorted(labels) != list(range(len(labels))):
         raise UsageError(f"{segments}: the targets are {sorted(labels)}; they must count from 0 without a gap")
     return [labels[target] for target in range(len(labels))]
-
-
-def batches(rows: Sequence[dict], size: int) -> Iterator[Sequence[dict]]:
-    """Consecutive rows, `size` at a time."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
 
 
 def boxes_by_frame(rows: Sequence[dict], label: str, frames: int) -> list[list[tuple[float, float, float, float]]]:

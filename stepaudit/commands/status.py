@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 
 from stepaudit.audit import audit_folder
 from stepaudit.audit.audit_folder import Audit
-from stepaudit.audit.config import job_name
-from stepaudit.audit.jobs import WRITES, Job, outputs
+from stepaudit.audit.jobs import WRITES, Job
 from stepaudit.running import job_notes
 from stepaudit.running.job_notes import Note
 from stepaudit.store.formats import duration, format_rows
@@ -77,9 +76,9 @@ def of_folder(folder: Path) -> Status:
     audit = audit_folder.of_folder(folder)
     notes = job_notes.read(folder)
     by_stage: dict[str, list[Job]] = defaultdict(list)
-    for job in [*audit.jobs, ("report", {})]:
-        by_stage[job[0]].append(job)
-    current = {(stage, job_name(keys)) for jobs in by_stage.values() for stage, keys in jobs}
+    for job in [*audit.jobs, Job(audit.config, "report")]:
+        by_stage[job.stage].append(job)
+    current = {(job.stage, job.name) for jobs in by_stage.values() for job in jobs}
     notes = {key: note for key, note in notes.items() if key in current}  # others are of an earlier configuration
     return Status([_stage(audit, stage, jobs, notes) for stage, jobs in by_stage.items()], notes)
 
@@ -128,11 +127,11 @@ def _of(note: Note) -> str:
 
 def _stage(audit: Audit, stage: str, jobs: list[Job], notes: dict[tuple[str, str], Note]) -> Stage:
     states = [_state(audit, job, notes) for job in jobs]
-    files = [path for _, keys in jobs for path in outputs(audit.config, stage, keys) if path.exists()]
+    files = [path for job in jobs for path in job.tables if path.exists()]
     means = _mean_seconds(audit, stage)
     left = _total(
-        _seconds_left(means, keys, notes.get((stage, job_name(keys))))
-        for (_, keys), state in zip(jobs, states, strict=True)
+        _seconds_left(means, job.keys, notes.get((stage, job.name)))
+        for job, state in zip(jobs, states, strict=True)
         if state != "done" and stage != "report"
     )
     return Stage(stage, {state: states.count(state) for state in STATES}, *_row_counts(audit, stage, files), left)
@@ -146,13 +145,9 @@ def _total(seconds: Iterable[float | None]) -> float | None:
 
 
 def _state(audit: Audit, job: Job, notes: dict[tuple[str, str], Note]) -> str:
-    stage, keys = job
-    if note := notes.get((stage, job_name(keys))):
+    if note := notes.get((job.stage, job.name)):
         return note.state
-    if stage == "report":
-        files = [audit.folder / "report" / "index.html"]
-    else:
-        files = [audit.folder / audit.record(job), *outputs(audit.config, stage, keys)]
+    files = [audit_folder.page(audit.folder)] if job.stage == "report" else [job.record, *job.tables]
     return "done" if all(path.exists() for path in files) else "waiting"
 
 
@@ -182,7 +177,7 @@ def _mean_seconds(audit: Audit, stage: str) -> dict[tuple, float]:
     """Mean duration of the finished jobs of a stage: of the same method and model, of the same method, of all."""
     if stage == "report":
         return {}
-    folder = audit.config.path("runs", stage=stage, shard="any").parent
+    folder = Job(audit.config, stage).record.parent
     seconds = defaultdict(list)
     for path in sorted(folder.glob("[!.]*.parquet"))[:RECORDS]:
         with suppress(OSError, pa.ArrowException):  # `stepaudit check` lists damaged ones

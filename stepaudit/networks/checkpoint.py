@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stepaudit.adapters import Adapter
-from stepaudit.audit.config import Config
+from stepaudit.audit.jobs import Job
 from stepaudit.audit.registry import find
 from stepaudit.audit.sections import Model
 from stepaudit.clips.tensors import class_names
@@ -33,11 +33,11 @@ def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details
         save_file(state, temporary, metadata={KEY: as_json({"format": FORMAT, **about})})
 
 
-def trained(config: Config, dataset: str, model: str, device: torch.device) -> tuple[nn.Module, list[str]]:
-    """A model trained on a data set, on the device and in the audit's precision, and the names of its classes."""
-    classes = class_names(config.path("segments", dataset=dataset))
-    net = load(config.checkpoint(dataset, model), config.models[model], classes).to(device)
-    return computing_in(net, config.precision), classes
+def trained(job: Job, device: torch.device) -> nn.Module:
+    """The job's model, trained on its data set, on the device and in the audit's precision."""
+    classes = class_names(job.file("segments"))
+    net = load(job.checkpoint, job.config.models[job.model], classes).to(device)
+    return computing_in(net, job.config.precision)
 
 
 def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:

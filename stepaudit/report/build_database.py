@@ -147,7 +147,7 @@ def _partitions(table: Table, folder: Path, current: set[Path]) -> dict[tuple, l
 
 def _forget_jobs(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     """Leaves out the jobs of what the configuration no longer names."""
-    shards = {keys["shard"] for group in in_groups(config) for _, keys in group if "shard" in keys}
+    shards = {job.shard for group in in_groups(config) for job in group if job.shard}
     kinds = ("dataset", "model", "method")
     known = {kind: list(getattr(config, f"{kind}s")) for kind in kinds} | {"size": list(config.sizes)}
     for key, names in {**known, "shard": sorted(shards)}.items():

@@ -46,7 +46,11 @@ class Epochs:
         """
         written = io.BytesIO()
         torch.save(state, written)
-        self._kept.put(_name(epoch), lambda path: path.write_bytes(written.getbuffer()))
+
+        def write(path: Path) -> None:
+            path.write_bytes(written.getbuffer())
+
+        self._kept.put(_name(epoch), write)
         self._kept.drop(_name(epoch - 1))
         interruption.keeps(epoch, self.asked, "epochs")
         interruption.pause()

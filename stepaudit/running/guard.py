@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from stepaudit.audit.config import Config
+from stepaudit.audit.requests import Request
 from stepaudit.errors import AuditError, StorageError, TimedOutError, UsageError
 from stepaudit.running import footprint, interruption, watchdog
 from stepaudit.running.side_effects import ModelState, ProcessState
@@ -50,8 +51,8 @@ class Guard:
         watchdog.forget(self._folder)
 
     def over(
-        self, index: object, batch: Sequence[dict], use: Callable[[Any, Sequence[dict]], list] | None = None
-    ) -> Callable[[Sequence[dict]], list]:
+        self, index: object, batch: Sequence[Request], use: Callable[[Any, Sequence[Request]], list] | None = None
+    ) -> Callable[[Sequence[Request]], list]:
         """Function of the rows of a batch, or of some of them, that calls the plugin, for `smaller_batches.each`.
 
         Args:
@@ -59,7 +60,7 @@ class Guard:
             use: calls the plugin with rows; by default with nothing else.
         """
 
-        def work(rows: Sequence[dict]) -> list:
+        def work(rows: Sequence[Request]) -> list:
             if self._most is not None and len(rows) > self._most:
                 raise torch.OutOfMemoryError("so many rows did not fit into memory before")
             first = next(place for place, row in enumerate(batch) if row is rows[0])
@@ -68,7 +69,7 @@ class Guard:
                 return self.call(
                     lambda: called(rows) if use is None else use(called, rows),
                     key=f"batch {index}, {len(rows)} rows from {first}",
-                    clips=[row.get("clip", row)["clip_id"] for row in rows],
+                    clips=[row.clip_id for row in rows],
                     model=model,
                     reload=self._forget,
                 )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from stepaudit.audit.config import job_name
+from stepaudit.audit.jobs import Job
 from stepaudit.errors import StorageError
 from stepaudit.running import progress
 from stepaudit.store import writing
@@ -64,9 +64,9 @@ class Note:
 
 
 @contextmanager
-def noted(folder: Path, stage: str, keys: dict[str, str]) -> Iterator[None]:
+def noted(job: Job) -> Iterator[None]:
     """Keep a job's note up to date while it runs; a disk that cannot be written does not stop the job."""
-    path, now = folder / FOLDER / stage / f"{job_name(keys)}.json", time.time()
+    path, now = job.config.folder / FOLDER / job.stage / f"{job.name}.json", time.time()
     note = Note(socket.gethostname(), os.getpid(), os.environ.get("SLURM_JOB_ID", ""), now, now)
     _write(note, path)
 

@@ -1,4 +1,4 @@
-"""What metrics may ask for by the names of their positional parameters; it is read when it is first asked for."""
+"""Measurements that metrics request by the names of their positional parameters, each read when first requested."""
 
 from functools import cached_property
 from typing import Any
@@ -6,44 +6,49 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stepaudit.audit.config import Config
+from stepaudit.audit.jobs import Job
 from stepaudit.clips.geometry import Box
-from stepaudit.clips.tensors import boxes_by_frame, of_shard, require_ok, to_tensor
+from stepaudit.clips.tensors import boxes_by_frame, require_ok, to_tensor
 from stepaudit.maps import render
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device
 from stepaudit.store import tables
+from stepaudit.store.schema import TABLES
 
 
 class Shard:
-    """What the maps of a shard have in common."""
+    """The inputs that the maps of a shard have in common.
 
-    def __init__(self, config: Config, dataset: str, model: str, method: str, shard: str, maps: list[dict]):
-        self.config, self.dataset, self.name, self.method, self.shard = config, dataset, model, method, shard
-        self.maps = maps
+    Args:
+        maps: rows of the table.
+        pixels: whether a metric needs the clips' pixels.
+    """
+
+    def __init__(self, job: Job, maps: list[dict], *, pixels: bool):
+        self.job, self.maps, self.pixels = job, maps, pixels
 
     @cached_property
     def device(self) -> torch.device:
-        return device.choose(self.config)  # only where a metric asks for it: it may wait for a GPU
+        return device.choose(self.job.config)  # only where a metric asks for it: it may wait for a GPU
 
     @cached_property
     def model(self) -> nn.Module:
-        return trained(self.config, self.dataset, self.name, self.device)[0]
+        return trained(self.job, self.device)
 
     @cached_property
     def peers(self) -> dict[str, nn.Module]:
-        names = self.config.peers(self.name)
-        return {name: trained(self.config, self.dataset, name, self.device)[0] for name in names}
+        return {peer.model: trained(peer, self.device) for peer in self.job.peers}
 
     @cached_property
     def clips(self) -> dict[str, dict]:
-        rows = of_shard(self.config, "clips", self.dataset, self.name, self.shard, self.method)
+        columns = [name for name in TABLES["clips"].schema.names if self.pixels or name != "pixels"]
+        rows = tables.read("clips", *self.job.sharing("clips"), columns=columns)
         return {clip["clip_id"]: clip for clip in rows}
 
     @cached_property
     def boxes(self) -> dict[str, list[dict]]:
         boxes: dict[str, list[dict]] = {clip_id: [] for clip_id in self.clips}
-        for box in of_shard(self.config, "clip_boxes", self.dataset, self.name, self.shard, self.method):
+        for box in tables.read("clip_boxes", *self.job.sharing("clip_boxes")):
             boxes[box["clip_id"]].append(box)
         return boxes
 
@@ -79,11 +84,11 @@ class Shard:
     @cached_property
     def _other_maps(self) -> dict[str, dict[tuple, dict]]:
         """Maps of other models or methods, by what differs, then by clip, ratio and seed."""
-        found, own = {}, {"dataset": self.dataset, "model": self.name, "method": self.method, "shard": self.shard}
-        for name, (model, method) in self.config.references(self.name, self.method).items():
-            rows = tables.read("maps", *self.config.maps_sharing(**own, other_model=model, other_method=method))
-            found[name] = {(row["clip_id"], row["ratio"], row["seed"]): row for row in rows}
-        return found
+        by_difference = {}
+        for name, other in self.job.references.items():
+            rows = tables.read("maps", *self.job.sharing("maps", other))
+            by_difference[name] = {(row["clip_id"], row["ratio"], row["seed"]): row for row in rows}
+        return by_difference
 
     def next_clip(self, clip: dict) -> dict | None:
         """The annotated clip that follows an annotated one in the shard; after the last comes the first."""

@@ -1,71 +1,54 @@
-"""Cuts clips out of videos: a frame from each of as many equal parts as a clip has frames, and the boxes in them."""
+"""Stage extract: clips of one frame from each of as many equal parts of a segment as a clip has frames, and boxes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stepaudit.audit.config import Config, fingerprint
+from stepaudit.audit.jobs import Job
 from stepaudit.audit.plan import split_of
 from stepaudit.audit.sections import Clips
 from stepaudit.clips import geometry
 from stepaudit.clips.cutting import clip_rows
 from stepaudit.clips.geometry import Geometry
 from stepaudit.errors import UsageError
-from stepaudit.running.parts import Parts
-from stepaudit.running.progress import progress
+from stepaudit.running import shard
 from stepaudit.store import tables
 from stepaudit.store.schema import SPLITS
 
-BATCH = 8  # segments whose clips are kept together while a shard is being made
+BATCH = 8  # segments whose clips are kept together
 
 
-def run(config: Config, dataset: str, size: str, shard: str) -> None:
-    """Writes the `clips` and `clip_boxes` of a shard, such as 'test-000': a clip of a size for each segment and view.
+def run(job: Job) -> None:
+    """Writes the `clips` and `clip_boxes` of a shard: a clip of a size for each segment and view.
 
     Raises:
         UsageError: there is no such shard, or the stage `index` has not run.
     """
-    segments = shard_segments(config, dataset, shard)
-    clips, distance = config.sizes[size], config.datasets[dataset].box_distance
-    views = view_names(split_of(shard), clips.random_views)
-    output = config.path("clips", dataset=dataset, size=size, shard=shard)
-    batches = [segments[first : first + BATCH] for first in range(0, len(segments), BATCH)]
-    decisive = [clips.model_dump(), config.seed, segments, _files(segments)]
-    parts = Parts("clips", output, fingerprint(decisive), [len(batch) * len(views) for batch in batches])
-    with progress(f"extract {dataset} {size} {shard}", len(segments), len(segments)) as advance:
-        for number, batch in enumerate(batches):
-            if number in parts:
-                advance(len(batch), kept=True)
-                continue
-            outcomes: list[dict] = []  # without the pixels, so that one clip at a time is in memory
-            rows = chain.from_iterable(clip_rows(segment, views, clips, config.seed) for segment in batch)
-            parts.add(number, _noted(rows, outcomes))
-            advance(len(batch), rows=outcomes)
-    parts.finish(len(batches))
-    rows = _moved_boxes(output, config.path("boxes", dataset=dataset), segments, clips, distance)
-    tables.write(rows, "clip_boxes", config.path("clip_boxes", dataset=dataset, size=size, shard=shard))
+    segments, clips, seed = shard_segments(job), job.config.sizes[job.size], job.config.seed
+    views = view_names(split_of(job.shard), clips.random_views)
+
+    def cut(_number: int, batch: Sequence[dict]) -> list[dict]:
+        return [row for segment in batch for row in clip_rows(segment, views, clips, seed)]
+
+    batches = shard.batches(segments, BATCH)
+    parts = shard.parts_of(job, batches, _files(segments), rows_per_item=len(views))
+    shard.fill(parts, batches, cut, f"extract {job.dataset} {job.size} {job.shard}", len(segments))
+    distance = job.config.datasets[job.dataset].box_distance
+    tables.write(_moved_boxes(job, segments, clips, distance), "clip_boxes", job.file("clip_boxes"))
 
 
-def _noted(rows: Iterable[dict], outcomes: list[dict]) -> Iterator[dict]:
-    for row in rows:
-        outcomes.append({"status": row["status"]})
-        yield row
-
-
-def shard_segments(config: Config, dataset: str, shard: str) -> list[dict]:
+def shard_segments(job: Job) -> list[dict]:
     """The segments of a shard: every n-th of its split, in the table's order, if that has n shards."""
-    split = split_of(shard)
-    names = config.shards_of("clips", split, dataset=dataset) if split in SPLITS else []
-    if shard not in names:
-        known = config.shards_of("clips", "test", dataset=dataset)
-        raise UsageError(f"no shard '{shard}'; name one such as {known[-1]}")
-    rows = tables.read("segments", config.path("segments", dataset=dataset))
-    return [row for row in rows if row["split"] == split][names.index(shard) :: len(names)]
+    split = split_of(job.shard)
+    names = job.shards("clips", split) if split in SPLITS else []
+    if job.shard not in names:
+        raise UsageError(f"no shard '{job.shard}'; name one such as {job.shards('clips')[-1]}")
+    rows = tables.read("segments", job.file("segments"))
+    return [row for row in rows if row["split"] == split][names.index(job.shard) :: len(names)]
 
 
 def view_names(split: str, random_views: int) -> list[str]:
@@ -87,18 +70,18 @@ def clip_boxes(clip: dict, boxes: dict[int, list[dict]], clips: Clips, distance:
     keys, rows = {"clip_id": clip["clip_id"], "view": clip["view"]}, []
     for frame, source_frame in enumerate(clip["frames"]):
         nearest = geometry.nearest_frame(source_frame, boxes, distance)
-        for box in boxes.get(nearest, []):
+        for box in [] if nearest is None else boxes[nearest]:
             if moved := to.move((box["x0"], box["y0"], box["x1"], box["y1"])):
                 edges = dict(zip(("x0", "y0", "x1", "y1"), moved, strict=True))
                 rows.append({**keys, "frame": frame, "label": box["label"], **edges})
     return rows
 
 
-def _moved_boxes(clips_file: Path, boxes_file: Path, segments: list[dict], clips: Clips, distance: int) -> list[dict]:
+def _moved_boxes(job: Job, segments: list[dict], clips: Clips, distance: int) -> list[dict]:
     videos = {segment["clip_id"]: segment["video_id"] for segment in segments}
-    by_frame = _boxes_by_frame(boxes_file, set(videos.values()))
+    by_frame = _boxes_by_frame(job.file("boxes"), set(videos.values()))
     columns = ["clip_id", "view", "frames", "source_height", "source_width", "status"]
-    rows = tables.read("clips", clips_file, columns=columns)
+    rows = tables.read("clips", job.file("clips"), columns=columns)
     return [box for row in rows for box in clip_boxes(row, by_frame[videos[row["clip_id"]]], clips, distance)]
 
 
@@ -108,7 +91,7 @@ def _boxes_by_frame(path: Path, videos: set[str]) -> dict[str, dict[int, list[di
     with tables.opened("boxes", path), tables.telling_damage(path):  # checks the schema, notes the input
         found = pq.read_table(path, filters=wanted, partitioning=None, page_checksum_verification=True)
     rows = found.to_pylist()
-    by_frame = defaultdict(lambda: defaultdict(list))
+    by_frame: dict[str, dict[int, list[dict]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         by_frame[row["video_id"]][row["frame"]].append(row)
     return by_frame

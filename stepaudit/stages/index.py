@@ -1,9 +1,9 @@
-"""Which stretch of which video is to be explained: asks the data set's reader, checks it, draws the validation part."""
+"""Stage index: the segments and boxes of a data set, checked, with a validation part drawn."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from stepaudit.audit.config import Config
+from stepaudit.audit.jobs import Job
 from stepaudit.clips.splits import draw_groups
 from stepaudit.errors import UsageError
 from stepaudit.store import tables
@@ -13,12 +13,13 @@ REQUIRED = ("clip_id", "video_id", "path", "split", "label", "target")
 SHOWN = 10
 
 
-def run(config: Config, dataset: str) -> None:
+def run(job: Job) -> None:
     """Writes `segments` and `boxes` of a data set, a row for each row of its reader.
 
     Raises:
         UsageError: the reader refuses, or its rows contradict each other; the text lists the problems.
     """
+    config, dataset = job.config, job.dataset
     entry = config.datasets[dataset]
     segments, boxes = config.component("datasets", dataset).load()(entry.root, **entry.options)
     trains = any(model.checkpoint is None and model.training_for(dataset).epochs for model in config.models.values())
@@ -26,12 +27,12 @@ def run(config: Config, dataset: str) -> None:
         more = [f"… and {len(problems) - SHOWN} more"] * (len(problems) > SHOWN)
         raise UsageError("\n  ".join([f"data set '{dataset}' in {entry.root}:", *problems[:SHOWN], *more]))
     rows = with_validation(segments, entry.validation, config.seed)
-    tables.write(rows, "segments", config.path("segments", dataset=dataset))
-    tables.write(boxes, "boxes", config.path("boxes", dataset=dataset))
+    tables.write(rows, "segments", job.file("segments"))
+    tables.write(boxes, "boxes", job.file("boxes"))
 
 
 def find_problems(segments: list[dict], boxes: list[dict], *, trains: bool) -> list[str]:
-    """What is wrong with the rows of a reader, a sentence each.
+    """Problems of the rows of a reader, a sentence each.
 
     Args:
         trains: whether any model is trained on them, so that each class needs training segments.

@@ -1,10 +1,14 @@
-"""Stage predict: what a model says of every test clip, and of its frames in other orders."""
+"""Stage predict: the model's probabilities for every test clip, and for its frames in other orders."""
+
+import functools
+from collections.abc import Sequence
 
 import torch
 
 from stepaudit.adapters import logits_of
-from stepaudit.audit.config import Config
-from stepaudit.clips.tensors import batches, class_names, of_shard, require_ok, to_tensor
+from stepaudit.audit.jobs import Job
+from stepaudit.audit.requests import Request
+from stepaudit.clips.tensors import class_names, of_clips, tensors
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.layers import probability_and_rank, target_log_probability
 from stepaudit.networks.checkpoint import trained
@@ -12,39 +16,41 @@ from stepaudit.running import device
 from stepaudit.running.guard import Guard
 from stepaudit.running.ledger import folder_of
 from stepaudit.running.progress import progress
+from stepaudit.running.shard import batches
 from stepaudit.running.smaller_batches import each
 from stepaudit.store import tables
 
 PERMUTATIONS = 4
 
 
-def run(config: Config, dataset: str, model: str, shard: str) -> None:
+def run(job: Job) -> None:
     """Writes a shard of the tables `predictions` and `frame_orders` of a model on a data set: rows for each clip."""
-    place = device.choose(config)
-    classes = class_names(config.path("segments", dataset=dataset))
-    clips = of_shard(config, "clips", dataset, model, shard)
-    rows, reordered, orders = [], [], frame_orders(config.clips_of(model).frames)
-    notes = folder_of(config.path("predictions", dataset=dataset, model=model, shard=shard))
-    guard = Guard(config, notes, f"model '{model}'", lambda: (trained(config, dataset, model, place)[0],) * 2)
-    with progress(f"predict {model} on {dataset} {shard}", len(clips), len(clips)) as advance, torch.no_grad(), guard:
-        for index, batch in enumerate(batches(clips, config.models[model].batch_size)):
-            work = guard.over(index, batch, lambda net, part: _predict(net, part, place, len(classes)))
-            found = each(batch, work, _failed)
-            answers = [{**row, "label": clip["label"]} for row, clip in zip(found, batch, strict=True)]
-            rows += answers
+    config, place = job.config, device.choose(job.config)
+    classes = len(class_names(job.file("segments")))
+    requests, orders = of_clips(job), frame_orders(config.clips_of(job.model).frames)
+    rows: list[dict] = []
+    reordered: list[dict] = []
+    notes, title = folder_of(job.file("predictions")), f"predict {job.model} on {job.dataset} {job.shard}"
+    guard = Guard(config, notes, f"model '{job.model}'", lambda: (trained(job, place),) * 2)
+    with progress(title, len(requests), len(requests)) as advance, torch.no_grad(), guard:
+        for index, batch in enumerate(batches(requests, config.models[job.model].batch_size)):
+            work = guard.over(index, batch, lambda net, part: _predict(net, part, place, classes))
+            predictions = [
+                {**row, "label": request.clip["label"]}
+                for row, request in zip(each(batch, work, _failed), batch, strict=True)
+            ]
+            rows += predictions
             for name, same in orders.items():
-                work = guard.over(
-                    f"{index} {name}", batch, lambda net, part, same=same: _reordered(net, part, place, same)
-                )
-                found = each(batch, work, _failed)
-                reordered += [{**row, "frame_order": name} for row in found]
-            advance(len(batch), rows=answers)
-    tables.write(rows, "predictions", config.path("predictions", dataset=dataset, model=model, shard=shard))
-    tables.write(reordered, "frame_orders", config.path("frame_orders", dataset=dataset, model=model, shard=shard))
+                use = functools.partial(_reordered, place=place, orders=same)
+                work = guard.over(f"{index} {name}", batch, use)
+                reordered += [{**row, "frame_order": name} for row in each(batch, work, _failed)]
+            advance(len(batch), rows=predictions)
+    tables.write(rows, "predictions", job.file("predictions"))
+    tables.write(reordered, "frame_orders", job.file("frame_orders"))
 
 
 def frame_orders(frames: int) -> dict[str, list[list[int]]]:
-    """Orders of a clip's frames that tell whether time counts, by name; probabilities are means over the several."""
+    """Orders of a clip's frames that show whether time counts, by name; probabilities are means over several orders."""
     generator = torch.Generator().manual_seed(0)
     return {
         "shuffled": [torch.randperm(frames, generator=generator).tolist() for _ in range(PERMUTATIONS)],
@@ -53,41 +59,41 @@ def frame_orders(frames: int) -> dict[str, list[list[int]]]:
     }
 
 
-def _reordered(net: torch.nn.Module, clips: list[dict], place: torch.device, orders: list[list[int]]) -> list[dict]:
-    tensor = to_tensor([require_ok(clip) for clip in clips]).to(place)
-    targets = torch.tensor([clip["target"] for clip in clips], device=place)
-    answers = [target_log_probability(net, tensor[:, :, order], targets).exp() for order in orders]
-    probabilities = torch.stack(answers).mean(dim=0)
+def _reordered(
+    net: torch.nn.Module, requests: Sequence[Request], *, place: torch.device, orders: list[list[int]]
+) -> list[dict]:
+    clips, targets = tensors(requests, place)
+    by_order = [target_log_probability(net, clips[:, :, order], targets).exp() for order in orders]
+    probabilities = torch.stack(by_order).mean(dim=0)
     if not probabilities.isfinite().all():
         raise NonFiniteError("the model's answer to reordered frames is NaN or infinite")
     return [
-        {**_key(clip), "target_probability": value, "status": "ok"}
-        for clip, value in zip(clips, probabilities.tolist(), strict=True)
+        {**_key(request), "target_probability": value, "status": "ok"}
+        for request, value in zip(requests, probabilities.tolist(), strict=True)
     ]
 
 
-def _predict(net: torch.nn.Module, clips: list[dict], place: torch.device, classes: int) -> list[dict]:
-    tensor = to_tensor([require_ok(clip) for clip in clips]).to(place)
-    targets = torch.tensor([clip["target"] for clip in clips], device=place)
-    logits = logits_of(net, tensor, classes)
+def _predict(net: torch.nn.Module, requests: Sequence[Request], place: torch.device, classes: int) -> list[dict]:
+    clips, targets = tensors(requests, place)
+    logits = logits_of(net, clips, classes)
     if not logits.isfinite().all():
         raise NonFiniteError(f"the model's logits hold {(~logits.isfinite()).sum().item()} NaN or infinite values")
-    values = zip(clips, logits.softmax(dim=1), *probability_and_rank(logits, targets), strict=True)
+    values = zip(requests, logits.softmax(dim=1), *probability_and_rank(logits, targets), strict=True)
     return [
         {
-            **_key(clip),
+            **_key(request),
             "target_probability": probability.item(),
             "rank": rank.item(),
             "probabilities": probabilities.tolist(),
             "status": "ok",
         }
-        for clip, probabilities, probability, rank in values
+        for request, probabilities, probability, rank in values
     ]
 
 
-def _failed(clip: dict, error: AuditError) -> dict:
-    return {**_key(clip), "status": error.status, "error": str(error)}
+def _failed(request: Request, error: AuditError) -> dict:
+    return {**_key(request), "status": error.status, "error": str(error)}
 
 
-def _key(clip: dict) -> dict:
-    return {key: clip[key] for key in ("clip_id", "target")}
+def _key(request: Request) -> dict:
+    return {"clip_id": request.clip_id, "target": request.target}

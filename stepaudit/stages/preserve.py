@@ -1,13 +1,16 @@
 """Stage preserve: the minimum preservation ratio of every test clip of a shard."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from stepaudit.audit.config import Config
+from stepaudit.audit.jobs import Job
+from stepaudit.audit.requests import Request
 from stepaudit.audit.sections import Preserve
-from stepaudit.clips.tensors import batches, require_ok, to_tensor, with_predictions
+from stepaudit.clips.tensors import require_ok, tensors, with_predictions
 from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
 from stepaudit.extremal.minimum_ratio import (
     Bound,
@@ -19,143 +22,132 @@ from stepaudit.extremal.minimum_ratio import (
 )
 from stepaudit.maps import Maps
 from stepaudit.networks.checkpoint import trained
-from stepaudit.running import device
+from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
-from stepaudit.running.parts import Parts
-from stepaudit.running.progress import progress
-from stepaudit.running.run_records import inputs_fingerprint
 from stepaudit.running.smaller_batches import each
 
-Evaluate = Callable[[list[dict], list[float]], list[Evaluation]]
+Evaluate = Callable[[list[Request], list[float]], list[Evaluation]]
 
 
-def run(config: Config, dataset: str, model: str, method: str, shard: str) -> None:
+def run(job: Job) -> None:
     """Writes a shard of `preservation`, a row for each test clip, seed and bound; resumes where it stopped."""
-    clips, entry = with_predictions(config, dataset, model, method, shard), config.methods[method]
-    settings = config.preserve
-    output = config.path("preservation", dataset=dataset, model=model, method=method, shard=shard)
-    todo = [
-        [{**row, "seed": seed} for row in batch] for seed in entry.seeds for batch in batches(clips, entry.batch_size)
+    requests, entry, settings = with_predictions(job), job.config.methods[job.method], job.config.preserve
+    batches = [
+        [replace(request, seed=seed) for request in batch]
+        for seed in entry.seeds
+        for batch in shard.batches(requests, entry.batch_size)
     ]
-    decisive = inputs_fingerprint(config, dataset, model, method, shard)
-    parts = Parts("preservation", output, decisive, [len(batch) * len(settings.bounds) for batch in todo])
-    load, name = functools.partial(_evaluator, config, dataset, model, method), f"method '{method}' of model '{model}'"
-    with (
-        progress(f"preserve with {method} of {model} on {dataset} {shard}", sum(map(len, todo)), len(clips)) as advance,
-        Guard(config, parts.folder, name, load) as guard,
-    ):
-        for index, batch in enumerate(todo):
-            if index in parts:
-                advance(len(batch), kept=True)
-                continue
-            found = each(
-                batch,
-                guard.over(index, batch, lambda evaluate, part: _searched(part, evaluate, settings)),
-                lambda clip, error: [_failed(clip, bound, error) for bound in settings.bounds],
-            )
-            rows = [row for clip_rows in found for row in clip_rows]
-            parts.add(index, rows)
-            advance(len(batch), rows=rows)
-    parts.finish(len(todo))
+    parts = shard.parts_of(job, batches, rows_per_item=len(settings.bounds))
+    load = functools.partial(_evaluator, job)
+    guard = Guard(job.config, parts.folder, f"method '{job.method}' of model '{job.model}'", load)
+    title = f"preserve with {job.method} of {job.model} on {job.dataset} {job.shard}"
+    shard.fill(parts, batches, functools.partial(_minima, guard, settings), title, len(requests), guard)
 
 
-def _searched(asked: list[dict], evaluate: Evaluate, settings: Preserve) -> list[list[dict]]:
+def _minima(guard: Guard, settings: Preserve, number: int, batch: Sequence[Request]) -> list[dict]:
+    """The rows of a batch: one for each clip and bound."""
+    by_clip = each(
+        batch,
+        guard.over(number, batch, lambda evaluate, part: _searched(part, evaluate, settings)),
+        lambda request, error: [_failed(request, bound, error) for bound in settings.bounds],
+    )
+    return [row for rows in by_clip for row in rows]
+
+
+def _searched(requests: Sequence[Request], evaluate: Evaluate, settings: Preserve) -> list[list[dict]]:
     """The rows of each clip, one for each bound."""
-    return [_rows(clip, masks, settings) for clip, masks in _search(asked, evaluate, settings)]
+    return [_rows(request, masks, settings) for request, masks in _search(requests, evaluate, settings)]
 
 
-def _search(asked: list[dict], evaluate: Evaluate, settings: Preserve) -> list[tuple[dict, list[Evaluation]]]:
+def _search(
+    requests: Sequence[Request], evaluate: Evaluate, settings: Preserve
+) -> list[tuple[Request, list[Evaluation]]]:
     """All masks that the search needs, for each clip; in every round the open clips share a batch."""
-    for row in asked:
-        require_ok(row["clip"])
-        require_ok(row["prediction"])
-    found: list[tuple[dict, list[Evaluation]]] = [(row, []) for row in asked]
+    for request in requests:
+        require_ok(request.clip)
+        require_ok(request.prediction)
+    searches: list[tuple[Request, list[Evaluation]]] = [(request, []) for request in requests]
     while True:
-        wanted = [(row, masks, _next(row, masks, settings)) for row, masks in found]
-        wanted = [(row, masks, ratio) for row, masks, ratio in wanted if ratio is not None]
-        if not wanted:
-            return found
-        new = evaluate([row for row, _, _ in wanted], [ratio for _, _, ratio in wanted])
-        for (_, masks, _), mask in zip(wanted, new, strict=True):
+        ratios = [_next(request, masks, settings) for request, masks in searches]
+        unfinished = [(*search, ratio) for search, ratio in zip(searches, ratios, strict=True) if ratio is not None]
+        if not unfinished:
+            return searches
+        new = evaluate([request for request, _, _ in unfinished], [ratio for _, _, ratio in unfinished])
+        for (_, masks, _), mask in zip(unfinished, new, strict=True):
             masks.append(mask)
 
 
-def _next(row: dict, masks: list[Evaluation], settings: Preserve) -> float | None:
+def _next(request: Request, masks: list[Evaluation], settings: Preserve) -> float | None:
     """The next ratio that any of the bounds needs."""
-    for bound in _bounds(row, settings).values():
+    for bound in _bounds(request, settings).values():
         ratio = next_ratio(masks, bound, settings.grid, settings.tolerance)
         if ratio is not None:
             return ratio
     return None
 
 
-def _bounds(row: dict, settings: Preserve) -> dict[str, Bound]:
+def _bounds(request: Request, settings: Preserve) -> dict[str, Bound]:
     """The bounds that make sense for the clip: keeping the first place needs having it."""
-    prediction = row["prediction"]
-    known = {"probability": keeps_probability(settings.share * prediction["target_probability"])}
-    if prediction["rank"] == 1:
-        known["top1"] = keeps_first_place
-    return {name: known[name] for name in settings.bounds if name in known}
+    bounds: dict[str, Bound] = {"probability": keeps_probability(_required(request, settings))}
+    if request.prediction["rank"] == 1:
+        bounds["top1"] = keeps_first_place
+    return {name: bounds[name] for name in settings.bounds if name in bounds}
 
 
-def _evaluator(config: Config, dataset: str, model: str, method: str) -> Loaded:
-    """The model, and the method as a function from clips of one seed and ratios to optimised masks."""
-    place = device.choose(config)
-    net, _ = trained(config, dataset, model, place)
-    entry, attribute = config.methods[method], config.component("methods", method).load()
+def _required(request: Request, settings: Preserve) -> float:
+    """The least probability that satisfies the bound `probability`."""
+    return settings.share * request.prediction["target_probability"]
 
-    def evaluate(asked: list[dict], ratios: list[float]) -> list[Evaluation]:
-        clips = to_tensor([row["clip"] for row in asked]).to(place)
-        targets = torch.tensor([row["clip"]["target"] for row in asked], device=place)
+
+def _evaluator(job: Job) -> Loaded:
+    """The model, and the method as a function from requests of one seed and ratios to optimised masks."""
+    place = device.choose(job.config)
+    net, entry = trained(job, place), job.config.methods[job.method]
+    attribute = job.config.component("methods", job.method).load()
+
+    def evaluate(requests: list[Request], ratios: list[float]) -> list[Evaluation]:
+        clips, targets = tensors(requests, place)
         tensor = torch.tensor(ratios, device=place)
-        maps = attribute(net, clips, targets, ratios=tensor, seed=asked[0]["seed"], **entry.options)
-        return _evaluations(maps, ratios, method)
+        maps = attribute(net, clips, targets, ratios=tensor, seed=requests[0].seed, **entry.options)
+        return _evaluations(maps, ratios, job.method)
 
     return net, evaluate
 
 
 def _evaluations(maps: Maps, ratios: list[float], method: str) -> list[Evaluation]:
-    if not {"kept_probability", "kept_rank"} <= set(maps.details):
+    kept, ranks = (maps.details.get(name) for name in ("kept_probability", "kept_rank"))
+    if not isinstance(kept, Tensor) or not isinstance(ranks, Tensor):
         raise NotApplicableError(
             f"method '{method}' optimises no mask: its maps carry no kept_probability and kept_rank"
         )
     volumes = maps.full().mean(dim=(1, 2, 3))
-    kept = maps.details["kept_probability"]
     if not (volumes.isfinite().all() and kept.isfinite().all()):
         raise NonFiniteError("the mask, or the probability that it keeps, is NaN or infinite")
-    columns = (volumes.tolist(), kept.tolist(), maps.details["kept_rank"].tolist())
+    columns = (volumes.tolist(), kept.tolist(), ranks.tolist())
     return [Evaluation(*values) for values in zip(ratios, *columns, strict=True)]
 
 
-def _rows(asked: dict, masks: list[Evaluation], settings: Preserve) -> list[dict]:
-    bounds = _bounds(asked, settings)
-    rows = []
+def _rows(request: Request, masks: list[Evaluation], settings: Preserve) -> list[dict]:
+    bounds = _bounds(request, settings)
+    rank, rows = request.prediction["rank"], []
     for name in settings.bounds:
         if name not in bounds:
-            rank = asked["prediction"]["rank"]
-            rows.append(
-                _failed(asked, name, NotApplicableError(f"the clip's target has rank {rank}, no first place to keep"))
-            )
+            error = NotApplicableError(f"the clip's target has rank {rank}, no first place to keep")
+            rows.append(_failed(request, name, error))
             continue
-        own = asked["prediction"]["target_probability"]
-        found = minimum(masks, bounds[name])
-        rows.append(
-            {
-                **_key(asked, name),
-                **vars(found),
-                "target_probability": own,
-                "required_probability": settings.share * own if name == "probability" else None,
-                "evaluations": len(masks),
-                "status": "ok",
-            }
-        )
+        measured = {
+            **vars(minimum(masks, bounds[name])),
+            "target_probability": request.target_probability,
+            "required_probability": _required(request, settings) if name == "probability" else None,
+            "evaluations": len(masks),
+        }
+        rows.append({**_key(request, name), **measured, "status": "ok"})
     return rows
 
 
-def _failed(asked: dict, bound: str, error: AuditError) -> dict:
-    return {**_key(asked, bound), "status": error.status, "error": str(error)}
+def _failed(request: Request, bound: str, error: AuditError) -> dict:
+    return {**_key(request, bound), "status": error.status, "error": str(error)}
 
 
-def _key(asked: dict, bound: str) -> dict:
-    clip = asked["clip"]
-    return {"clip_id": clip["clip_id"], "target": clip["target"], "bound": bound, "seed": asked["seed"]}
+def _key(request: Request, bound: str) -> dict:
+    return {"clip_id": request.clip_id, "target": request.target, "bound": bound, "seed": request.seed}

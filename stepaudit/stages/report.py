@@ -6,8 +6,9 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from stepaudit.audit.config import Config, load
-from stepaudit.errors import UsageError
+from stepaudit.audit import audit_folder
+from stepaudit.audit.config import Config
+from stepaudit.audit.jobs import Job
 from stepaudit.report import build_database, charts, sql_files
 from stepaudit.report.page import chapters, conclusions, gallery, grids, page, summary
 from stepaudit.running import job_notes
@@ -25,18 +26,16 @@ def run(folder: Path) -> Path:
     Raises:
         UsageError: no audit lies there, its tables are of another version, or a report is no valid SQL.
     """
-    if not (folder / "config.yaml").exists():
-        raise UsageError(f"{folder}: no audit lies here (no config.yaml in it); name its folder, such as results/demo")
-    with job_notes.noted(folder, "report", {}):
-        return _reported(folder)
+    audit = audit_folder.of_folder(folder)
+    with job_notes.noted(Job(audit.config, "report")):
+        return _reported(audit.folder, audit.saved)
 
 
-def _reported(folder: Path) -> Path:
-    config = load(folder / "config.yaml")
+def _reported(folder: Path, config: Config) -> Path:
     build_database.create(folder, config)
     with database.connect(folder, spills=True, small=True) as connection:
         html = _page(connection, folder, config)
-    path = folder / "report" / "index.html"
+    path = audit_folder.page(folder)
     writing.write_text(path, html)
     log.info("%d reports, %.1f MB: %s", len(sql_files.all_reports()), len(html) / 1e6, path)
     return path
@@ -52,13 +51,13 @@ def _sections(connection: DuckDBPyConnection, folder: Path, drawn: Sequence[page
             grids.verdict(answer.answers),
         )
         for report in sql_files.all_reports()
-        for answer in [_answer(connection, report, folder / "report" / f"{report.name}.csv")]
+        for answer in [_answer(connection, report, audit_folder.answer(folder, report.name))]
     ]
 
 
 def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path) -> grids.Answer:
     """What the page tells of a report, whose rows all go to a CSV file, some at a time."""
-    answer = None
+    answer: grids.Answer | None = None
     with writing.written(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for names, rows in database.batches(connection, report.sql):
             text = database.format_rows(names, rows, "csv")
@@ -68,6 +67,8 @@ def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path
             else:
                 file.write(text.partition("\n")[2])
             answer.add(rows)
+    if answer is None:
+        raise RuntimeError(f"report '{report.name}' gave no columns")  # `batches` gives them also without rows
     return answer
 
 
@@ -103,5 +104,5 @@ def _made(connection: DuckDBPyConnection, folder: Path, config: Config) -> dict:
         "versions": summary.versions(connection),
         "seed": config.seed,
         "config_hash": config.hash,
-        "config": (folder / "config.yaml").read_text(),
+        "config": (folder / audit_folder.FILE).read_text(),
     }

@@ -11,7 +11,8 @@ import torch
 import yaml
 
 from stepaudit.audit import config
-from stepaudit.clips.tensors import of_split, to_tensor
+from stepaudit.audit.jobs import Job
+from stepaudit.clips.tensors import to_tensor
 from stepaudit.networks.checkpoint import trained
 from stepaudit.stages import attribute, extract, index, score
 from stepaudit.store import tables
@@ -36,10 +37,10 @@ def audit(tmp_path_factory):
     settings = config.parse(data)
     config.save(settings, folder / "config.yaml")
     for dataset in settings.datasets:
-        index.run(settings, dataset)
+        index.run(Job(settings, "index", dataset))
         shards = ("train-000", "validation-000", "test-000") if dataset == "planted" else ("test-000",)
         for shard in shards:
-            extract.run(settings, dataset, *settings.sizes, shard)
+            extract.run(Job(settings, "extract", dataset, shard=shard, size=settings.clips.size))
     _side_by_side(["train", folder / "config.yaml", "--dataset", "planted", "--model"])
     for model in MODELS:
         predicted = ("--dataset", "planted", "--model", model, "--shard", "test-000")
@@ -61,23 +62,23 @@ def _command(*arguments, module: bool = True) -> subprocess.Popen:
 def explain(settings: config.Config, model: str) -> None:
     """Maps and scores of a model."""
     for method in METHODS:
-        attribute.run(settings, "planted", model, method, "test-000")
-        score.run(settings, "planted", model, method, "test-000")
+        attribute.run(Job(settings, "attribute", "planted", model, method, "test-000"))
+        score.run(Job(settings, "score", "planted", model, method, "test-000"))
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_narrow_models_classify_at_least_nine_of_ten_test_clips(audit, model):
-    path = audit.path("predictions", dataset="planted", model=model, shard="test-000")
+    path = Job(audit, "predict", dataset="planted", model=model, shard="test-000").file("predictions")
     ranks = [row["rank"] for row in tables.read("predictions", path)]
     assert ranks.count(1) / len(ranks) >= 0.9
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_erasing_the_plant_drops_the_targets_probability_and_erasing_the_decoy_does_not(audit, model):
-    net, _ = trained(audit, "planted", model, torch.device("cpu"))
+    net = trained(Job(audit, "predict", "planted", model), torch.device("cpu"))
     probability = {}
     for dataset in audit.datasets:
-        clips = of_split(audit, dataset, model, "test")
+        clips = tables.read("clips", *Job(audit, "predict", dataset, model).files("clips"))
         targets = torch.tensor([clip["target"] for clip in clips])
         with torch.no_grad():
             probability[dataset] = net(to_tensor(clips)).softmax(1).gather(1, targets[:, None]).mean().item()
@@ -104,7 +105,7 @@ def test_pointing_beats_the_floor_beyond_the_interval_of_the_paired_difference(a
 def _by_clip(audit, model, method, metric) -> dict[str, float]:
     """Mean over a clip's frames."""
     values: dict[str, list[float]] = {}
-    path = audit.path("scores", dataset="planted", model=model, method=method, shard="test-000")
+    path = Job(audit, "score", dataset="planted", model=model, method=method, shard="test-000").file("scores")
     for row in tables.read("scores", path):
         if row["metric"] == metric and row["status"] == "ok":
             values.setdefault(row["clip_id"], []).append(row["value"])

@@ -19,6 +19,7 @@ import pytest
 from tiny_audit import CONFIG, clips, write_audit
 
 from stepaudit.audit import config
+from stepaudit.audit.jobs import Job
 from stepaudit.datasets import folder
 from stepaudit.errors import UsageError
 from stepaudit.report import build_database
@@ -68,7 +69,7 @@ def test_names_of_files_come_through_tables_and_sql_as_they_are(videos, tmp_path
     assert find_problems(segments, boxes, trains=True) == []
     assert {row["label"] for row in segments} == set(FILES)
     settings = config.parse({**CONFIG, "results": str(tmp_path)})
-    tables.write(segments, "segments", settings.path("segments", dataset="planted"))
+    tables.write(segments, "segments", Job(settings, "index", dataset="planted").file("segments"))
     config.save(settings, settings.folder / "config.yaml")
     build_database.create(settings.folder, settings)
     names, rows = database.query(settings.folder, "select label, clip_id from segments order by all")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from every_shard import predict_all
 
-from stepaudit.audit import config
+from stepaudit.audit import config, plan
+from stepaudit.audit.jobs import Job
 from stepaudit.stages import attribute, extract, index, preserve, score, train
 from stepaudit.store import tables
 
@@ -44,21 +45,21 @@ PLAN = {
 
 def run_stages(made: config.Config, models: Iterable[str], methods: Iterable[str], *, first: bool = True) -> None:
     """Runs the stages of a planted audit; `first` also those that do not depend on a model."""
-    shards = config.shard_names(made.shards, "test")
+    shards = plan.shard_names(made.shards, "test")
     if first:
-        index.run(made, "planted")
+        index.run(Job(made, "index", "planted"))
         for split in ("train", "validation", "test"):
-            for shard in config.shard_names(made.shards, split):
-                extract.run(made, "planted", *made.sizes, shard)
+            for shard in plan.shard_names(made.shards, split):
+                extract.run(Job(made, "extract", "planted", shard=shard, size=made.clips.size))
     for model in models:
-        train.run(made, "planted", model)
+        train.run(Job(made, "train", "planted", model))
         predict_all(made, model)
         for method in methods:
             for shard in shards:
-                attribute.run(made, "planted", model, method, shard)
+                attribute.run(Job(made, "attribute", "planted", model, method, shard))
                 if method in made.preserve.methods:
-                    preserve.run(made, "planted", model, method, shard)
-                score.run(made, "planted", model, method, shard)
+                    preserve.run(Job(made, "preserve", "planted", model, method, shard))
+                score.run(Job(made, "score", "planted", model, method, shard))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 import torch
 
-from stepaudit.audit import config
+from stepaudit.audit import plan
+from stepaudit.audit.jobs import Job
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.extremal.perturbation import Perturbation, blend
@@ -21,12 +22,12 @@ UNTRAINED = {"training": {"epochs": 0}}
 
 def explain(made, model, method):
     """Runs the stage on both shards, and what goes before it where that is missing."""
-    if not made.checkpoint("planted", model).exists():
-        train.run(made, "planted", model)
-    for shard in config.shard_names(made.shards, "test"):
-        if not made.path("predictions", dataset="planted", model=model, shard=shard).exists():
-            predict.run(made, "planted", model, shard)
-        attribute.run(made, "planted", model, method, shard)
+    if not Job(made, "train", "planted", model).checkpoint.exists():
+        train.run(Job(made, "train", "planted", model))
+    for shard in plan.shard_names(made.shards, "test"):
+        if not Job(made, "predict", dataset="planted", model=model, shard=shard).file("predictions").exists():
+            predict.run(Job(made, "predict", "planted", model, shard=shard))
+        attribute.run(Job(made, "attribute", "planted", model, method, shard))
 
 
 def full_map(row):
@@ -76,7 +77,7 @@ def test_the_full_map_comes_back_from_the_table(whole, rows):
 def test_the_kept_probability_is_that_of_the_clip_under_the_map_of_the_table(whole, rows, tested):
     clips = {clip["clip_id"]: clip for clip in tested}
     for name, entry in whole.models.items():
-        model = checkpoint.load(whole.checkpoint("planted", name), entry, CLASSES)
+        model = checkpoint.load(Job(whole, "train", "planted", name).checkpoint, entry, CLASSES)
         for row in [row for method in ("step", "ep3d") for row in rows(whole, "maps", model=name, method=method)]:
             if row["status"] != "ok":
                 continue
@@ -140,12 +141,12 @@ def test_an_optimisation_that_is_not_finite_has_rows_that_say_so(changed, rows, 
 
 def test_clips_too_short_for_the_released_kernel_have_rows_that_say_so(changed, rows):
     made = changed(clips={"frames": 6})
-    for shard in config.shard_names(made.shards, "test"):
-        extract.run(made, "planted", *made.sizes, shard)
+    for shard in plan.shard_names(made.shards, "test"):
+        extract.run(Job(made, "extract", "planted", shard=shard, size=made.clips.size))
     for method, expected in (("step", {"too_short": 8 * 2, "upstream": 2 * 2}), ("ep3d", {"ok": 8, "upstream": 2})):
-        for shard in config.shard_names(made.shards, "test"):
-            predict.run(made, "planted", "r3d", shard)
-            attribute.run(made, "planted", "r3d", method, shard)
+        for shard in plan.shard_names(made.shards, "test"):
+            predict.run(Job(made, "predict", "planted", "r3d", shard=shard))
+            attribute.run(Job(made, "attribute", "planted", "r3d", method, shard))
         found = rows(made, "maps", model="r3d", method=method)
         assert Counter(row["status"] for row in found) == expected
 
@@ -171,7 +172,7 @@ def test_a_bug_in_a_method_crashes_and_writes_no_table(changed):
 
 def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed, whole, monkeypatch):
     made, keys = changed(), {"dataset": "planted", "model": "r3d", "method": "step", "shard": "test-000"}
-    output = made.path("maps", **keys)
+    output = Job(made, "attribute", **keys).file("maps")
     output.unlink()
     add, added = parts.Parts.add, []
 
@@ -183,12 +184,14 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed
 
     monkeypatch.setattr(parts.Parts, "add", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        attribute.run(made, **keys)
+        attribute.run(Job(made, "attribute", **keys))
     assert not output.exists()
     monkeypatch.setattr(parts.Parts, "add", lambda kept, batch, rows: (added.append(batch), add(kept, batch, rows)))
-    attribute.run(made, **keys)
+    attribute.run(Job(made, "attribute", **keys))
     assert added == [0, 1, 2, 3]  # ten rows, three at a time, each batch made once
-    assert lasting(tables.read("maps", output)) == lasting(tables.read("maps", whole.path("maps", **keys)))
+    assert lasting(tables.read("maps", output)) == lasting(
+        tables.read("maps", Job(whole, "attribute", **keys).file("maps"))
+    )
     assert [path.name for path in output.parent.iterdir() if path.name.startswith(".")] == []
 
 
@@ -197,11 +200,15 @@ def test_what_was_finished_under_other_settings_is_made_again(changed, monkeypat
     made = changed()
     finish = parts.Parts.finish
     monkeypatch.setattr(parts.Parts, "finish", lambda kept, batches: None)
-    attribute.run(made, **keys)
+    attribute.run(Job(made, "attribute", **keys))
     monkeypatch.setattr(parts.Parts, "finish", finish)
     other = changed(methods={"step": {"ratios": [0.1, 0.3], "options": {"iterations": 1}, "batch_size": 3}})
-    attribute.run(other, **keys)
-    steps = {row["steps"] for row in tables.read("maps", other.path("maps", **keys)) if row["status"] == "ok"}
+    attribute.run(Job(other, "attribute", **keys))
+    steps = {
+        row["steps"]
+        for row in tables.read("maps", Job(other, "attribute", **keys).file("maps"))
+        if row["status"] == "ok"
+    }
     assert steps == {1}
 
 
@@ -222,4 +229,4 @@ def test_batches_do_not_decide_the_rows(changed, whole, rows):
 def test_a_shard_of_training_clips_is_refused_with_the_reason(changed):
     """Only test clips are predicted and explained."""
     with pytest.raises(UsageError, match=r"'train-000'.* test"):
-        attribute.run(changed(), "planted", "r3d", "center", "train-000")
+        attribute.run(Job(changed(), "attribute", "planted", "r3d", "center", "train-000"))

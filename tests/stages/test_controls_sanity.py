@@ -4,8 +4,10 @@ import pytest
 import torch
 from every_shard import predict_all
 
-from stepaudit.audit import config
-from stepaudit.clips.tensors import of_split, to_tensor
+from stepaudit.audit import config, plan
+from stepaudit.audit.jobs import Job
+from stepaudit.audit.requests import Request
+from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.metrics import similarity
 from stepaudit.networks import checkpoint
@@ -24,7 +26,7 @@ METRICS = {"similarity": None, "entropy": None}
 
 def maps(made, method, model="r3d"):
     """Maps that were made, by clip."""
-    paths = made.shard_paths("maps", "test", dataset="planted", model=model, method=method)
+    paths = Job(made, "attribute", dataset="planted", model=model, method=method).files("maps")
     return {row["clip_id"]: row for row in tables.read("maps", *paths) if row["status"] == "ok"}
 
 
@@ -46,17 +48,17 @@ def checked(whole, videos, tmp_path_factory):
         (made.folder / table).symlink_to(whole.folder / table)
     (made.folder / "checkpoints").unlink()
     for name in ("r3d", "rnn"):
-        path = made.checkpoint("planted", name)
+        path = Job(made, "train", "planted", name).checkpoint
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(whole.checkpoint("planted", name).read_bytes())
+        path.write_bytes(Job(whole, "train", "planted", name).checkpoint.read_bytes())
     for name in ("r3d", *MODELS):
         if name != "r3d":
-            train.run(made, "planted", name)
+            train.run(Job(made, "train", "planted", name))
         predict_all(made, name)
-        for stage in (attribute, score):
+        for stage, module in (("attribute", attribute), ("score", score)):
             for method in METHODS:
-                for shard in config.shard_names(made.shards, "test"):
-                    stage.run(made, "planted", name, method, shard)
+                for shard in plan.shard_names(made.shards, "test"):
+                    module.run(Job(made, stage, "planted", name, method, shard))
     build_database.create(made.folder, made)
     return made
 
@@ -66,23 +68,23 @@ def asked(made, sql):
 
 
 def test_a_randomised_model_is_the_trained_one_but_for_the_layers_that_its_checkpoint_names(checked):
-    trained = checkpoint.read(checked.checkpoint("planted", "r3d"))[1]
+    trained = checkpoint.read(Job(checked, "train", "planted", "r3d").checkpoint)[1]
     for name, share in (("half", 0.5), ("whole", 1)):
-        about, state = checkpoint.read(checked.checkpoint("planted", name))
+        about, state = checkpoint.read(Job(checked, "train", "planted", name).checkpoint)
         layers = {key.rpartition(".")[0] for key in state}
         assert len(about["randomised"]) == round(share * len(layers))
         changed = {key.rpartition(".")[0] for key in state if not torch.equal(state[key], trained[key])}
         assert changed == set(about["randomised"])
-    again = checked.checkpoint("planted", "half").read_bytes()
-    train.run(checked, "planted", "half")
-    assert checked.checkpoint("planted", "half").read_bytes() == again
+    again = Job(checked, "train", "planted", "half").checkpoint.read_bytes()
+    train.run(Job(checked, "train", "planted", "half"))
+    assert Job(checked, "train", "planted", "half").checkpoint.read_bytes() == again
 
 
 def test_labels_are_shuffled_among_clips_and_the_last_epoch_is_kept(checked):
-    log = tables.read("training_log", checked.path("training_log", dataset="planted", model="labels"))
+    log = tables.read("training_log", Job(checked, "train", dataset="planted", model="labels").file("training_log"))
     assert [(row["epoch"], row["best"]) for row in log] == [(1, False), (2, False), (3, True)]
     assert {row["validation_loss"] for row in log} == {None}
-    states = [checkpoint.read(checked.checkpoint("planted", name))[1] for name in ("r3d", "labels")]
+    states = [checkpoint.read(Job(checked, "train", "planted", name).checkpoint)[1] for name in ("r3d", "labels")]
     assert not torch.equal(states[0]["backbone.fc.weight"], states[1]["backbone.fc.weight"])
 
 
@@ -119,7 +121,7 @@ def test_similarities_and_entropies_are_those_of_the_maps_themselves(checked):
 def test_a_method_for_the_runner_up_explains_the_most_probable_other_class(checked):
     """Of two classes the runner-up is the one that is not the label, and the logits' gradients differ."""
     predictions = tables.read(
-        "predictions", *checked.shard_paths("predictions", "test", dataset="planted", model="r3d")
+        "predictions", *Job(checked, "predict", dataset="planted", model="r3d").files("predictions")
     )
     of_clip = {row["clip_id"]: row for row in predictions}
     right, wrong = maps(checked, "gradient"), maps(checked, "wrong")
@@ -135,9 +137,13 @@ def test_a_method_for_the_runner_up_explains_the_most_probable_other_class(check
 
 def test_the_map_of_the_runner_up_is_what_the_method_gives_for_that_class(checked):
     model = checkpoint.load(
-        checked.checkpoint("planted", "r3d"), checked.models["r3d"], ["cross-vertical", "disc-horizontal"]
+        Job(checked, "train", "planted", "r3d").checkpoint, checked.models["r3d"], ["cross-vertical", "disc-horizontal"]
     )
-    clips = {row["clip_id"]: row for row in of_split(checked, "planted", "r3d", "test") if row["status"] == "ok"}
+    clips = {
+        row["clip_id"]: row
+        for row in tables.read("clips", *Job(checked, "predict", "planted", "r3d").files("clips"))
+        if row["status"] == "ok"
+    }
     function = checked.component("methods", "wrong").load()
     for name, row in list(maps(checked, "wrong").items())[:2]:
         full = function(model, to_tensor([clips[name]]), torch.tensor([row["target"]])).full()[0]
@@ -145,25 +151,24 @@ def test_the_map_of_the_runner_up_is_what_the_method_gives_for_that_class(checke
 
 
 def test_broken_clips_have_rows_without_a_class_where_that_is_not_known(checked):
-    paths = checked.shard_paths("maps", "test", dataset="planted", model="r3d", method="wrong")
+    paths = Job(checked, "attribute", dataset="planted", model="r3d", method="wrong").files("maps")
     failed = [row for row in tables.read("maps", *paths) if row["status"] != "ok"]
     assert failed
     assert {(row["status"], row["target"]) for row in failed} == {("upstream", None)}
 
 
 def test_one_class_has_no_runner_up():
-    clip, prediction = {"target": 0}, {"target_probability": 1.0, "probabilities": [1.0]}
-    assert attribute._runner_up(clip, prediction) == {"target": None, "target_probability": None}
-    prediction["probabilities"] = [0.2, 0.3, 0.5]
-    assert attribute._runner_up({"target": 2}, prediction) == {"target": 1, "target_probability": 0.3}
+    for target, probabilities, expected in ((0, [1.0], (None, None)), (2, [0.2, 0.3, 0.5], (1, 0.3))):
+        found = attribute._for_runner_up(Request({}, target, {"probabilities": probabilities}))
+        assert (found.target, found.target_probability) == expected
 
 
 def test_probabilities_of_reordered_frames_are_the_models_own(checked):
     model = checkpoint.load(
-        checked.checkpoint("planted", "r3d"), checked.models["r3d"], ["cross-vertical", "disc-horizontal"]
+        Job(checked, "train", "planted", "r3d").checkpoint, checked.models["r3d"], ["cross-vertical", "disc-horizontal"]
     )
-    rows = tables.read("frame_orders", *checked.shard_paths("frame_orders", "test", dataset="planted", model="r3d"))
-    clips = of_split(checked, "planted", "r3d", "test")
+    rows = tables.read("frame_orders", *Job(checked, "predict", dataset="planted", model="r3d").files("frame_orders"))
+    clips = tables.read("clips", *Job(checked, "predict", "planted", "r3d").files("clips"))
     assert len(rows) == 3 * len(clips)
     found = {(row["clip_id"], row["frame_order"]): row for row in rows}
     for clip in clips:
@@ -185,7 +190,7 @@ def test_a_model_that_does_not_see_order_answers_alike_and_nan_is_a_row_that_say
     uses = {"blind": "odd_models:blind", "nan": "odd_models:nan_above"}
     made = changed(models={name: {"use": use, "training": {"epochs": 0}} for name, use in uses.items()})
     for name in ("blind", "nan"):
-        train.run(made, "planted", name)
+        train.run(Job(made, "train", "planted", name))
         predict_all(made, name)
     own = {row["clip_id"]: row["target_probability"] for row in rows(made, "predictions", model="blind", status="ok")}
     found = rows(made, "frame_orders", model="blind", status="ok")
@@ -207,7 +212,7 @@ def test_the_orders_are_permutations_that_differ_and_are_the_same_every_time():
 
 def test_a_randomised_model_without_training_clips_says_what_to_do(changed):
     made = changed(models={"half": MODELS["half"]})
-    for path in made.clips_for("train", dataset="planted", model="half"):
+    for path in Job(made, "predict", dataset="planted", model="half").files("clips", "train"):
         tables.write([], "clips", path)
     with pytest.raises(UsageError, match=r"no training clip for the statistics of 'half'.*; add one, or take"):
-        train.run(made, "planted", "half")
+        train.run(Job(made, "train", "planted", "half"))

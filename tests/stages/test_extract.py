@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from counted_video import read_numbers, write_numbered
 
-from stepaudit.audit import config
+from stepaudit.audit import config, plan
+from stepaudit.audit.jobs import Job
 from stepaudit.clips import decoding
 from stepaudit.errors import UsageError
 from stepaudit.stages import extract, index
@@ -30,15 +31,15 @@ def audit(folder: Path, root: Path, *, shards: int = 1, clips: dict | None = Non
 
 def extracted(made: config.Config, *splits: str) -> tuple[list[dict], list[dict]]:
     """Runs index and extract, and returns the rows of both tables."""
-    index.run(made, "set")
-    shards = [shard for split in splits for shard in config.shard_names(made.shards, split)]
+    index.run(Job(made, "index", "set"))
+    shards = [shard for split in splits for shard in plan.shard_names(made.shards, split)]
     for shard in shards:
-        extract.run(made, "set", *made.sizes, shard)
+        extract.run(Job(made, "extract", "set", shard=shard, size=made.clips.size))
     return tuple(
         [
             row
             for shard in shards
-            for row in tables.read(table, made.path(table, dataset="set", size=size_of(made), shard=shard))
+            for row in tables.read(table, Job(made, "extract", "set", shard=shard, size=size_of(made)).file(table))
         ]
         for table in ("clips", "clip_boxes")
     )
@@ -120,11 +121,11 @@ def test_a_shard_without_segments_is_an_empty_table(tmp_path, root):
 def test_an_unknown_shard_and_a_missing_index_say_so(tmp_path, root):
     made = audit(tmp_path, root, shards=2)
     with pytest.raises(UsageError, match="run the stage that writes it first"):
-        extract.run(made, "set", size_of(made), "test-000")
-    index.run(made, "set")
+        extract.run(Job(made, "extract", "set", shard="test-000", size=size_of(made)))
+    index.run(Job(made, "index", "set"))
     for shard in ("test-002", "val-000", "test"):
         with pytest.raises(UsageError, match=f"no shard '{shard}'; name one such as test-001"):
-            extract.run(made, "set", *made.sizes, shard)
+            extract.run(Job(made, "extract", "set", shard=shard, size=made.clips.size))
 
 
 def segments_csv(root: Path, *lines: str) -> dict:
@@ -233,7 +234,7 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(tmp_pat
     whole = audit(tmp_path / "whole", root, validation=0)
     extracted(whole, "train")
     made = audit(tmp_path / "stopped", root, validation=0)
-    index.run(made, "set")
+    index.run(Job(made, "index", "set"))
     decoded, opened = decoding.decoded, []
 
     def stop_at_the_third(path, *rest, **options):
@@ -244,12 +245,14 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(tmp_pat
 
     monkeypatch.setattr(decoding, "decoded", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        extract.run(made, "set", size_of(made), "train-000")
-    assert not made.path("clips", dataset="set", size=size_of(made), shard="train-000").exists()
-    extract.run(made, "set", size_of(made), "train-000")
+        extract.run(Job(made, "extract", "set", shard="train-000", size=size_of(made)))
+    assert not Job(made, "extract", dataset="set", size=size_of(made), shard="train-000").file("clips").exists()
+    extract.run(Job(made, "extract", "set", shard="train-000", size=size_of(made)))
     assert len(opened) == 3 + 3  # five videos; the first two were kept
     for table in ("clips", "clip_boxes"):
-        files = [each.path(table, dataset="set", size=size_of(each), shard="train-000") for each in (whole, made)]
+        files = [
+            Job(each, "extract", "set", shard="train-000", size=size_of(each)).file(table) for each in (whole, made)
+        ]
         assert tables.read(table, files[0]) == tables.read(table, files[1])
     assert [path.name for path in files[1].parent.iterdir()] == ["train-000.parquet"]
 

@@ -10,7 +10,8 @@ import faulty_methods
 import pytest
 
 from stepaudit.audit import config
-from stepaudit.clips.tensors import of_split, to_tensor
+from stepaudit.audit.jobs import Job
+from stepaudit.clips.tensors import to_tensor
 from stepaudit.running import interruption
 from stepaudit.stages import attribute, score, train
 from stepaudit.store import tables
@@ -34,8 +35,8 @@ def explain(changed):
             for method, given in ((name, options), ("sound", {}))
         }
         made = changed(methods=methods, **settings)
-        attribute.run(made, **of("sound"))
-        attribute.run(made, **of(name))
+        attribute.run(Job(made, "attribute", **of("sound")))
+        attribute.run(Job(made, "attribute", **of(name)))
         return rows(made, name), rows(made, "sound")
 
     return run
@@ -45,16 +46,16 @@ def explain(changed):
 def brightness(whole):
     """A brightness between the brightest clip of the shard and the next, and the brightest's name."""
     shown = {}
-    for row in of_split(whole, "planted", "r3d", "test"):
+    for row in tables.read("clips", *Job(whole, "predict", "planted", "r3d").files("clips")):
         if row["status"] == "ok":
             shown[row["clip_id"]] = to_tensor([row])[0, :, 0].mean().item()
-    first = {row["clip_id"] for row in tables.read("maps", whole.path("maps", **of("center")))}
+    first = {row["clip_id"] for row in tables.read("maps", Job(whole, "attribute", **of("center")).file("maps"))}
     second, brightest = sorted((name for name in shown if name in first), key=shown.__getitem__)[-2:]
     return (shown[second] + shown[brightest]) / 2, brightest
 
 
 def rows(made, method):
-    found = tables.read("maps", made.path("maps", **of(method)))
+    found = tables.read("maps", Job(made, "attribute", **of(method)).file("maps"))
     return [{**row, "seconds": None, "method": None, "options": None} for row in found]
 
 
@@ -123,13 +124,13 @@ def test_a_batch_that_does_not_fit_is_halved_once_and_for_all(explain, monkeypat
 
 def test_a_metric_that_hangs_is_a_row_of_its_own_and_one_that_raises_names_the_clip(changed):
     made = changed(metrics={"slow": {"use": "faulty_metrics:hanging"}, "entropy": {}}, batch_seconds=0.3)
-    score.run(made, **of("center"))
-    found = tables.read("scores", made.path("scores", **of("center")))
+    score.run(Job(made, "score", **of("center")))
+    found = tables.read("scores", Job(made, "score", **of("center")).file("scores"))
     statuses = {metric: {row["status"] for row in found if row["metric"] == metric} for metric in ("slow", "entropy")}
     assert statuses == {"slow": {"timed_out", "upstream"}, "entropy": {"ok", "upstream"}}
     made = changed(metrics={"wrong": {"use": "faulty_metrics:raising"}})
     with pytest.raises(KeyError) as bug:
-        score.run(made, **of("center"))
+        score.run(Job(made, "score", **of("center")))
     assert "stepaudit: metric 'wrong' failed on '" in bug.value.__notes__[0]
 
 
@@ -152,7 +153,7 @@ def test_a_job_that_is_told_to_end_says_what_is_kept_and_goes_on_to_the_same_row
     """A real process, in an optimisation that would take minutes."""
     long = {"step": {"ratios": [0.1, 0.3], "options": {"iterations": 3}, "batch_size": 1}}
     made = changed(methods=long)
-    output = made.path("maps", **of("step"))
+    output = Job(made, "attribute", **of("step")).file("maps")
     output.unlink()
     named = [part for key, value in of("step").items() for part in (f"--{key}", value)]
     with command(made, tmp_path, "attribute", *named) as process:
@@ -164,17 +165,17 @@ def test_a_job_that_is_told_to_end_says_what_is_kept_and_goes_on_to_the_same_row
     assert err.endswith(" of 10 rows are kept; run again\n")
     assert "Traceback" not in err
     assert not output.exists()
-    attribute.run(made, **of("step"))
+    attribute.run(Job(made, "attribute", **of("step")))
     kept = [{**row, "seconds": None} for row in tables.read("maps", output)]
-    attribute.run(made, **of("step"))  # all anew
+    attribute.run(Job(made, "attribute", **of("step")))  # all anew
     assert kept == [{**row, "seconds": None} for row in tables.read("maps", output)]
 
 
 def test_a_training_that_is_killed_goes_on_to_the_same_checkpoint(changed, tmp_path):
     entry = {"use": "r2plus1d_18", "options": {"width": 2}, "training": {"epochs": 12, "batch_size": 4}}
     made = changed(models={"r3d": entry})
-    path = made.checkpoint("planted", "r3d")
-    train.run(made, "planted", "r3d")
+    path = Job(made, "train", "planted", "r3d").checkpoint
+    train.run(Job(made, "train", "planted", "r3d"))
     right = path.read_bytes()
     path.unlink()
     with command(made, tmp_path, "train", "--dataset", "planted", "--model", "r3d") as process:
@@ -182,6 +183,6 @@ def test_a_training_that_is_killed_goes_on_to_the_same_checkpoint(changed, tmp_p
         process.kill()
         process.communicate()
     assert not path.exists()
-    train.run(made, "planted", "r3d")
+    train.run(Job(made, "train", "planted", "r3d"))
     assert path.read_bytes() == right
     assert [file.name for file in path.parent.iterdir() if file.name.startswith(".")] == []

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepaudit.audit import config
+from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 from stepaudit.stages import index
 from stepaudit.store import tables
@@ -55,25 +56,25 @@ def videos(tmp_path):
 def test_every_row_of_the_reader_is_written_once(videos):
     (videos / "boxes.csv").write_text("video,frame,x0,y0,x1,y1\ntest/a/s0_0.mp4,3,1,2,3,4\n")
     made = audit(videos, {"use": "folder", "options": {"group": "(s[0-9])_", "boxes": "boxes.csv"}, "validation": 0.3})
-    index.run(made, "set")
-    rows = tables.read("segments", made.path("segments", dataset="set"))
+    index.run(Job(made, "index", "set"))
+    rows = tables.read("segments", Job(made, "index", dataset="set").file("segments"))
     assert len(rows) == len({row["clip_id"] for row in rows}) == 24
     assert Counter((row["split"], row["label"]) for row in rows) == {
         (split, label): count for split, count in (("test", 2), ("train", 6), ("validation", 4)) for label in "ab"
     }
     groups = {split: {(row["label"], row["group"]) for row in rows if row["split"] == split} for split in index.SPLITS}
     assert groups["train"].isdisjoint(groups["validation"])
-    assert tables.read("boxes", made.path("boxes", dataset="set")) == [
+    assert tables.read("boxes", Job(made, "index", dataset="set").file("boxes")) == [
         {"dataset": "set", "video_id": "test/a/s0_0.mp4", "frame": 3, "label": "a", "x0": 1, "y0": 2, "x1": 3, "y1": 4}
     ]
 
 
 def test_indexing_twice_gives_the_same_rows(videos):
     made = audit(videos, {"use": "folder"})
-    index.run(made, "set")
-    once = made.path("segments", dataset="set").read_bytes()
-    index.run(made, "set")
-    assert made.path("segments", dataset="set").read_bytes() == once
+    index.run(Job(made, "index", "set"))
+    once = Job(made, "index", dataset="set").file("segments").read_bytes()
+    index.run(Job(made, "index", "set"))
+    assert Job(made, "index", dataset="set").file("segments").read_bytes() == once
 
 
 grouped = st.lists(
@@ -167,13 +168,13 @@ def test_a_reader_that_contradicts_itself_writes_nothing(tmp_path):
     (tmp_path / "test" / "a" / "1.mp4").touch()
     made = audit(tmp_path, {"use": "folder"})
     with pytest.raises(UsageError, match=r"data set 'set' in .*:\n  class 'a' has no training segment"):
-        index.run(made, "set")
+        index.run(Job(made, "index", "set"))
     assert not made.folder.exists()
     for trained in ({"checkpoint": "trained.safetensors"}, {"weights": "trained.pt", "training": {"epochs": 0}}):
-        index.run(audit(tmp_path, {"use": "folder"}, trained), "set")
+        index.run(Job(audit(tmp_path, {"use": "folder"}, trained), "index", "set"))
 
 
 def test_a_missing_root_says_what_to_do(tmp_path):
     made = audit(tmp_path, {"use": "folder", "root": str(tmp_path / "no")})
     with pytest.raises(UsageError, match="no such folder; set `root`"):
-        index.run(made, "set")
+        index.run(Job(made, "index", "set"))

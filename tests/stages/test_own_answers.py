@@ -3,6 +3,7 @@
 import pytest
 from every_shard import predict_all
 
+from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 from stepaudit.stages import train
 
@@ -21,14 +22,14 @@ def audit_of(changed, name, epochs, **options):
 def test_a_wrong_answer_is_told_before_training(changed, name):
     made = audit_of(changed, name, epochs=1)
     with pytest.raises(UsageError, match=WRONG[name]):
-        train.run(made, "planted", "own")
-    assert not made.checkpoint("planted", "own").exists()
+        train.run(Job(made, "train", "planted", "own"))
+    assert not Job(made, "train", "planted", "own").checkpoint.exists()
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_answer_of_a_trained_model_is_told_at_its_first_prediction(changed, name):
     made = audit_of(changed, name, epochs=0)
-    train.run(made, "planted", "own")
+    train.run(Job(made, "train", "planted", "own"))
     with pytest.raises(UsageError, match=WRONG[name]):
         predict_all(made, "own")
     assert not list((made.folder / "predictions").rglob("model=own/*.parquet"))
@@ -39,7 +40,7 @@ def test_with_the_adapter_that_the_message_names_the_audit_goes_on(changed, rows
     found = []
     for name, options in (("blind", {}), ("first_head", {}), ("sure", {"told": True})):
         made = audit_of(changed, name, epochs=0, **options)
-        train.run(made, "planted", "own")
+        train.run(Job(made, "train", "planted", "own"))
         predict_all(made, "own")
         found.append([row["target_probability"] for row in rows(made, "predictions", model="own", status="ok")])
     assert len(found[0]) == 7
@@ -49,12 +50,12 @@ def test_with_the_adapter_that_the_message_names_the_audit_goes_on(changed, rows
 
 def test_an_adapted_model_is_trained(changed, rows):
     made = audit_of(changed, "first_head", epochs=1)
-    train.run(made, "planted", "own")
+    train.run(Job(made, "train", "planted", "own"))
     assert len(rows(made, "training_log", model="own")) == 1
 
 
 def test_a_bug_of_a_model_crashes_before_training_with_a_note_of_what_it_was_given(changed):
     made = audit_of(changed, "broken", epochs=1)
     with pytest.raises(RuntimeError) as caught:
-        train.run(made, "planted", "own")
+        train.run(Job(made, "train", "planted", "own"))
     assert "Linear was given clips of shape [1, 3, 16, 32, 32]" in caught.value.__notes__[0]

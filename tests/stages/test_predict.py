@@ -4,6 +4,7 @@ import pytest
 import torch
 from every_shard import predict_all
 
+from stepaudit.audit.jobs import Job
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.networks import checkpoint
@@ -37,7 +38,9 @@ def test_broken_videos_are_rows_that_say_what_was_wrong(whole, rows, tested):
 def test_the_numbers_are_the_models_own(whole, rows, tested):
     """Each clip by itself, so that batches do not matter; the logits are taken apart by hand."""
     for name, entry in whole.models.items():
-        model = checkpoint.load(whole.checkpoint("planted", name), entry, ["cross-vertical", "disc-horizontal"])
+        model = checkpoint.load(
+            Job(whole, "train", "planted", name).checkpoint, entry, ["cross-vertical", "disc-horizontal"]
+        )
         for clip in (clip for clip in tested if clip["status"] == "ok"):
             (row,) = rows(whole, "predictions", model=name, clip_id=clip["clip_id"])
             with torch.no_grad():
@@ -50,7 +53,7 @@ def test_the_numbers_are_the_models_own(whole, rows, tested):
 
 def test_a_model_that_answers_nan_has_rows_that_say_so(changed, rows, tested):
     made = changed(models={"nan": {"use": "odd_models:nan_above", **UNTRAINED}})
-    train.run(made, "planted", "nan")
+    train.run(Job(made, "train", "planted", "nan"))
     predict_all(made, "nan")
     found = {row["clip_id"]: row for row in rows(made, "predictions", model="nan")}
     for clip in tested:
@@ -65,7 +68,7 @@ def test_a_clip_that_gives_nan_is_the_only_one_to_fail(changed, rows, tested):
     values = sorted(brightness(clip) for clip in tested if clip["status"] == "ok")
     threshold = (values[-2] + values[-1]) / 2
     made = changed(models={"nan": {"use": "odd_models:nan_above", "options": {"threshold": threshold}, **UNTRAINED}})
-    train.run(made, "planted", "nan")
+    train.run(Job(made, "train", "planted", "nan"))
     predict_all(made, "nan")
     status = {row["clip_id"]: row["status"] for row in rows(made, "predictions", model="nan")}
     expected = {
@@ -82,7 +85,7 @@ def test_a_clip_that_gives_nan_is_the_only_one_to_fail(changed, rows, tested):
 
 def test_a_bug_in_a_model_crashes_and_writes_nothing(changed):
     made = changed(models={"bug": {"use": "odd_models:broken", **UNTRAINED}})
-    train.run(made, "planted", "bug")
+    train.run(Job(made, "train", "planted", "bug"))
     with pytest.raises(RuntimeError):
         predict_all(made, "bug")
     assert not list((made.folder / "predictions").rglob("model=bug/*.parquet"))
@@ -90,7 +93,7 @@ def test_a_bug_in_a_model_crashes_and_writes_nothing(changed):
 
 def test_running_again_gives_the_same_file(changed):
     made = changed()
-    path = made.path("predictions", dataset="planted", model="r3d", shard="test-001")
+    path = Job(made, "predict", dataset="planted", model="r3d", shard="test-001").file("predictions")
     before = path.read_bytes()
     path.unlink()
     predict_all(made, "r3d")
@@ -99,6 +102,6 @@ def test_running_again_gives_the_same_file(changed):
 
 def test_before_training_it_says_what_to_do(changed):
     made = changed()
-    made.checkpoint("planted", "r3d").unlink()
+    Job(made, "train", "planted", "r3d").checkpoint.unlink()
     with pytest.raises(UsageError, match="train the model first"):
         predict_all(made, "r3d")

@@ -6,7 +6,8 @@ import pytest
 from odd_methods import threshold
 from torch import Tensor, nn
 
-from stepaudit.audit import config
+from stepaudit.audit import plan
+from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 from stepaudit.maps import Maps
 from stepaudit.running import parts
@@ -17,8 +18,8 @@ PLANTED = {"dataset": "planted", "model": "r3d"}
 
 
 def search(made, method):
-    for shard in config.shard_names(made.shards, "test"):
-        preserve.run(made, method=method, shard=shard, **PLANTED)
+    for shard in plan.shard_names(made.shards, "test"):
+        preserve.run(Job(made, "preserve", method=method, shard=shard, **PLANTED))
 
 
 def known(**options):
@@ -134,7 +135,9 @@ def test_every_seed_is_searched_in_the_order_of_the_configuration_and_has_its_ow
     assert Counter((row["clip_id"], row["seed"], row["bound"]) for row in found) == Counter(
         (clip["clip_id"], seed, bound) for clip in tested for seed in (2, 0) for bound in ("probability", "top1")
     )
-    shard = tables.read("preservation", made.path("preservation", **PLANTED, method="seeded", shard="test-000"))
+    shard = tables.read(
+        "preservation", Job(made, "preserve", **PLANTED, method="seeded", shard="test-000").file("preservation")
+    )
     assert [row["seed"] for row in shard] == [2] * 10 + [0] * 10
     for row in (row for row in found if row["status"] == "ok" and row["bound"] == "probability"):
         ratio, lower, evaluations = {0: (0.175, 0.1, 4), 2: (0.4, 0.325, 4)}[row["seed"]]
@@ -167,8 +170,8 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed
     made, keys = changed(methods={"ep3d": settings}), {**PLANTED, "method": "ep3d", "shard": "test-000"}
     if seeds == 2:
         made, keys = with_seeds(changed, 0, 2), {**keys, "method": "seeded"}
-    output = made.path("preservation", **keys)
-    preserve.run(made, **keys)
+    output = Job(made, "preserve", **keys).file("preservation")
+    preserve.run(Job(made, "preserve", **keys))
     undisturbed = tables.read("preservation", output)
     output.unlink()
     add, added = parts.Parts.add, []
@@ -181,10 +184,10 @@ def test_a_shard_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(changed
 
     monkeypatch.setattr(parts.Parts, "add", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        preserve.run(made, **keys)
+        preserve.run(Job(made, "preserve", **keys))
     assert not output.exists()
     monkeypatch.setattr(parts.Parts, "add", lambda kept, batch, rows: (added.append(batch), add(kept, batch, rows)))
-    preserve.run(made, **keys)
+    preserve.run(Job(made, "preserve", **keys))
     assert added == list(range(3 * seeds))
     assert tables.read("preservation", output) == undisturbed
 
@@ -206,4 +209,4 @@ def test_a_bug_in_a_method_crashes_and_writes_no_table(changed, monkeypatch):
 
 def test_a_shard_of_training_clips_is_refused_with_the_reason(changed):
     with pytest.raises(UsageError, match=r"'train-000'.* test"):
-        preserve.run(changed(), method="ep3d", shard="train-000", **PLANTED)
+        preserve.run(Job(changed(), "preserve", method="ep3d", shard="train-000", **PLANTED))

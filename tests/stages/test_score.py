@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 import torch
 
-from stepaudit.audit import config
+from stepaudit.audit import plan
+from stepaudit.audit.jobs import Job
 from stepaudit.clips.tensors import boxes_by_frame
 from stepaudit.maps import render
 from stepaudit.metrics import box_share, mass_in_box, spatial_pointing, temporal_pointing
@@ -20,8 +21,8 @@ OFFERED = {
 
 
 def score_all(made, method):
-    for shard in config.shard_names(made.shards, "test"):
-        score.run(made, method=method, shard=shard, **PLANTED)
+    for shard in plan.shard_names(made.shards, "test"):
+        score.run(Job(made, "score", method=method, shard=shard, **PLANTED))
 
 
 def test_every_map_has_one_row_for_each_metric_or_one_for_each_of_its_frames(whole, rows):
@@ -135,7 +136,7 @@ def test_a_metric_of_the_users_own_is_found_and_measured(changed, rows):
 
 def test_a_bug_in_a_metric_crashes_and_leaves_the_table_as_it_was(changed, whole):
     made = changed(metrics={"buggy": {"use": "odd_methods:buggy_metric"}})
-    path = made.path("scores", **PLANTED, method="center", shard="test-000")
+    path = Job(made, "score", **PLANTED, method="center", shard="test-000").file("scores")
     before = path.read_bytes()
     with pytest.raises(ValueError, match="a bug"):
         score_all(made, "center")
@@ -144,7 +145,7 @@ def test_a_bug_in_a_metric_crashes_and_leaves_the_table_as_it_was(changed, whole
 
 def test_running_again_gives_the_same_file(changed):
     made = changed()
-    path = made.path("scores", **PLANTED, method="step", shard="test-001")
+    path = Job(made, "score", **PLANTED, method="step", shard="test-001").file("scores")
     before = path.read_bytes()
     path.unlink()
     score_all(made, "step")
@@ -153,9 +154,11 @@ def test_running_again_gives_the_same_file(changed):
 
 def offered(made, method="step", place=0):
     """Measurements of a map of the first shard."""
-    maps = tables.read("maps", made.path("maps", **PLANTED, method=method, shard="test-000"))
+    maps = tables.read("maps", Job(made, "attribute", **PLANTED, method=method, shard="test-000").file("maps"))
     sound = [row for row in maps if row["status"] == "ok"]
-    return Measurements(Shard(made, "planted", "r3d", maps[0]["method"], "test-000", maps), sound[place])
+    return Measurements(
+        Shard(Job(made, "score", **PLANTED, method=method, shard="test-000"), maps, pixels=True), sound[place]
+    )
 
 
 def test_the_measurements_are_those_that_the_contract_of_metrics_names(whole):
@@ -197,9 +200,9 @@ def test_clips_that_follow_each_other_make_a_ring_of_the_annotated_ones(whole):
 
 
 def test_another_seeds_map_is_compared_with_the_first_seeds(whole, rows):
-    maps = tables.read("maps", whole.path("maps", **PLANTED, method="noise", shard="test-000"))
+    maps = tables.read("maps", Job(whole, "attribute", **PLANTED, method="noise", shard="test-000").file("maps"))
     sound = [row for row in maps if row["status"] == "ok"]
-    common = Shard(whole, "planted", "r3d", maps[0]["method"], "test-000", maps)
+    common = Shard(Job(whole, "score", **PLANTED, method="noise", shard="test-000"), maps, pixels=True)
     seeds = sorted({row["seed"] for row in sound})
     assert len(seeds) > 1  # the premise
     for row in sound:

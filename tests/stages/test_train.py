@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from stepaudit.clips.tensors import of_split, to_tensor
+from stepaudit.audit.jobs import Job
+from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.networks import checkpoint
 from stepaudit.stages import train
@@ -21,9 +22,13 @@ def test_the_checkpoint_is_the_best_epochs(whole, rows):
     """Its accuracy and loss on the validation clips are those that the log gives for this epoch."""
     (best,) = rows(whole, "training_log", model="r3d", best=True)
     model = checkpoint.load(
-        whole.checkpoint("planted", "r3d"), whole.models["r3d"], ["cross-vertical", "disc-horizontal"]
+        Job(whole, "train", "planted", "r3d").checkpoint, whole.models["r3d"], ["cross-vertical", "disc-horizontal"]
     )
-    clips = [row for row in of_split(whole, "planted", "r3d", "validation") if row["status"] == "ok"]
+    clips = [
+        row
+        for row in tables.read("clips", *Job(whole, "predict", "planted", "r3d").files("clips", "validation"))
+        if row["status"] == "ok"
+    ]
     targets = torch.tensor([row["target"] for row in clips])
     with torch.no_grad():
         probabilities = model(to_tensor(clips)).softmax(1)
@@ -34,17 +39,17 @@ def test_the_checkpoint_is_the_best_epochs(whole, rows):
 
 def test_the_same_seed_gives_the_same_file_and_another_seed_another(whole, changed):
     made = changed()
-    first = whole.checkpoint("planted", "r3d").read_bytes()
-    made.checkpoint("planted", "r3d").unlink()
-    train.run(made, "planted", "r3d")
-    assert made.checkpoint("planted", "r3d").read_bytes() == first
-    train.run(made.model_copy(update={"seed": 5}), "planted", "r3d")
-    assert made.checkpoint("planted", "r3d").read_bytes() != first
+    first = Job(whole, "train", "planted", "r3d").checkpoint.read_bytes()
+    Job(made, "train", "planted", "r3d").checkpoint.unlink()
+    train.run(Job(made, "train", "planted", "r3d"))
+    assert Job(made, "train", "planted", "r3d").checkpoint.read_bytes() == first
+    train.run(Job(made.model_copy(update={"seed": 5}), "train", "planted", "r3d"))
+    assert Job(made, "train", "planted", "r3d").checkpoint.read_bytes() != first
 
 
 def spoil(made, split, spoiled):
     """Marks clips as failed where `spoiled` says so."""
-    for path in made.clips_for(split, dataset="planted", model="r3d"):
+    for path in Job(made, "predict", dataset="planted", model="r3d").files("clips", split):
         clips = tables.read("clips", path)
         for clip in clips:
             if spoiled(clip):
@@ -54,34 +59,36 @@ def spoil(made, split, spoiled):
 
 def test_clips_that_could_not_be_extracted_are_left_out(changed):
     made = changed()
-    first = of_split(made, "planted", "r3d", "train")[0]
+    first = tables.read("clips", *Job(made, "predict", "planted", "r3d").files("clips", "train"))[0]
     spoil(made, "train", lambda clip: clip["clip_id"] == first["clip_id"])
-    train.run(made, "planted", "r3d")
-    assert len(tables.read("training_log", made.path("training_log", dataset="planted", model="r3d"))) == 2
+    train.run(Job(made, "train", "planted", "r3d"))
+    assert (
+        len(tables.read("training_log", Job(made, "train", dataset="planted", model="r3d").file("training_log"))) == 2
+    )
 
 
 def test_a_class_without_a_training_clip_is_named_before_anything_is_trained(changed):
     made = changed()
-    made.checkpoint("planted", "r3d").unlink()
+    Job(made, "train", "planted", "r3d").checkpoint.unlink()
     spoil(made, "train", lambda clip: clip["label"] == "cross-vertical")
     with pytest.raises(UsageError, match="data set 'planted': no training clip of class 'cross-vertical'; add videos"):
-        train.run(made, "planted", "r3d")
-    assert not made.checkpoint("planted", "r3d").exists()
+        train.run(Job(made, "train", "planted", "r3d"))
+    assert not Job(made, "train", "planted", "r3d").checkpoint.exists()
 
 
 def test_without_validation_clips_the_last_epoch_is_kept(changed, rows):
     made = changed()
     spoil(made, "validation", lambda clip: True)
-    train.run(made, "planted", "r3d")
+    train.run(Job(made, "train", "planted", "r3d"))
     assert [row["best"] for row in rows(made, "training_log", model="r3d")] == [False, True]
 
 
 def test_no_epochs_audit_the_initial_weights(changed, rows):
     made = changed(models={"raw": {"use": "r2plus1d_18", "options": {"width": 2}, "training": {"epochs": 0}}})
-    train.run(made, "planted", "raw")
-    first = made.checkpoint("planted", "raw").read_bytes()
-    train.run(made, "planted", "raw")
-    assert made.checkpoint("planted", "raw").read_bytes() == first  # drawn with the audit's seed
+    train.run(Job(made, "train", "planted", "raw"))
+    first = Job(made, "train", "planted", "raw").checkpoint.read_bytes()
+    train.run(Job(made, "train", "planted", "raw"))
+    assert Job(made, "train", "planted", "raw").checkpoint.read_bytes() == first  # drawn with the audit's seed
     assert rows(made, "training_log", model="raw") == []
 
 
@@ -89,11 +96,11 @@ def test_initial_weights_come_from_a_file(changed, tmp_path):
     """Two models of one kind: the second starts from the first's backbone, and is not trained any further."""
     options = {"use": "r2plus1d_18", "options": {"width": 2}, "training": {"epochs": 0}}
     made = changed(models={"raw": {**options, "weights": str(tmp_path / "weights.pth")}})
-    _, state = checkpoint.read(made.checkpoint("planted", "r3d"))
+    _, state = checkpoint.read(Job(made, "train", "planted", "r3d").checkpoint)
     backbone = {name.removeprefix("backbone."): value for name, value in state.items()}
     torch.save(backbone, tmp_path / "weights.pth")
-    train.run(made, "planted", "raw")
-    _, taken = checkpoint.read(made.checkpoint("planted", "raw"))
+    train.run(Job(made, "train", "planted", "raw"))
+    _, taken = checkpoint.read(Job(made, "train", "planted", "raw").checkpoint)
     assert {name for name in state if not torch.equal(state[name], taken[name])} == {
         "backbone.fc.weight",
         "backbone.fc.bias",
@@ -101,29 +108,41 @@ def test_initial_weights_come_from_a_file(changed, tmp_path):
 
 
 def test_a_given_checkpoint_is_taken_over_and_nothing_is_trained(changed, whole, rows):
-    given = {"use": "r2plus1d_18", "options": {"width": 2}, "checkpoint": str(whole.checkpoint("planted", "r3d"))}
+    given = {
+        "use": "r2plus1d_18",
+        "options": {"width": 2},
+        "checkpoint": str(Job(whole, "train", "planted", "r3d").checkpoint),
+    }
     made = changed(models={"given": given})
-    train.run(made, "planted", "given")
-    states = [checkpoint.read(made.checkpoint("planted", name))[1] for name in ("r3d", "given")]
+    train.run(Job(made, "train", "planted", "given"))
+    states = [checkpoint.read(Job(made, "train", "planted", name).checkpoint)[1] for name in ("r3d", "given")]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert rows(made, "training_log", model="given") == []
 
 
 def test_a_given_checkpoint_of_another_model_is_refused(changed, whole):
-    given = {"use": "r2plus1d_18", "options": {"width": 4}, "checkpoint": str(whole.checkpoint("planted", "r3d"))}
+    given = {
+        "use": "r2plus1d_18",
+        "options": {"width": 4},
+        "checkpoint": str(Job(whole, "train", "planted", "r3d").checkpoint),
+    }
     made = changed(models={"given": given})
     with pytest.raises(UsageError, match=r"a checkpoint with options \{'width': 2\}"):
-        train.run(made, "planted", "given")
-    assert not made.checkpoint("planted", "given").exists()
+        train.run(Job(made, "train", "planted", "given"))
+    assert not Job(made, "train", "planted", "given").checkpoint.exists()
 
 
 def test_a_given_checkpoint_of_other_classes_is_refused(changed, whole):
-    given = {"use": "r2plus1d_18", "options": {"width": 2}, "checkpoint": str(whole.checkpoint("planted", "r3d"))}
+    given = {
+        "use": "r2plus1d_18",
+        "options": {"width": 2},
+        "checkpoint": str(Job(whole, "train", "planted", "r3d").checkpoint),
+    }
     made = changed(models={"given": given})
-    path = made.path("segments", dataset="planted")
+    path = Job(made, "index", dataset="planted").file("segments")
     segments = tables.read("segments", path)
     tables.write([{**row, "label": row["label"].replace("disc", "square")} for row in segments], "segments", path)
     with pytest.raises(
         UsageError, match=r"a checkpoint with classes .*disc-horizontal.* the configuration says .*square"
     ):
-        train.run(made, "planted", "given")
+        train.run(Job(made, "train", "planted", "given"))

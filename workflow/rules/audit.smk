@@ -3,24 +3,21 @@
 
 rule attribute:
     input:
-        clips=lambda wildcards: audit.sharing("clips", **wildcards),
-        checkpoint=rules.train.output.checkpoint,
-        predictions=lambda wildcards: audit.sharing("predictions", **wildcards),
-        training_boxes=lambda wildcards: audit.training_boxes(**wildcards),
-        code=lambda wildcards: audit.source("methods", wildcards.method),
+        unpack(lambda wildcards: job("attribute", **wildcards).reads),
+        code=lambda wildcards: job("attribute", **wildcards).sources,
     output:
-        maps=audit.path("maps", **per_method),
+        maps=job("attribute", **per_method).file("maps"),
     log:
-        audit.log("attribute", **per_method),
+        job("attribute", **per_method).log,
     benchmark:
-        audit.benchmark("attribute", **per_method)
+        job("attribute", **per_method).benchmark
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "attribute", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "attribute", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(job("attribute", **wildcards), attempt),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(job("attribute", **wildcards), attempt),
         gpu=stepaudit.audit.resources.gpus(audit, "attribute"),
     params:
         config=settings,
-        decides=lambda wildcards: audit.decides("attribute", **wildcards),
+        decides=lambda wildcards: stepaudit.audit.decides.settings(job("attribute", **wildcards)),
     shell:
         "stepaudit attribute {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
         " --method {wildcards.method} --shard {wildcards.shard} 2>&1 | tee {log:q}"
@@ -28,23 +25,21 @@ rule attribute:
 
 rule preserve:
     input:
-        clips=lambda wildcards: audit.sharing("clips", **wildcards),
-        checkpoint=rules.train.output.checkpoint,
-        predictions=lambda wildcards: audit.sharing("predictions", **wildcards),
-        code=lambda wildcards: audit.source("methods", wildcards.method),
+        unpack(lambda wildcards: job("preserve", **wildcards).reads),
+        code=lambda wildcards: job("preserve", **wildcards).sources,
     output:
-        preservation=audit.path("preservation", **per_method),
+        preservation=job("preserve", **per_method).file("preservation"),
     log:
-        audit.log("preserve", **per_method),
+        job("preserve", **per_method).log,
     benchmark:
-        audit.benchmark("preserve", **per_method)
+        job("preserve", **per_method).benchmark
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "preserve", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "preserve", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(job("preserve", **wildcards), attempt),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(job("preserve", **wildcards), attempt),
         gpu=stepaudit.audit.resources.gpus(audit, "preserve"),
     params:
         config=settings,
-        decides=lambda wildcards: audit.decides("preserve", **wildcards),
+        decides=lambda wildcards: stepaudit.audit.decides.settings(job("preserve", **wildcards)),
     shell:
         "stepaudit preserve {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
         " --method {wildcards.method} --shard {wildcards.shard} 2>&1 | tee {log:q}"
@@ -52,26 +47,21 @@ rule preserve:
 
 rule score:
     input:
-        clips=lambda wildcards: audit.sharing("clips", **wildcards),
-        boxes=lambda wildcards: audit.sharing("clip_boxes", **wildcards),
-        checkpoint=rules.train.output.checkpoint,
-        peers=lambda wildcards: audit.peer_checkpoints(**wildcards),
-        maps=rules.attribute.output.maps,
-        references=lambda wildcards: audit.reference_maps(**wildcards),
-        code=[audit.source("metrics", metric) for metric in audit.metrics],
+        unpack(lambda wildcards: job("score", **wildcards).reads),
+        code=lambda wildcards: job("score", **wildcards).sources,
     output:
-        scores=audit.path("scores", **per_method),
+        scores=job("score", **per_method).file("scores"),
     log:
-        audit.log("score", **per_method),
+        job("score", **per_method).log,
     benchmark:
-        audit.benchmark("score", **per_method)
+        job("score", **per_method).benchmark
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "score", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "score", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(job("score", **wildcards), attempt),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(job("score", **wildcards), attempt),
         gpu=stepaudit.audit.resources.gpus(audit, "score"),
     params:
         config=settings,
-        decides=lambda wildcards: audit.decides("score", **wildcards),
+        decides=lambda wildcards: stepaudit.audit.decides.settings(job("score", **wildcards)),
     shell:
         "stepaudit score {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
         " --method {wildcards.method} --shard {wildcards.shard} 2>&1 | tee {log:q}"

@@ -3,41 +3,40 @@
 
 rule index:
     input:
-        code=lambda wildcards: audit.source("datasets", wildcards.dataset),
+        code=lambda wildcards: job("index", **wildcards).sources,
     output:
-        segments=audit.path("segments", **per_dataset),
-        boxes=audit.path("boxes", **per_dataset),
+        segments=job("index", **per_dataset).file("segments"),
+        boxes=job("index", **per_dataset).file("boxes"),
     log:
-        audit.log("index", **per_dataset),
+        job("index", **per_dataset).log,
     benchmark:
-        audit.benchmark("index", **per_dataset)
+        job("index", **per_dataset).benchmark
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "index", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "index", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(job("index", **wildcards), attempt),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(job("index", **wildcards), attempt),
     params:
         config=settings,
-        decides=lambda wildcards: audit.decides("index", **wildcards),
+        decides=lambda wildcards: stepaudit.audit.decides.settings(job("index", **wildcards)),
     shell:
         "stepaudit index {params.config:q} --dataset {wildcards.dataset} 2>&1 | tee {log:q}"
 
 
 rule extract:
     input:
-        segments=rules.index.output.segments,
-        boxes=rules.index.output.boxes,
+        unpack(lambda wildcards: job("extract", **wildcards).reads),
     output:
-        clips=audit.path("clips", **per_shard),
-        boxes=audit.path("clip_boxes", **per_shard),
+        clips=job("extract", **per_shard).file("clips"),
+        boxes=job("extract", **per_shard).file("clip_boxes"),
     log:
-        audit.log("extract", **per_shard),
+        job("extract", **per_shard).log,
     benchmark:
-        audit.benchmark("extract", **per_shard)
+        job("extract", **per_shard).benchmark
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "extract", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "extract", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(job("extract", **wildcards), attempt),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(job("extract", **wildcards), attempt),
     params:
         config=settings,
-        decides=lambda wildcards: audit.decides("extract", **wildcards),
+        decides=lambda wildcards: stepaudit.audit.decides.settings(job("extract", **wildcards)),
     shell:
         "stepaudit extract {params.config:q} --dataset {wildcards.dataset} --size {wildcards.size}"
         " --shard {wildcards.shard} 2>&1 | tee {log:q}"
@@ -45,47 +44,43 @@ rule extract:
 
 rule train:
     input:
-        segments=rules.index.output.segments,
-        train=lambda wildcards: audit.clips_for("train", **wildcards),
-        validation=lambda wildcards: audit.clips_for("validation", **wildcards),
-        code=lambda wildcards: audit.source("models", wildcards.model),
-        given=lambda wildcards: audit.given_checkpoint(**wildcards),
+        unpack(lambda wildcards: job("train", **wildcards).reads),
+        code=lambda wildcards: job("train", **wildcards).sources,
     output:
-        checkpoint=audit.checkpoint("{dataset}", "{model}"),
-        training_log=audit.path("training_log", **per_model),
+        checkpoint=job("train", **per_model).checkpoint,
+        training_log=job("train", **per_model).file("training_log"),
     log:
-        audit.log("train", **per_model),
+        job("train", **per_model).log,
     benchmark:
-        audit.benchmark("train", **per_model)
+        job("train", **per_model).benchmark
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "train", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "train", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(job("train", **wildcards), attempt),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(job("train", **wildcards), attempt),
         gpu=stepaudit.audit.resources.gpus(audit, "train"),
     params:
         config=settings,
-        decides=lambda wildcards: audit.decides("train", **wildcards),
+        decides=lambda wildcards: stepaudit.audit.decides.settings(job("train", **wildcards)),
     shell:
         "stepaudit train {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model} 2>&1 | tee {log:q}"
 
 
 rule predict:
     input:
-        checkpoint=rules.train.output.checkpoint,
-        clips=lambda wildcards: audit.sharing("clips", **wildcards),
+        unpack(lambda wildcards: job("predict", **wildcards).reads),
     output:
-        predictions=audit.path("predictions", **per_answers),
-        frame_orders=audit.path("frame_orders", **per_answers),
+        predictions=job("predict", **per_answers).file("predictions"),
+        frame_orders=job("predict", **per_answers).file("frame_orders"),
     log:
-        audit.log("predict", **per_answers),
+        job("predict", **per_answers).log,
     benchmark:
-        audit.benchmark("predict", **per_answers)
+        job("predict", **per_answers).benchmark
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "predict", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "predict", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(job("predict", **wildcards), attempt),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(job("predict", **wildcards), attempt),
         gpu=stepaudit.audit.resources.gpus(audit, "predict"),
     params:
         config=settings,
-        decides=lambda wildcards: audit.decides("predict", **wildcards),
+        decides=lambda wildcards: stepaudit.audit.decides.settings(job("predict", **wildcards)),
     shell:
         "stepaudit predict {params.config:q} --dataset {wildcards.dataset} --model {wildcards.model}"
         " --shard {wildcards.shard} 2>&1 | tee {log:q}"

@@ -14,22 +14,22 @@ shown_tables = (
 
 rule report:
     input:
-        scores=audit.all_shards("scores", audit.methods),
-        preservation=audit.all_shards("preservation", audit.preserve.methods),
+        scores=[path for each in stepaudit.audit.jobs.explaining(audit, "score") for path in each.tables],
+        preservation=[path for each in stepaudit.audit.jobs.explaining(audit, "preserve") for path in each.tables],
         questions=sorted(stepaudit.store.package_files.reports().glob("*.sql")),
         charts=sorted(stepaudit.store.package_files.reports().glob("charts/*.sql")),
         template=sorted(stepaudit.store.package_files.reports().glob("*.jinja")),
         styles_and_scripts=sorted(stepaudit.store.package_files.reports().glob("*.[cj]s*")),
     output:
         html=report(
-            audit.folder / "report" / "index.html",
+            stepaudit.audit.audit_folder.page(audit.folder),
             caption="../report/page.rst",
             category="Report",
             labels={"what": "all findings, tables, charts and pictures"},
         ),
         tables=[
             report(
-                audit.folder / "report" / f"{question.name}.csv",
+                stepaudit.audit.audit_folder.answer(audit.folder, question.name),
                 caption="../report/table.rst",
                 category="Tables",
                 labels={"table": question.title.partition(":")[0], "in the paper": question.paper or "–"},
@@ -37,14 +37,14 @@ rule report:
             for question in stepaudit.report.sql_files.all_reports()
             if question.name in shown_tables
         ],
-        database=audit.folder / "audit.duckdb",
+        database=audit.folder / stepaudit.store.database.FILE,
     log:
-        audit.log("report"),
+        job("report").log,
     benchmark:
-        audit.benchmark("report")
+        job("report").benchmark
     resources:
-        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(audit, "report", attempt, **wildcards),
-        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(audit, "report", attempt, **wildcards),
+        mem_mb=lambda wildcards, attempt: stepaudit.audit.resources.memory_mb(job("report"), attempt),
+        runtime=lambda wildcards, attempt: stepaudit.audit.resources.minutes(job("report"), attempt),
     params:
         folder=audit.folder,
         decides=audit.hash,

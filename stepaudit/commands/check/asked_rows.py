@@ -3,12 +3,14 @@
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from stepaudit.audit.config import Config
+from stepaudit.audit.jobs import Job
 from stepaudit.store.schema import SPLITS
 
 MEMORY = "1GB"  # what does not fit is put on disk
@@ -105,19 +107,19 @@ def problems(config: Config, sound: Collection[Path]) -> Iterator[tuple[Path, st
     """Files whose rows are not those that are asked, with what is wrong. Only files that are `sound` are read."""
     with _connection() as connection:
         for dataset in config.datasets:
-            segments = config.path("segments", dataset=dataset)
+            job = Job(config, "", dataset)
+            segments = job.file("segments")
             if segments in sound:
                 connection.execute(SEGMENTS, {"files": [str(segments)]})
                 yield from _of_segments(connection, segments)
                 for size in config.sizes:
-                    yield from _Part(connection, config, sound, {"dataset": dataset, "size": size}).clips()
+                    yield from _Part(connection, sound, replace(job, size=size)).clips()
                 for model in config.models:
-                    part = _Part(connection, config, sound, {"dataset": dataset, "model": model})
+                    part = _Part(connection, sound, replace(job, model=model))
                     yield from part.training()
                     yield from part.answers()
                     for method in config.methods:
-                        keys = {"dataset": dataset, "model": model, "method": method}
-                        yield from _Part(connection, config, sound, keys).explanations()
+                        yield from _Part(connection, sound, replace(job, model=model, method=method)).explanations()
 
 
 @contextmanager
@@ -137,19 +139,19 @@ def _of_segments(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[
 class _Part:
     """The files of a data set and a size, or a model, or a model and a method; those that are sound."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, config: Config, sound: Collection[Path], keys: dict):
-        self.connection, self.config, self.sound, self.keys = connection, config, sound, keys
+    def __init__(self, connection: duckdb.DuckDBPyConnection, sound: Collection[Path], job: Job):
+        self.connection, self.config, self.sound, self.job = connection, job.config, sound, job
 
     def clips(self) -> Iterator[tuple[Path, str]]:
-        views = self.config.sizes[self.keys["size"]].random_views
+        views = self.config.sizes[self.job.size].random_views
         for split in SPLITS:
             names = [f"random{view}" for view in range(views)] if split == "train" else ["middle"]
             yield from self._compared("clips", split, views=names)
 
     def training(self) -> Iterator[tuple[Path, str]]:
-        path, entry = self.config.path("training_log", **self.keys), self.config.models[self.keys["model"]]
+        path, entry = self.job.file("training_log"), self.config.models[self.job.model]
         given = entry.randomise is not None or entry.checkpoint is not None
-        epochs = 0 if given else entry.training_for(self.keys["dataset"]).epochs
+        epochs = 0 if given else entry.training_for(self.job.dataset).epochs
         if path in self.sound:
             ((found,),) = self.connection.execute(
                 f"select coalesce(list(epoch order by epoch), []) from {READ}", {"files": [str(path)]}
@@ -160,7 +162,7 @@ class _Part:
     def answers(self) -> Iterator[tuple[Path, str]]:
         yield from self._compared("predictions", "test")
         yield from self._compared("frame_orders", "test", orders=ORDERS)
-        files = self._sound(self.config.clips_for("test", dataset=self.keys["dataset"], model=self.keys["model"]))
+        files = self._sound(self.job.files("clips"))
         self._run(
             "create or replace temp table extracted as "
             f"select clip_id, bool_or(status != 'ok') as failed from {READ} group by all"
@@ -170,7 +172,7 @@ class _Part:
         )
         for table in ("predictions", "frame_orders"):
             yield from self._disagreeing(table, "extracted")
-        files = self._sound(self.config.shard_paths("predictions", "test", **self.keys))
+        files = self._sound(self.job.files("predictions"))
         self._run(
             "create or replace temp table answered as select clip_id, bool_or(found.status != 'ok') as failed "
             f"from (select clip_id, status from {READ}) as found join extracted using (clip_id) group by all"
@@ -180,11 +182,10 @@ class _Part:
         )
 
     def explanations(self) -> Iterator[tuple[Path, str]]:
-        entry = self.config.methods[self.keys["method"]]
+        entry = self.config.methods[self.job.method]
         yield from self._compared("maps", "test", ratios=entry.ratios or [None], seeds=entry.seeds)
         yield from self._disagreeing("maps", "answered")
-        searched = self.config.shard_paths("preservation", "test", **self.keys)
-        if set(searched) & set(self.config.all_shards("preservation", self.config.preserve.methods)):
+        if self.job.method in self.config.preserve.methods and self.config.models[self.job.model].of is None:
             bounds = self.config.preserve.bounds
             yield from self._compared("preservation", "test", bounds=bounds, seeds=entry.seeds)
             yield from self._disagreeing("preservation", "answered")
@@ -192,14 +193,13 @@ class _Part:
 
     def _scores(self) -> Iterator[tuple[Path, str]]:
         """Compared with the maps that are there, shard by shard."""
-        maps = self._sound(self.config.shard_paths("maps", "test", **self.keys))
+        maps = self._sound(self.job.files("maps"))
         files = self._sound([self._path("scores", path.stem) for path in maps])
         maps = [self._path("maps", path.stem) for path in files]
         if not files:
             return
         self._run(MAPS, files=maps)
-        method = self.keys["method"]
-        metrics = [name for name, entry in self.config.metrics.items() if method in (entry.methods or [method])]
+        metrics = self.job.metrics
         names = [name for (name,) in self._run(f"select distinct metric from {READ} order by metric", files=files)]
         self._run(SCORES, files=files, found=names, of=[_metric(name, metrics) for name in names])
         keys, asked = ASKED["scores"]
@@ -208,7 +208,7 @@ class _Part:
         comparing = [name for name in metrics if "references" in self.config.component("metrics", name).measures]
         metrics = [name for name in metrics if name not in comparing]  # with nothing to compare, those give no row
         yield from self._told("scores", self._rows(sql, metrics=metrics, comparing=comparing), "score")
-        frames = self.config.clips_of(self.keys["model"]).frames
+        frames = self.config.clips_of(self.job.model).frames
         for sql, text in (
             (UNEVEN, "of which a frame or part is missing, or is there twice"),
             (SCORED_WITHOUT, "of maps that failed, with a value"),
@@ -217,7 +217,7 @@ class _Part:
                 yield self._path("scores", row["shard"]), f"{_times(row['rows'], 'score')} {text}, such as {_of(row)}"
 
     def _compared(self, table: str, split: str, **values: Any) -> Iterator[tuple[Path, str]]:
-        every = self.config.shard_paths(table, split, **self.keys)
+        every = self.job.files(table, split)
         if not (files := self._sound(every)):
             return
         keys, asked = ASKED[table]
@@ -234,13 +234,13 @@ class _Part:
             yield self._path(table, row["shard"]), f"{'; '.join(told)}, such as {_of(row)}"
 
     def _disagreeing(self, table: str, before: str) -> Iterator[tuple[Path, str]]:
-        if files := self._sound(self.config.shard_paths(table, "test", **self.keys)):
+        if files := self._sound(self.job.files(table)):
             for row in self._rows(DISAGREE.format(before=before), files=files):
                 text = "do not agree with what they are made from on what failed"
                 yield self._path(table, row["shard"]), f"{_times(row['rows'], 'row')} {text}, such as {_of(row)}"
 
     def _path(self, table: str, shard: str) -> Path:
-        return self.config.path(table, **self.keys, shard=shard)
+        return self.job.file(table, shard)
 
     def _sound(self, paths: list[Path]) -> list[Path]:
         return [path for path in paths if path in self.sound]

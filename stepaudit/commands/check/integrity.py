@@ -71,12 +71,11 @@ def _of_checkpoints(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
 
     readable = set(sound)
     for name, job in audit.files.items():
-        stage, keys = job
-        segments = audit.config.path("segments", dataset=keys["dataset"])
-        if stage != "train" or name.endswith(".parquet") or not {name, audit.name(segments)} <= readable:
+        segments = job.file("segments")
+        if job.stage != "train" or name.endswith(".parquet") or not {name, audit.name(segments)} <= readable:
             continue
         try:
-            checkpoint.load(audit.folder / name, audit.config.models[keys["model"]], class_names(segments))
+            checkpoint.load(audit.folder / name, audit.config.models[job.model], class_names(segments))
         except UsageError as error:
             yield Problem("foreign", name, str(error).removeprefix(f"{audit.folder / name}: ").split(";")[0], job)
 

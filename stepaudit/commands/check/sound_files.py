@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from stepaudit.audit import decides
 from stepaudit.audit.audit_folder import Audit, Problem
-from stepaudit.audit.jobs import Job, written_by
+from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 from stepaudit.store import checksums, schema, tables
 from stepaudit.version import __version__
@@ -53,7 +54,7 @@ def _of_files(audit: Audit, records: Mapping[str, dict], wrong: Mapping[str, Pro
     places = {digest: name for name, digest in expected.items()}
     digests = _digests(audit)
     for name, job in audit.files.items():
-        digest, record = digests.get(name), wrong.get(audit.record(job))
+        digest, record = digests.get(name), wrong.get(audit.name(job.record))
         if digest is None:
             yield Problem("missing", name, "", job)
         elif isinstance(digest, OSError):
@@ -111,7 +112,7 @@ def _of_content(audit: Audit, name: str, job: Job) -> Problem | None:
 
 def _of_metadata(audit: Audit, name: str, job: Job, about: Mapping[str, Any]) -> Problem | None:
     """Problem of a file of another job, version or configuration."""
-    (stage, keys), table = job, Path(name).parts[0]
+    table = Path(name).parts[0]
     if about["schema"] != str(schema.SCHEMA_VERSION):
         return Problem("version", name, f"it has table schema {about['schema']}, not {schema.SCHEMA_VERSION}", job)
     try:
@@ -120,12 +121,12 @@ def _of_metadata(audit: Audit, name: str, job: Job, about: Mapping[str, Any]) ->
         return Problem("foreign", name, f"its columns are not those of the table '{table}'", job)
     if "stage" not in about:
         return Problem("foreign", name, "no job of an audit wrote it", job)
-    if (about["stage"], about["keys"]) != job:
+    if (about["stage"], about["keys"]) != (job.stage, job.keys):
         return Problem("foreign", name, f"it is a file of {_named(about['stage'], about['keys'])}", job)
     if about["version"] != __version__:
         return Problem("version", name, f"stepaudit {about['version']} wrote it, this is {__version__}", job)
-    if about["settings"] != audit.config.decides(stage, **keys):
-        return Problem("foreign", name, f"the settings of {_named(stage, keys)} were others", job)
+    if about["settings"] != decides.settings(job):
+        return Problem("foreign", name, f"the settings of {_named(job.stage, job.keys)} were others", job)
     return None
 
 
@@ -138,7 +139,7 @@ def _of_inputs(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
         gone = [name for name in row["inputs"] if name not in audit.files]
         if other or gone:
             text = f"another {other[0]} than is there" if other else f"{gone[0]}, which is not of this configuration"
-            yield Problem("foreign", audit.name(written_by(audit.config, *job)[0]), f"made from {text}", job)
+            yield Problem("foreign", audit.name(job.writes[0]), f"made from {text}", job)
 
 
 def _named(stage: str, keys: Mapping[str, str]) -> str:

@@ -1,0 +1,80 @@
+"""What decides the rows of a job: settings, code, checkpoints, data; and, of rows made together, the environment.
+
+Snakemake runs a job again when `settings` or one of its input files changes. A job that is resumed keeps its finished
+batches only while `rows` is the same: the same settings, the contents of the same input files, the same environment.
+"""
+
+import platform
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+
+from pydantic import BaseModel
+
+from stepaudit.audit.config import fingerprint
+from stepaudit.audit.jobs import Job
+from stepaudit.audit.plan import split_of
+from stepaudit.store import tables
+from stepaudit.store.checksums import sha256
+from stepaudit.store.schema import SCHEMA_VERSION, SPLITS
+from stepaudit.version import __version__
+
+LIBRARIES = ("torch", "torchvision", "numpy", "pyarrow", "duckdb", "ffmpeg-python", "imageio-ffmpeg", "snakemake")
+CLIPS = ("clips", "train", "validation")  # inputs that hold pixels; a column has their checksums
+OF_CLIP = ["clip_id", "view", "target", "sha256", "status"]
+
+
+def settings(job: Job) -> str:
+    """Fingerprint of what is known before anything has run: settings, versions of stepaudit and tables."""
+    return fingerprint([__version__, SCHEMA_VERSION, _shards(job), _sections(job)])
+
+
+def rows(job: Job, *more: object) -> str:
+    """Fingerprint of all that decides the rows of a job whose inputs are there.
+
+    Args:
+        more: JSON of what else decides them, such as the kind of device.
+    """
+    clips = [path for name, paths in job.reads.items() if name in CLIPS for path in paths]
+    files = [path for name, paths in job.reads.items() if name not in CLIPS for path in paths]
+    contents = [sha256(path) if path.exists() else None for path in files]
+    known = tables.read("clips", *clips, columns=OF_CLIP)
+    return fingerprint([settings(job), versions(), job.config.device, contents, known, more])
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python, stepaudit and the libraries that decide results."""
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), "stepaudit": __version__, **libraries}
+
+
+def _sections(job: Job) -> list:
+    """The sections and values of the configuration that decide the rows of the job's stage."""
+    config, stage = job.config, job.stage
+    sections: list = [part for kind, name in job.uses for part in (name, getattr(config, kind)[name])]
+    if stage in ("index", "extract", "train"):
+        sections.append(config.seed)
+    else:
+        sections.append(config.precision)
+    if stage == "extract":
+        sections += [config.sizes[job.size], config.datasets[job.dataset].box_distance]
+    if stage == "preserve":
+        sections.append(config.preserve)
+    return [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in sections]
+
+
+def _shards(job: Job) -> list[int]:
+    """Numbers of the shards that a job reads and writes: with others its files hold other clips, or an order."""
+    splits: Sequence[str] = ("test",)
+    match job.stage:
+        case "index":
+            return []
+        case "extract":
+            splits = (split_of(job.shard),) if job.shard else SPLITS
+        case "train":
+            splits = ("train", "validation")
+    parts = [job.part("clips", split) for split in splits]
+    if job.stage in ("predict", "attribute", "preserve", "score"):
+        parts.append(job.part("maps" if job.method else "predictions"))
+    return [job.config.plan.shards(*part) for part in parts]
