@@ -495,11 +495,11 @@ def init(
     """Write a configuration for your own videos, by looking at their folder and asking, or from options alone."""
     import sys
 
-    from stepaudit.commands.init import starting
+    from stepaudit.commands.init import command
 
     ask = typer.prompt if sys.stdin.isatty() and not yes else None
     given = {"budget": budget, "audit": audit, "model": model, "weights": weights, "methods": methods, "size": size}
-    starting.run(folder, out, given, force=force, ask=ask, tell=typer.echo)
+    command.run(folder, out, given, force=force, ask=ask, echo=typer.echo)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from PIL import Image
 from stepaudit import cli
 from stepaudit.audit import config, registry
 from stepaudit.audit.jobs import Job
-from stepaudit.commands.init import budgets, choices, layouts, selection, starter, starting, survey
+from stepaudit.commands.init import budgets, choices, command, configuration, layouts, sampling, survey
 from stepaudit.commands.init.choices import Choices
 from stepaudit.errors import UsageError
 from stepaudit.stages import extract, index
@@ -58,7 +58,7 @@ def boxed(videos):
 
 def written(folder: Path, out: str = "my.yaml", **given: str) -> config.Config:
     """The configuration that a call with these options writes."""
-    starting.run(folder, Path(out), given, tell=lambda line: None)
+    command.run(folder, Path(out), given, echo=lambda line: None)
     return config.load(Path(out))
 
 
@@ -79,7 +79,7 @@ def test_split_folders_are_seen(tmp_path):
         "validation": 2,
         "test": 2,
     }
-    assert "2 classes, 2 to train on, 2 to validate on, 2 to test on" in starter.found(seen)
+    assert "2 classes, 2 to train on, 2 to validate on, 2 to test on" in configuration.summary(seen)
 
 
 def test_annotation_beside_the_videos_is_read_and_boxes_reach_as_far_as_the_next_ones(boxed):
@@ -123,7 +123,7 @@ def test_a_folder_that_no_audit_can_use_is_refused_with_the_next_step(tmp_path, 
 def test_videos_that_lie_loose_are_to_be_put_into_folders(tmp_path):
     (tmp_path / "jump.mp4").touch()
     with pytest.raises(
-        UsageError, match=r"1 videos lie right in it, such as jump.mp4; put them into a folder for each"
+        UsageError, match=r"1 videos are not in a folder of their class, such as jump.mp4; make a folder for each"
     ):
         survey.look(tmp_path)
     with pytest.raises(UsageError, match="no such folder; name the folder of your videos"):
@@ -135,7 +135,7 @@ def test_what_does_not_decode_or_is_too_short_or_not_read_is_told(videos):
     (videos / "labels.csv").touch()
     put(videos, "swim/9", frames=3)
     seen = survey.look(videos)
-    text = starter.draft(seen, Choices(videos, Path("my.yaml"))).text
+    text = configuration.draft(seen, Choices(videos, Path("my.yaml"))).text
     assert "# does not decode: 0/0.png: no readable picture.\n" in text
     assert "# 9 has fewer than 16 frames: such videos get the status `too_short`.\n" in text
     assert "# not read: labels.csv; annotation of your own stands in videos.csv, segments.csv, boxes.csv.\n" in text
@@ -197,7 +197,7 @@ def test_without_annotation_no_metric_needs_some_and_the_file_says_what_would(vi
 @pytest.mark.parametrize("weights", ["none", None])
 def test_every_family_can_be_chosen_with_its_weights_or_narrow(videos, model, weights):
     seen = survey.look(videos)
-    text = starter.draft(seen, Choices(videos, Path("my.yaml"), "standard", model=model, weights=weights)).text
+    text = configuration.draft(seen, Choices(videos, Path("my.yaml"), "standard", model=model, weights=weights)).text
     entry = config.parse(yaml.safe_load(text)).models[model]
     name, (frames, height, width) = budgets.PRETRAINED[model]
     if weights is None:
@@ -225,7 +225,7 @@ def test_everything_that_a_budget_names_is_registered():
             assert not {"boxes", "in_action"} & set(registry.find("metrics", name).measures) or name == "mask_survival"
     narrow = {option for model in budgets.PRETRAINED for option in registry.find("models", model).options}
     assert set(budgets.NARROW) <= narrow
-    assert starter.COMMENTS.keys() >= {key for each in budgets.BUDGETS.values() for key in each.preserve}
+    assert configuration.COMMENTS.keys() >= {key for each in budgets.BUDGETS.values() for key in each.preserve}
 
 
 def test_options_replace_what_the_budget_proposes(videos):
@@ -258,17 +258,17 @@ def test_a_choice_that_there_is_not_is_refused_and_nothing_is_written(videos, gi
 
 def test_a_model_of_ones_own_is_named_by_its_module(videos):
     Path("own_net.py").write_text("def build(classes, *, width: int = 3):\n    return None\n")
-    made = starter.draft(survey.look(videos), Choices(videos, Path("my.yaml"), model="own_net:build"))
+    made = configuration.draft(survey.look(videos), Choices(videos, Path("my.yaml"), model="own_net:build"))
     entries = yaml.safe_load(made.text)["models"]
     assert entries["own_net_build"]["use"] == "own_net:build"
 
 
 def test_nothing_is_overwritten_but_by_force(videos):
     Path("my.yaml").write_text("mine")
-    with pytest.raises(UsageError, match="there already; add --force to replace it"):
+    with pytest.raises(UsageError, match="exists already; replace it with --force"):
         written(videos)
     assert Path("my.yaml").read_text() == "mine"
-    starting.run(videos, Path("my.yaml"), {}, force=True, tell=lambda line: None)
+    command.run(videos, Path("my.yaml"), {}, force=True, echo=lambda line: None)
     assert config.load(Path("my.yaml")).audit == "videos"
 
 
@@ -305,7 +305,7 @@ def test_a_list_that_the_user_wrote_is_left_as_it_is(videos):
     (videos / "videos.csv").write_text("video,split\n" + "\n".join(lines) + "\n")
     seen = survey.look(videos)
     small = budgets.Budget(**{**vars(budgets.BUDGETS["quick"]), "training_clips": 1, "test_clips": 1})
-    assert selection.choose(seen, small, Path("my.yaml")) == (None, {"videos": "videos.csv"})
+    assert sampling.choose(seen, small, Path("my.yaml")) == (None, {"videos": "videos.csv"})
 
 
 def test_it_asks_for_what_is_not_given_and_again_until_the_answer_makes_sense(videos):
@@ -316,7 +316,7 @@ def test_it_asks_for_what_is_not_given_and_again_until_the_answer_makes_sense(vi
         asked.append((text.splitlines()[-1].split(" (")[0], default))
         return next(answers) or default
 
-    starting.run(videos, Path("my.yaml"), {}, ask=ask, tell=told.append)
+    command.run(videos, Path("my.yaml"), {}, ask=ask, echo=told.append)
     assert asked == [
         ("Budget", "quick"),
         ("Budget", "quick"),
@@ -333,12 +333,10 @@ def test_it_asks_for_what_is_not_given_and_again_until_the_answer_makes_sense(vi
 
 def test_it_says_how_long_it_takes_and_what_to_run_next(videos):
     told = []
-    starting.run(videos, Path("my.yaml"), {}, tell=told.append)
+    command.run(videos, Path("my.yaml"), {}, echo=told.append)
     assert told[0].startswith("videos: 2 classes, 6 to train on, 2 to test on, 4 opened: 40×32 pixels, 16 to 16 frames")
     assert told[1] == "written: my.yaml"
-    assert re.fullmatch(
-        r"It takes about .* on one core, in \d+ jobs, as far as can be told before it has run\.", told[2]
-    )
+    assert re.fullmatch(r"Estimate: about .* on one core, in \d+ jobs\.", told[2])
     commands = [line.strip() for line in told[4:]]
     assert commands[0] == "stepaudit doctor my.yaml"
     assert all(f"#   {command}" in Path("my.yaml").read_text() for command in commands)
@@ -346,8 +344,8 @@ def test_it_says_how_long_it_takes_and_what_to_run_next(videos):
 
 
 def test_snakemake_is_given_the_rules_of_the_checkout_where_there_are_none(tmp_path):
-    assert starter.snakemake(ROOT) == "snakemake"
-    assert starter.snakemake(tmp_path) == f"snakemake -s {ROOT / 'Snakefile'}"
+    assert configuration.snakemake(ROOT) == "snakemake"
+    assert configuration.snakemake(tmp_path) == f"snakemake -s {ROOT / 'Snakefile'}"
 
 
 def test_snakemake_is_given_the_rules_of_the_package_where_that_was_installed(tmp_path, monkeypatch):
@@ -355,7 +353,7 @@ def test_snakemake_is_given_the_rules_of_the_package_where_that_was_installed(tm
     rules = tmp_path / "stepaudit" / "_workflow" / "Snakefile"
     rules.parent.mkdir(parents=True)
     monkeypatch.setattr(package_files, "PACKAGE", tmp_path / "stepaudit")
-    assert starter.snakemake(tmp_path) == f"snakemake -s {rules}"
+    assert configuration.snakemake(tmp_path) == f"snakemake -s {rules}"
     included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert included["force-include"]["Snakefile"] == "stepaudit/_workflow/Snakefile"
     assert included["force-include"]["workflow"] == "stepaudit/_workflow/workflow"
@@ -366,7 +364,7 @@ def test_snakemake_is_given_the_rules_of_the_package_where_that_was_installed(tm
     [(20, "a minute or two"), (300, "5 minutes"), (8000, "2 hours"), (10**6, "12 days"), (7000, "117 minutes")],
 )
 def test_durations_are_told_in_the_largest_unit_that_fits_twice(seconds, text):
-    assert starting.duration(seconds) == text
+    assert command.duration(seconds) == text
 
 
 def test_what_it_writes_runs(boxed):

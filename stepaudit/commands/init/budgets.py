@@ -1,6 +1,6 @@
-"""What `stepaudit init` proposes for a quick, a standard and a thorough audit."""
+"""Defaults of `stepaudit init` for a quick, a standard and a thorough audit."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Size = tuple[int, int, int]  # frames, height, width
@@ -16,15 +16,11 @@ PRETRAINED: dict[str, tuple[str, Size]] = {  # torchvision's weights and the cli
     "vgg16_lstm": ("VGG16_Weights.IMAGENET1K_V1", (16, 224, 224)),
     "resnet50_lstm": ("ResNet50_Weights.IMAGENET1K_V1", (16, 224, 224)),
 }
-NARROW = {  # options that make a model small enough to be trained from scratch on few videos
-    "width": 8,
-    "features": 64,
-    "hidden": 32,
-    "pooled": 2,
-    "batch_norm": True,
-    "dropout": 0.1,
-    "momentum": 0.1,
+NARROW: dict[str, Any] = {  # options that make a model small enough to be trained from scratch on few videos
+    **{"width": 8, "features": 64, "hidden": 32, "pooled": 2},
+    **{"batch_norm": True, "dropout": 0.1, "momentum": 0.1},
 }
+PRESERVE = {"grid": [0.02, 0.05, 0.1, 0.2, 0.4], "tolerance": 0.03, "bounds": ["probability", "top1"], "share": 0.9}
 FLOORS = ("center", "random_pixel", "motion_energy")  # pointers that ignore the model
 BOX_FLOORS = ("annotation_prior",)  # made of the training boxes
 FROM_SCRATCH = {"batch_size": 8, "optimizer": "adamw", "learning_rate": 0.003, "weight_decay": 0.01}
@@ -33,7 +29,7 @@ FINE_TUNED = {"batch_size": 8, "optimizer": "adamw", "learning_rate": 0.0001, "w
 
 @dataclass(frozen=True)
 class Budget:
-    """How much an audit asks for.
+    """The extent of an audit.
 
     Args:
         text: for the user, in a line.
@@ -61,7 +57,7 @@ class Budget:
     metrics: dict[str, dict]
     box_metrics: tuple[str, ...] = ("spatial_pointing", "mass_in_box", "box_share", "box_auc")
     action_metrics: tuple[str, ...] = ("temporal_pointing", "mass_in_segment", "segment_auc")
-    seeds: list[int] = field(default_factory=lambda: [0])
+    seeds: tuple[int, ...] = (0,)
     training_clips: int | None = None
     test_clips: int | None = None
     most_test_clips: int | None = None
@@ -75,7 +71,7 @@ BUDGETS = {
         methods=("step", "grad_cam"),
         options={"preset": "corrected", "schedule": "short", "iterations": 50},
         ratios=[0.1],
-        preserve={"grid": [0.02, 0.05, 0.1, 0.2, 0.4], "tolerance": 0.05, "bounds": ["probability"], "share": 0.9},
+        preserve={**PRESERVE, "tolerance": 0.05, "bounds": ["probability"]},
         metrics={"kept_probability": {}},
         training_clips=40,
         test_clips=10,
@@ -88,12 +84,7 @@ BUDGETS = {
         methods=("step", "ep3d", "grad_cam"),
         options={"preset": "corrected", "schedule": "fast"},
         ratios=[0.05, 0.1],
-        preserve={
-            "grid": [0.02, 0.05, 0.1, 0.2, 0.4],
-            "tolerance": 0.03,
-            "bounds": ["probability", "top1"],
-            "share": 0.9,
-        },
+        preserve=PRESERVE,
         metrics={"kept_probability": {}, "mask_survival": {"methods": "masks"}},
         training_clips=200,
         test_clips=10,
@@ -106,12 +97,7 @@ BUDGETS = {
         methods=("step", "ep3d", "ep3d_evenly", "grad_cam", "integrated_gradients", "occlusion", "rise"),
         options={"preset": "corrected", "schedule": "fast"},
         ratios=[0.05, 0.1, 0.2],
-        preserve={
-            "grid": [0.02, 0.05, 0.1, 0.2, 0.4, 0.7],
-            "tolerance": 0.02,
-            "bounds": ["probability", "top1"],
-            "share": 0.9,
-        },
+        preserve={**PRESERVE, "grid": [0.02, 0.05, 0.1, 0.2, 0.4, 0.7], "tolerance": 0.02},
         metrics={
             "kept_probability": {},
             "mask_survival": {"methods": "masks"},
@@ -119,6 +105,6 @@ BUDGETS = {
             "similarity": {"methods": "masks"},
         },
         box_metrics=("spatial_pointing", "mass_in_box", "box_share", "box_auc", "box_iou"),
-        seeds=[0, 1],
+        seeds=(0, 1),
     ),
 }

@@ -1,12 +1,12 @@
-"""What the user of `stepaudit init` decides, what is chosen where nothing is decided, and how it is asked."""
+"""The choices of a user of `stepaudit init`, their defaults, and the questions on a terminal."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepaudit.audit import registry
-from stepaudit.commands.init.budgets import BUDGETS, MODEL, PRETRAINED, Budget
+from stepaudit.commands.init.budgets import BUDGETS, MODEL, PRETRAINED, Budget, Size
 from stepaudit.errors import UsageError, did_you_mean
 
 NONE = "none"
@@ -14,13 +14,14 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user has decided; None leaves it to the budget.
+    """The choices of the user; None leaves one to the budget.
 
     Args:
         folder: of the videos, as the user wrote it.
         out: the file to write.
-        weights: `none` begins at random.
-        methods: names, divided by commas.
+        budget: name in `BUDGETS`.
+        weights: `none` starts at random.
+        methods: names, separated by commas.
         size: such as 16x112x112.
     """
 
@@ -33,74 +34,67 @@ class Choices:
     methods: str | None = None
     size: str | None = None
 
+    @property
+    def audit_name(self) -> str:
+        """The audit's name, by default the folder's."""
+        name = self.audit or self.folder.name.strip(".") or self.folder.resolve().name
+        return re.sub(r"[^A-Za-z0-9_.+-]+", "_", name).strip("_.-+") or "audit"
 
-@dataclass(frozen=True)
-class Question:
-    """What is asked on a terminal: a field of `Choices`, the words, the answer that is proposed, and its check."""
-
-    field: str
-    text: str
-    proposed: Callable[[Choices], str]
-    check: Callable[[Choices], object]
+    @property
+    def model_name(self) -> str:
+        return self.model or MODEL
 
 
 def budget_of(choices: Choices) -> Budget:
-    """The budget. Raises UsageError if there is no such."""
+    """The budget. Raises UsageError if its name is unknown."""
     if choices.budget not in BUDGETS:
         raise UsageError(f"no budget '{choices.budget}'{did_you_mean(choices.budget, list(BUDGETS))}")
     return BUDGETS[choices.budget]
 
 
-def audit_name(choices: Choices) -> str:
-    """The audit's name, by default the folder's."""
-    given = choices.audit or choices.folder.name.strip(".") or choices.folder.resolve().name
-    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", given).strip("_.-+")
-    return name or "audit"
-
-
-def model_of(choices: Choices) -> str:
-    """What the model uses."""
-    return choices.model or MODEL
-
-
 def weights_of(choices: Choices) -> str | None:
-    """Initial weights: the given ones, or those of torchvision where the budget is for a pretrained model."""
+    """Initial weights: the chosen ones, or those of torchvision where the budget is for a pretrained model."""
     if choices.weights is not None:
         return None if choices.weights == NONE else choices.weights
-    return PRETRAINED.get(model_of(choices), (None,))[0] if budget_of(choices).pretrained else None
+    pretrained = PRETRAINED.get(choices.model_name) if budget_of(choices).pretrained else None
+    return pretrained[0] if pretrained else None
 
 
-def size_of(choices: Choices) -> tuple[int, int, int]:
-    """Frames, height and width. Raises UsageError if the text is none."""
+def size_of(choices: Choices) -> Size:
+    """Frames, height and width. Raises UsageError if the text does not give them."""
     if choices.size is None:
-        budget = budget_of(choices)
-        return (
-            PRETRAINED[model_of(choices)][1] if weights_of(choices) and model_of(choices) in PRETRAINED else budget.size
-        )
+        pretrained = PRETRAINED.get(choices.model_name) if weights_of(choices) else None
+        return pretrained[1] if pretrained else budget_of(choices).size
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})x(\d{1,4})", choices.size)
     if match is None:
         raise UsageError(f"'{choices.size}' is no size; give frames, height and width, such as 16x112x112")
-    return tuple(map(int, match.groups()))
+    return int(match[1]), int(match[2]), int(match[3])
 
 
 def methods_of(choices: Choices) -> list[str]:
-    """Methods besides the floors. Raises UsageError for a name that there is not."""
+    """Methods besides the floors. Raises UsageError for an unknown name."""
     names = [name.strip() for name in (choices.methods or ",".join(budget_of(choices).methods)).split(",")]
     return [registry.find("methods", name).name for name in dict.fromkeys(names) if name]
 
 
+@dataclass(frozen=True)
+class Question:
+    """A question on a terminal: a field of `Choices`, the text, the default answer, and the check of an answer."""
+
+    field: str
+    text: str
+    default: Callable[[Choices], str]
+    check: Callable[[Choices], object]
+
+
+BUDGET_TEXTS = "".join(f"  {name}: {budget.text}\n" for name, budget in BUDGETS.items())
 QUESTIONS = (
-    Question(
-        "budget",
-        "\n".join(f"  {name}: {budget.text}" for name, budget in BUDGETS.items()) + "\nBudget",
-        lambda choices: choices.budget,
-        budget_of,
-    ),
+    Question("budget", f"{BUDGET_TEXTS}Budget", lambda choices: choices.budget, budget_of),
     Question(
         "model",
         "Model (`stepaudit list models`, or module:object of your own)",
-        model_of,
-        lambda choices: registry.find("models", model_of(choices)),
+        lambda choices: choices.model_name,
+        lambda choices: registry.find("models", choices.model_name),
     ),
     Question(
         "weights",
@@ -109,10 +103,7 @@ QUESTIONS = (
         weights_of,
     ),
     Question(
-        "methods",
-        "Methods (`stepaudit list methods`)",
-        lambda choices: ",".join(methods_of(choices)),
-        methods_of,
+        "methods", "Methods (`stepaudit list methods`)", lambda choices: ",".join(methods_of(choices)), methods_of
     ),
     Question(
         "size",
@@ -121,8 +112,3 @@ QUESTIONS = (
         size_of,
     ),
 )
-
-
-def answered(choices: Choices, field: str, answer: str) -> Choices:
-    """The choices with one more answer."""
-    return replace(choices, **{field: answer})

@@ -1,7 +1,6 @@
-"""What lies in a folder of videos: which data set reads it, how many of what classes, and a look at a few of them."""
+"""A survey of a folder of videos: the data set that reads it, its classes and splits, and a sample of its videos."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +19,7 @@ SIDE = 16  # pixels that their frames are scaled to, only to be counted
 
 @dataclass(frozen=True)
 class Seen:
-    """A video that was decoded: frames and pixels; `error` if it was not."""
+    """A video of the sample: frames and pixels, or the error of decoding it."""
 
     name: str
     frames: int = 0
@@ -31,13 +30,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found.
+    """The contents of a folder.
 
     Args:
         segments: rows of the reader.
-        boxed: test segments whose video has boxes.
-        seen: the videos that were decoded.
-        notes: what the user should know.
+        boxed: number of test segments whose video has boxes.
+        seen: the sample of videos.
+        notes: warnings for the user.
     """
 
     source: Source
@@ -51,60 +50,48 @@ class Survey:
         """The classes."""
         return sorted({row["label"] for row in self.segments})
 
+    @property
+    def acted(self) -> int:
+        """Number of test segments with a known time of the action."""
+        return sum(row["action_start"] is not None for row in self.of("test"))
+
     def of(self, split: str) -> list[dict]:
         """Segments of a split."""
         return [row for row in self.segments if row["split"] == split]
 
-    @property
-    def acted(self) -> int:
-        """Test segments whose action has known frames."""
-        return sum(row["action_start"] is not None for row in self.of("test"))
-
 
 def look(folder: Path) -> Survey:
-    """Looks into a folder. Nothing is written.
+    """Survey a folder, without writing anything.
 
     Raises:
-        UsageError: there are no videos, or they do not lie so that a data set can read them.
+        UsageError: there are no videos, or no data set reads this layout.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; name the folder of your videos, such as `stepaudit init videos`")
     source = layouts.find(folder)
     segments, boxes = source.rows()
-    _require_classes(folder, segments)
-    source = _with_box_distance(source, boxes)
-    boxed = {row["video_id"] for row in boxes}
-    tested = sum(row["split"] == "test" and row["video_id"] in boxed for row in segments)
-    seen = tuple(_look_at(Path(path)) for path in _spread(sorted({row["path"] for row in segments})))
-    return Survey(source, segments, tested, seen, (*source.notes, *_short(seen)))
-
-
-def _require_classes(folder: Path, segments: list[dict]) -> None:
     labels = {row["label"] for row in segments}
     if len(labels) < 2:
         raise UsageError(
             f"{folder}: one class, {', '.join(labels)}; a classifier needs videos of another class beside it"
         )
-    if not any(row["split"] == "test" for row in segments):
+    tested = [row for row in segments if row["split"] == "test"]
+    if not tested:
         raise UsageError(
             f"{folder}: no test videos; put some into {folder / 'test'}/<class>, or name them in videos.csv"
         )
-
-
-def _with_box_distance(source: Source, boxes: list[dict]) -> Source:
-    """A frame takes the boxes of the nearest annotated one, where only every second, third, … frame is annotated."""
     frames = defaultdict(set)
     for row in boxes:
         frames[row["video_id"]].add(row["frame"])
-    gaps = [after - before for found in frames.values() for before, after in pairwise(sorted(found))]
+    paths = sorted({row["path"] for row in segments})
+    places = sorted({round((len(paths) - 1) * part / (SAMPLE - 1)) for part in range(SAMPLE)})
+    seen = tuple(_look_at(Path(paths[place])) for place in places)
+    notes = (*source.notes, *(f"does not decode: {each.error}" for each in seen if each.error))
+    boxed = sum(row["video_id"] in frames for row in tested)
+    # Where only every second, third, … frame is annotated, a frame takes the boxes of the nearest annotated one.
+    gaps = [after - before for numbers in frames.values() for before, after in pairwise(sorted(numbers))]
     distance = max(source.box_distance, round(median(gaps)) // 2 if gaps else 0)
-    return replace(source, box_distance=distance)
-
-
-def _spread(paths: list[str]) -> list[str]:
-    """A few of them, from the first to the last."""
-    last = len(paths) - 1
-    return [paths[index] for index in sorted({round(last * part / (SAMPLE - 1)) for part in range(SAMPLE)})]
+    return Survey(replace(source, box_distance=distance), segments, boxed, seen, notes)
 
 
 def _look_at(path: Path) -> Seen:
@@ -114,7 +101,3 @@ def _look_at(path: Path) -> Seen:
             return Seen(path.name, len(frames), height, width)
     except BadVideoError as error:
         return Seen(path.name, error=str(error))
-
-
-def _short(seen: tuple[Seen, ...]) -> Iterator[str]:
-    yield from (f"does not decode: {each.error}" for each in seen if each.error)

@@ -1,0 +1,90 @@
+"""`stepaudit init`: looks at the videos, asks, writes a configuration, and prints its cost and the next commands."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from stepaudit.audit import config, planning
+from stepaudit.commands.init import configuration, survey
+from stepaudit.commands.init.choices import QUESTIONS, Choices, Question
+from stepaudit.errors import UsageError
+
+Ask = Callable[..., str]
+LONG = 12 * 3600  # seconds, on one core
+
+
+def run(
+    folder: Path | None,
+    out: Path | None,
+    given: Mapping[str, str | None],
+    *,
+    force: bool = False,
+    ask: Ask | None = None,
+    echo: Callable[[str], object],
+) -> Path:
+    """Write a configuration and return its path.
+
+    Args:
+        folder: of the videos; asked for if it is None.
+        out: the file to write; None: named after the audit.
+        given: choices that are made already, by name.
+        force: replace existing files.
+        ask: takes a text and a `default`, returns the answer; None: choose the defaults.
+        echo: prints a line.
+
+    Raises:
+        UsageError: there are no videos, a choice does not exist, or the file exists already.
+    """
+    if folder is None:
+        if ask is None:
+            raise UsageError("name the folder of your videos, such as `stepaudit init videos`")
+        folder = Path(ask("Folder of your videos", default="."))
+    seen = survey.look(folder)
+    echo(f"{folder}: {configuration.summary(seen)}")
+    choices = Choices(folder, Path(), **{name: value for name, value in given.items() if value is not None})
+    for question in QUESTIONS:
+        if ask and given.get(question.field) is None:
+            choices = _answered(question, choices, ask, echo)
+    path = out or Path(f"{choices.audit_name}.yaml")
+    draft = configuration.draft(seen, replace(choices, out=path))
+    configuration.write(draft, path, force=force)
+    listing = f", {draft.listing.path} ({draft.listing.used} videos are used)" if draft.listing else ""
+    echo(f"written: {path}{listing}")
+    for line in _next_steps(path):
+        echo(line)
+    return path
+
+
+def _answered(question: Question, choices: Choices, ask: Ask, echo: Callable[[str], object]) -> Choices:
+    """The choices with the answer to a question, which is repeated until the answer is valid."""
+    while True:
+        try:
+            answer = ask(question.text, default=question.default(choices)).strip()
+            changed = Choices(**{**vars(choices), question.field: answer})
+            question.check(changed)
+        except UsageError as error:
+            echo(str(error))
+        else:
+            return changed
+
+
+def _next_steps(path: Path) -> Iterator[str]:
+    """The estimated time, and the commands to run next."""
+    planned = planning.planned(config.load(path))
+    seconds = sum(entry["seconds"] * entry["shards"] for entry in planned.plan.entries.values())
+    jobs = sum(row[1] for row in planning.overview(planned)[1])
+    yield f"Estimate: about {duration(seconds)} on one core, in {jobs} jobs."
+    if seconds > LONG:
+        yield "That is long: start with `--budget quick`, choose fewer methods, or use a GPU."
+    yield "Next:"
+    yield f"  stepaudit doctor {path}"
+    yield f"  {configuration.snakemake()} -n --configfile {path}"
+    yield f"  {configuration.snakemake()} --cores all --configfile {path}"
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, in the largest unit that fits twice."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return "a minute or two"

@@ -1,0 +1,175 @@
+"""A commented configuration for a folder of videos, from its survey and the user's choices."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from stepaudit.audit import config, registry
+from stepaudit.commands.init import sampling
+from stepaudit.commands.init.budgets import (
+    BOX_FLOORS,
+    FINE_TUNED,
+    FLOORS,
+    FROM_SCRATCH,
+    NARROW,
+    PRETRAINED,
+    Budget,
+    Size,
+)
+from stepaudit.commands.init.choices import Choices, budget_of, methods_of, size_of, weights_of
+from stepaudit.commands.init.survey import Survey
+from stepaudit.errors import UsageError
+from stepaudit.store import package_files, writing
+
+TEMPLATE = Path(__file__).with_name("configuration.yaml.jinja")
+MINIMUM_VIEWS = 200  # training clips, if there are few videos
+CLIPS_SEEN = {True: 2500, False: 800}  # views of videos, over the whole training: from scratch, or fine-tuned
+COMMENTS = {
+    "classes": "folders to use; remove the line for all that are annotated",
+    "partial": "listed videos that are not there are left out",
+    "per_class": "test videos of each class; remove the line for all",
+    "train_per_class": "training videos of each class; remove the line for all",
+    "group": "videos of one group, a scene, do not stand both in training and test",
+    "test_share": "of the groups of each class",
+    "videos": "which videos are used, and for what",
+    "segments": "which frames to explain, and when the action happens",
+    "boxes": "where the object is",
+    "grid": "shares of the clip that are tried first",
+    "tolerance": "the search ends when it knows the ratio so well",
+    "bounds": "`probability`: keep `share` of it; `top1`: keep the first place",
+    "share": "of the probability for the whole clip",
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A configuration that is not written yet: its text, and a list of videos to write beside it, if it needs one."""
+
+    text: str
+    listing: sampling.Listing | None
+
+
+def draft(survey: Survey, choices: Choices) -> Draft:
+    """The configuration. Raises UsageError for a choice that does not exist, or does not fit the others."""
+    listing, options = sampling.choose(survey, budget_of(choices), choices.out)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment.filters["flow"] = _flow
+    text = environment.from_string(TEMPLATE.read_text()).render(_values(survey, choices, options))
+    config.parse(yaml.safe_load(text), "the configuration made of these choices")
+    return Draft(text, listing)
+
+
+def write(made: Draft, out: Path, *, force: bool = False) -> None:
+    """Write the files. Raises UsageError if one exists and `force` is not given."""
+    files = {out: made.text} | ({made.listing.path: made.listing.text} if made.listing else {})
+    for path in files:
+        if path.exists() and not force:
+            raise UsageError(f"{path}: exists already; replace it with --force, or choose another name with --out")
+    for path, text in files.items():
+        writing.write_text(path, text)
+
+
+def snakemake(folder: Path | None = None) -> str:
+    """The Snakemake command for a folder, by default this one; without a Snakefile there, with the installed one."""
+    here = (folder or Path.cwd()) / "Snakefile"
+    return "snakemake" if here.exists() else f"snakemake -s {shlex.quote(str(package_files.snakefile()))}"
+
+
+def summary(survey: Survey) -> str:
+    """The survey in a sentence without its full stop."""
+    decoded = [each for each in survey.seen if not each.error]
+    uses = {"train": "to train on", "validation": "to validate on", "test": "to test on"}
+    parts = [f"{len(survey.labels)} classes"]
+    parts += [f"{len(survey.of(split))} {use}" for split, use in uses.items() if survey.of(split)]
+    if decoded:
+        sizes = ", ".join(sorted({f"{each.width}×{each.height}" for each in decoded}))
+        frames = [each.frames for each in decoded]
+        parts.append(f"{len(frames)} opened: {sizes} pixels, {min(frames)} to {max(frames)} frames")
+    tested = f"of the {len(survey.of('test'))} test segments"
+    parts.append(f"boxes on {survey.boxed} {tested}" if survey.boxed else "no boxes")
+    parts.append(f"action times on {survey.acted} {tested}" if survey.acted else "no action times")
+    return ", ".join(parts)
+
+
+def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the template's variables."""
+    training = len(survey.of("train")) - len(survey.of("train")) // 5 * (not survey.of("validation"))
+    budget, size, weights = budget_of(choices), size_of(choices), weights_of(choices)
+    component, name = registry.find("models", choices.model_name), choices.audit_name
+    floors = [*FLOORS, *(BOX_FLOORS if survey.boxed else ())]
+    methods = [registry.find("methods", name) for name in methods_of(choices) if name not in floors]
+    masks = {method.name: _mask(method, budget) for method in methods if "ratios" in method.requires}
+    views = max(1, min(4, ceil(MINIMUM_VIEWS / max(1, training))))
+    epochs = max(5, min(30, ceil(CLIPS_SEEN[weights is None] / max(1, views * training))))  # few clips: more epochs
+    short = [each.name for each in survey.seen if not each.error and each.frames < size[0]]
+    too_short = [
+        f"{name} has fewer than {size[0]} frames: such videos get the status `too_short`" for name in short[:1]
+    ]
+    narrow = {name: value for name, value in NARROW.items() if name in (component.options or {})}
+    return {
+        "budget_name": choices.budget,
+        "budget": budget,
+        "folder": choices.folder,
+        "found": summary(survey),
+        "notes": [*survey.notes, *too_short],
+        "audit": name,
+        "results": f"results/{name}",
+        "size": size,
+        "source": survey.source,
+        "options": options,
+        "comment": lambda key: f"  # {COMMENTS[key]}" if key in COMMENTS else "",
+        "views": views,
+        "model": re.sub(r"[^A-Za-z0-9_.+-]+", "_", component.name),  # `my_models:build` cannot name a file
+        "use": component.name,
+        "weights": weights,
+        "known_weights": PRETRAINED.get(component.name),
+        "model_options": narrow if weights is None else {},
+        "training": FROM_SCRATCH if weights is None else FINE_TUNED,
+        "epochs": epochs,
+        "step_epochs": ceil(2 * epochs / 3),
+        "shift": min(size[1:]) // 14,
+        "masks": masks,
+        "others": [method.name for method in methods if method.name not in masks],
+        "floors": floors,
+        "preserved": next(iter(masks), None),
+        "preserve": budget.preserve,
+        "metrics": _metrics(survey, budget, size, list(masks)),
+        "boxed": survey.boxed,
+        "acted": survey.acted,
+        "box_metrics": budget.box_metrics,
+        "action_metrics": budget.action_metrics,
+        "out": choices.out,
+        "snakemake": snakemake(),
+    }
+
+
+def _mask(method: registry.Component, budget: Budget) -> dict[str, Any]:
+    """The entry of a method with ratios."""
+    options = {key: value for key, value in budget.options.items() if key in (method.options or {})}
+    seeds = {"seeds": list(budget.seeds)} if len(budget.seeds) > 1 else {}
+    return {"ratios": budget.ratios, **seeds, **({"options": options} if options else {})}
+
+
+def _metrics(survey: Survey, budget: Budget, size: Size, masks: list[str]) -> dict[str, dict]:
+    """The metrics that the annotation allows, with a circle in proportion to the clip: the paper's is 7 px of 112."""
+    names = [*(budget.box_metrics if survey.boxed else ()), *(budget.action_metrics if survey.acted else ())]
+    metrics: dict[str, dict] = {name: {} for name in names} | budget.metrics
+    if "spatial_pointing" in metrics:
+        metrics["spatial_pointing"] = {"options": {"tolerance_px": round(7 * min(size[1:]) / 112, 1)}}
+    return {
+        name: {**entry, "methods": masks} if "methods" in entry else entry
+        for name, entry in metrics.items()
+        if masks or "methods" not in entry
+    }
+
+
+def _flow(value: Any) -> str:
+    """A value in YAML on one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False).removesuffix("...\n").strip()
