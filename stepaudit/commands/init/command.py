@@ -56,7 +56,7 @@ def run(
 
 
 def _answered(question: Question, choices: Choices, ask: Ask, echo: Callable[[str], object]) -> Choices:
-    """The choices with the answer to a question, which is repeated until the answer is valid."""
+    """The choices with the answer to a question; it is repeated until the answer is valid."""
     while True:
         try:
             answer = ask(question.text, default=question.default(choices)).strip()

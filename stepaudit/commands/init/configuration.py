@@ -109,16 +109,14 @@ def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dic
     views = max(1, min(4, ceil(MINIMUM_VIEWS / max(1, training))))
     epochs = max(5, min(30, ceil(CLIPS_SEEN[weights is None] / max(1, views * training))))  # few clips: more epochs
     short = [each.name for each in survey.seen if not each.error and each.frames < size[0]]
-    too_short = [
-        f"{name} has fewer than {size[0]} frames: such videos get the status `too_short`" for name in short[:1]
-    ]
+    status = f"has fewer than {size[0]} frames: such videos get the status `too_short`"
     narrow = {name: value for name, value in NARROW.items() if name in (component.options or {})}
     return {
         "budget_name": choices.budget,
         "budget": budget,
         "folder": choices.folder,
         "found": summary(survey),
-        "notes": [*survey.notes, *too_short],
+        "notes": [*survey.notes, *(f"{name} {status}" for name in short[:1])],
         "audit": name,
         "results": f"results/{name}",
         "size": size,
