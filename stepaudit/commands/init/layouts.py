@@ -102,14 +102,9 @@ LAYOUTS: tuple[Callable[[Path], Source | None], ...] = (_ucf101, _epic, _folders
 
 
 def _class_root(folder: Path) -> Path:
-<<<<<<< HEAD
-    """The folder of the class folders. Raises UsageError, with what to do, if there is none."""
+    """The folder of the class folders. Raises UsageError, with the next step, if there is none."""
     source = Source("folder", folder)
     problem = source.problem()
-=======
-    """The folder of the class folders. Raises UsageError, with the next step, if there is none."""
-    problem = Source("folder", folder).problem()
->>>>>>> 79afe11 (init: plain first lines)
     if problem is None:
         return folder
     below = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
