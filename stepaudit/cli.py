@@ -517,8 +517,8 @@ def doctor(
     for each in doctor.examine(config, slurm=slurm):
         found.append(each)
         if not json:
-            typer.echo(findings.told(each))
-    typer.echo(findings.listed(found) if json else findings.counted(found))
+            typer.echo(findings.line(each))
+    typer.echo(findings.to_json(found) if json else findings.summary(found))
     if findings.has_problem(found):
         raise typer.Exit(1)
 

@@ -120,7 +120,7 @@ def probed(tmp_path_factory):
     config.save(with_model(place, weights="R2Plus1D_18_Weights.KINETICS400_V1"), place / "c.yaml")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TORCH_HOME", str(place))
-        yield torch_probe.asked(place / "c.yaml")
+        yield torch_probe.probe(place / "c.yaml")
 
 
 def test_pytorch_and_torchvision_of_this_environment_work_together(probed):
@@ -138,7 +138,7 @@ def test_a_torchvision_that_does_not_fit_is_a_problem(tmp_path, monkeypatch):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text(text)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
-    found = machine_checks.torch(torch_probe.asked(None))
+    found = machine_checks.torch(torch_probe.probe(None))
     assert found.status == "problem"
     assert found.text == "torch 2.1 does not work: RuntimeError: operator torchvision::nms does not exist"
 
@@ -148,22 +148,22 @@ def test_a_pytorch_that_crashes_or_hangs_is_a_problem(tmp_path, monkeypatch):
     package.mkdir()
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
     (package / "__init__.py").write_text("import os\nos.abort()")
-    assert "it ended Python with status -6" in machine_checks.torch(torch_probe.asked(None)).text
+    assert "it ended Python with status -6" in machine_checks.torch(torch_probe.probe(None)).text
     (package / "__init__.py").write_text("import time\ntime.sleep(60)")
-    assert "not loaded within 0.5 s" in machine_checks.torch(torch_probe.asked(None, seconds=0.5)).text
+    assert "not loaded within 0.5 s" in machine_checks.torch(torch_probe.probe(None, seconds=0.5)).text
 
 
 @pytest.mark.parametrize(
     ("found", "device", "nvidia", "status", "text"),
     [
         (WORKS, "auto", False, "ok", "models run on the CPU"),
-        (WORKS, "cpu", True, "ok", "not asked for"),
+        (WORKS, "cpu", True, "ok", "not used"),
         (WORKS, "cuda", False, "problem", "this machine has no GPU"),
         (WORKS, "auto", True, "warning", "this PyTorch is built for CPUs"),
         ({**WORKS, "built_for": "13.0", "gpu_error": "driver too old"}, "auto", True, "warning", "driver too old"),
         ({**WORKS, "built_for": "13.0", "gpu_error": "driver too old"}, "cuda", True, "problem", "driver too old"),
         (GPU, "auto", True, "ok", "A100, the first of 2: 30 of 40 GB free; a convolution works"),
-        ({**GPU, "gpu_agrees": False}, "auto", True, "problem", "computes something else"),
+        ({**GPU, "gpu_agrees": False}, "auto", True, "problem", "does not compute the same"),
         ({**GPU, "gpu_error": "no kernel image", "gpu_agrees": None}, "auto", True, "problem", "no kernel image"),
         ({"error": "none"}, "auto", True, "warning", "not tried"),
     ],
@@ -241,15 +241,17 @@ def test_the_workflow_is_looked_for_where_snakemake_does(tmp_path):
 
 
 def test_slurm_is_a_problem_only_if_it_is_wanted(tmp_path, fake_program):
-    assert machine_checks.slurm(ROOT, "", wanted=False).status == "ok"
-    found = machine_checks.slurm(tmp_path, "", wanted=True, plugin="no_such_plugin")
+    assert machine_checks.slurm(ROOT, "", required=False).status == "ok"
+    found = machine_checks.slurm(tmp_path, "", required=True, plugin="no_such_plugin")
     assert found.status == "problem"
     assert found.text == "no `sinfo`, no executor, no slurm/profile.yaml"
     path = str(fake_program("sinfo", "exit 0").parent)
-    assert machine_checks.slurm(ROOT, path, wanted=True, plugin="json").status == "ok"
-    assert machine_checks.slurm(ROOT, path, wanted=False, plugin="no_such_plugin").status == "warning"
+    assert machine_checks.slurm(ROOT, path, required=True, plugin="json").status == "ok"
+    assert machine_checks.slurm(ROOT, path, required=False, plugin="no_such_plugin").status == "warning"
     (tmp_path / "slurm").write_text("workflow/profiles/slurm")  # a link that an archive has made a file of
-    assert "ln -sfn workflow/profiles/slurm ." in machine_checks.slurm(tmp_path, path, wanted=True, plugin="json").step
+    assert (
+        "ln -sfn workflow/profiles/slurm ." in machine_checks.slurm(tmp_path, path, required=True, plugin="json").step
+    )
 
 
 def test_videos_that_are_there_are_fine_and_some_of_them_are_opened(folder):
@@ -372,7 +374,7 @@ def test_the_estimate_of_the_disk_is_what_clips_maps_and_weights_take(folder):
     counts = {"own": Counter(train=3, validation=1, test=2)}
     clips = (3 * 4 + 1 + 2) * 16 * 28 * 28 * 3
     maps = 2 * (2 * 16 * 4 * 4 * 2 + 16 * 28 * 28 * 2)  # step's seeds at two ratios, and the other's own resolution
-    assert disk_use.estimated(settings, counts, {"small": 1000}) == clips + maps + 1000 + disk_use.BESIDES
+    assert disk_use.estimated(settings, counts, {"small": 1000}) == clips + maps + 1000 + disk_use.OVERHEAD
 
 
 def test_examine_tells_each_thing_once_and_of_a_bad_configuration_what_is_wrong(folder, quick_machine):
@@ -390,11 +392,15 @@ def test_examine_tells_each_thing_once_and_of_a_bad_configuration_what_is_wrong(
 
 
 def test_findings_are_a_line_each_or_json():
-    found = [findings.fine("a", "good"), findings.warning("b", "so\nso", "mend it"), findings.problem("c", "bad", "go")]
-    assert findings.told(found[1]) == "warning  b                so so; mend it"
-    assert findings.counted(found) == "1 problem, 1 warning"
-    assert findings.counted([]) == "0 problems, 0 warnings"
-    assert json.loads(findings.listed(found))[2] == {"about": "c", "status": "problem", "text": "bad", "step": "go"}
+    found = [
+        findings.fine("a", "good"),
+        findings.warning("b", "so\nso", "correct it"),
+        findings.problem("c", "bad", "go"),
+    ]
+    assert findings.line(found[1]) == "warning  b                so so; correct it"
+    assert findings.summary(found) == "1 problem, 1 warning"
+    assert findings.summary([]) == "0 problems, 0 warnings"
+    assert json.loads(findings.to_json(found))[2] == {"about": "c", "status": "problem", "text": "bad", "step": "go"}
     assert findings.has_problem(found)
     assert not findings.has_problem(found[:2])
 

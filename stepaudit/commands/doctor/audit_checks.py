@@ -1,4 +1,4 @@
-"""Checks of what a configuration names: videos, annotation, weights, the results folder and its disk."""
+"""Checks of a configuration's videos, annotation, weights, results folder and disk."""
 
 import fcntl
 import shutil
@@ -11,7 +11,6 @@ from typing import NamedTuple
 from stepaudit.audit import work
 from stepaudit.audit.config import Config
 from stepaudit.clips import decoding
-from stepaudit.commands.doctor import disk_use
 from stepaudit.commands.doctor.findings import Finding, fine, problem, warning
 from stepaudit.errors import BadVideoError, UsageError
 
@@ -20,23 +19,23 @@ SECONDS = 30.0  # for the first frame of each
 SPOOL = 2 * 10**9  # bytes of temporary files: the scaled frames of a long video
 
 
-class Rows(NamedTuple):
-    """What a data set's reader gives."""
+class DatasetRows(NamedTuple):
+    """Rows of a data set's reader."""
 
     segments: list[dict]
     boxes: list[dict]
 
 
-def read(config: Config, dataset: str) -> Rows | None:
-    """Segments and boxes; None of a data set that makes its videos when it is read. Raises UsageError."""
+def read(config: Config, dataset: str) -> DatasetRows | None:
+    """Segments and boxes; None for a data set that makes its videos when it is read. Raises UsageError."""
     entry, component = config.datasets[dataset], config.component("datasets", dataset)
     if component.companion("count") is not None:
         return None
-    return Rows(*component.load()(entry.root, **entry.options))
+    return DatasetRows(*component.load()(entry.root, **entry.options))
 
 
-def videos(dataset: str, rows: Rows | UsageError | None, *, sample: int = SAMPLE) -> Finding:
-    """Whether a data set is there and the first frames of some of its videos decode."""
+def videos(dataset: str, rows: DatasetRows | UsageError | None, *, sample: int = SAMPLE) -> Finding:
+    """Check that a data set exists and that the first frames of some of its videos decode."""
     about = f"data {dataset}"
     if isinstance(rows, UsageError):
         return problem(about, str(rows), "then run `stepaudit doctor` again")
@@ -48,7 +47,7 @@ def videos(dataset: str, rows: Rows | UsageError | None, *, sample: int = SAMPLE
     splits = Counter(row["split"] for row in rows.segments)
     text = f"{len(rows.segments)} segments ({', '.join(f'{splits[each]} {each}' for each in sorted(splits))})"
     if bad and len(bad) == len(some):
-        return problem(about, f"{text}, but no video decodes: {bad[0]}", "mend `root`, or the videos")
+        return problem(about, f"{text}, but no video decodes: {bad[0]}", "correct `root`, or replace the videos")
     if bad:
         advice = "they will be rows with the status `bad_video`; replace them if you can"
         return warning(about, f"{text}; {len(bad)} of {len(some)} tried do not decode: {bad[0]}", advice)
@@ -63,59 +62,59 @@ def _unreadable(path: Path) -> str:
     return ""
 
 
-def annotation(config: Config, dataset: str, rows: Rows | None) -> Finding | None:
-    """Whether the boxes and actions that metrics ask for are there; None if that is not known yet."""
-    if rows is None:
+def annotation(config: Config, dataset: str, rows: DatasetRows | UsageError | None) -> Finding | None:
+    """Check that the boxes and actions that the metrics need exist; None if that is not known yet."""
+    if rows is None or isinstance(rows, UsageError):
         return None
     measures = [config.component("metrics", metric).measures for metric in config.metrics]
-    asked = {name for names in measures if "model" not in names for name in names}  # with it, some is measured anyhow
+    required = {name for names in measures if "model" not in names for name in names}  # with it, some values exist
     tested = [row for row in rows.segments if row["split"] == "test"]
     boxed = {row["video_id"] for row in rows.boxes}
-    there = {
+    present = {
         "boxes": sum(row["video_id"] in boxed for row in tested),
         "in_action": sum(row["action_start"] is not None for row in tested),
     }
     words = {"boxes": "boxes", "in_action": "actions"}
-    text = ", ".join(f"{words[name]} on {count} of {len(tested)} test segments" for name, count in there.items())
-    if missing := [name for name, count in there.items() if name in asked and not count]:
+    text = ", ".join(f"{words[name]} on {count} of {len(tested)} test segments" for name, count in present.items())
+    if missing := [name for name, count in present.items() if name in required and not count]:
         names = " and ".join(words[name] for name in missing)
         advice = f"their scores will be `no_annotation`: name the file that has {names}, or remove those metrics"
         return warning(f"annotation {dataset}", f"{text}, but metrics need {names}", advice)
     return fine(f"annotation {dataset}", text)
 
 
-def model(config: Config, name: str, found: Mapping) -> Finding:
-    """Whether a model is there, and its weights are on this machine. Of what `torch_probe` found."""
+def model(config: Config, name: str, probed: Mapping) -> Finding:
+    """Check that a model can be built and its weights are on this machine, by the result of `torch_probe`."""
     entry, about = config.models[name], f"model {name}"
-    if text := found.get("unbuilt", {}).get(name):
-        return problem(about, text, "mend its `use`")
+    if text := probed.get("unbuilt", {}).get(name):
+        return problem(about, text, "correct its `use`")
     if entry.checkpoint is not None:
-        return _given(about, entry.checkpoint, "`checkpoint`")
+        return _file(about, entry.checkpoint, "`checkpoint`")
     if entry.weights is None:
-        return fine(about, "no weights: it begins at random")
+        return fine(about, "no weights: it starts at random")
     if Path(entry.weights).is_file():
-        return _given(about, Path(entry.weights), "`weights`")
-    if "weights" not in found:
-        return warning(about, f"{entry.weights}: not looked for, since PyTorch does not work", "mend that first")
-    address = found["weights"].get(entry.weights)
+        return _file(about, Path(entry.weights), "`weights`")
+    if "weights" not in probed:
+        return warning(about, f"{entry.weights}: not checked, since PyTorch does not work", "repair PyTorch first")
+    address = probed["weights"].get(entry.weights)
     if address is None:
         text = f"{entry.weights}: neither a file nor a torchvision weights name"
         return problem(about, text, "give one of the two, such as R2Plus1D_18_Weights.KINETICS400_V1")
-    kept = Path(found["cache"], address.rpartition("/")[2])
-    if kept.is_file():
-        return fine(about, f"{entry.weights}, {kept}")
+    cached = Path(probed["cache"], address.rpartition("/")[2])
+    if cached.is_file():
+        return fine(about, f"{entry.weights}, {cached}")
     advice = f"torchvision fetches them at the first run; for a machine without network put {address} there"
-    return warning(about, f"{entry.weights} are not in {kept.parent}", advice)
+    return warning(about, f"{entry.weights} are not in {cached.parent}", advice)
 
 
-def _given(about: str, path: Path, key: str) -> Finding:
+def _file(about: str, path: Path, key: str) -> Finding:
     if path.is_file():
         return fine(about, str(path))
     return problem(about, f"{path}: no such file", f"correct {key} in the configuration")
 
 
 def results(folder: Path) -> Finding:
-    """Whether the results folder can be written, and has the locks and the renaming that jobs rely on."""
+    """Check that the results folder can be written, and that locks and renaming work there."""
     place = existing(folder)
     try:
         with tempfile.TemporaryDirectory(prefix=".stepaudit-", dir=place) as scratch:
@@ -125,7 +124,7 @@ def results(folder: Path) -> Finding:
         return problem("results", f"{place}: cannot be written ({error.strerror})", advice)
     if not renames:
         advice = "choose `results` on another file system: readers would see half a file"
-        return problem("results", f"{place}: a file cannot take another's name", advice)
+        return problem("results", f"{place}: a file cannot replace another one", advice)
     if not locks:
         advice = "let no two Snakemakes make the same audit at once, or choose `results` on another"
         return warning("results", f"{place}: this file system has no locks", advice)
@@ -133,13 +132,13 @@ def results(folder: Path) -> Finding:
 
 
 def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+    """The folder, or the nearest existing one above it."""
     path = folder.absolute()
     return next(each for each in (path, *path.parents) if each.is_dir())
 
 
 def _locks(folder: Path) -> bool:
-    """Whether a second taker of a lock is refused."""
+    """True if a lock that is taken cannot be taken again."""
     with (folder / "lock").open("w") as first, (folder / "lock").open("w") as second:
         try:
             fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -153,7 +152,7 @@ def _locks(folder: Path) -> bool:
 
 
 def _renames(folder: Path) -> bool:
-    """Whether a file takes the name of another one."""
+    """True if a file can replace another one."""
     new, old = folder / "new", folder / "old"
     new.write_text("new")
     old.write_text("old")
@@ -164,44 +163,41 @@ def _renames(folder: Path) -> bool:
     return old.read_text() == "new" and not new.exists()
 
 
-def counts(config: Config, rows: Mapping[str, Rows | UsageError | None]) -> dict[str, Counter]:
-    """Segments of each split, by data set; those that cannot be read count as none."""
-    found = {}
+def counts(config: Config, rows: Mapping[str, DatasetRows | UsageError | None]) -> dict[str, Counter]:
+    """Number of segments of each split, by data set; 0 for those that cannot be read."""
+    result = {}
     for dataset, given in rows.items():
         if given is None:
-            found[dataset] = work.count(config, dataset)
+            result[dataset] = work.count(config, dataset)
         else:
             segments = [] if isinstance(given, UsageError) else given.segments
-            found[dataset] = Counter(row["split"] for row in segments)
-    return found
+            result[dataset] = Counter(row["split"] for row in segments)
+    return result
 
 
 def disk(folder: Path, needed: int, free: int | None = None) -> Finding:
-    """Free disk against what the audit may write.
+    """Check the free disk against the estimate of the audit.
 
     Args:
         folder: of the results.
         needed: bytes, `disk_use.estimated`.
         free: bytes; default: those of the folder's disk.
     """
-    there = shutil.disk_usage(existing(folder)).free if free is None else free
-    text = f"{there / 1e9:.1f} GB free, the audit may take {needed / 1e9:.1f} GB"
-    if there < needed:
-        kind = problem if there < needed / 2 else warning
-        return kind("disk", text, "make space, or choose `results` on a larger disk")
+    free = shutil.disk_usage(existing(folder)).free if free is None else free
+    text = f"{free / 1e9:.1f} GB free, the audit may take {needed / 1e9:.1f} GB"
+    if free < needed:
+        kind = problem if free < needed / 2 else warning
+        return kind("disk", text, "free some space, or choose `results` on a larger disk")
     return fine("disk", text)
 
 
 def temporary(free: int | None = None) -> Finding:
-    """Room for temporary files, where the frames of a video wait."""
+    """Check the space for temporary files, such as the frames of a long video."""
     place = Path(tempfile.gettempdir())
-    there = shutil.disk_usage(place).free if free is None else free
-    if there < SPOOL:
-        advice = "make space there, or set TMPDIR to a folder on a larger disk"
-        return warning("temporary", f"{there / 1e9:.1f} GB free in {place}; a long video takes some", advice)
-    return fine("temporary", f"{there / 1e9:.1f} GB free in {place}")
-
-
-def needed(config: Config, rows: Mapping[str, Rows | UsageError | None], found: Mapping) -> int:
-    """Bytes that the audit may write. Of what `torch_probe` found."""
-    return disk_use.estimated(config, counts(config, rows), found.get("bytes", {}))
+    free = shutil.disk_usage(place).free if free is None else free
+    if free < SPOOL:
+        advice = "free some space there, or set TMPDIR to a folder on a larger disk"
+        return warning(
+            "temporary", f"{free / 1e9:.1f} GB free in {place}; a long video needs up to {SPOOL / 1e9:.0f}", advice
+        )
+    return fine("temporary", f"{free / 1e9:.1f} GB free in {place}")

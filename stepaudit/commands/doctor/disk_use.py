@@ -1,4 +1,4 @@
-"""How much disk an audit takes at most, estimated from its configuration. For planning: it may be half, hardly more."""
+"""Estimate of an audit's disk space at most, from its configuration; the audit may take half of it."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from math import ceil, prod
 
 from stepaudit.audit.config import Config
 
-SEED_STEP = 7  # pixels between the seeds of an extremal mask: what is stored is the seed mask
-UNKNOWN_MODEL = 500 * 10**6  # bytes of the weights of a network that does not tell its size without data
-BESIDES = 100 * 10**6  # bytes: report, database, logs, tables of numbers
+SEED_STEP = 7  # pixels between the seeds of an extremal mask, which is stored as a seed mask
+UNKNOWN_MODEL = 500 * 10**6  # bytes of the weights of a network whose size is known only with data
+OVERHEAD = 100 * 10**6  # bytes: report, database, logs, tables of numbers
 
 
 def estimated(config: Config, counts: Mapping[str, Counter], weights: Mapping[str, int | None]) -> int:
@@ -16,12 +16,12 @@ def estimated(config: Config, counts: Mapping[str, Counter], weights: Mapping[st
 
     Args:
         counts: segments of each split, by data set.
-        weights: bytes of each model's weights; None if nobody knows.
+        weights: bytes of each model's weights; None if unknown.
     """
     clips = sum(_clips(config, count) for count in counts.values())
     maps = sum(count["test"] for count in counts.values()) * sum(_maps(config, model) for model in config.models)
     models = len(config.datasets) * sum(weights.get(name) or UNKNOWN_MODEL for name in config.models)
-    return clips + maps + models + BESIDES
+    return clips + maps + models + OVERHEAD
 
 
 def _clips(config: Config, count: Counter) -> int:

@@ -1,4 +1,4 @@
-"""`stepaudit doctor`: looks at the machine, and at what a configuration names, before hours of work depend on it."""
+"""`stepaudit doctor`: checks the machine, and the files that a configuration names, before hours of work."""
 
 import os
 import sys
@@ -7,26 +7,27 @@ from pathlib import Path
 
 from stepaudit.audit import config
 from stepaudit.audit.config import Config
-from stepaudit.commands.doctor import audit_checks, machine_checks, torch_probe, video_checks
+from stepaudit.commands.doctor import audit_checks, disk_use, machine_checks, torch_probe, video_checks
+from stepaudit.commands.doctor.audit_checks import DatasetRows
 from stepaudit.commands.doctor.findings import Finding, fine, problem
 from stepaudit.errors import UsageError
 from stepaudit.store.package_files import CHECKOUT
 
 
 def examine(config_file: Path | None = None, *, slurm: bool = False) -> Iterator[Finding]:
-    """Findings as they come, first of the machine, then of the configuration. Nothing is downloaded or left behind.
+    """Run all checks, first of the machine, then of the configuration. Nothing is downloaded or left behind.
 
     Args:
-        slurm: the Slurm profile is to be used.
+        slurm: check what the Slurm profile needs.
     """
     settings = _settings(config_file)
-    found = torch_probe.asked(config_file if isinstance(settings, Config) else None)
-    yield from _machine(found, settings.device if isinstance(settings, Config) else "auto", slurm)
+    probed = torch_probe.probe(config_file if isinstance(settings, Config) else None)
+    yield from _machine(probed, settings.device if isinstance(settings, Config) else "auto", slurm)
     if isinstance(settings, Config):
         yield fine("configuration", f"{config_file} is valid: audit '{settings.audit}'")
-        yield from _audit(settings, found)
+        yield from _audit(settings, probed)
     elif isinstance(settings, UsageError):
-        yield problem("configuration", str(settings), "mend it; the rest can be checked then")
+        yield problem("configuration", str(settings), "correct it, then run `stepaudit doctor` again for the rest")
     else:
         yield audit_checks.temporary()
 
@@ -38,12 +39,12 @@ def _settings(config_file: Path | None) -> Config | UsageError | None:
         return error
 
 
-def _machine(found: dict, device: str, slurm: bool) -> Iterator[Finding]:
+def _machine(probed: dict, device: str, slurm: bool) -> Iterator[Finding]:
     path, here = os.environ.get("PATH", ""), Path.cwd()
     yield machine_checks.python()
     yield machine_checks.packages(machine_checks.required())
-    yield machine_checks.torch(found)
-    yield machine_checks.gpu(found, device, machine_checks.has_nvidia())
+    yield machine_checks.torch(probed)
+    yield machine_checks.gpu(probed, device, machine_checks.has_nvidia())
     yield machine_checks.threads(os.environ, machine_checks.cores())
     yield machine_checks.memory(machine_checks.memory_mb())
     yield video_checks.ffmpeg()
@@ -51,23 +52,23 @@ def _machine(found: dict, device: str, slurm: bool) -> Iterator[Finding]:
     yield machine_checks.snakemake(Path(sys.executable), path)
     yield machine_checks.workflow(here)
     runs_here = here if (here / "Snakefile").is_file() else CHECKOUT
-    yield machine_checks.slurm(runs_here, path, wanted=slurm)
+    yield machine_checks.slurm(runs_here, path, required=slurm)
 
 
-def _audit(settings: Config, found: dict) -> Iterator[Finding]:
-    rows = {}
+def _audit(settings: Config, probed: dict) -> Iterator[Finding]:
+    rows: dict[str, DatasetRows | UsageError | None] = {}
     for dataset in settings.datasets:
         try:
             rows[dataset] = audit_checks.read(settings, dataset)
         except UsageError as error:
             rows[dataset] = error
         yield audit_checks.videos(dataset, rows[dataset])
-        readable = None if isinstance(rows[dataset], UsageError) else rows[dataset]
-        if annotated := audit_checks.annotation(settings, dataset, readable):
+        if annotated := audit_checks.annotation(settings, dataset, rows[dataset]):
             yield annotated
     for model in settings.models:
-        yield audit_checks.model(settings, model, found)
+        yield audit_checks.model(settings, model, probed)
     yield audit_checks.results(settings.folder)
     if not any(isinstance(each, UsageError) for each in rows.values()):
-        yield audit_checks.disk(settings.folder, audit_checks.needed(settings, rows, found))
+        needed = disk_use.estimated(settings, audit_checks.counts(settings, rows), probed.get("bytes", {}))
+        yield audit_checks.disk(settings.folder, needed)
     yield audit_checks.temporary()

@@ -1,13 +1,13 @@
-"""What a check has found: fine, a warning or a problem, in a sentence, and what to do about it."""
+"""Result of a check: ok, a warning or a problem, in a sentence, with the next step."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 from stepaudit.store.tables import as_json
 
 Status = Literal["ok", "warning", "problem"]
-WIDTH = 16  # of what was looked at, in a line
+WIDTH = 16  # of the subject, in a line
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class Finding:
     """One line of `stepaudit doctor`.
 
     Args:
-        about: what was looked at.
-        text: what was found.
-        step: what to do; empty if nothing.
+        about: the subject of the check.
+        text: the result.
+        step: the next step; empty if there is nothing to do.
     """
 
     about: str
@@ -32,7 +32,7 @@ def fine(about: str, text: str) -> Finding:
 
 
 def warning(about: str, text: str, step: str) -> Finding:
-    """It works, but not for everybody or not as it might."""
+    """It works, but with a limitation."""
     return Finding(about, "warning", text, step)
 
 
@@ -41,24 +41,23 @@ def problem(about: str, text: str, step: str) -> Finding:
     return Finding(about, "problem", text, step)
 
 
-def has_problem(found: Iterable[Finding]) -> bool:
-    """Whether an audit would fail."""
-    return any(each.status == "problem" for each in found)
+def has_problem(findings: Iterable[Finding]) -> bool:
+    """True if an audit would fail."""
+    return any(each.status == "problem" for each in findings)
 
 
-def told(found: Finding) -> str:
-    """One line."""
-    text = " ".join(found.text.split())
-    return f"{found.status:<8} {found.about:<{WIDTH}} {text}{found.step and f'; {found.step}'}"
+def line(finding: Finding) -> str:
+    """A finding on one line."""
+    text = " ".join(finding.text.split())
+    return f"{finding.status:<8} {finding.about:<{WIDTH}} {text}{finding.step and f'; {finding.step}'}"
 
 
-def counted(found: Iterable[Finding]) -> str:
-    """How many problems and warnings there are."""
-    found = list(found)
-    counts = {kind: sum(each.status == kind for each in found) for kind in ("problem", "warning")}
+def summary(findings: Sequence[Finding]) -> str:
+    """The number of problems and warnings."""
+    counts = {kind: sum(each.status == kind for each in findings) for kind in ("problem", "warning")}
     return ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items())
 
 
-def listed(found: Iterable[Finding]) -> str:
+def to_json(findings: Iterable[Finding]) -> str:
     """The findings as JSON: a list of `about`, `status`, `text` and `step`."""
-    return as_json([asdict(each) for each in found])
+    return as_json([asdict(each) for each in findings])

@@ -1,8 +1,8 @@
-"""Tries PyTorch in a process of its own, which may crash or hang.
+"""Test of PyTorch in a process of its own, because it may crash or hang.
 
 Run by `stepaudit doctor` as `python -m stepaudit.commands.doctor.torch_probe [CONFIG]`.
 
-It prints what it has found as one line of JSON. Nothing is downloaded, and no weights are read.
+It prints its result as one line of JSON. Nothing is downloaded, and no weights are read.
 """
 
 import json
@@ -18,8 +18,8 @@ SECONDS = 120  # PyTorch may be read from a slow disk
 TOLERANCE = 1e-2  # between the CPU's and the GPU's sum of a convolution, relative; TF32 stays within a thousandth
 
 
-def asked(config: Path | None, seconds: float = SECONDS) -> dict[str, Any]:
-    """What a process found that tried PyTorch: `error` is there if it came to none, and all that it knew before."""
+def probe(config: Path | None, seconds: float = SECONDS) -> dict[str, Any]:
+    """The result of a process that tries PyTorch; after a failure, `error` and the results before it."""
     command = [sys.executable, "-m", "stepaudit.commands.doctor.torch_probe", *([str(config)] if config else [])]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
@@ -31,67 +31,67 @@ def asked(config: Path | None, seconds: float = SECONDS) -> dict[str, Any]:
     return {"error": f"it ended Python with status {done.returncode}: {(done.stderr.splitlines() or [''])[-1]}"}
 
 
-def tried(config: Path | None) -> dict[str, Any]:
-    """Versions, whether compiled operators fit and a GPU computes, and of a configuration's models what they need."""
-    found: dict[str, Any] = {}
+def _probed(config: Path | None) -> dict[str, Any]:
+    """Versions, results of compiled operators and of a GPU, and the weights of a configuration's models."""
+    result: dict[str, Any] = {}
     steps: list[Callable[[dict], None]] = [_import, _operators, _gpu]
     if config is not None:
-        steps.append(lambda found: _models(found, config))
+        steps.append(lambda result: _models(result, config))
     for step in steps:
         try:
-            step(found)
-        except Exception as error:  # noqa: BLE001 (whatever does not work is the finding)
-            found["error"] = f"{type(error).__name__}: {error}"
+            step(result)
+        except Exception as error:  # noqa: BLE001 (every failure is a result)
+            result["error"] = f"{type(error).__name__}: {error}"
             break
-    return found
+    return result
 
 
-def _import(found: dict) -> None:
+def _import(result: dict) -> None:
     import torch
 
-    found |= {"torch": torch.__version__, "built_for": torch.version.cuda}
+    result |= {"torch": torch.__version__, "built_for": torch.version.cuda}
     import torchvision
 
-    found["torchvision"] = torchvision.__version__
+    result["torchvision"] = torchvision.__version__
 
 
-def _operators(found: dict) -> None:
+def _operators(result: dict) -> None:
     """torchvision's compiled operators are missing where the two were not built for each other."""
     import torch
     from torchvision.ops import nms
 
-    kept = nms(torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2]]), torch.tensor([1.0, 0.5]), 0.5)
-    if kept.tolist() != [0]:
-        raise RuntimeError(f"torchvision.ops.nms gives {kept.tolist()}, it should give [0]")
+    chosen = nms(torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2]]), torch.tensor([1.0, 0.5]), 0.5)
+    if chosen.tolist() != [0]:
+        raise RuntimeError(f"torchvision.ops.nms gives {chosen.tolist()}, it should give [0]")
 
 
-def _gpu(found: dict) -> None:
+def _gpu(result: dict) -> None:
     import torch
 
-    found["gpus"] = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    result["gpus"] = torch.cuda.device_count() if torch.cuda.is_available() else 0
     try:
         torch.cuda.init()
         free, total = torch.cuda.mem_get_info()
-        found |= {"gpu": torch.cuda.get_device_name(), "free_gb": free / 1e9, "total_gb": total / 1e9}
+        result |= {"gpu": torch.cuda.get_device_name(), "free_gb": free / 1e9, "total_gb": total / 1e9}
         clips, filters = torch.rand(1, 3, 4, 16, 16), torch.rand(8, 3, 3, 3, 3)
         here, there = (torch.conv3d(clips.to(to), filters.to(to)).sum().item() for to in ("cpu", "cuda"))
-        found["gpu_agrees"] = abs(there / here - 1) < TOLERANCE
-    except Exception as error:  # noqa: BLE001 (drivers fail in any way; what they say is the finding)
-        found["gpu_error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
+        result["gpu_agrees"] = abs(there / here - 1) < TOLERANCE
+    except Exception as error:  # noqa: BLE001 (drivers fail in any way; their message is the result)
+        result["gpu_error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _models(found: dict, config: Path) -> None:
-    """The bytes of each model's weights, and of torchvision's weights their address and where they are kept."""
+def _models(result: dict, config: Path) -> None:
+    """Bytes of each model's weights, and the address and cache of torchvision's weights."""
     import torch
 
     from stepaudit.audit import config as configuration
 
     settings = configuration.load(config)
-    found["cache"] = str(Path(torch.hub.get_dir(), "checkpoints"))
-    found["unbuilt"] = {}
-    found["bytes"] = {name: _bytes(settings, name, found["unbuilt"]) for name in settings.models}
+    result["cache"] = str(Path(torch.hub.get_dir(), "checkpoints"))
+    result["unbuilt"] = {}
+    result["bytes"] = {name: _bytes(settings, name, result["unbuilt"]) for name in settings.models}
     names = {entry.weights for entry in settings.models.values() if entry.weights}
-    found["weights"] = {name: _address(name) for name in names if not Path(name).is_file()}
+    result["weights"] = {name: _address(name) for name in names if not Path(name).is_file()}
 
 
 def _bytes(settings: Any, model: str, unbuilt: dict[str, str]) -> int | None:
@@ -118,12 +118,12 @@ def _address(name: str) -> str | None:
 
 
 def main() -> None:
-    """Prints what is found."""
+    """Print the result."""
     try:
-        found = tried(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+        result = _probed(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
     except UsageError as error:
-        found = {"error": str(error)}
-    sys.stdout.write(json.dumps(found) + "\n")
+        result = {"error": str(error)}
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Checks of ffmpeg: which one it is, and whether it decodes and encodes H.264 that is told from anything else."""
+"""Checks of ffmpeg: its version, and that it decodes and encodes H.264."""
 
 import subprocess
 import tempfile
@@ -27,10 +27,12 @@ ADVICE = (
 
 
 def ffmpeg() -> Finding:
-    """Which binary decodes, and whether it decodes."""
+    """Check that ffmpeg decodes H.264."""
     try:
         binary = decoding.ffmpeg_binary()
-        said = subprocess.run([binary, "-version"], capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+        output = subprocess.run(
+            [binary, "-version"], capture_output=True, text=True, timeout=SECONDS, check=True
+        ).stdout
         with tempfile.TemporaryDirectory() as folder:
             clip = Path(folder, "clip.h264")
             clip.write_bytes(CLIP)
@@ -39,11 +41,12 @@ def ffmpeg() -> Finding:
         return problem("ffmpeg", f"there is none that works ({error})", ADVICE)
     if trouble:
         return problem("ffmpeg", f"{binary} does not decode H.264: {trouble}", ADVICE)
-    return fine("ffmpeg", f"{_version(said)}, {binary}; decodes H.264")
+    words = output.split()  # begins with `ffmpeg version 7.1`
+    return fine("ffmpeg", f"ffmpeg {words[2] if len(words) > 2 else ''}, {binary}; decodes H.264")
 
 
 def encoder() -> Finding:
-    """Whether videos can be written: generated ones, and those of `stepaudit explain`."""
+    """Check that ffmpeg encodes H.264, for generated videos and those of `stepaudit explain`."""
     size = ["-s", f"{SIDE}x{SIDE}", "-r", "25"]
     frames = np.stack([np.full((SIDE, SIDE, 3), grey, np.uint8) for grey in GREYS])
     try:
@@ -54,7 +57,7 @@ def encoder() -> Finding:
             subprocess.run(command, input=frames.tobytes(), capture_output=True, timeout=SECONDS, check=True)
             trouble = _difference(clip)
     except subprocess.CalledProcessError as error:
-        trouble = (error.stderr.decode(errors="replace").strip().splitlines() or ["no reason told"])[-1]
+        trouble = (error.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         trouble = str(error)
     if trouble:
@@ -64,7 +67,7 @@ def encoder() -> Finding:
 
 
 def _difference(clip: Path) -> str:
-    """What is wrong with the clip of four grey frames as it is decoded; empty if nothing is."""
+    """The error of the clip of four grey frames after decoding; empty if there is none."""
     try:
         height, width = decoding.source_size(clip, seconds=SECONDS)
         with decoding.decoded(clip, Geometry(height, width, SIDE, SIDE), seconds=SECONDS) as frames:
@@ -73,11 +76,5 @@ def _difference(clip: Path) -> str:
         return str(error)
     if len(greys) != len(GREYS):
         return f"{len(greys)} of {len(GREYS)} frames of a small clip"
-    worst = max(abs(grey - wanted) for grey, wanted in zip(greys, GREYS, strict=True))
+    worst = max(abs(grey - expected) for grey, expected in zip(greys, GREYS, strict=True))
     return f"frames are off by {worst:.0f} grey levels" if worst > TOLERANCE else ""
-
-
-def _version(said: str) -> str:
-    """`ffmpeg 7.1` of the first line that it says of itself."""
-    words = said.split()
-    return f"ffmpeg {words[2]}" if len(words) > 2 else "ffmpeg"
