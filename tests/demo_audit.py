@@ -102,8 +102,9 @@ def _own_files(folder: Path) -> None:
 
 
 def _own_network(folder: Path) -> None:
-    """`my_models.py` and `my_methods.py` as docs/how_to.md shows them, and weights of the model."""
-    model, method = (block.text for block in blocks("docs/how_to.md") if block.language == "python")
+    """`my_models.py` and `my_methods.py` as the documentation shows them, and weights of the model."""
+    (model,) = (block.text for block in blocks("docs/how_to.md") if block.language == "python")
+    method = next(block.text for block in blocks("CONTRIBUTING.md") if "def attribute" in block.text)
     (folder / "my_models.py").write_text(model)
     (folder / "my_methods.py").write_text(method)
     namespace: dict = {"__name__": "my_models"}
