@@ -45,15 +45,15 @@ def main(names: list[str]) -> None:
 
 
 def write(title: str, section: str) -> None:
-    """RESULTS.md with a section new, the others as they are."""
+    """Update one section of RESULTS.md."""
     parts = RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else []
-    found = {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts} | {title: section}
-    ordered = [found[title] for title, _ in PARTS.values() if title in found]
+    sections = {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts} | {title: section}
+    ordered = [sections[title] for title, _ in PARTS.values() if title in sections]
     RESULTS.write_text("\n".join([HEAD, *ordered]))
 
 
 def made() -> str:
-    """What was measured where."""
+    """Date, machine and versions of a measurement."""
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision"))
     return f"{date.today().isoformat()}, {platform.machine()} CPU, one thread, {libraries}."
 

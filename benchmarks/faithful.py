@@ -1,4 +1,4 @@
-"""The same objective written down plainly, one clip at a time: what the engine is measured against.
+"""Plain form of the same objective, one clip at a time: the reference for the engine.
 
 One clip and one ratio at a time, as in the paper's release: every neighbour of every pixel stands in memory, pixels of
 every channel are gathered from the levels of the blur, the area term sorts, L_K is a convolution, the energy goes to

@@ -1,4 +1,4 @@
-"""What one iteration costs: beside the bare model, beside the plain implementation, and as clips grow."""
+"""Price of one iteration: beside the bare model, beside the plain implementation, and as clips grow."""
 
 import os
 import resource
@@ -82,7 +82,7 @@ def overheads() -> list[str]:
 
 
 def against_the_plain_form() -> list[str]:
-    """Rows per second of the engine over those of `faithful`, which must give the same seed masks.
+    """Speed of the engine over that of `faithful`; both must give the same seed masks.
 
     Both start where no voxels tie: from all ones, rounding alone would choose among them. The released schedule is
     compressed, so that a short run has its phases: the mask is full, falls, and stays small.
@@ -165,7 +165,7 @@ def growth() -> list[str]:
     lines = ["| what grows | exponent of the time (1 is linear) |", "|---|---|"]
     for name, cases in series.items():
         works = [partial(engine, model, batch, chosen) for _, batch in cases]
-        times = [min(found) for found in seconds(*works, repeats=3)]
+        times = [min(turns) for turns in seconds(*works, repeats=3)]
         lines.append(f"| {name} | {exponent([size for size, _ in cases], times):.2f} |")
     peaks = [_peak(rows, iterations) for rows, iterations in ((8, 4), (40, 4), (40, 24))]
     lines += [

@@ -1,4 +1,4 @@
-"""What bfloat16 does to masks and to what they keep, beside what another start does."""
+"""Effect of bfloat16 on masks and their kept probability, beside that of another start."""
 
 from copy import deepcopy
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the report of a large audit costs, measured over made-up tables of up to ten million scores (synthetic.py)."""
+"""Price of the report of a large audit, over made-up tables of up to ten million scores (synthetic.py)."""
 
 import json
 import os
@@ -40,7 +40,7 @@ AUDIT = {
 
 
 def scale() -> list[str]:
-    """Time, memory and size of each step, over two audits of which one is ten times the other."""
+    """Time, memory and size of each step, for an audit and one of ten times its size."""
     lines = [
         f"Two data sets, two models, ten methods, six metrics; {os.cpu_count()} cores that others use too, so that "
         "processor seconds say more than seconds. Memory is the most that the process held, libraries among it.",
@@ -55,14 +55,14 @@ def scale() -> list[str]:
             synthetic.write(audit, clips)
             steps = {name: measured(audit.folder, name) for name in STEPS}
             size = " | ".join(f"{count:,}" for count in counts(audit.folder))
-            lines += [f"| {size} | {name} | {_row(found)} |" for name, found in steps.items()]
-            times = sorted(steps["queries"]["told"].items(), key=lambda item: -item[1])[:SLOWEST]
+            lines += [f"| {size} | {name} | {_row(cost)} |" for name, cost in steps.items()]
+            times = sorted(steps["queries"]["details"].items(), key=lambda item: -item[1])[:SLOWEST]
             slowest.append(", ".join(f"`{name}` {seconds:.1f}" for name, seconds in times))
     return [*lines, "", "The slowest queries, processor seconds:", "", *(f"- {text}" for text in slowest)]
 
 
 def measured(folder: Path, step: str) -> dict:
-    """Seconds, processor seconds and memory of a step in a process of its own, and what it tells."""
+    """Seconds, processor seconds, memory and details of a step in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.scale", str(folder), step], check=True, stdout=subprocess.PIPE, text=True
     )
@@ -75,13 +75,13 @@ def counts(folder: Path) -> list[int]:
 
 
 def create(folder: Path) -> dict[str, float]:
-    """The database. Tells its size, MB."""
+    """Make the database. Returns its size, MB."""
     path = build_database.create(folder, config.load(folder / "config.yaml"))
     return {"audit.duckdb": path.stat().st_size / 1e6}
 
 
 def queries(folder: Path) -> dict[str, float]:
-    """Every question, once. Tells the processor seconds of each."""
+    """Answer every question once. Returns the processor seconds of each."""
     times = {}
     with database.connect(folder, spills=True, small=True) as connection:
         for each in sql_files.all_reports():
@@ -93,7 +93,7 @@ def queries(folder: Path) -> dict[str, float]:
 
 
 def page(folder: Path) -> dict[str, float]:
-    """The whole report: the database, every question, the page. Tells the size of the page and of all CSV, MB."""
+    """Make the whole report. Returns the size of the page and of all CSV files, MB."""
     path = report.run(folder)
     tables = sum(file.stat().st_size for file in path.parent.glob("*.csv"))
     return {"index.html": path.stat().st_size / 1e6, "CSV": tables / 1e6}
@@ -102,19 +102,19 @@ def page(folder: Path) -> dict[str, float]:
 STEPS: dict[str, Callable[[Path], dict[str, float]]] = {"database": create, "queries": queries, "report": page}
 
 
-def _row(found: dict) -> str:
-    told = found["told"].items() if len(found["told"]) < SLOWEST else []
-    written = ", ".join(f"{name} {size:.1f} MB" for name, size in told)
-    return f"{found['seconds']:.0f} | {found['cpu']:.0f} | {found['memory']:.0f} | {written}"
+def _row(cost: dict) -> str:
+    sizes = cost["details"].items() if len(cost["details"]) < SLOWEST else []
+    written = ", ".join(f"{name} {size:.1f} MB" for name, size in sizes)
+    return f"{cost['seconds']:.0f} | {cost['cpu']:.0f} | {cost['memory']:.0f} | {written}"
 
 
 def main(folder: Path, step: str) -> None:
-    """Prints what a step cost as JSON."""
+    """Print the price of a step as JSON."""
     start = time.monotonic()
-    told = STEPS[step](folder)
-    found = {"seconds": time.monotonic() - start, "cpu": time.process_time(), "told": told}
-    found["memory"] = footprint.peak_mb()
-    json.dump(found, sys.stdout)
+    details = STEPS[step](folder)
+    cost = {"seconds": time.monotonic() - start, "cpu": time.process_time(), "details": details}
+    cost["memory"] = footprint.peak_mb()
+    json.dump(cost, sys.stdout)
 
 
 if __name__ == "__main__":

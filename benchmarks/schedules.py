@@ -1,4 +1,4 @@
-"""How many passes through the model a mask costs: cheaper schedules beside the faithful one."""
+"""Passes through the model for a mask: cheaper schedules beside the faithful one."""
 
 from dataclasses import dataclass, fields
 
@@ -20,8 +20,13 @@ NOISE = 0.01  # another start: seeds of 1 less a random number up to this
 
 @dataclass(frozen=True)
 class Quality:
-    """What a mask is judged by, each [N]: the energy with the faithful schedule's last weights, probability kept by the
-    mask, and by its greatest voxels alone, and how far its volume is from the ratio.
+    """Qualities of masks, each [N].
+
+    Args:
+        energy: with the last weights of the faithful schedule.
+        kept: probability kept by the mask.
+        kept_by_hard_mask: probability kept by its greatest voxels alone.
+        area_error: distance of its volume from the ratio.
     """
 
     energy: Tensor
@@ -44,10 +49,10 @@ def schedules() -> list[str]:
         for schedule, iterations in SCHEDULES:
             chosen = settings(METHOD, PRESET, schedule, iterations)
             seeds, again = (seed_masks(case, chosen, noise) for noise in (0.0, NOISE))
-            found = quality(case, seeds)
-            reference = reference or found
+            masks = quality(case, seeds)
+            reference = reference or masks
             name = f"{schedule} {iterations or ''}".strip()
-            cells = [case.name, name, chosen.calls, f"{found.energy.mean():.2f}", *_differences(found, reference)]
+            cells = [case.name, name, chosen.calls, f"{masks.energy.mean():.2f}", *_differences(masks, reference)]
             lines.append("| " + " | ".join(map(str, [*cells, f"{agreement(case, seeds, again):.2f}"])) + " |")
     return lines
 
@@ -63,7 +68,7 @@ def seed_masks(case: Case, chosen: Settings, noise: float) -> Tensor:
 
 
 def quality(case: Case, seeds: Tensor) -> Quality:
-    """What seed masks are worth on the model of a case."""
+    """Quality of seed masks on the model of a case."""
     goal, geometry = settings(METHOD, PRESET, "paper", None), SmoothMax.of(*case.clips.shape[-2:])
     levels = Perturbation(goal.perturbation).levels(case.clips)
     with torch.no_grad(), frozen(case.model):
@@ -84,13 +89,13 @@ def _hard(masks: Tensor) -> Tensor:
     return torch.zeros_like(flat).scatter_(1, greatest, 1.0).view_as(masks)
 
 
-def _differences(found: Quality, reference: Quality) -> list[str]:
+def _differences(masks: Quality, reference: Quality) -> list[str]:
     """The mean of each quality's differences and its 95 % interval (t), the energy's in percent."""
     cells = []
     for field in fields(Quality):
-        one, other = getattr(found, field.name), getattr(reference, field.name)
+        one, other = getattr(masks, field.name), getattr(reference, field.name)
         difference = 100 * (one / other - 1) if field.name == "energy" else one - other
-        cells.append("" if found is reference else _interval(difference))
+        cells.append("" if masks is reference else _interval(difference))
     return cells
 
 

@@ -1,4 +1,4 @@
-"""How many masks a minimum preservation ratio costs: the search beside a grid of full runs, and if they agree."""
+"""Masks for a minimum preservation ratio: the search beside a grid of full runs, and if they agree."""
 
 import torch
 
@@ -28,17 +28,17 @@ def searches() -> list[str]:
     for case in cases(CLIPS):
         known = _Masks(case)
         bounds = [keeps_probability(SHARE * own) for own in known.own]
-        found = [_search(known, row, bound) for row, bound in enumerate(bounds)]
+        searches = [_search(known, row, bound) for row, bound in enumerate(bounds)]
         grid = [minimum([known(row, ratio) for ratio in FINE], bound) for row, bound in enumerate(bounds)]
-        quick = [minimum(masks, bound).ratio for masks, bound in zip(found, bounds, strict=True)]
+        quick = [minimum(masks, bound).ratio for masks, bound in zip(searches, bounds, strict=True)]
         pairs = [(one, full.ratio) for one, full in zip(quick, grid, strict=True)]
         apart = [one - other for one, other in pairs if None not in (one, other)]
         agree = sum(abs(value) <= RESOLUTION for value in apart) + pairs.count((None, None))
         others = ", ".join(f"{value:+.3f}" for value in apart if abs(value) > RESOLUTION)
-        masks = sum(map(len, found)) / len(found)
+        masks = sum(map(len, searches)) / len(searches)
         censored = sum(full.censored is not None for full in grid)
         cost = f"{masks:.1f} | {masks / len(FINE):.2f}"
-        cells = [case.name, len(found), cost, f"{agree} of {len(found)}", censored]
+        cells = [case.name, len(searches), cost, f"{agree} of {len(searches)}", censored]
         lines.append("| " + " | ".join(map(str, [*cells, others])) + " |")
     return lines
 
@@ -55,16 +55,16 @@ class _Masks:
     """Masks of a case's clips at any ratio, each optimised once, by itself or with the grid's."""
 
     def __init__(self, case: Case):
-        self.case, self.found = case, {}
+        self.case, self.evaluations = case, {}
         with torch.no_grad(), frozen(case.model):
             self.own = probability_and_rank(case.model(case.clips), case.targets)[0].tolist()
         for row in range(len(case.clips)):
             self._optimise(row, FINE)
 
     def __call__(self, row: int, ratio: float) -> Evaluation:
-        if (row, ratio) not in self.found:
+        if (row, ratio) not in self.evaluations:
             self._optimise(row, (ratio,))
-        return self.found[row, ratio]
+        return self.evaluations[row, ratio]
 
     def _optimise(self, row: int, ratios: tuple[float, ...]) -> None:
         case, count = self.case, len(ratios)
@@ -74,4 +74,4 @@ class _Masks:
         volumes = geometry.crop(geometry(result.seed_masks)).mean(dim=(1, 2, 3))
         numbers = (volumes, result.kept_probability, result.kept_rank)
         columns = zip(ratios, *(column.tolist() for column in numbers), strict=True)
-        self.found |= {(row, values[0]): Evaluation(*values) for values in columns}
+        self.evaluations |= {(row, values[0]): Evaluation(*values) for values in columns}

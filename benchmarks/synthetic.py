@@ -52,7 +52,7 @@ def write(audit: Config, clips: int) -> None:
 
 
 def _inputs(audit: Config, clips: int) -> dict[str, list[dict]]:
-    """What the SQL reads: what is asked for, by table."""
+    """Tables that the SQL reads."""
     return {
         "asked": [{"dataset": name, "clips": clips, "pictured": PICTURED} for name in audit.datasets],
         "sizes": [
@@ -75,7 +75,7 @@ def _inputs(audit: Config, clips: int) -> dict[str, list[dict]]:
 
 
 def _rows_of(audit: Config, metric: str) -> Iterator[dict]:
-    """Which rows a metric gives a map: parts, and whether only of a sound map or only of a failed one."""
+    """Rows of a metric for a map: its parts, and the kind of map (sound, failed) that has them."""
     entry = audit.metrics[metric]
     needs = "boxes" if entry.use in OF_BOXES else "action" if entry.use in OF_ACTION else "nothing"
     common = {"metric": metric, "methods": entry.methods, "needs": needs, "is_hit": entry.use in HITS}

@@ -9,16 +9,16 @@ def seconds(*works: Callable[[], object], repeats: int) -> list[list[float]]:
     """Seconds of each piece of work, `repeats` times in turns, after one turn that does not count."""
     times: list[list[float]] = [[] for _ in works]
     for turn in range(repeats + 1):
-        for work, found in zip(works, times, strict=True):
+        for work, measured in zip(works, times, strict=True):
             start = time.perf_counter()
             work()
             if turn:
-                found.append(time.perf_counter() - start)
+                measured.append(time.perf_counter() - start)
     return times
 
 
 def ratio(first: Callable[[], object], second: Callable[[], object], *, repeats: int = 5) -> tuple[float, float, float]:
-    """How many times as long the first takes as the second: median, least and greatest over the turns."""
+    """Time of the first over that of the second: median, least and greatest over the turns."""
     turns = sorted(one / other for one, other in zip(*seconds(first, second, repeats=repeats), strict=True))
     return statistics.median(turns), turns[0], turns[-1]
 

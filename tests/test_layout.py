@@ -52,19 +52,19 @@ MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py")) if path
 
 @cache
 def imports(module: str, *, everywhere: bool = True) -> frozenset[str]:
-    """Full names of what a module imports; without `everywhere`, only what it imports when it is loaded."""
+    """Full names of all imports of a module; without `everywhere`, only of those at load time."""
     tree = ast.parse(MODULES[module].read_text())
     inner = {node for function in ast.walk(tree) if _delays(function) for node in ast.walk(function)}
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if node in inner and not everywhere:
             continue
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: a relative import; write the whole name"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(found)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
 
 
 def _delays(node: ast.AST) -> bool:
@@ -72,7 +72,7 @@ def _delays(node: ast.AST) -> bool:
 
 
 def ours(module: str, *, everywhere: bool = True) -> set[str]:
-    """Which of our modules a module imports."""
+    """Modules of ours that a module imports."""
     names = {name.removeprefix("stepaudit.") for name in imports(module, everywhere=everywhere) if _is_ours(name)}
     return {known for name in names for known in (name, name.rpartition(".")[0]) if known in MODULES}
 
@@ -96,16 +96,17 @@ def of_layer(*names: str) -> list[str]:
 
 def loaded_with(module: str) -> set[str]:
     """The modules of ours that are loaded when this one is."""
-    found, new = set(), {module}
+    loaded: set[str] = set()
+    new = {module}
     while new:
-        found |= new
-        new = {other for name in new for other in ours(name, everywhere=False)} - found
-    return found
+        loaded |= new
+        new = {other for name in new for other in ours(name, everywhere=False)} - loaded
+    return loaded
 
 
 def test_the_package_has_the_rooms_of_the_design_and_nothing_else():
-    found = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in tracked() if PACKAGE in path.parents}
-    assert found == {"__init__", *RANK}
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in tracked() if PACKAGE in path.parents}
+    assert rooms == {"__init__", *RANK}
 
 
 def test_imports_point_down_the_layers():
