@@ -195,7 +195,7 @@ def test_a_truncated_file_is_damaged(copy):
         for name in names:
             (copy.folder / name).write_bytes(whole[name][:size])
         told = found_in_files(copy)
-        unknown = {name for name in copy.files if copy.record(copy.files[name]) == names[-1]}
+        unknown = {name for name in copy.files if copy.name(copy.files[name].record) == names[-1]}
         expected = dict.fromkeys(unknown, ("unrecorded", "the record of its job is damaged"))
         assert {name: told.pop(name) for name in unknown} == expected
         assert {name: kind for name, (kind, _) in told.items()} == dict.fromkeys(names, "damaged"), size
@@ -263,13 +263,16 @@ def test_a_file_of_another_configuration_is_foreign_with_or_without_its_record(c
     shutil.copy(otherwise.folder / STEP, copy.folder / STEP)
     assert found_in_files(copy)[STEP] == (
         "foreign",
-        "the settings of `attribute` of planted, r3d, step, test-000 were others",
+        "the settings or the code of `attribute` of planted, r3d, step, test-000 were others",
     )
     record = copy.name(copy.files[STEP].record)
     shutil.copy(otherwise.folder / record, copy.folder / record)
     told = found_in_files(copy)
     assert told[STEP][0] == "foreign"
-    assert told[record] == ("foreign", "the settings of `attribute` of planted, r3d, step, test-000 were others")
+    assert told[record] == (
+        "foreign",
+        "the settings or the code of `attribute` of planted, r3d, step, test-000 were others",
+    )
 
 
 def test_files_made_from_others_than_are_there_are_foreign(copy):
@@ -294,7 +297,7 @@ def test_files_made_from_others_than_are_there_are_foreign(copy):
 
 
 def test_another_schema_is_told_and_not_deleted(copy):
-    names = {STEP, copy.record(copy.files[STEP])}
+    names = {STEP, copy.name(copy.files[STEP].record)}
     data = {name: pq.read_table(copy.folder / name, partitioning=None) for name in names}
     for version in ("3", "0", "6"):
         for name in names:

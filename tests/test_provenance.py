@@ -1,14 +1,18 @@
 """The record of a job, and the fingerprint of all that decides a shard's rows."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
+import sys
 
 import pytest
 
 from stepaudit.audit import config, decides
 from stepaudit.audit.jobs import Job
 from stepaudit.running import run_records
-from stepaudit.store import tables
+from stepaudit.store import package_files, tables
 from stepaudit.version import __version__
 
 AUDIT = {
@@ -131,3 +135,76 @@ class TestFingerprint:
         before = self.of(ready)
         monkeypatch.setattr(decides, "versions", lambda: {"torch": "0"})
         assert self.of(ready) != before
+
+
+CODE = """
+import json, sys
+from stepaudit.audit import config, decides
+from stepaudit.audit.jobs import Job
+
+made = config.parse(json.loads(sys.argv[1]))
+jobs = [Job(made, stage, "planted", "m", "step", "test-000") for stage in ("train", "attribute", "score")]
+print(json.dumps([*map(decides.settings, jobs), decides.rows(jobs[1])]), "torch" in sys.modules)
+"""
+
+
+class TestSourceCode:
+    """Rows are kept and made again as the code that decides them stays or changes, wherever that stands."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        files = {
+            "mine/__init__.py": "",
+            "mine/net.py": "raise ImportError('planning runs no code of the user')\nfrom .blocks import Block\n",
+            "mine/blocks.py": "import scales\n\nclass Block: ...\n",
+            "mine/unused.py": "",
+            "scales.py": "SCALE = 1.0\n",
+        }
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text)
+        shutil.copytree(package_files.PACKAGE, tmp_path / "stepaudit", ignore=shutil.ignore_patterns("__pycache__"))
+        return tmp_path
+
+    def fingerprints(self, folder):
+        data = {**AUDIT, "results": str(folder / "results"), "models": {"m": {"use": "mine.net:build"}}}
+        made = config.parse({**data, "models": {"m": {"use": "r3d_18"}}})
+        if not made.folder.exists():
+            tables.write([{"clip_id": "c", "view": "middle"}], "clips", Job(made, "", "planted", "m").files("clips")[0])
+        environment = {**os.environ, "PYTHONPATH": str(folder)}
+        command = [sys.executable, "-c", CODE, json.dumps(data)]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        text, torch = done.stdout.rsplit(maxsplit=1)
+        assert torch == "False"
+        return json.loads(text)
+
+    def changed(self, folder, files):
+        """Places of the fingerprints that an edit of each file changes."""
+        before, places = self.fingerprints(folder), {}
+        for file in files:
+            with (folder / file).open("a") as source:
+                source.write("\nEDITED = True\n")
+            after = self.fingerprints(folder)
+            places[file] = [place for place in range(4) if before[place] != after[place]]
+            before = after
+        return places
+
+    def test_an_edit_of_what_a_model_is_made_of_changes_all_its_rows(self, folder):
+        files = [
+            "mine/net.py",
+            "mine/blocks.py",
+            "scales.py",
+            "stepaudit/layers.py",
+            "stepaudit/networks/checkpoint.py",
+        ]
+        assert self.changed(folder, files) == {file: [0, 1, 2, 3] for file in files}
+
+    def test_an_edit_of_what_computes_no_row_changes_none(self, folder):
+        ours = ["report/charts/curves.py", "running/progress.py", "commands/status.py", "cli.py"]
+        files = ["mine/unused.py", *(f"stepaudit/{name}" for name in ours)]
+        assert self.changed(folder, files) == {file: [] for file in files}
+
+    def test_an_edit_of_a_method_or_a_stage_changes_its_own_rows_alone(self, folder):
+        expected = {"methods/step.py": [1, 3], "stages/score.py": [2], "networks/training.py": [0]}
+        expected = {f"stepaudit/{name}": places for name, places in expected.items()}
+        assert self.changed(folder, expected) == expected

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from pydantic import BaseModel
 
+from stepaudit.audit import source_code
 from stepaudit.audit.config import fingerprint
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.plan import split_of
@@ -25,8 +26,13 @@ OF_CLIP = ["clip_id", "view", "target", "sha256", "status"]
 
 
 def settings(job: Job) -> str:
-    """Fingerprint of what is known before anything has run: settings, versions of stepaudit and tables."""
-    return fingerprint([__version__, SCHEMA_VERSION, _shards(job), _sections(job)])
+    """Fingerprint of what is known before anything has run: settings, source code, versions of stepaudit and tables.
+
+    The code is that of the stage, of the components and of all that these import, but for installed packages and for
+    those parts of stepaudit that compute nothing.
+    """
+    code = source_code.digest((f"stepaudit.stages.{job.stage}", *job.modules))
+    return fingerprint([__version__, SCHEMA_VERSION, _shards(job), _sections(job), code])
 
 
 def rows(job: Job, *more: object) -> str:

@@ -5,6 +5,7 @@ from functools import cached_property
 from itertools import product
 from pathlib import Path
 
+from stepaudit.audit import source_code
 from stepaudit.audit.config import Config
 from stepaudit.audit.plan import shard_names, sharing_clips, split_of
 from stepaudit.errors import UsageError, did_you_mean
@@ -223,13 +224,19 @@ class Job:
     def uses(self) -> list[tuple[str, str]]:
         """Section and name of the components that decide its rows."""
         names = {"datasets": [self.dataset], "models": [self.model], "methods": [self.method], "metrics": self.metrics}
+        if self.stage == "score" and "peers" in self.measures:
+            names["models"] += [peer.model for peer in self.peers]
         return [(kind, name) for kind in USES.get(self.stage, ()) for name in names[kind]]
 
     @property
+    def modules(self) -> list[str]:
+        """Modules of these components."""
+        return [self.config.component(kind, name).module for kind, name in self.uses]
+
+    @property
     def sources(self) -> list[Path]:
-        """Source files of these components, as far as they have one."""
-        files = (self.config.component(kind, name).source for kind, name in self.uses)
-        return [path for path in files if path is not None]
+        """Source files of components that are not stepaudit's own, and of what these import."""
+        return source_code.own_files(self.modules)
 
 
 def checked(config: Config, stage: str, **keys: str) -> Job:

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from stepaudit.audit import source_code
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store.package_files import PACKAGE
 
@@ -36,6 +36,11 @@ class Component:
     origin: str
     source: Path | None
 
+    @property
+    def module(self) -> str:
+        """Name of the module that it stands in."""
+        return self.origin.partition(":")[0]
+
     def load(self) -> Callable:
         """Imports the component and returns its function. Raises UsageError if that fails."""
         module, _, name = self.origin.partition(":")
@@ -47,7 +52,7 @@ class Component:
     def companion(self, name: str) -> Callable | None:
         """Another function of the component's module, if it has one: `passes` of a method, `count` of a data set."""
         self.load()
-        return getattr(sys.modules[self.origin.partition(":")[0]], name, None)
+        return getattr(sys.modules[self.module], name, None)
 
     @property
     def summary(self) -> str:
@@ -145,15 +150,10 @@ def components(kind: str) -> dict[str, Component]:
 
 
 def _source(module: str, origin: str) -> Path | None:
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a console script does not look there, `python -m` does
-    try:
-        spec = find_spec(module) if module and not module.startswith(".") else None
-    except ModuleNotFoundError:
-        spec = None
-    if spec is None:
+    exists, path = source_code.located(module)
+    if not exists:
         raise UsageError(f"cannot find the module of '{origin}'; is it installed, or in the folder you run from?")
-    return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    return path
 
 
 @cache

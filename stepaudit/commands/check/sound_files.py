@@ -126,7 +126,7 @@ def _of_metadata(audit: Audit, name: str, job: Job, about: Mapping[str, Any]) ->
     if about["version"] != __version__:
         return Problem("version", name, f"stepaudit {about['version']} wrote it, this is {__version__}", job)
     if about["settings"] != decides.settings(job):
-        return Problem("foreign", name, f"the settings of {_named(job.stage, job.keys)} were others", job)
+        return Problem("foreign", name, f"the settings or the code of {_named(job.stage, job.keys)} were others", job)
     return None
 
 

@@ -1,0 +1,109 @@
+"""Source files that decide what a component computes: its own and those that it imports, found without running any."""
+
+import ast
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.machinery import all_suffixes
+from importlib.util import find_spec
+from pathlib import Path
+
+from stepaudit.store.checksums import sha256
+from stepaudit.store.package_files import PACKAGE
+
+# Of stepaudit itself only what computes: the rest reads, writes and reports, and may change without new rows.
+COMPUTING = (
+    *("adapters", "layers", "maps", "extremal", "clips", "networks", "stages"),
+    *("methods", "models", "datasets", "metrics"),
+)
+STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
+
+
+@cache
+def digest(modules: tuple[str, ...]) -> tuple[str, ...]:
+    """Checksums of the source files of modules and of all that these import, in the order of their names.
+
+    They are computed once a process, which has loaded what it runs. What a module imports by a name that it makes up
+    while it runs is not seen.
+    """
+    files: dict[str, Path] = {}
+    for module in modules:
+        files |= _imported(module)
+    return tuple(sha256(files[name]) for name in sorted(files))
+
+
+def own_files(modules: Iterable[str]) -> list[Path]:
+    """Source files of modules, and of what these import, that are not stepaudit's own."""
+    files = {path for module in modules for path in _imported(module).values()}
+    return sorted(path for path in files if not path.is_relative_to(PACKAGE))
+
+
+def located(module: str) -> tuple[bool, Path | None]:
+    """Whether a module exists, and its source file if it has one. Nothing is imported, not even a parent package."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a console script does not look there, `python -m` does
+    top, *parts = module.split(".")
+    try:
+        spec = find_spec(top) if top else None
+    except (ImportError, ValueError):  # a module without a specification, such as `__main__`
+        spec = None
+    if spec is None:
+        return False, None
+    if not parts:
+        return True, Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    for folder in spec.submodule_search_locations or ():
+        place = Path(folder, *parts)
+        for file in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
+            if file.is_file():
+                return True, file
+        if place.is_dir() or any(place.with_name(place.name + suffix).is_file() for suffix in all_suffixes()):
+            return True, None
+    return False, None
+
+
+@cache
+def _imported(module: str) -> dict[str, Path]:
+    """Source files by module: of the module itself and, from there on, of what is imported and counts."""
+    files: dict[str, Path] = {}
+    open_modules = [module]
+    while open_modules:
+        name = open_modules.pop()
+        path = located(name)[1] if name not in files else None
+        if path is not None and (name == module or _counts(name, path, module)):
+            files[name] = path
+            open_modules += _imports(name, path)
+    return files
+
+
+def _counts(name: str, path: Path, importer: str) -> bool:
+    """Whether an imported module may decide rows: the user's own, one of the importer's package, or of COMPUTING."""
+    top, *parts = name.split(".")
+    if top == PACKAGE.name:
+        return bool(parts) and parts[0] in COMPUTING
+    installed = not {"site-packages", "dist-packages"}.isdisjoint(path.parts) or path.is_relative_to(STANDARD_LIBRARY)
+    return not installed or top == importer.split(".")[0]
+
+
+@cache
+def _imports(name: str, path: Path) -> list[str]:
+    """Names of the modules that a source file may import, anywhere in it, with their parent packages."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # it may be anybody's
+        return []
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    names = {name for node in ast.walk(tree) for name in _of_statement(node, package)}
+    with_parents = {".".join(name.split(".")[:count]) for name in names for count in range(1, name.count(".") + 2)}
+    return sorted(with_parents)
+
+
+def _of_statement(node: ast.AST, package: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        base = ".".join([*above, *([node.module] if node.module else [])])
+        if base:
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
