@@ -123,7 +123,7 @@ def test_a_shard_is_damaged_on_the_disk(workshop, damage, recovered):
     lost = workshop.lost("maps", STEP)
     status, text = workshop.stepaudit("check", "results/tiny")
     assert (status, text) == (0, ""), text
-    recovered(f"{name}; `stepaudit check` found it, and it was made anew", lost, since)
+    recovered(f"{name}; `stepaudit check` found it, and it was made again", lost, since)
 
 
 def test_the_results_folder_cannot_be_written(workshop, recovered):
@@ -190,7 +190,7 @@ def test_the_clock_jumps(workshop, days, recovered):
 
 
 def test_a_video_is_corrupt(workshop, recovered):
-    """A video in the middle of a shard is cut off, and mended later."""
+    """A video in the middle of a shard is cut off, and repaired later."""
     keys = {"dataset": "planted", "size": "16x32x32", "shard": "test-000"}
     videos = sorted((workshop.checkout.folder / "data").rglob("cross-vertical-test-001.mp4"))
     assert len(videos) == 1
@@ -209,7 +209,7 @@ def test_a_video_is_corrupt(workshop, recovered):
     remove(workshop, "clips", keys)
     since = time.monotonic()
     assert workshop.job("extract", keys)[0] == 0
-    recovered("one row `bad_video`, the others as ever; mended, all as ever", workshop.lost("clips", keys), since)
+    recovered("one row `bad_video`, the others unchanged; all complete after the repair", workshop.lost("clips", keys), since)
 
 
 def of_one_kind(workshop, table: str, keys: dict[str, str], status: str) -> int:
@@ -229,7 +229,7 @@ def test_a_model_answers_nan(workshop, recovered):
     remove(workshop, "predictions", keys)
     since = time.monotonic()
     assert workshop.job("predict", keys)[0] == 0
-    what = f"{count} rows `non_finite`, the others as ever; mended, all as ever"
+    what = f"{count} rows `non_finite`, the others unchanged; all complete after the repair"
     recovered(what, workshop.lost("predictions", keys), since)
 
 
@@ -261,7 +261,7 @@ def test_a_plugin_hangs(workshop, recovered):
     remove(workshop, "maps", ODD)
     since = time.monotonic()
     assert workshop.job("attribute", ODD)[0] == 0
-    recovered(f"{count} rows `timed_out`, the others as ever; mended, all as ever", workshop.lost("maps", ODD), since)
+    recovered(f"{count} rows `timed_out`, the others unchanged; all complete after the repair", workshop.lost("maps", ODD), since)
 
 
 def test_a_plugin_leaks_memory(workshop, recovered):
@@ -288,4 +288,4 @@ def test_a_plugin_leaves_things_behind(workshop, recovered):
     assert "method 'odd'" in text
     for left in ("hooks", "training mode", "weights", "gradient mode", "random state"):
         assert left in text, text
-    recovered("each was undone before the next batch, and told", workshop.lost("maps", ODD), since)
+    recovered("each was undone before the next batch and logged", workshop.lost("maps", ODD), since)
