@@ -1,7 +1,7 @@
 """Generated reference pages; `python -m docs.reference.documentation` updates them in a checkout.
 
-Whole pages: `reports/TABLES.md` (tables, columns, statuses) and `docs/commands.md` (commands, exit statuses). Parts
-between two marks: keys and components in `config/README.md`, the lists in `reports/README.md` and `docs/sql.md`.
+Whole pages: `reports/TABLES.md` (tables, columns, statuses), `docs/commands.md` (commands, exit statuses). Between two
+marks: keys and components in `config/README.md`; lists in `reports/README.md`, `docs/sql.md`, `docs/compare.md`.
 """
 
 import ast
@@ -20,6 +20,7 @@ from stepaudit.audit import registry
 from stepaudit.audit.config import Config
 from stepaudit.audit.sections import Clips, ClipSize, Dataset, Jobs, Method, Metric, Model, Preserve, Training
 from stepaudit.commands import _exit_codes
+from stepaudit.commands.compare import quantities
 from stepaudit.errors import STATUSES
 from stepaudit.report import sql_files, worked_questions
 from stepaudit.store.schema import SCHEMA_VERSION, TABLES, Table
@@ -66,6 +67,7 @@ def pages() -> dict[Path, str]:
         ROOT / "config" / "README.md": config_reference(),
         ROOT / "reports" / "README.md": reports_table(),
         ROOT / "docs" / "sql.md": questions_table(),
+        ROOT / "docs" / "compare.md": quantities_table(),
     }
     return {
         ROOT / "reports" / "TABLES.md": tables_page(),
@@ -133,6 +135,12 @@ def questions_table() -> str:
     """All worked questions."""
     questions = worked_questions.all_questions().values()
     return _grid(["name", "question"], ([f"`{each.name}`", each.asks] for each in questions))
+
+
+def quantities_table() -> str:
+    """All numbers of a comparison of two models."""
+    rows = ([f"`{name}{quantities.OF.get(name, '')}`", text] for name, text in quantities.FAMILIES.items())
+    return _grid(["quantity", "meaning"], rows)
 
 
 def own_components(kind: str) -> list[registry.Component]:
