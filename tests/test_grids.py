@@ -43,12 +43,12 @@ def test_a_column_without_any_value_is_left_out_unless_it_has_an_interval():
 
 
 def test_answers_to_a_claim_become_a_sentence():
-    answer = grids.Answer(["claim", "answer"])
+    answer = grids.QueryResult(["claim", "answer"])
     assert grids.verdict(answer.answers) == ""
     answer.add([("x", "yes"), ("x", "cannot tell"), ("x", "yes")])
     answer.add([(None, None), ("x", "no")])
     assert grids.verdict(answer.answers) == "In this audit: yes in 2 of 4, no in 1 of 4, cannot tell in 1 of 4."
-    other = grids.Answer(["model"])
+    other = grids.QueryResult(["model"])
     other.add([("a",)])
     assert grids.verdict(other.answers) == ""
 
@@ -57,7 +57,7 @@ def test_rows_that_come_in_parts_make_the_same_table():
     names = ["method", "ratio", "hit_percent", "hit_percent_low", "reason", "floor"]
     rows = [(f"m{i // 3}", None if i % 3 else 0.5, i / 3, None, None, None) for i in range(grids.MAX_ROWS)]
     rows += [("last", None, None, None, "why", 1)]
-    answer = grids.Answer(names)
+    answer = grids.QueryResult(names)
     for start in range(0, len(rows), 7):
         answer.add(rows[start : start + 7])
     assert grids.grid_of(answer) == grids.grid(names, rows)
@@ -94,7 +94,7 @@ def test_names_filter_and_the_tab_key_stops_at_the_first_of_each():
 
 
 def test_a_row_of_a_clip_filters_by_the_clip_s_class_unless_it_names_one():
-    answer = grids.Answer(["dataset", "clip_id", "label"])
+    answer = grids.QueryResult(["dataset", "clip_id", "label"])
     answer.add([("d", "one", None), ("d", "two", "own"), ("d", "three", None)])
     labels = {("d", "one"): "cat", ("d", "two"): "dog"}
     assert [marks.get("label") for marks in grids.grid_of(answer, labels).marks] == ["cat", "own", None]

@@ -55,14 +55,14 @@ def _sections(connection: DuckDBPyConnection, folder: Path, drawn: Sequence[page
     ]
 
 
-def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path) -> grids.Answer:
+def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path) -> grids.QueryResult:
     """What the page tells of a report, whose rows all go to a CSV file, some at a time."""
-    answer: grids.Answer | None = None
+    answer: grids.QueryResult | None = None
     with writing.written(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for names, rows in database.batches(connection, report.sql):
             text = database.format_rows(names, rows, "csv")
             if answer is None:
-                answer = grids.Answer(names)
+                answer = grids.QueryResult(names)
                 file.write(text)
             else:
                 file.write(text.partition("\n")[2])

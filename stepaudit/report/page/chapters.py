@@ -1,4 +1,4 @@
-"""The chapters of a report's page: which questions stand together, and in which order. Nothing else names them."""
+"""Chapters of a report's page, with their questions in order."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -26,33 +26,31 @@ Item = TypeVar("Item")
 
 
 def chapter_of(name: str) -> str:
-    """The chapter of a report; what no chapter names is a further question."""
-    return next((title for title, patterns in CHAPTERS.items() if _place(name, patterns) is not None), OTHERS)
+    """The chapter of a report; `OTHERS` if no chapter names it."""
+    return _place(name)[0]
 
 
 def in_chapters(named: Iterable[tuple[str, Item]]) -> dict[str, list[Item]]:
-    """Items by chapter, each chapter in its own order; chapters without any are left out.
+    """Items by chapter, each chapter in its own order; empty chapters are left out.
 
     Args:
-        named: items with their report's name; those that one pattern takes, and further ones, stay in this order.
+        named: items with their report's name; items of one pattern, and of `OTHERS`, stay in this order.
     """
-    found: dict[str, list[tuple[int, Item]]] = {title: [] for title in (*CHAPTERS, OTHERS)}
-    for name, item in named:
-        title = chapter_of(name)
-        found[title].append((_place(name, CHAPTERS.get(title, ())) or 0, item))
-    return {
-        title: [item for _, item in sorted(items, key=lambda placed: placed[0])]
-        for title, items in found.items()
-        if items
-    }
+    chapters: dict[str, list[Item]] = {title: [] for title in (*CHAPTERS, OTHERS)}
+    for name, item in sorted(named, key=lambda each: _place(each[0])[1]):
+        chapters[chapter_of(name)].append(item)
+    return {title: items for title, items in chapters.items() if items}
 
 
 def anchor(title: str) -> str:
-    """The HTML id of a chapter; no report can have it, since it begins with a hyphenated word."""
+    """The HTML id of a chapter; the hyphen keeps it different from the names of reports."""
     return f"chapter-{title.lower().replace(' ', '-')}"
 
 
-def _place(name: str, patterns: tuple[str, ...]) -> int | None:
-    """The exact name goes before a pattern that takes it as well."""
-    places = [index for index, pattern in enumerate(patterns) if fnmatchcase(name, pattern)]
-    return patterns.index(name) if name in patterns else places[0] if places else None
+def _place(name: str) -> tuple[str, int]:
+    """Chapter of a report and place in it; within a chapter an exact name goes before a pattern."""
+    for title, patterns in CHAPTERS.items():
+        matches = [index for index, pattern in enumerate(patterns) if fnmatchcase(name, pattern)]
+        if matches:
+            return title, patterns.index(name) if name in patterns else matches[0]
+    return OTHERS, 0

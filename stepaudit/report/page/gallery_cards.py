@@ -1,4 +1,4 @@
-"""A clip of the gallery: why it is shown, what the models say of it, its pictures, and what says so if it has none."""
+"""Cards of the gallery: a clip with the reasons why it is shown, the models' answers, and its pictures or a note."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,13 +9,13 @@ from stepaudit.errors import UsageError
 from stepaudit.report.page.gallery_pictures import Drawn, Film
 from stepaudit.report.page.gallery_sources import RULES, Sources, key_of, shown_maps
 
-TITLES = {rule.name: rule for rule in RULES}
+RULE_OF = {rule.name: rule for rule in RULES}
 LEFT_OUT = "Its pictures are left out, so that the page stays small."
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a clip is shown: the group of the rule, what the rule says of the clip, and of which model if of one."""
+    """The reason why a clip is shown: the rule's group and title, a text, and the model if it concerns one."""
 
     group: str
     title: str
@@ -25,7 +25,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Tile:
-    """A map: its numbers, and its place in the card's `data`, or else why there is no picture."""
+    """A map: its numbers, and its index in the card's `data`, or a note if there is no picture."""
 
     model: str
     method: str
@@ -37,7 +37,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Part:
-    """A model: what it says of the clip, its maps, and the size of its clips if such a film is in the card's `data`."""
+    """A model: its answer, its maps, and the size of its clips if the card's `data` has that film."""
 
     model: str
     facts: list[str]
@@ -55,7 +55,7 @@ class Still:
 
 @dataclass(frozen=True)
 class Card:
-    """A clip, once: `data` is what the script draws from, `note` says why that is missing."""
+    """A clip: `data` is for the script that draws it, `note` gives the reason if that is missing."""
 
     anchor: str
     dataset: str
@@ -70,36 +70,36 @@ class Card:
 
     @property
     def sql(self) -> str:
-        """The statement that finds why the clip is here."""
+        """The query for the reasons."""
         dataset, clip_id = (value.replace("'", "''") for value in (self.dataset, self.clip_id))
         return f"from gallery_choices where dataset = '{dataset}' and clip_id = '{clip_id}' order by place"
 
     @property
     def bytes(self) -> int:
-        """Characters of the pictures."""
+        """Size of the pictures."""
         data = self.data or {"films": {}, "maps": []}
         sheets = [*data["films"].values(), *data["maps"]]
         return sum(len(each["sheet"]) for each in sheets) + sum(len(still.picture) for still in self.stills)
 
 
 def anchor(dataset: str, clip_id: str) -> str:
-    """The name of a clip's place on the page."""
+    """The HTML id of a clip."""
     return "clip-" + sha256(f"{dataset}\0{clip_id}".encode()).hexdigest()[:12]
 
 
 def make(rows: Sequence[dict], sources: Sources, folder: Path, *, every_still: bool, room: bool) -> Card:
-    """A clip with its pictures.
+    """The card of a clip with its pictures.
 
     Args:
         rows: the choices of the clip.
-        every_still: whether there is a strip for each map, or only for the first that a rule speaks of.
-        room: whether pictures may be made.
+        every_still: draw a strip for each map, and not only for the first of a chosen method.
+        room: pictures may be made.
     """
-    key, clips = key_of(rows[0]), sources.clips.get(key_of(rows[0]), [])
+    key = key_of(rows[0])
+    clips = sources.clips.get(key, [])
     reasons = [
-        Reason(TITLES[row["rule"]].group, TITLES[row["rule"]].title, row["because"], row["model"]) for row in rows
+        Reason(RULE_OF[row["rule"]].group, RULE_OF[row["rule"]].title, row["because"], row["model"]) for row in rows
     ]
-    card = Card(anchor(*key), *key, rows[0]["label"], reasons, _clip_facts(clips[:1]))
     maps = shown_maps(sources.maps.get(key, []), rows)
     drawing = _Drawing(clips, sources.boxes.get(key, []), folder, room)
     tiles = [drawing.tile(row) for row in maps]
@@ -107,28 +107,26 @@ def make(rows: Sequence[dict], sources: Sources, folder: Path, *, every_still: b
     sizes = {row["model"]: row["size"] for row in maps if data and row["size"] in data["films"]}
     parts = [
         Part(
-            model,
-            _answers(model, sources, key),
-            [tile for tile in tiles if tile.model == model],
-            sizes.get(model, ""),
+            model, _answers(model, sources, key), [tile for tile in tiles if tile.model == model], sizes.get(model, "")
         )
         for model in dict.fromkeys(tile.model for tile in tiles)
     ]
     stills = list(drawing.stills(None if every_still else rows)) if data else []
-    return replace(card, parts=parts, data=data, stills=stills, note=drawing.note if room else LEFT_OUT)
+    note = drawing.note if room else LEFT_OUT
+    return Card(anchor(*key), *key, rows[0]["label"], reasons, _clip_facts(clips[:1]), parts, stills, data, note)
 
 
 def without_pictures(card: Card) -> Card:
-    """The card with a note in the place of its pictures."""
+    """The card with a note instead of its pictures."""
     parts = [replace(part, tiles=[replace(tile, index=None) for tile in part.tiles], film="") for part in card.parts]
     return replace(card, parts=parts, data=None, stills=[], note=LEFT_OUT)
 
 
 class _Drawing:
-    """The films and maps of a card, read as they are asked for; what cannot be read leaves a note."""
+    """The films and maps of a card; unreadable ones leave a note."""
 
     def __init__(self, clips: Sequence[dict], boxes: Sequence[dict], folder: Path, room: bool):
-        self.clips, self.boxes, self.folder, self.room = clips, boxes, folder, room
+        self.clips, self.folder = clips, folder
         self.films: dict[str, Film] = {}
         self.maps: list[Drawn] = []
         self.note = ""
@@ -136,38 +134,34 @@ class _Drawing:
             try:
                 self.films[clip["size"]] = Film.read(clip, boxes, folder)
             except (UsageError, ValueError) as error:
-                self.note = f"No pictures: {self._told(error)}"
+                self.note = f"No pictures: {self._text(error)}"
 
     def tile(self, row: dict) -> Tile:
-        """A map with its numbers, and its picture or why there is none."""
+        """A map with its numbers, and its picture or a note."""
         tile = Tile(row["model"], row["method"], _map_facts(row), is_floor=row["is_floor"])
         if row["status"] != "ok":
             return replace(tile, note=f"{row['status']}: {row['error']}")
         if row["size"] not in self.films:
             return tile
         try:
-            return replace(tile, index=self._place(Drawn.read(row, self.folder)))
+            drawn = Drawn.read(row, self.folder)
         except (UsageError, ValueError) as error:
-            return replace(tile, note=self._told(error))
+            return replace(tile, note=self._text(error))
+        index = next((index for index, other in enumerate(self.maps) if drawn.is_like(other)), len(self.maps))
+        if index == len(self.maps):  # a map that does not depend on the model is drawn once
+            self.maps.append(drawn)
+        return replace(tile, index=index)
 
     def data(self) -> dict | None:
-        """What the script draws from; None without any film."""
+        """The data for the script; None without any film."""
         used = {drawn.row["size"] for drawn in self.maps} or set(list(self.films)[:1])
         films = {size: film.data() for size, film in self.films.items() if size in used}
         sources = next((clip["frames"] for clip in self.clips if clip["size"] in films), [])
         maps = [drawn.data() for drawn in self.maps]
         return {"films": films, "maps": maps, "sources": sources} if films else None
 
-    def _place(self, drawn: Drawn) -> int:
-        """Where a map stands among the maps; what does not depend on the model is drawn once."""
-        for index, other in enumerate(self.maps):
-            if drawn.is_like(other):
-                return index
-        self.maps.append(drawn)
-        return len(self.maps) - 1
-
     def stills(self, choices: Sequence[dict] | None) -> Iterator[Still]:
-        """A strip of the clip, and strips of its maps: of all, or the first that is of a chosen method."""
+        """A strip of the clip, and of all its maps or the first that is of a chosen method."""
         yield Still("clip", next(iter(self.films.values())).strip())
         methods = [row["method"] for row in choices or [] if row["method"]]
         named = [drawn for drawn in self.maps if drawn.row["method"] in methods] or self.maps
@@ -175,44 +169,44 @@ class _Drawing:
             caption = f"{drawn.row['method']}, {drawn.row['model']}"
             yield Still(caption, self.films[drawn.row["size"]].strip(drawn.share()))
 
-    def _told(self, error: Exception) -> str:
-        """An error's text without where the audit lies."""
+    def _text(self, error: Exception) -> str:
+        """An error's text without the place of the audit."""
         return str(error).replace(f"{self.folder}/", "").replace(str(self.folder), "<audit>")
 
 
 def _clip_facts(clips: Sequence[dict]) -> list[str]:
-    """Which frames of the video are shown, and which of them lie in the annotated action."""
+    """The frames of the video that are shown, and how many of them lie in the annotated action."""
     facts = []
     for clip in clips:
-        facts.append(f"{len(clip['frames'])} frames of the video, from {clip['frames'][0]} to {clip['frames'][-1]}")
         inside = sum(clip["in_action"] or [])
-        facts += [f"{inside} of them in the annotated action"] if clip["in_action"] else ["no annotated action"]
+        facts.append(f"{len(clip['frames'])} frames of the video, from {clip['frames'][0]} to {clip['frames'][-1]}")
+        facts.append(f"{inside} of them in the annotated action" if clip["in_action"] else "no annotated action")
     return facts
 
 
 def _answers(model: str, sources: Sources, key: tuple[str, str]) -> list[str]:
-    """The probability of the target, what the model answers if it is something else, and its minimum ratio."""
-    rows = [row for row in sources.predictions.get(key, []) if row["model"] == model]
+    """A model's probability of the target, its answer if that is another class, and its minimum ratio."""
+    facts = []
+    for row in sources.predictions.get(key, []):
+        if row["model"] != model:
+            continue
+        if row["status"] != "ok":
+            facts.append(f"{row['status']}: {row['error']}")
+            continue
+        facts.append(f"probability of the target {row['target_probability']:.2f}")
+        if row["rank"] > 1 and (values := row["probabilities"]):
+            best = max(range(len(values)), key=values.__getitem__)
+            facts.append(f"answers {sources.names.get((row['dataset'], best), f'class {best}')} ({values[best]:.2f})")
+        elif row["rank"] > 1:
+            facts.append("answers another class")
     searches = [row for row in sources.searches.get(key, []) if row["model"] == model]
-    needs = [f"needs {row['need']} of the clip ({row['method']}, {row['bound']})" for row in searches]
-    return [fact for row in rows for fact in _answer(row, sources.names)] + needs
-
-
-def _answer(row: dict, names: dict) -> list[str]:
-    if row["status"] != "ok":
-        return [f"{row['status']}: {row['error']}"]
-    facts = [f"probability of the target {row['target_probability']:.2f}"]
-    if row["rank"] > 1:
-        values = row["probabilities"] or []
-        best = max(range(len(values)), key=values.__getitem__, default=None)
-        other = "another class" if best is None else names.get((row["dataset"], best), f"class {best}")
-        facts.append(f"answers {other}" + ("" if best is None else f" ({values[best]:.2f})"))
-    return facts
+    return facts + [f"needs {row['need']} of the clip ({row['method']}, {row['bound']})" for row in searches]
 
 
 def _map_facts(row: dict) -> list[str]:
-    """The ratio asked for and reached, and the probability that the mask keeps."""
-    asked = [] if row["ratio"] is None else [f"ratio {row['ratio']:.3g}"]
-    reached = [f"reached {row['volume']:.3g}"] if asked and row["volume"] is not None else []
+    """The requested and the reached ratio, and the probability that the mask keeps."""
     kept = [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.2f}"]
-    return [", ".join(asked + reached), *kept] if asked else kept
+    if row["ratio"] is None:
+        return kept
+    reached = "" if row["volume"] is None else f", reached {row['volume']:.3g}"
+    return [f"ratio {row['ratio']:.3g}{reached}", *kept]

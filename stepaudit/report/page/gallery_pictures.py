@@ -1,4 +1,4 @@
-"""The pictures of one clip in the gallery: sheets of frames and grids that the page's script puts together, and strips.
+"""Pictures of one clip in the gallery: sheets of frames and grids for the page's script, and strips of frames.
 
 A film is a clip in one size. Its frames stand in one sheet, each map in another one at the resolution of its own grid;
 `reports/gallery.js` makes the full map of that as `stepaudit.maps` does.
@@ -43,7 +43,7 @@ class Film:
         return cls(frames, framed, clip["in_action"])
 
     def data(self) -> dict:
-        """What the script needs."""
+        """The data for the script."""
         count, height, width = self.frames.shape[:3]
         return {
             "sheet": pictures.data_uri(pictures.sheet(_reduced(self.frames)), QUALITY),
@@ -76,11 +76,11 @@ class Drawn:
 
     @property
     def is_mask(self) -> bool:
-        """Whether it was optimised: masks are shown as they are, other maps in shares of their greatest value."""
+        """True for masks, which are shown as they are; other maps are shown in shares of their greatest value."""
         return self.row["kept_probability"] is not None
 
     def is_like(self, other: "Drawn") -> bool:
-        """Whether both are one picture: the same method's map, on whatever model."""
+        """True if both are the same picture, perhaps on different models."""
         same = ("size", "method", "upsampling", "kept_probability")
         return all(self.row[name] == other.row[name] for name in same) and np.array_equal(self.grid, other.grid)
 
@@ -89,7 +89,7 @@ class Drawn:
         return pictures.shares(arrays.full(self.grid, self.row), mask=self.is_mask)
 
     def data(self) -> dict:
-        """What the script needs: the grid in grey, where 255 is `top`, and how the full map is made and scaled."""
+        """The data for the script: the grid in grey (255 is `top`), upsampling and scale of the full map."""
         top = max(float(self.grid.max()), 1e-9)
         greatest = 1.0 if self.is_mask else max(float(arrays.full(self.grid, self.row).max()), 1e-9)
         return {

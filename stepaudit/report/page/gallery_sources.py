@@ -1,4 +1,4 @@
-"""What the gallery shows, read from an audit's database: clips by rule, their maps, boxes and answers, and failures."""
+"""Rows of the gallery from an audit's database: clips by rule, their maps, boxes and predictions, and failures."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from duckdb import DuckDBPyConnection
 
 from stepaudit.store.database import records
 
-RATIO = 0.1  # the one that Li et al. 2021 show
+RATIO = 0.1  # as in the figures of Li et al. 2021
 MOST = 12  # clips of a rule
 MOST_FAILURES = 60
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule by which clips are chosen: its name in `gallery_choices`, what the page says, and clips of each place."""
+    """A rule that chooses clips: its name in `gallery_choices`, its texts on the page, and the clips of each place."""
 
     name: str
     title: str
@@ -89,7 +89,7 @@ BOXES = f"""
 SEARCHES = f"from gallery_searches where {CHOSEN}"
 PREDICTIONS = f"from predictions where {CHOSEN} and model not in (select model from controls)"
 NAMES = "select distinct dataset, target, label from segments where target is not null"
-# What fails by its nature comes last: it strikes every clip alike, and the table of failures tells it in a line.
+# Reasons that apply to every clip alike come last, since the table of failures has them in a line.
 FAILURES = """
     with causes as (
         select stage, dataset, clip_id, label, model, method, status, error, count(*) as rows
@@ -108,18 +108,18 @@ FAILURES = """
 
 
 class Sources:
-    """What the database holds of the chosen clips, by (data set, clip)."""
+    """Rows of the chosen clips, by (data set, clip)."""
 
     def __init__(self, connection: DuckDBPyConnection, choices: Sequence[dict]):
         values = {"clip_ids": sorted({choice["clip_id"] for choice in choices})}
         self.clips, self.maps, self.boxes, self.predictions, self.searches = (
-            _by_clip(records(connection, sql, values)) for sql in (CLIPS, MAPS, BOXES, PREDICTIONS, SEARCHES)
+            by_clip(records(connection, sql, values)) for sql in (CLIPS, MAPS, BOXES, PREDICTIONS, SEARCHES)
         )
         self.names = {(row["dataset"], row["target"]): row["label"] for row in records(connection, NAMES)}
 
 
 def choices(connection: DuckDBPyConnection) -> list[dict]:
-    """The clips that each rule chooses, rows of `gallery_choices` in the order of the rules; at most `MOST` of each."""
+    """Rows of `gallery_choices` in the order of the rules; at most `MOST` of each."""
     rows = records(connection, CHOICES, {"place": max(rule.each for rule in RULES)})
     return [
         row
@@ -129,39 +129,44 @@ def choices(connection: DuckDBPyConnection) -> list[dict]:
 
 
 def failures(connection: DuckDBPyConnection) -> tuple[list[dict], int]:
-    """What failed by itself, a row for each clip, model, method and reason; `MOST_FAILURES` of how many."""
+    """Failures by clip, model, method and reason, at most `MOST_FAILURES` of them, and how many there are."""
     rows = records(connection, FAILURES, {"most": MOST_FAILURES})
     return rows, rows[0]["failures"] if rows else 0
 
 
 def shown_maps(rows: Iterable[dict], choices: Sequence[dict]) -> list[dict]:
-    """Of each model and method the map that a rule speaks of, or else the one that is nearest to `RATIO`.
+    """For each model and method the map that a rule chose, or else the one with the ratio nearest to `RATIO`.
 
     Args:
         rows: of `maps`, those of one clip, in the order of models and methods.
-        choices: of the same clip; a method without a model is meant on every one.
+        choices: of the same clip; a method without a model counts for every model.
     """
-    found = []
+    result = []
     for (model, method), group in groupby(rows, itemgetter("model", "method")):
         maps = list(group)
-        meant = [each for each in choices if each["method"] == method and each["model"] in (model, None)]
-        wanted = [(each["ratio"], each["seed"]) for each in meant if each["ratio"] is not None] or [(RATIO, None)]
-        nearest = [min(maps, key=lambda row, wish=wish: _distance(row, *wish)) for wish in wanted]
-        found += [row for index, row in enumerate(nearest) if row not in nearest[:index]]
-    return found
+        chosen = [each for each in choices if each["method"] == method and each["model"] in (model, None)]
+        keys = [(each["ratio"], each["seed"]) for each in chosen if each["ratio"] is not None] or [(RATIO, None)]
+        nearest = [_nearest(maps, *key) for key in keys]
+        result += [row for index, row in enumerate(nearest) if row not in nearest[:index]]
+    return result
 
 
 def key_of(row: dict) -> tuple[str, str]:
-    """What names a clip: its data set and its own name."""
+    """The key of a clip: data set and name."""
     return row["dataset"], row["clip_id"]
 
 
-def _distance(row: dict, ratio: float, seed: int | None) -> tuple:
-    return abs((row["ratio"] or 0) - ratio), row["ratio"] or 0, row["seed"] != seed, row["seed"]
+def _nearest(maps: Sequence[dict], ratio: float, seed: int | None) -> dict:
+    """The map with the nearest ratio; for equal distances the smaller one, the given seed, the least seed."""
+    return min(
+        maps,
+        key=lambda row: (abs((row["ratio"] or 0) - ratio), row["ratio"] or 0, row["seed"] != seed, row["seed"]),
+    )
 
 
-def _by_clip(rows: Iterable[dict]) -> dict[tuple[str, str], list[dict]]:
-    found: dict[tuple[str, str], list[dict]] = {}
+def by_clip(rows: Iterable[dict]) -> dict[tuple[str, str], list[dict]]:
+    """Rows by clip, in their order."""
+    groups: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
-        found.setdefault(key_of(row), []).append(row)
-    return found
+        groups.setdefault(key_of(row), []).append(row)
+    return groups

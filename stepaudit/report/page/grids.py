@@ -1,4 +1,4 @@
-"""Tables of a page: rows of a query become headers and cells, numbers with their intervals, names that filter."""
+"""Tables of the page: headers and cells from the rows of a query, with intervals, filters and sorting."""
 
 import math
 from collections import Counter
@@ -10,9 +10,10 @@ from typing import Any
 from stepaudit.store.formats import shown
 
 DECIMALS = {"_percent": 1, "_points": 1, "_ratio": 3, "_probability": 3, "times": 2}
+BOUNDS = ("low", "high")
 LONG = 36  # characters of a text that may wrap
 MAX_ROWS = 200  # of a table on the page; its CSV holds them all
-FILTERS = {  # columns whose cells filter the page, and by what
+FILTERS = {  # columns whose cells filter the page, and the filter
     **{name: name for name in ("dataset", "model", "method", "label")},
     "other_model": "model",
     "other_method": "method",
@@ -21,16 +22,16 @@ FILTERS = {  # columns whose cells filter the page, and by what
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a table's cell.
+    """A cell of a table.
 
     Args:
-        text: as it is read.
+        text: for the reader.
         interval: the 95 % interval; empty if it has none.
-        style: classes of the cell, apart by spaces.
-        value: the number that rows are sorted by; None for text, and for what is missing.
-        filter: by what a click on it filters (`FILTERS`); empty if it does not.
-        name: what it then filters for.
-        stop: whether the Tab key stops at it; of equal names in a table at the first only.
+        style: classes of the cell, separated by spaces.
+        value: the number that rows are sorted by; None for text, and for missing values.
+        filter: the filter that a click sets (`FILTERS`); empty if there is none.
+        name: the value of that filter.
+        stop: the Tab key stops here; for equal names in a table at the first only.
     """
 
     text: str
@@ -44,14 +45,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table for the page.
+    """A table of the page.
 
     Args:
-        headers: as they are read.
+        headers: for the reader.
         rows: of cells.
-        left_out: how many rows are not on the page.
-        numeric: which columns hold numbers.
-        marks: what each row tells a filter, by the name of its attribute; empty if filters leave it alone.
+        left_out: number of rows that are not on the page.
+        numeric: True for columns of numbers.
+        marks: the values that filters compare, by the name of their attribute, for each row; empty: never filtered.
     """
 
     headers: list[str]
@@ -61,8 +62,8 @@ class Grid:
     marks: list[dict[str, str]] = field(default_factory=list)
 
 
-class Answer:
-    """The rows of a query as they come: the first `MAX_ROWS`, and of all others only what the page says of them."""
+class QueryResult:
+    """The first `MAX_ROWS` rows of a query, added in parts, and facts of all rows that the page needs."""
 
     def __init__(self, names: Sequence[str]):
         self.names = list(names)
@@ -73,7 +74,7 @@ class Answer:
         self.answers: Counter[str] = Counter()
 
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Takes further rows."""
+        """Add rows."""
         self.shown += [dict(zip(self.names, row, strict=True)) for row in rows[: MAX_ROWS - len(self.shown)]]
         self.count += len(rows)
         for name, column in zip(self.names, zip(*rows, strict=True), strict=False):
@@ -87,50 +88,51 @@ class Answer:
 
 
 def grid(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Grid:
-    """Rows of a query as a table: `x`, `x_low` and `x_high` are one column, a key that repeats the row above is dimmed.
+    """A table of all rows of a query, see `grid_of`."""
+    result = QueryResult(names)
+    result.add(rows)
+    return grid_of(result)
+
+
+def grid_of(result: QueryResult, labels: Mapping[tuple[str, str], str] | None = None) -> Grid:
+    """The table of a query: `x`, `x_low` and `x_high` are one column; a key that repeats the row above is dimmed.
 
     A number that is missing from a row with a `reason` is shown as "/", as in the paper. A column without an interval
     that has no value at all is left out, such as a floor that is not in the audit.
-    """
-    answer = Answer(names)
-    answer.add(rows)
-    return grid_of(answer)
-
-
-def grid_of(answer: Answer, labels: Mapping[tuple[str, str], str] | None = None) -> Grid:
-    """The rows that were kept, as `grid` sets them.
 
     Args:
-        labels: of clips, by data set and name, for rows that name a clip and not its class.
+        labels: of clips, by data set and name, for rows that name a clip but not its class.
     """
-    names, numeric = answer.names, answer.numeric
-    headers = [name for name in names if name in answer.known and not _is_bound(name, names)]
+    names, numeric = result.names, result.numeric
+    bounds = {f"{name}_{bound}" for name in names for bound in BOUNDS}
+    headers = [name for name in names if name in result.known and name not in bounds]
     keys = list(takewhile(lambda name: name not in numeric, headers))
-    lines, seen = [], set()
-    for record, above in zip(answer.shown, [{}, *answer.shown], strict=False):
-        repeated = _repeated(record, above, keys)
+    lines: list[list[Cell]] = []
+    seen: set[tuple[str, str]] = set()
+    for record, above in zip(result.shown, [{}, *result.shown], strict=False):
+        repeated = set(takewhile(lambda key: record[key] == above.get(key, ...), keys))  # noqa: B023 (used at once)
         lines.append([_cell(record, name, name in numeric, name in repeated, seen) for name in headers])
     return Grid(
         [name.replace("_", " ") for name in headers],
         lines,
-        answer.count - len(answer.shown),
+        result.count - len(result.shown),
         [name in numeric for name in headers],
-        [_marks(record, labels or {}) for record in answer.shown],
+        [_marks(record, labels or {}) for record in result.shown],
     )
 
 
 def verdict(counts: Counter[str]) -> str:
-    """What a report with a column `answer` says of the paper's claim, in a sentence; empty for all others.
+    """The verdict on a claim of the paper as a sentence; empty for reports without a column `answer`.
 
     Args:
-        counts: how many rows give each answer.
+        counts: number of rows with each answer.
     """
     parts = [f"{answer} in {count} of {counts.total()}" for answer, count in sorted(counts.items(), reverse=True)]
     return f"In this audit: {', '.join(parts)}." if parts else ""
 
 
 def number(value: float, name: str = "") -> str:
-    """A number for reading, with the decimals of its column; thousands stand apart."""
+    """A number for reading, with the decimals of its column and narrow spaces between thousands."""
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     text = next((f"{value:.{digits}f}" for end, digits in DECIMALS.items() if name.endswith(end)), f"{value:.3g}")
@@ -138,45 +140,25 @@ def number(value: float, name: str = "") -> str:
 
 
 def _marks(record: dict, labels: Mapping[tuple[str, str], str]) -> dict[str, str]:
-    """What filters ask of a row: `other_model` is an attribute `other-model`; a clip without a label has its own."""
+    """The values of a row that filters compare, by attribute: `other-model` for `other_model`."""
     known = {name: record[name] for name in FILTERS if isinstance(record.get(name), str)}
-    label = labels.get((record.get("dataset"), record.get("clip_id")))
-    if label is not None:
+    if label := labels.get((record.get("dataset", ""), record.get("clip_id", ""))):
         known = {"label": label, **known}
     return {name.replace("_", "-"): value for name, value in known.items()}
 
 
-def _is_bound(name: str, names: Sequence[str]) -> bool:
-    return any(name == f"{other}_{bound}" for other in names for bound in ("low", "high"))
-
-
-def _repeated(record: dict, above: dict, keys: Sequence[str]) -> set[str]:
-    """The first keys that are the same in both."""
-    return set(takewhile(lambda key: record[key] == above.get(key, ...), keys))
-
-
 def _cell(record: dict, name: str, numeric: bool, repeated: bool, seen: set[tuple[str, str]]) -> Cell:
-    """A cell; `seen` holds the names that stand in cells before it, and takes this one."""
+    """A cell; its filter is added to `seen`, the filters of the cells before it."""
     value = record[name]
     if value is None:
         not_measured = f"{name}_low" in record and record.get("reason")
         return Cell("/" if not_measured else "–" if numeric else "", style="missing number" if numeric else "")
     if numeric:
-        bounds = [record.get(f"{name}_{bound}") for bound in ("low", "high")]
-        return Cell(number(value, name), _interval(bounds, name), "number", _sortable(value))
+        low, high = ("" if (end := record.get(f"{name}_{bound}")) is None else number(end, name) for bound in BOUNDS)
+        interval = f"{low} to {high}" if low and high else f"≥ {low}" if low else f"≤ {high}" if high else ""
+        return Cell(number(value, name), interval, "number", value if math.isfinite(value) else None)
     kind = FILTERS.get(name, "") if isinstance(value, str) else ""
     first = bool(kind) and (kind, value) not in seen
     seen.add((kind, value if kind else ""))
     style = "same" if repeated else "long" if len(str(value)) > LONG else ""
     return Cell(shown(value), style=style, filter=kind, name=value if kind else "", stop=first)
-
-
-def _sortable(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _interval(bounds: Sequence[float | None], name: str) -> str:
-    if all(bound is None for bound in bounds):
-        return ""
-    low, high = ["" if bound is None else number(bound, name) for bound in bounds]
-    return f"{low} to {high}" if low and high else f"≥ {low}" if low else f"≤ {high}"
