@@ -77,8 +77,7 @@ def quality(case: Case, seeds: Tensor) -> Quality:
         soft, hard = (
             target_log_probability(case.model, blend(levels, shown), case.targets) for shown in (masks, _hard(masks))
         )
-        last = torch.full((len(seeds),), goal.iterations - 1)
-        energy = Energy(goal, geometry, seeds.shape[1])(-soft, padded, [RATIO] * len(seeds), last)
+        energy = Energy(goal, geometry, seeds.shape[1])(-soft, padded, [RATIO] * len(seeds), goal.iterations - 1)
     return Quality(energy, soft.exp(), hard.exp(), (masks.mean(dim=(1, 2, 3)) - RATIO).abs())
 
 

@@ -1,6 +1,6 @@
-"""Models of the user's own: what they take and give, told in one call.
+"""The contract of models: an adapter for networks with another input or output, and checks of their logits.
 
-A model is handed clips [N, 3, T, H, W] in [0, 1], and logits [N, K] are read, whose softmax is the class probability.
+A model takes clips [N, 3, T, H, W] in [0, 1] and returns logits [N, K], whose softmax is the class probability.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ ADVICE = "wrap the model in stepaudit.adapters.Adapter (config/MODELS.md)"
 
 
 class Adapter(nn.Module):
-    """A model that takes or gives something else, as a model of stepaudit. Clips [N, 3, T, H, W] to logits [N, K].
+    """A network with another input or output as a model of stepaudit. Clips [N, 3, T, H, W] to logits [N, K].
 
     Args:
         model: your network.
@@ -37,6 +37,9 @@ class Adapter(nn.Module):
     Raises:
         UsageError: an argument does not fit the model; also in `forward`, where it is called.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -117,7 +120,7 @@ def _taken(output: Any, take: int | str, name: str) -> Any:
 def _log(probabilities: Any, name: str) -> Any:
     """Logits whose softmax is the probabilities; 0 becomes the least number whose logarithm is finite."""
     if not isinstance(probabilities, Tensor) or probabilities.ndim != 2 or not probabilities.is_floating_point():
-        return probabilities  # whatever is wrong with it, the check of the answer says it
+        return probabilities  # `check_logits` says what is wrong with it
     if not (sums_to_one(probabilities) | ~probabilities.isfinite().all(dim=1)).all():
         raise UsageError(
             f'gives="probabilities": {name} returns rows that do not sum to 1; put a softmax in the place of separate '
@@ -127,7 +130,7 @@ def _log(probabilities: Any, name: str) -> Any:
 
 
 def logits_of(model: nn.Module, clips: Tensor, classes: int) -> Tensor:
-    """What a model answers, checked. What it raises itself carries a note of what it was given.
+    """Checked logits of a model. Its own errors get a note with the shape of the clips.
 
     Args:
         clips: [N, 3, T, H, W] in [0, 1].
@@ -137,7 +140,7 @@ def logits_of(model: nn.Module, clips: Tensor, classes: int) -> Tensor:
         Logits [N, K], which may not be finite.
 
     Raises:
-        UsageError: it answers something else.
+        UsageError: its output is something else.
     """
     try:
         output = model(clips)
@@ -180,14 +183,14 @@ def check_logits(output: Any, count: int, classes: int, name: str) -> None:
 
 
 def sums_to_one(rows: Tensor) -> Tensor:
-    """Which rows are probabilities: not negative, with a sum of 1. [N, K] to [N]."""
+    """[N], bool: rows [K] that are probabilities, not negative with a sum of 1."""
     rounded = torch.stack([(rows == rows.to(kind)).all(dim=1) for kind in (torch.bfloat16, torch.float16)]).any(dim=0)
     tolerance = torch.where(rounded, ROUNDED, TOLERANCE)  # a wide one would take logits near 0 and 1 for probabilities
     return ((rows.float().sum(dim=1) - 1).abs() <= tolerance) & (rows >= 0).all(dim=1)
 
 
 def described(output: Any) -> str:
-    """What kind of thing a model returned, and what is in it."""
+    """Type and content of a model's output, for error messages."""
     if isinstance(output, Mapping):
         return f"a {type(output).__name__} of {', '.join(map(repr, output))}"
     if isinstance(output, Sequence):

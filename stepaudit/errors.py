@@ -1,4 +1,4 @@
-"""What can go wrong, in two kinds: failures that become rows, and bad input that the user must mend."""
+"""Errors of two kinds: failures of a clip, which become rows, and bad input, which the user must fix."""
 
 from difflib import get_close_matches
 
@@ -64,11 +64,11 @@ STATUSES = {
 
 
 class UsageError(Exception):
-    """Bad input. The command line prints the text, which names the next step, and exits with status 2."""
+    """Bad input. The command line prints the text, which includes the next step, and exits with status 2."""
 
 
 class StorageError(Exception):
-    """Nothing can be written. The command line prints the text, which names the folder, and exits with status 1."""
+    """Nothing can be written. The command line prints the text with the folder and exits with status 1."""
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

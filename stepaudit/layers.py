@@ -1,4 +1,4 @@
-"""Working with a model without leaving a trace: freezing, reading activations, smoothing maps."""
+"""Models: freezing, reading activations, target probabilities, number formats. Gaussian blur of frames."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,14 +25,21 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
 
 
 @contextmanager
-def recorded(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """A list that receives the layer's output at every forward pass."""
-    outputs: list[Tensor] = []
-    handle = layer.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+def hooked(layer: nn.Module, hook: Callable[[nn.Module, Any, Any], Any]) -> Iterator[None]:
+    """The layer with a forward hook, which is removed at the end, also after an error."""
+    handle = layer.register_forward_hook(hook)
     try:
-        yield outputs
+        yield
     finally:
         handle.remove()
+
+
+@contextmanager
+def recorded(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """A list to which every forward pass appends the layer's output."""
+    outputs: list[Tensor] = []
+    with hooked(layer, lambda _module, _inputs, output: outputs.append(output)):
+        yield outputs
 
 
 def target_log_probability(model: nn.Module, clips: Tensor, targets: Tensor) -> Tensor:
@@ -49,7 +56,7 @@ def target_log_probability(model: nn.Module, clips: Tensor, targets: Tensor) -> 
 
 
 def probability_and_rank(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax probability of each target, and its rank: 1 + how many classes are more probable.
+    """Softmax probability of each target, and its rank: 1 + the number of more probable classes.
 
     Args:
         logits: [N, K].
@@ -86,7 +93,7 @@ def gaussian_blur(frames: Tensor, sigma: float, *, padding: str = "replicate") -
 
 
 def _blur_matrix(size: int, sigma: float, padding: str) -> Tensor:
-    """How much of each pixel (columns) a blurred pixel (rows) takes along a side, [size, size].
+    """Weights of the pixels (columns) in each blurred pixel (rows) along a side, [size, size].
 
     For a wide Gaussian the product with it is several times faster than a convolution.
     """
@@ -98,7 +105,7 @@ def _blur_matrix(size: int, sigma: float, padding: str) -> Tensor:
 
 
 def computing_in(model: nn.Module, precision: str) -> nn.Module:
-    """The same model, from now on computing its convolutions and matrix products in a number format.
+    """The same model, set to compute its convolutions and matrix products in a number format.
 
     Its logits come out as float32, and so does what methods read at its `activation_layer`, which they weigh and add
     up. Only the `forward` of these two instances changes: class, parts, parameters and hooks are as they were, and a
@@ -118,7 +125,7 @@ def computing_in(model: nn.Module, precision: str) -> nn.Module:
 
 
 def rounding(model: nn.Module) -> float:
-    """How far apart two orders of computing may leave a model's logits, as a share of the greatest."""
+    """Tolerance between two orders of computing a model's logits, as a share of the greatest logit."""
     forward = model.forward
     return 0.25 if isinstance(forward, partial) and forward.func is _autocast else 1e-3
 
@@ -129,6 +136,6 @@ def _autocast(forward: Callable[[Tensor], Any], dtype: torch.dtype, clips: Tenso
 
 
 def _in_float32(forward: Callable[..., Any], *inputs: Any) -> Any:
-    """The output as float32 if it was rounded; whatever else it is, the check of the answer judges it."""
+    """A bfloat16 output as float32; any other output unchanged, for `adapters.check_logits` to judge."""
     output = forward(*inputs)
     return output.float() if isinstance(output, Tensor) and output.dtype == torch.bfloat16 else output

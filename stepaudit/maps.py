@@ -1,4 +1,4 @@
-"""Importance maps in compact form: a grid at the method's own resolution, and how the full map is made of it."""
+"""Importance maps: a grid at the method's own resolution, and its upsampling to the full map."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,32 +11,32 @@ from stepaudit.extremal.smooth_max import SmoothMax
 
 @dataclass(frozen=True)
 class Maps:
-    """What a method returns for N rows.
+    """Importance maps of N rows, as methods return them.
 
     Args:
         grid: [N, t, h, w] in [0, 1], exact in float16.
-        upsampling: name, with parameters, of the way to the full size (`UPSAMPLINGS`).
+        upsampling: name in `UPSAMPLINGS`, with its parameters.
         size: (T, H, W) of the full maps.
-        details: what else the method knows, [N] or one value for all: `preset`, `perturbation`, `steps`, and of a mask
-            that was optimised `kept_probability` and `kept_rank`, which the search for the minimum ratio needs.
+        details: other facts, [N] or one value for all: `preset`, `perturbation`, `steps`, and of an optimised mask
+            `kept_probability` and `kept_rank`, which the search for the minimum ratio needs.
     """
 
     grid: Tensor
     upsampling: str
-    size: tuple[int, int, int]
+    size: tuple[int, ...]
     details: dict[str, Tensor | str | int] = field(default_factory=dict)
 
     def full(self) -> Tensor:
         """The full maps, [N, T, H, W] in [0, 1]."""
         return render(self.grid, self.upsampling, self.size)
 
-    def detail(self, name: str, row: int) -> float | None:
-        """A number of `details` for one row; None if the method does not give it."""
-        values = self.details.get(name)
-        return None if values is None else values[row].item()
+    def detail(self, name: str, row: int) -> float | str | None:
+        """One of the `details` of a row; None if the method does not give it."""
+        value = self.details.get(name)
+        return value[row].item() if isinstance(value, Tensor) else value
 
 
-def render(grid: Tensor, upsampling: str, size: tuple[int, int, int]) -> Tensor:
+def render(grid: Tensor, upsampling: str, size: tuple[int, ...]) -> Tensor:
     """Full maps of grids.
 
     Args:
@@ -51,25 +51,25 @@ def render(grid: Tensor, upsampling: str, size: tuple[int, int, int]) -> Tensor:
     return UPSAMPLINGS[name](grid.float(), size, parameter)
 
 
+def _nearest(grid: Tensor, size: tuple[int, ...], parameter: str) -> Tensor:
+    return functional.interpolate(grid[:, None], size=size, mode="nearest")[:, 0]
+
+
+def _trilinear(grid: Tensor, size: tuple[int, ...], parameter: str) -> Tensor:
+    return functional.interpolate(grid[:, None], size=size, mode="trilinear", align_corners=False)[:, 0]
+
+
+def _smooth_max(grid: Tensor, size: tuple[int, ...], parameter: str) -> Tensor:
+    numbers = dict(pair.split("=") for pair in parameter.split(","))
+    return SmoothMax(size[1], size[2], float(numbers["sigma"]), int(numbers["step"]), padded=False)(grid)
+
+
 def smooth_max_name(geometry: SmoothMax) -> str:
     """The upsampling's name in the table."""
     return f"smooth-max:sigma={geometry.sigma!r},step={geometry.step}"
 
 
-def _nearest(grid: Tensor, size: tuple[int, int, int], parameter: str) -> Tensor:
-    return functional.interpolate(grid[:, None], size=size, mode="nearest")[:, 0]
-
-
-def _trilinear(grid: Tensor, size: tuple[int, int, int], parameter: str) -> Tensor:
-    return functional.interpolate(grid[:, None], size=size, mode="trilinear", align_corners=False)[:, 0]
-
-
-def _smooth_max(grid: Tensor, size: tuple[int, int, int], parameter: str) -> Tensor:
-    numbers = dict(pair.split("=") for pair in parameter.split(","))
-    return SmoothMax(size[1], size[2], float(numbers["sigma"]), int(numbers["step"]), padded=False)(grid)
-
-
-UPSAMPLINGS: dict[str, Callable[[Tensor, tuple[int, int, int], str], Tensor]] = {
+UPSAMPLINGS: dict[str, Callable[[Tensor, tuple[int, ...], str], Tensor]] = {
     "nearest": _nearest,
     "trilinear": _trilinear,
     "smooth-max": _smooth_max,
@@ -77,22 +77,18 @@ UPSAMPLINGS: dict[str, Callable[[Tensor, tuple[int, int, int], str], Tensor]] = 
 
 
 def map_values(maps: Maps, full: Tensor, index: int) -> dict:
-    """The columns of `maps` that a method's result decides, of one row.
+    """Columns of the table `maps` for one row of a method's result.
 
     Args:
-        maps: of N rows.
         full: `maps.full()`, [N, T, H, W].
         index: of the row.
     """
     grid = maps.grid[index]
     return {
-        "preset": maps.details.get("preset"),
-        "perturbation": maps.details.get("perturbation"),
-        "kept_probability": maps.detail("kept_probability", index),
+        **{name: maps.detail(name, index) for name in ("preset", "perturbation", "kept_probability", "steps")},
         "grid": grid.half().flatten().cpu().numpy(),
         "grid_shape": list(grid.shape),
         "upsampling": maps.upsampling,
         "volume": full[index].mean().item(),
         "frame_volume": full[index].mean(dim=(1, 2)).tolist(),
-        "steps": maps.detail("steps", index),
     }

@@ -154,12 +154,15 @@ def summary(component: registry.Component) -> str:
 
 
 def argument_texts(component: registry.Component) -> dict[str, str]:
-    """Description of each argument of a component's function, from its docstring, on one line."""
+    """Description of each argument of a component's function, from its docstring, on one line; "as for `name`." is looked up."""
     name = component.origin.partition(":")[2]
     function = next(node for node in _tree(component).body if isinstance(node, ast.FunctionDef) and node.name == name)
     block = re.search(r"^Args:\n((?:    .*\n?|\n)+)", ast.get_docstring(function) or "", re.M)
     entries = re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", block[1] if block else "", re.M)
-    return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}
+    texts = {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}
+    others = {name: re.fullmatch(r"as for `(\w+)`\.", text) for name, text in texts.items()}
+    shared = {name: argument_texts(registry.find(component.kind, of[1]))[name] for name, of in others.items() if of}
+    return texts | shared
 
 
 def _tree(component: registry.Component) -> ast.Module:

@@ -1,4 +1,4 @@
-"""The area term: how far a mask is from having exactly its ratio of ones."""
+"""The area term: the distance of a mask from one with exactly its ratio of ones."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-def area_loss(masks: Tensor, ratios: Sequence[float], tie: Tensor | float = 0.0) -> Tensor:
+def area_loss(masks: Tensor, ratios: Sequence[float], tie: float = 0.0) -> Tensor:
     """Squared distance of the sorted masks from `ratio` ones followed by zeros. Li et al. 2021, eq. 6.
 
     Sorting is not needed: Σ (sort(m) − r)² = Σ m² + k − 2 · (sum of the k largest).
@@ -15,8 +15,7 @@ def area_loss(masks: Tensor, ratios: Sequence[float], tie: Tensor | float = 0.0)
     Args:
         masks: [N, ...] in [0, 1].
         ratios: N shares of voxels to keep, in (0, 1).
-        tie: voxels this near to the smallest kept one share its place, see `Settings.tie`; a number, or [N]. 0 is the
-            equation.
+        tie: voxels this near to the smallest kept one share its place, see `Settings.tie`; 0 is the equation.
 
     Returns:
         [N], mean over voxels, so it does not grow with the clip.
@@ -25,44 +24,40 @@ def area_loss(masks: Tensor, ratios: Sequence[float], tie: Tensor | float = 0.0)
     size = flat.shape[1]
     ones = [round(ratio * size) for ratio in ratios]
     with torch.no_grad():
-        share = kept_share(flat, ones, tie)
-        kept = share.sum(dim=1)
-    return ((flat * (flat - 2 * share)).sum(dim=1) + kept) / size
+        template = kept_share(flat, ones, tie)
+        total = template.sum(dim=1)
+    return ((flat * (flat - 2 * template)).sum(dim=1) + total) / size
 
 
-def area_loss_per_frame(masks: Tensor, ratios: Sequence[float], tie: Tensor | float = 0.0) -> Tensor:
+def area_loss_per_frame(masks: Tensor, ratios: Sequence[float], tie: float = 0.0) -> Tensor:
     """The area term with the same ratio in every frame, averaged over frames. Li et al. 2021, eq. 11.
 
     Args:
         masks: [N, T, H, W] in [0, 1].
-        ratios: N shares.
-        tie: a number, or [N].
+        ratios, tie: as for `area_loss`.
 
     Returns:
         [N].
     """
     count, frames = masks.shape[:2]
     each = [ratio for ratio in ratios for _ in range(frames)]
-    ties = tie.repeat_interleave(frames) if isinstance(tie, Tensor) else tie
-    return area_loss(masks.flatten(0, 1), each, ties).view(count, frames).mean(dim=1)
+    return area_loss(masks.flatten(0, 1), each, tie).view(count, frames).mean(dim=1)
 
 
-def kept_share(values: Tensor, counts: Sequence[int], tie: Tensor | float = 0.0) -> Tensor:
-    """Which are the largest of each row: 1 for them, 0 for the others; those within `tie` of the edge share the rest.
+def kept_share(values: Tensor, counts: Sequence[int], tie: float = 0.0) -> Tensor:
+    """1 for the largest values of each row, 0 for the others; those within `tie` of the edge share the rest.
 
     Args:
         values: [N, n].
         counts: how many of each row to keep, at most n.
-        tie: a number, or [N].
 
     Returns:
         [N, n]; each row adds up to its count.
     """
-    near = torch.as_tensor(tie, device=values.device).expand(len(values))
-    return by_count(counts, values.device, lambda rows, count: _share(values[rows], int(count), near[rows, None]))
+    return by_count(counts, values.device, lambda rows, count: _share(values[rows], int(count), tie))
 
 
-def _share(values: Tensor, count: int, tie: Tensor) -> Tensor:
+def _share(values: Tensor, count: int, tie: float) -> Tensor:
     if count == 0:
         return torch.zeros_like(values)
     edge = values.kthvalue(values.shape[1] - count + 1, dim=1, keepdim=True).values
@@ -72,7 +67,7 @@ def _share(values: Tensor, count: int, tie: Tensor) -> Tensor:
 
 
 def by_count(counts: Sequence[float], device: torch.device, work: Callable[[slice | Tensor, float], Tensor]) -> Tensor:
-    """What `work` gives for all rows of one count together, put back into the rows' order.
+    """Results of `work` for all rows of one count together, put back into the rows' order.
 
     Counts stay in Python, and places on the device from one iteration to the next, so that no GPU is made to wait.
 

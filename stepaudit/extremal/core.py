@@ -1,4 +1,4 @@
-"""The core term L_K, which gathers a mask into ellipsoids."""
+"""The core term L_K, the gathering of a mask into ellipsoids."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ KERNEL_FRAMES = 7
 
 @dataclass(frozen=True)
 class Core:
-    """The core term L_K, which gathers a mask's high values into ellipsoids. Li et al. 2021, eqs. 7–9.
+    """The core term L_K: gathers a mask's high values into ellipsoids. Li et al. 2021, eqs. 7–9.
 
     Args:
         height, width: of the frame, pixels; they set the kernel's size by default.
@@ -48,13 +48,13 @@ class Core:
         # A voxel on the surface belongs to the ellipsoid; rounding must not decide it.
         return ((time[:, None, None] + space[:, None] + space) <= 1 + 1e-6).float()
 
-    def __call__(self, masks: Tensor, ratios: Sequence[float], tie: Tensor | float = 0.0) -> Tensor:
+    def __call__(self, masks: Tensor, ratios: Sequence[float], tie: float = 0.0) -> Tensor:
         """L_K of each mask.
 
         Args:
             masks: [N, T, H, W] in [0, 1].
             ratios: N shares of voxels to keep, in (0, 1).
-            tie: placements this near to the smallest kept one share its place, see `Settings.tie`; a number, or [N].
+            tie: placements this near to the smallest kept one share its place, see `Settings.tie`.
 
         Returns:
             [N]: mean of (x − 1)² over the template's ones plus mean of x² over the rest, x = M ∗ K.
@@ -63,7 +63,7 @@ class Core:
         return template_loss(placements, [math.ceil(ratio * ones) for ratio in ratios], parts, tie)
 
     def placed(self, masks: Tensor) -> tuple[Tensor, Tensor, float]:
-        """M ∗ K [N, P], how much each placement counts [P], and the template's ones for a ratio of 1."""
+        """M ∗ K [N, P], the weight of each placement [P], and the template's ones for a ratio of 1."""
         size = masks[0].numel()
         kernel, inside, voxels = self._constants(tuple(masks.shape[1:]), masks.device, masks.dtype)
         if self.released:
@@ -76,7 +76,7 @@ class Core:
     def _constants(
         self, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor, float]:
-        """The kernel, how many voxels of each corrected placement lie inside the clip [P], and the kernel's voxels."""
+        """The kernel, the voxels of each corrected placement inside the clip [P], and the kernel's voxels."""
         ones, kernel = torch.ones(1, *shape, device=device, dtype=dtype), self.kernel().to(device, dtype)
         return kernel, self._tilings(ones, kernel)[0], kernel.sum().item()
 
@@ -101,32 +101,31 @@ class Core:
         return self.diameter if self.released else max(1, 2 * ((self.diameter - 1) // 2))
 
 
-def template_loss(values: Tensor, ones: Sequence[float], parts: Tensor, tie: Tensor | float = 0.0) -> Tensor:
+def template_loss(values: Tensor, ones: Sequence[float], parts: Tensor, tie: float = 0.0) -> Tensor:
     """Mean of (x − 1)² over the greatest values plus mean of x² over the others. The release's form of eq. 7.
 
     Args:
         values: [N, n].
-        ones: of each row, how much of `parts` counts as greatest; at most all but the least.
-        parts: [n] in [0, 1], how much each value counts; all 1 is the release.
-        tie: values within `tie` of the edge share the rest of the ones equally; a number, or [N].
+        ones: of each row, the sum of `parts` that counts as greatest; at most all but the least.
+        parts: [n] in [0, 1], weights of the values; all 1 is the release.
+        tie: values within `tie` of the edge share the rest of the ones equally.
 
     Returns:
         [N].
     """
     with torch.no_grad():
-        near = torch.as_tensor(tie, device=values.device).expand(len(values))
-        top = by_count(ones, values.device, lambda rows, count: _greatest(values[rows], count, parts, near[rows, None]))
+        top = by_count(ones, values.device, lambda rows, count: _greatest(values[rows], count, parts, tie))
         rest = parts - top
         top, rest = top / top.sum(dim=1, keepdim=True), rest / rest.sum(dim=1, keepdim=True)
     return ((values - 1) ** 2 * top).sum(dim=1) + (values**2 * rest).sum(dim=1)
 
 
-def _greatest(values: Tensor, ones: float, parts: Tensor, tie: Tensor) -> Tensor:
-    """How much of each value counts as greatest, [N, n]; each row adds up to `ones`."""
+def _greatest(values: Tensor, ones: float, parts: Tensor, tie: float) -> Tensor:
+    """Share of each value that counts as greatest, [N, n]; each row adds up to `ones`."""
     most = parts.sum() - torch.where(parts > 0, parts, torch.inf).min()
-    wanted = most.clamp(max=ones)
+    total = most.clamp(max=ones)
     ordered, order = values.sort(dim=1, descending=True)
-    edge = ordered.gather(1, (parts[order].cumsum(dim=1) < wanted - 1e-4).sum(dim=1, keepdim=True))
+    edge = ordered.gather(1, (parts[order].cumsum(dim=1) < total - 1e-4).sum(dim=1, keepdim=True))
     above, tied = parts * (values > edge + tie), parts * ((values - edge).abs() <= tie)
-    left = wanted - above.sum(dim=1, keepdim=True)
+    left = total - above.sum(dim=1, keepdim=True)
     return above + tied * (left / tied.sum(dim=1, keepdim=True)).clamp(0, 1)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from stepaudit.errors import NotApplicableError, TooShortError
@@ -20,24 +19,19 @@ class Energy:
         NotApplicableError: that kernel has no room in the frames.
     """
 
-    def __init__(self, settings: Settings, geometry: SmoothMax, frames: int, device: torch.device | None = None):
+    def __init__(self, settings: Settings, geometry: SmoothMax, frames: int):
         self.settings, self.geometry = settings, geometry
         self.area = {"clip": area_loss, "frame": area_loss_per_frame}[settings.area_per]
-        self.core = None
+        self.core: Core | None = None
         if settings.core != "none":
             shape = (geometry.height, geometry.width, settings.core_frames, settings.core_size)
             self.core = Core(*shape, released=settings.core == "released")
             if self.core.released:
-                self._require_room(frames)
-        steps = range(settings.iterations)
-        table = [
-            (settings.area_weight_at(step), settings.core_weight_at(step), settings.tie_at(step)) for step in steps
-        ]
-        self._table = torch.tensor(table, device=device)
+                self._require_room(self.core, frames)
 
-    def _require_room(self, frames: int) -> None:
+    def _require_room(self, core: Core, frames: int) -> None:
         """L_K as released needs two placements at least: one to keep and one to leave."""
-        kernel = self.core.frames, self.core.diameter
+        kernel = core.frames, core.diameter
         if frames < kernel[0]:
             raise TooShortError(f"clip of {frames} frames: L_K as released needs {kernel[0]}; use preset 'corrected'")
         margin = 2 * self.geometry.margin if self.settings.area_on == "padded" else 0
@@ -48,19 +42,19 @@ class Energy:
                 f"{frames} frames of {height} × {width} px; use preset 'corrected'"
             )
 
-    def __call__(self, data: Tensor, masks: Tensor, ratios: Sequence[float], steps: Tensor) -> Tensor:
+    def __call__(self, data: Tensor, masks: Tensor, ratios: Sequence[float], step: int) -> Tensor:
         """The energy of each row.
 
         Args:
             data: [N], −log Φ_c of the clips perturbed by the masks.
             masks: [N, T, H', W'], as the geometry makes them.
             ratios: N preservation ratios.
-            steps: [N], the iteration of each row, counted from 0.
+            step: the iteration, counted from 0.
 
         Returns:
             [N].
         """
-        area_weight, core_weight, tie = self._table[steps].unbind(dim=1)
-        seen = self.geometry.crop(masks) if self.settings.area_on == "cropped" else masks
-        total = self.settings.data_weight * data + area_weight * self.area(seen, ratios, tie)
-        return total if self.core is None else total + core_weight * self.core(seen, ratios, tie)
+        settings, tie = self.settings, self.settings.tie_at(step)
+        seen = self.geometry.crop(masks) if settings.area_on == "cropped" else masks
+        energy = settings.data_weight * data + settings.area_weight_at(step) * self.area(seen, ratios, tie)
+        return energy if self.core is None else energy + settings.core_weight_at(step) * self.core(seen, ratios, tie)

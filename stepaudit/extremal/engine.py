@@ -1,25 +1,28 @@
-"""The optimiser: a queue of clips, each with its own target and ratio, to their seed masks."""
+"""The optimiser: clips, each with its own target and ratio, to their seed masks."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from stepaudit.extremal.perturbation import Perturbation
+from stepaudit.extremal.descent import descended
+from stepaudit.extremal.energy import Energy
+from stepaudit.extremal.memory import rows_at_once
+from stepaudit.extremal.perturbation import Perturbation, blend
 from stepaudit.extremal.prepared import prepared
-from stepaudit.extremal.rows import Rows
 from stepaudit.extremal.settings import Settings
 from stepaudit.extremal.smooth_max import SmoothMax
-from stepaudit.extremal.task import End, Task
-from stepaudit.layers import frozen, probability_and_rank
+from stepaudit.extremal.temporal import temporal_gaussian
+from stepaudit.layers import frozen, probability_and_rank, target_log_probability
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an optimisation gives.
+    """Masks of N rows and the model's answer under them.
 
     Args:
         seed_masks: [N, T, h, w] in [0, 1], smoothed in time where the settings say so; values of float16, so that
@@ -27,14 +30,12 @@ class Result:
         target_probability: [N], of the untouched clips.
         kept_probability: [N], of the clips perturbed by the masks of `seed_masks`.
         kept_rank: [N], of the target on these clips; 1 is the most probable class.
-        steps: [N], iterations that each row took.
     """
 
     seed_masks: Tensor
     target_probability: Tensor
     kept_probability: Tensor
     kept_rank: Tensor
-    steps: Tensor
 
 
 def optimise(
@@ -49,108 +50,133 @@ def optimise(
     start: Tensor | None = None,
     at_once: int | None = None,
 ) -> Result:
-    """Finds the masks that keep the target's probability with a given share of the clip. Li et al. 2021, eqs. 4–9.
+    """Find the masks that keep the target's probability with a given share of the clip. Li et al. 2021, eqs. 4–9.
 
     Args:
         model: clips [N, 3, T, H, W] to logits [N, K].
         clips: [N, 3, T, H, W] in [0, 1], float32. Rows of one clip should stand together: its blur is computed once.
         targets: [N] class indices.
         ratios: [N] preservation ratios, in (0, 1).
-        start: [N, T, h, w], seed masks to begin from, not yet smoothed in time; by default all ones.
-        at_once: rows in a batch; by default as many as fit into memory. A row that has ended makes room for the next.
+        start: [N, T, h, w] or [1, T, h, w], seed masks to begin from, not yet smoothed in time; by default all ones.
+        at_once: rows in a batch; by default as many as fit into memory.
 
     Raises:
         TooShortError: the clips have fewer frames than the kernel of L_K as released.
     """
     if settings.area_on == "cropped":  # nothing looks at the margin
         geometry = replace(geometry, padded=False)
-    task = Task(model, clips, targets, ratios.tolist(), settings, perturbation, geometry, start)
+    if start is None:
+        start = torch.ones(1, clips.shape[2], *geometry.grid).to(clips)
+    optimiser = _Optimiser(model, clips, targets, ratios.tolist(), settings, perturbation, geometry, start)
     with frozen(model), torch.enable_grad():
         with torch.no_grad():
-            own = torch.cat(_in_parts(lambda rows: model(clips[rows]), len(clips), at_once or len(clips)))
+            untouched = torch.cat(_in_parts(lambda rows: model(clips[rows]), len(clips), at_once or len(clips)))
         with prepared(model, clips[:1]):
-            ends = _solved(task, min(len(clips), at_once or task.rows_that_fit()))
-    seeds, kept, steps = (torch.stack(column) for column in zip(*(vars(end).values() for end in ends), strict=True))
-    return Result(seeds, probability_and_rank(own, targets)[0], *probability_and_rank(kept, targets), steps)
+            parts = _in_parts(optimiser.optimised, len(clips), at_once or optimiser.rows_that_fit())
+    seeds, masked = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Result(seeds, probability_and_rank(untouched, targets)[0], *probability_and_rank(masked, targets))
 
 
-def _solved(task: Task, size: int) -> list[End]:
-    """The end of every row.
+class _Optimiser:
+    """The caller's rows, and the energy that their masks minimise."""
 
-    `size` rows are under way at once, or half as many each time that memory is out; as soon as a row has ended, the
-    next takes its place.
+    def __init__(
+        self,
+        model: nn.Module,
+        clips: Tensor,
+        targets: Tensor,
+        ratios: list[float],
+        settings: Settings,
+        perturbation: Perturbation,
+        geometry: SmoothMax,
+        start: Tensor,
+    ):
+        self.model, self.clips, self.targets, self.ratios = model, clips, targets, ratios
+        self.settings, self.perturbation, self.geometry = settings, perturbation, geometry
+        self.start = start.expand(len(clips), -1, -1, -1)
+        self.energy = Energy(settings, geometry, clips.shape[2])
+
+    def optimised(self, rows: slice) -> tuple[Tensor, Tensor]:
+        """Optimise the masks of some rows.
+
+        The data term enters by its gradient to the masks. It is held from one pass through the model to the next: after
+        one iteration that is the chain rule, later a linear approximation.
+
+        Returns:
+            Seed masks as they are stored [n, T, h, w], and the model's logits under them [n, K].
+        """
+        settings, seeds, levels = self.settings, self.start[rows], self.levels(rows)
+        moments = torch.zeros(len(seeds), 2, *seeds.shape[1:], device=seeds.device)
+        for step in range(settings.iterations):
+            seeds = seeds.detach().requires_grad_()
+            masks = self.masks(seeds)
+            shown = self.geometry.crop(masks)
+            if step in settings.steps_with_a_pass:
+                slope = self.slope(rows, levels, shown.detach())
+            energy = self.energy((slope * shown).sum(dim=(1, 2, 3)), masks, self.ratios[rows], step)
+            (gradient,) = torch.autograd.grad(energy.sum(), seeds)
+            with torch.no_grad():
+                seeds, moments = descended(seeds, gradient, moments, step, settings)
+        with torch.no_grad():
+            stored = temporal_gaussian(seeds, settings.reach).half().float()
+            return stored, self.model(blend(levels, self.geometry.crop(self.geometry(stored))))
+
+    def levels(self, rows: slice) -> Tensor:
+        """Levels of the perturbation, [L, n, 3, T, H, W]; each clip is perturbed once."""
+        clips, index = torch.unique_consecutive(self.clips[rows], dim=0, return_inverse=True)
+        return self.perturbation.levels(clips)[:, index]
+
+    def masks(self, seeds: Tensor) -> Tensor:
+        """The padded masks of seeds, [n, T, H', W']."""
+        return self.geometry(temporal_gaussian(seeds, self.settings.reach))
+
+    def slope(self, rows: slice, levels: Tensor, masks: Tensor) -> Tensor:
+        """Gradient of each row's −log Φ_c to its mask, both [n, T, H, W]."""
+        masks = masks.requires_grad_()
+        return torch.autograd.grad(self.data(rows, levels, masks).sum(), masks)[0]
+
+    def data(self, rows: slice, levels: Tensor, masks: Tensor) -> Tensor:
+        """−log Φ_c of each row's clip under its mask, [n]."""
+        return -target_log_probability(self.model, blend(levels, masks), self.targets[rows])
+
+    def rows_that_fit(self) -> int:
+        """Rows that fit into memory, for the model as it is prepared."""
+        if len(self.clips) == 1:
+            return 1
+        first = slice(0, 1)
+        levels = self.levels(first)
+        masks = self.geometry.crop(self.masks(self.start[first])).requires_grad_()
+        own = levels.nbytes + 2 * levels[0].nbytes  # and what the blend keeps
+        return rows_at_once(lambda: self.data(first, levels, masks), own, self.model.parameters(), self.clips.device)
+
+
+def _in_parts(work: Callable[[slice], T], count: int, size: int) -> list[T]:
+    """Results of the work for all rows, `size` rows at once; half as many after each lack of memory.
+
+    Raises:
+        OutOfMemoryError: one row alone does not fit.
     """
-    found: dict[int, End] = {}
-    waiting, rows = deque(range(len(task.clips))), task.fresh([])
-    while waiting or rows:
-        entering = list(islice(waiting, size - len(rows)))
-        advanced = _advanced(task, rows, entering)
-        if advanced is None:
-            size = _halved(len(rows) + len(entering))
-            waiting.extendleft(reversed(rows.index[size:]))  # these begin anew
-            rows = rows.take(range(min(size, len(rows))))
-            continue
-        waiting = deque(islice(waiting, len(entering), None))
-        rows, ended = advanced
-        found |= ended
-    return [found[row] for row in range(len(task.clips))]
-
-
-def _advanced(task: Task, rows: Rows, entering: list[int]) -> tuple[Rows, dict[int, End]] | None:
-    """The rows, and those that enter, after a pass through the model: which go on, and which have ended.
-
-    None if memory is out: the rows are then as they were, and what was begun is held no longer.
-    """
-    try:
-        rows = rows.join(task.fresh(entering)) if entering else rows
-        rows, ended = _ended(task, task.iterated(rows), rows.done)
-        if not ended:
-            return rows, {}
-        return rows.take([place for place in range(len(rows)) if place not in ended]), task.ends(rows.take(ended))
-    except torch.OutOfMemoryError:
-        return None
-
-
-def _ended(task: Task, rows: Rows, before: list[int]) -> tuple[Rows, list[int]]:
-    """The rows, and the places of those that have all their iterations behind them, or are on a plateau.
-
-    Args:
-        before: how many iterations each had behind it when it was last asked.
-    """
-    settings = task.settings
-    ended = {place for place, done in enumerate(rows.done) if done >= settings.iterations}
-    due = [
-        place
-        for place, (was, done) in enumerate(zip(before, rows.done, strict=True))
-        if place not in ended and done // settings.plateau_iterations > was // settings.plateau_iterations
-    ]
-    if settings.plateau and due:
-        energy, places = task.final_energy(rows.take(due)), torch.tensor(due, device=rows.energy.device)
-        flat = (energy >= (1 - settings.plateau) * rows.energy[places]).tolist()
-        ended |= {place for place, end in zip(due, flat, strict=True) if end}
-        rows = replace(rows, energy=rows.energy.index_copy(0, places, energy))
-    return rows, sorted(ended)
-
-
-def _in_parts(work: Callable[[slice], Tensor], count: int, size: int) -> list[Tensor]:
-    """The work's results for all rows, `size` rows at once, or half as many each time that memory is out."""
-    found, start = [], 0
+    results: list[T] = []
+    start = 0
     while start < count:
         rows = slice(start, min(start + size, count))
-        try:
-            found.append(work(rows))
+        result = _unless_out_of_memory(work, rows)
+        if result is not None:
+            results.append(result)
             start = rows.stop
-        except torch.OutOfMemoryError:
-            found.append(None)
-        if found[-1] is None:  # outside the handler, which holds what failed
-            found.pop()
-            size = _halved(rows.stop - rows.start)
-    return found
+        elif rows.stop - start == 1:
+            raise torch.OutOfMemoryError(
+                "one row alone does not fit into memory; choose smaller clips, or `device: cpu`"
+            )
+        else:
+            size = (rows.stop - start) // 2
+            torch.cuda.empty_cache()
+    return results
 
 
-def _halved(size: int) -> int:
-    """Half as many rows, after memory ran out. Raises OutOfMemoryError if there was but one."""
-    if size == 1:
-        raise torch.OutOfMemoryError("one row alone does not fit into memory; choose smaller clips, or `device: cpu`")
-    torch.cuda.empty_cache()
-    return size // 2
+def _unless_out_of_memory(work: Callable[[slice], T], rows: slice) -> T | None:
+    """The result, or None. A function by itself, because the error holds all tensors of the attempt."""
+    try:
+        return work(rows)
+    except torch.OutOfMemoryError:
+        return None

@@ -1,4 +1,4 @@
-"""How many rows are optimised at once: as many as the activations that the backward pass needs leave room for."""
+"""Number of rows to optimise at once, from the memory that the backward pass needs."""
 
 from collections.abc import Callable, Iterable
 
@@ -13,8 +13,8 @@ def rows_at_once(work: Callable[[], object], own: int, shared: Iterable[Tensor],
     """Rows that fit into memory, at least 1.
 
     Args:
-        work: a pass through the model with one row; what it saves for the way back is memory that a row takes.
-        own: bytes that a row takes besides.
+        work: a pass through the model with one row; the tensors that it saves for the backward pass are counted.
+        own: other bytes of a row.
         shared: tensors that all rows share, the model's parameters.
     """
     return max(1, int(_free(device) / max(1, own + bytes_saved(work, shared))))
@@ -23,7 +23,7 @@ def rows_at_once(work: Callable[[], object], own: int, shared: Iterable[Tensor],
 def bytes_saved(work: Callable[[], object], shared: Iterable[Tensor] = ()) -> int:
     """Bytes of all tensors that a computation saves for its backward pass, each storage once, without the shared."""
     sizes: dict[int, int] = {}
-    apart = {tensor.untyped_storage().data_ptr() for tensor in shared}
+    shared_storages = {tensor.untyped_storage().data_ptr() for tensor in shared}
 
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -32,7 +32,7 @@ def bytes_saved(work: Callable[[], object], shared: Iterable[Tensor] = ()) -> in
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         work()
-    return sum(size for place, size in sizes.items() if place not in apart)
+    return sum(size for place, size in sizes.items() if place not in shared_storages)
 
 
 def _free(device: torch.device) -> float:

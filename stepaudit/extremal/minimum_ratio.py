@@ -9,7 +9,7 @@ class Evaluation:
     """One optimised mask.
 
     Args:
-        ratio: asked for.
+        ratio: requested.
         volume: reached by the mask that the model saw.
         kept_probability: of the target under the mask.
         kept_rank: of the target under the mask; 1 is the most probable class.
@@ -41,7 +41,7 @@ def keeps_probability(required: float) -> Bound:
 
 
 def keeps_first_place(mask: Evaluation) -> bool:
-    """Satisfied by a mask under which the target is the most probable class."""
+    """Satisfied by a mask that keeps the target the most probable class."""
     return mask.kept_rank == 1
 
 

@@ -1,4 +1,4 @@
-"""What stands in the place of the pixels that a mask removes: the operation m ⊗ x. Li et al. 2021, section 3.1."""
+"""Perturbations: the operation m ⊗ x, which fills in the pixels that a mask removes. Li et al. 2021, section 3.1."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +48,14 @@ def blend(levels: Tensor, masks: Tensor) -> Tensor:
         [N, 3, T, H, W].
     """
     return _Blend.apply(levels, masks)
+
+
+def hard_mask(importance: Tensor, share: float) -> Tensor:
+    """1 for the given share of voxels with the greatest importance, 0 for the others; equal ones by their order."""
+    order = importance.flatten().argsort(descending=True, stable=True)
+    mask = torch.zeros(len(order), device=importance.device)
+    mask[order[: round(share * len(order))]] = 1
+    return mask.view_as(importance)
 
 
 class _Blend(torch.autograd.Function):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,14 +24,14 @@ def prepared(model: nn.Module, example: Tensor) -> Iterator[nn.Module]:
     """The model with batch norms folded away, and `channels_last`; its own parts are put back, also after an error.
 
     Batch norms behind convolutions of a Sequential are folded into them, exactly but for the order of rounding. Parts
-    with hooks, shared parts and subclasses stay as they are; so does a model that then answers otherwise, because its
-    `forward` does more with its parts than their places tell.
+    with hooks, shared parts and subclasses stay as they are; so does a model whose logits would change, because its
+    `forward` does more with its parts than their places show.
 
     Args:
         model: in evaluation mode.
-        example: clips [N, 3, T, H, W] to ask it with.
+        example: clips [N, 3, T, H, W] to compare outputs on.
     """
-    with _if_it_answers_alike(model, example, _folded, _on_channels_last):
+    with _unless_logits_change(model, example, _folded, _on_channels_last):
         yield model
 
 
@@ -43,41 +44,42 @@ def channels_last(model: nn.Module, example: Tensor) -> Iterator[nn.Module]:
     longer in order), nothing is changed.
 
     Args:
-        example: clips [N, 3, T, H, W] to ask it with.
+        example: clips [N, 3, T, H, W] to compare outputs on.
     """
-    with _if_it_answers_alike(model, example, _on_channels_last):
+    with _unless_logits_change(model, example, _on_channels_last):
         yield model
 
 
 @contextmanager
-def _if_it_answers_alike(model: nn.Module, example: Tensor, *changes: Callable) -> Iterator[None]:
-    """The model under these changes, or as it is if they change its answer by more than rounding."""
+def _unless_logits_change(model: nn.Module, example: Tensor, *changes: Callable) -> Iterator[None]:
+    """The model under these changes, or as it is if they change its logits by more than rounding."""
     with ExitStack() as stack:
         with frozen(model), torch.no_grad():
             own = model(example)
             for change in changes:
                 stack.enter_context(change(model))
-            if not _answers(model, example, own):
+            if not _same_logits(model, example, own):
                 stack.close()
         yield
 
 
-def _answers(model: nn.Module, example: Tensor, own: Tensor) -> bool:
+def _same_logits(model: nn.Module, example: Tensor, own: Tensor) -> bool:
     try:
-        answer = model(example)
+        logits = model(example)
     except torch.OutOfMemoryError:
         raise
     except FAILURES:
         return False
     tolerance = rounding(model) * own.nan_to_num(0, 0, 0).abs().max().item()
-    return torch.allclose(answer, own, rtol=0, atol=tolerance, equal_nan=True)
+    return torch.allclose(logits, own, rtol=0, atol=tolerance, equal_nan=True)
 
 
 @contextmanager
 def _folded(model: nn.Module) -> Iterator[None]:
     with _swapping() as swap:
         for convolution, norm in _folds(model):
-            swap(convolution, fuse_conv_bn_eval(_child(convolution), _child(norm)))
+            kinds = cast(nn.Conv3d, _child(convolution)), cast(nn.BatchNorm3d, _child(norm))  # or 2-D; so says `_folds`
+            swap(convolution, fuse_conv_bn_eval(*kinds))
             swap(norm, nn.Identity())
         yield
 
@@ -109,14 +111,14 @@ def _swapping() -> Iterator[Callable[[Place, nn.Module], None]]:
 
 
 def _child(place: Place) -> nn.Module:
-    return place[0]._modules[place[1]]
+    return place[0].get_submodule(place[1])
 
 
 def _places(model: nn.Module, kinds: tuple[type, ...]) -> list[Place]:
-    """Where modules of exactly these kinds stand that have no hooks and stand nowhere else."""
-    found = [(parent, name) for parent in model.modules() for name, child in parent._modules.items() if child]
-    count = Counter(id(_child(place)) for place in found)
-    return [place for place in found if _plain(_child(place), kinds) and count[id(_child(place))] == 1]
+    """Places of modules of exactly these kinds that have no hooks and only one place."""
+    places = [(parent, name) for parent in model.modules() for name, child in parent._modules.items() if child]
+    count = Counter(id(_child(place)) for place in places)
+    return [place for place in places if _plain(_child(place), kinds) and count[id(_child(place))] == 1]
 
 
 def _plain(module: nn.Module, kinds: tuple[type, ...]) -> bool:
@@ -139,9 +141,9 @@ def _folds(model: nn.Module) -> list[tuple[Place, Place]]:
 
 
 def _last(place: Place) -> Place:
-    """The place of the module that computes what this place gives."""
-    while _runs_in_order(_child(place)) and len(_child(place)):
-        place = (_child(place), list(_child(place)._modules)[-1])
+    """The place of the module that computes this place's output."""
+    while _runs_in_order(child := _child(place)) and child._modules:
+        place = (child, list(child._modules)[-1])
     return place
 
 
@@ -153,7 +155,9 @@ def _channels_last(convolution: nn.Module) -> nn.Module | None:
     """The same convolution on channels-last frames; None where there is no faster form."""
     if isinstance(convolution, nn.Conv2d):
         return _Images(convolution) if convolution.padding_mode == "zeros" else None
-    if convolution.groups > 1 or convolution.padding_mode != "zeros" or isinstance(convolution.padding, str):
+    if not isinstance(convolution, nn.Conv3d) or isinstance(convolution.padding, str):
+        return None
+    if convolution.groups > 1 or convolution.padding_mode != "zeros":
         return None
     axes = zip(convolution.kernel_size, convolution.stride, convolution.padding, convolution.dilation, strict=True)
     time, *space = [axis == (1, 1, 0, 1) for axis in axes]  # whether nothing happens along an axis
@@ -183,7 +187,8 @@ class _Frames(nn.Module):
         super().__init__()
         self.convolution, self.over_space = convolution, over_space
         axes = slice(1, 3) if over_space else slice(0, 2)  # over time the second axis is H·W, where nothing happens
-        self.options = (convolution.stride[axes], convolution.padding[axes], convolution.dilation[axes])
+        self.stride, self.padding = convolution.stride[axes], convolution.padding[axes]
+        self.dilation = convolution.dilation[axes]
 
     def forward(self, clips: Tensor) -> Tensor:
         own = self.convolution
@@ -191,7 +196,8 @@ class _Frames(nn.Module):
         last = clips.permute(0, 2, 3, 4, 1).contiguous()  # [N, T, H, W, C]
         pictures = last.flatten(0, 1) if self.over_space else last.flatten(2, 3)
         weight = weight.contiguous(memory_format=torch.channels_last)
-        convolved = functional.conv2d(pictures.permute(0, 3, 1, 2), weight, own.bias, *self.options)
+        pictures = pictures.permute(0, 3, 1, 2)
+        convolved = functional.conv2d(pictures, weight, own.bias, self.stride, self.padding, self.dilation)
         convolved = convolved.permute(0, 2, 3, 1)
         count, height, width = len(clips), *clips.shape[-2:]
         convolved = convolved.unflatten(0, (count, -1)) if self.over_space else convolved.unflatten(2, (height, width))

@@ -2,7 +2,8 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 from stepaudit.errors import UsageError, did_you_mean
 
@@ -12,7 +13,7 @@ GROWTH_PER_ITERATION = 1.0008668
 
 @dataclass(frozen=True)
 class Settings:
-    """How one mask is optimised.
+    """Numbers of one optimisation.
 
     Args:
         data_weight: of −log Φ_c.
@@ -39,8 +40,6 @@ class Settings:
         optimizer: `sgd` or `adam`.
         learning_rate, momentum, dampening: of `sgd`; `adam` takes the learning rate alone.
         decay_start: share of the iterations after which the learning rate falls to 0 along a cosine; 1 keeps it.
-        plateau: a row ends early when its energy, with the weights of the end, has fallen by less than this share over
-            `plateau_iterations`; 0 never ends one. Rows of different ages share no held gradient.
         perturbation: what stands in the place of removed pixels, unless the caller says otherwise.
     """
 
@@ -65,13 +64,7 @@ class Settings:
     momentum: float = 0.9
     dampening: float = 0.9
     decay_start: float = 1.0
-    plateau: float = 0.0
-    plateau_iterations: int = 100
     perturbation: str = "blur"
-
-    def __post_init__(self):
-        if self.plateau and self.iterations_per_call > 1:
-            raise ValueError("a plateau needs a pass through the model in each iteration: iterations_per_call=1")
 
     def area_weight_at(self, step: int) -> float:
         """The area term's weight in an iteration, counted from 0."""
@@ -85,19 +78,16 @@ class Settings:
         """L_K's weight in an iteration, counted from 0."""
         return self.core_weight if self.core != "none" and step >= self.core_start * self.iterations else 0.0
 
-    def iterations_until_next_call(self, done: int) -> int:
-        """Iterations that a row, which has so many behind it, takes with one pass through the model."""
-        if done < self.held_from * self.iterations:
-            return 1
-        return min(self.iterations_per_call, self.iterations - done)
+    @cached_property
+    def steps_with_a_pass(self) -> frozenset[int]:
+        """Iterations that pass through the model; in the others the data term's gradient is held."""
+        held = min(self.iterations, math.ceil(self.held_from * self.iterations))
+        return frozenset([*range(held), *range(held, self.iterations, self.iterations_per_call)])
 
     @property
     def calls(self) -> int:
-        """Passes through the model of a row that is optimised to the end, with those before and after it."""
-        done, calls = 0, 2
-        while done < self.iterations:
-            done, calls = done + self.iterations_until_next_call(done), calls + 1
-        return calls
+        """Passes through the model of a row, with those before and after the iterations."""
+        return len(self.steps_with_a_pass) + 2
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate in an iteration, counted from 0."""
@@ -107,7 +97,7 @@ class Settings:
 
 # `paper`: the release behind the paper, whose EP-3D and STEP differ in more than L_K. `follow-up`: the release of the
 # journal paper of 2021, which treats both alike. `matched`: L_K is the only difference; the data weight lies between
-# the release's 1 and 100, because with 1 a model of few classes, whose −log Φ_c is small, is not heard above the area
+# the release's 1 and 100, because with 1 a model of few classes, whose −log Φ_c is small, is lost beside the area
 # term and masks hold no evidence. `corrected`: besides, L_K treats all frames alike, and the area is imposed on what
 # the model sees.
 RELEASED = Settings(perturbation="blur-pyramid")
@@ -136,7 +126,7 @@ PRESETS = {
 
 # `paper` is the preset's own schedule. `fast` reaches its objective with a tenth of the passes through the model, half
 # of the iterations. `short` takes a twentieth of both, for clips so small that the mask costs as much as the model.
-SCHEDULES = {
+SCHEDULES: dict[str, dict[str, Any]] = {
     "paper": {},
     "fast": {"iterations": 1000, "learning_rate": 0.1, "held_from": 0.15, "iterations_per_call": 20},
     "short": {"iterations": 100, "optimizer": "adam", "learning_rate": 0.1, "decay_start": 0.0},

@@ -102,14 +102,14 @@ class _SmoothMaximum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        geometry, used = ctx.geometry, ctx.used
+        geometry, used, (near, means, sums) = ctx.geometry, ctx.used, ctx.saved_tensors
         cells = _to_cells(gradient.flatten(0, 1), geometry)
         if used is None:
-            total = _of_neighbours(cells, *ctx.saved_tensors, geometry)
+            total = _of_neighbours(cells, near, means, sums, geometry)
         else:
             weights = _weights(geometry, cells.device, cells.dtype)
             total = weights @ (cells / len(weights))  # where all seeds are 0, M is 0 and each exponential 1
-            total.index_copy_(1, used, _of_neighbours(cells.index_select(1, used), *ctx.saved_tensors, geometry))
+            total.index_copy_(1, used, _of_neighbours(cells.index_select(1, used), near, means, sums, geometry))
         return _gathered(total, geometry).unflatten(0, gradient.shape[:2]), None
 
 
@@ -139,7 +139,7 @@ def _of_neighbours(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tenso
     """
     size = _cells_at_once(neighbours, geometry)
     parts = zip(*(tensor.split(size, dim=1) for tensor in (cells, neighbours, means, sums)), strict=True)
-    return torch.cat([_of_some_neighbours(*part, geometry) for part in parts], dim=1)
+    return torch.cat([_of_some_neighbours(*part, geometry=geometry) for part in parts], dim=1)
 
 
 def _of_some_neighbours(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:
@@ -187,7 +187,7 @@ def _neighbours(frames: Tensor, geometry: SmoothMax) -> Tensor:
 
 
 def _gathered(neighbours: Tensor, geometry: SmoothMax) -> Tensor:
-    """The reverse of `_neighbours`: each seed's sum over the cells around which it stands. [F, h, w]."""
+    """The reverse of `_neighbours`: each seed's sum over the cells next to it. [F, h, w]."""
     around, side, (down, across) = geometry.lead + geometry.reach, 2 * geometry.reach + 1, geometry.cells
     split = neighbours.view(side, side, -1, down, across)
     total = split.new_zeros(split.shape[2], down + side - 1, across + side - 1)

@@ -1,6 +1,7 @@
 """Sums of a mask over a small kernel at every few pixels, quick in both directions on a CPU."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ def strided_sums(masks: Tensor, kernel: Tensor, pitch: int) -> Tensor:
 
 
 def convolved(masks: Tensor, kernel: Tensor, pitch: int) -> Tensor:
-    """The same as one convolution, which a GPU does at once."""
+    """The same as one convolution, the fast form on a GPU."""
     return functional.conv3d(masks[:, None], kernel[None, None], stride=(1, pitch, pitch))[:, 0]
 
 
@@ -30,7 +31,7 @@ class _Strided(torch.autograd.Function):
         ctx.save_for_backward(weights)
         ctx.cells = cells
         parts = (weights @ cells.split(masks)).view(len(masks), *cells.parts)
-        return sum(parts[(slice(None), *window)] for window in cells.windows)
+        return reduce(torch.add, (parts[(slice(None), *window)] for window in cells.windows))
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
@@ -65,17 +66,18 @@ class _Cells:
     @classmethod
     def of(cls, masks: torch.Size, kernel: torch.Size, pitch: int) -> "_Cells":
         span = -(-kernel[-1] // pitch)
-        down, across = ((side - kernel[-1]) // pitch + span for side in masks[-2:])
-        return cls(*masks[-3:], down, across, pitch, span, kernel[0])
+        frames, height, width = masks[-3:]
+        down, across = ((side - kernel[-1]) // pitch + span for side in (height, width))
+        return cls(frames, height, width, down, across, pitch, span, kernel[0])
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """What the cells give: [span, span, T_K, T, down, across]."""
+        """Shape of the cells' partial sums: [span, span, T_K, T, down, across]."""
         return self.span, self.span, self.kernel_frames, self.frames, self.down, self.across
 
     @property
     def windows(self) -> list[tuple]:
-        """Where the parts of a placement stand in them."""
+        """Index of each placement's parts in them."""
         length, below, right = (
             self.frames - self.kernel_frames + 1,
             self.down - self.span + 1,

@@ -1,4 +1,4 @@
-"""What excites and what inhibits each unit of a network: the bookkeeping of excitation backprop. Zhang et al. 2018.
+"""Excitation and inhibition of each unit of a network, for excitation backprop. Zhang et al. 2018.
 
 Excitation backprop is run as a gradient. The excitation of unit i is e_i = Σ_j w⁺_ij a_j, over the activations below.
 Then the probability of unit j, P(a_j) = Σ_i a_j w⁺_ij / e_i · P(a_i), is a_j · g_j, with g the gradient of a network
@@ -17,10 +17,10 @@ NOTHING = 1e-30  # with less excitation a probability over it leaves float32
 
 @dataclass(frozen=True)
 class Evidence:
-    """A tensor of the forward pass, and what speaks for and against each of its units. Biases do not count.
+    """A tensor of the forward pass with the evidence for and against each of its units. Biases do not count.
 
     Args:
-        value: what the model computed.
+        value: the model's own tensor.
         excitation: sum of the positive contributions of the activations below; its graph leads to them.
         inhibition: sum of the negative contributions, as a number that is not negative.
     """
@@ -30,26 +30,26 @@ class Evidence:
     inhibition: Tensor
 
     def each(self, value: Tensor, function: Callable[[Tensor, Tensor], Tensor]) -> "Evidence":
-        """Evidence of which each side is a function of (the same side, the other side)."""
+        """Evidence whose sides are a function of (the same side, the other side)."""
         one, other = self.excitation, self.inhibition
         return Evidence(value, function(one, other), function(other, one))
 
     def scaled(self, factor: Tensor | float, value: Tensor) -> "Evidence":
-        """Of factor · self, in `value`'s shape. Under a negative factor what excited inhibits."""
+        """Evidence of factor · self, in `value`'s shape. A negative factor swaps excitation and inhibition."""
         factor = torch.as_tensor(factor, dtype=self.excitation.dtype, device=self.excitation.device)
         same, opposite = factor.clamp(min=0), (-factor).clamp(min=0)
         return self.each(value, lambda one, other: (same * one + opposite * other).expand_as(value))
 
     def plus(self, other: "Evidence", value: Tensor) -> "Evidence":
-        """Of a sum, whose terms share its probability as they contribute to it."""
+        """Evidence of a sum; its terms share the probability in proportion."""
         return Evidence(value, self.excitation + other.excitation, self.inhibition + other.inhibition)
 
     def settled(self) -> Tensor:
-        """Activations, the positive part of `value`; their probability goes to what excites them."""
+        """Activations, the positive part of `value`; their probability flows to their excitation."""
         return _Settle.apply(self.excitation, self.value)
 
     def answered(self, value: Tensor) -> "Evidence":
-        """Of an answer: every unit of it has the probability 1, for and against, however sure it is."""
+        """Evidence of logits: every unit has the probability 1, for and against, whatever its value."""
         return self.each(value, lambda side, _other: _Settle.apply(side, torch.ones_like(side)))
 
 

@@ -1,4 +1,4 @@
-"""What each function of PyTorch does to evidence. A name that is missing here cannot be explained by EB-R.
+"""Rules of evidence for functions of PyTorch. EB-R cannot explain a function that is missing here.
 
 A rule is called with the function, its result and its arguments, in which `Evidence` stands for each tensor that
 depends on the explained activations. It returns the result's evidence, or None for what counts as a constant.
@@ -42,7 +42,7 @@ def _constant(function: Callable, result: Tensor, *_: Any, **_options: Any) -> N
 
 
 def _alike(function: Callable, result: Any, *arguments: Any, **options: Any) -> Evidence | list[Evidence]:
-    """What moves, adds up or averages its inputs does the same to what excites and to what inhibits them."""
+    """Moving, adding up and averaging act alike on values, excitation and inhibition."""
     sides = [function(*_side(arguments, name), **_side(options, name)) for name in ("excitation", "inhibition")]
     if isinstance(result, Tensor):
         return Evidence(result, *sides)
@@ -88,7 +88,7 @@ def _normalised(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Evidence:
-    """Scales each channel, which is as if the weights of a convolution before it were scaled."""
+    """Scaling of each channel, equal to scaled weights of a convolution before it."""
     if training or running_var is None:
         raise NotApplicableError("EB-R cannot follow a batch normalisation by the batch's own statistics")
     factor = (1 if weight is None else weight) / (running_var + eps).sqrt()

@@ -1,4 +1,4 @@
-"""Tensors that carry their evidence through a model's forward pass, in whatever way its layers are written."""
+"""Tensors with evidence: they carry it through a model's forward pass, however its layers are written."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stepaudit.errors import NotApplicableError
+from stepaudit.layers import hooked
 from stepaudit.methods._evidence import Evidence
 from stepaudit.methods._evidence_rules import RULES, Rule
 
@@ -44,7 +45,7 @@ def excited(evidence: Evidence) -> Excited:
 
 @contextmanager
 def explained(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """A list that receives the layer's rectified outputs, [N·T, C, h, w]; what a model makes of them is `Excited`.
+    """A list of the layer's rectified outputs, [N·T, C, h, w]; tensors computed from them are `Excited`.
 
     Raises:
         NotApplicableError: when the layer does not give a map for each frame.
@@ -62,14 +63,11 @@ def explained(layer: nn.Module) -> Iterator[list[Tensor]]:
         activations.append(output.detach().clamp(min=0).requires_grad_())
         return excited(Evidence(output.detach(), activations[-1], torch.zeros_like(output)))
 
-    handle = layer.register_forward_hook(excite)
-    try:
+    with hooked(layer, excite):
         yield activations
-    finally:
-        handle.remove()
 
 
-def _rule(function: Callable, args: tuple, options: dict[str, Any]) -> Rule:
+def _rule(function: Any, args: tuple, options: dict[str, Any]) -> Rule:
     name = function.__self__.__name__ if function.__name__ == "__get__" else function.__name__
     in_place = name.endswith("_") and not name.endswith("__")
     if name not in RULES or "out" in options or (in_place and not isinstance(args[0], Excited)):
@@ -87,7 +85,7 @@ def _call(rule: Rule, function: Callable, *arguments: Any, **options: Any) -> Ev
 
 
 def _carried(evidence: Evidence | list[Evidence] | None, result: Any, args: tuple) -> Any:
-    """What the model gets: its own result, with the evidence; changed in place, the very tensor that it changed."""
+    """The model's own result with the evidence; after a change in place, the very tensor that was changed."""
     if evidence is None:
         return result
     if not isinstance(evidence, Evidence):
@@ -111,9 +109,9 @@ def _is_fact(result: Any) -> bool:
 
 
 def _all_excited(argument: Any) -> list[Excited]:
-    found: list[Excited] = []
-    _mapped(argument, Excited, found.append)
-    return found
+    tensors: list[Excited] = []
+    _mapped(argument, Excited, tensors.append)
+    return tensors
 
 
 def _mapped(argument: Any, kind: type, function: Callable[[Any], Any]) -> Any:

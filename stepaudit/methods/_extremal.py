@@ -1,4 +1,4 @@
-"""What the methods of the extremal family share: from options to maps."""
+"""The methods of the extremal family: options in, maps out."""
 
 import torch
 from torch import Tensor, nn
@@ -17,18 +17,20 @@ def explain(
     clips: Tensor,
     targets: Tensor,
     ratios: Tensor,
-    *,
+    seed: int,
     preset: str,
     settings: Settings,
     perturbation: str | None,
     blur_sigma: float | None,
     mask_sigma: float | None,
-    seed: int = 0,
 ) -> Maps:
-    """Optimises a mask for each row and packs it with what the table `maps` keeps of it.
+    """Optimise a mask for each row. The options are those of `step.attribute`.
 
-    Unlike the paper, which has one start, seeds other than 0 start elsewhere, so that an audit can tell how much of a
-    mask is chance.
+    Unlike the paper, which has one start, seeds other than 0 start elsewhere, so that an audit can measure how much of
+    a mask is chance.
+
+    Args:
+        settings: numbers of the preset under the chosen schedule.
     """
     height, width = clips.shape[-2:]
     removal = Perturbation(perturbation or settings.perturbation, blur_sigma)
@@ -36,24 +38,30 @@ def explain(
     with torch.enable_grad():
         start = _start(seed, (clips.shape[2], *geometry.grid)).to(clips)
         result = optimise(model, clips, targets, ratios, settings, removal, geometry, start=start)
-    details = {
+    details: dict[str, Tensor | str | int] = {
         "preset": preset,
         "perturbation": removal.text(height, width),
         "kept_probability": result.kept_probability,
         "kept_rank": result.kept_rank,
-        "steps": result.steps,
+        "steps": settings.iterations,
     }
-    return Maps(result.seed_masks, smooth_max_name(geometry), tuple(clips.shape[-3:]), details)
+    return Maps(result.seed_masks, smooth_max_name(geometry), clips.shape[-3:], details)
 
 
 def _start(seed: int, shape: tuple[int, ...]) -> Tensor:
-    """Seed masks to begin with, [1, T, h, w], the same for all rows: ones, less a little noise for seeds but 0."""
+    """Initial seed masks [1, T, h, w], the same for all rows: ones, less a little noise for seeds other than 0."""
     noise = NOISE * torch.rand(shape, generator=torch.Generator().manual_seed(seed)) if seed else torch.zeros(shape)
     return (1 - noise)[None]
 
 
-def calls(
-    method: str, *, preset: str = "matched", schedule: str = "paper", iterations: int | None = None, **_options: object
+def passes_of(
+    method: str,
+    size: tuple[int, int, int],
+    *,
+    preset: str = "matched",
+    schedule: str = "paper",
+    iterations: int | None = None,
+    **_options: object,
 ) -> int:
-    """Forward passes of the model for a row; an iteration is one with its gradient, which counts as three."""
+    """Forward passes of the model for a row of an extremal method; one with its gradient counts as three."""
     return 3 * settings(method, preset, schedule, iterations).calls

@@ -1,4 +1,4 @@
-"""What stands in the place of pixels that a method hides, and the model's answer to clips seen through masks."""
+"""Fills for the pixels that a method hides, and log-probabilities of masked clips."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ ROUNDING = 1e-5  # of log Φ_c in single precision: batches of another size add 
 
 
 def filling(clips: Tensor, name: str, blur_sigma: float | None) -> tuple[Tensor, str]:
-    """The clips of which nothing is left, and the perturbation's name for the table.
+    """Fully perturbed clips, and the perturbation's name for the table.
 
     Args:
         clips: [N, 3, T, H, W] in [0, 1].
@@ -34,7 +34,7 @@ def masked_log_probabilities(
     """log Φ_c of one clip under many masks; one call of the model for each part.
 
     A call never holds another clip, so that a row's numbers are the same in every batch, to the last bit. If no mask
-    changes more than rounding does, all answers are the first one: scaled up, rounding would look like a map.
+    changes more than rounding does, all values are the first one: scaled up, rounding would look like a map.
 
     Args:
         clip: [3, T, H, W] in [0, 1], what is seen where a mask is 1.
@@ -45,9 +45,9 @@ def masked_log_probabilities(
     Returns:
         [M], over the masks of all parts.
     """
-    found = []
+    log_probabilities = []
     for masks in parts:
         seen = torch.lerp(fill[None], clip[None], masks[:, None])
-        found.append(target_log_probability(model, seen, target.expand(len(masks))))
-    answers = torch.cat(found)
-    return torch.where(answers.amax() - answers.amin() < ROUNDING, answers[0], answers)
+        log_probabilities.append(target_log_probability(model, seen, target.expand(len(masks))))
+    values = torch.cat(log_probabilities)
+    return torch.where(values.amax() - values.amin() < ROUNDING, values[0], values)

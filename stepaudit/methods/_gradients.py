@@ -1,4 +1,4 @@
-"""What the methods share that differentiate to the clip."""
+"""Gradients to the clip, shared by several methods."""
 
 from collections.abc import Callable
 
@@ -34,7 +34,7 @@ def strongest_channel(gradients: Tensor) -> Tensor:
 
 
 def contributions(products: Tensor, sign: str) -> Tensor:
-    """Sum over the colour channels, of which the `positive` part or the `absolute` value is taken.
+    """`positive` part or `absolute` value of the sum over the colour channels.
 
     Args:
         products: [N, 3, T, H, W], parts of the score that add up.

@@ -1,4 +1,4 @@
-"""Ranges of options, which the configuration's types do not hold."""
+"""Checks of the ranges of options; the configuration checks only their types."""
 
 from stepaudit.errors import UsageError
 

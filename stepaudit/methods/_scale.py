@@ -1,11 +1,11 @@
-"""From attributions of any sign and size to what the table `maps` holds."""
+"""Scaling of attributions of any sign and size to [0, 1]."""
 
 import torch
 from torch import Tensor
 
 
 def rectified(values: Tensor) -> Tensor:
-    """Evidence for the class alone: 0 in the place of negative values. What is not finite stays so, −∞ too."""
+    """Values with 0 in the place of negative ones. Values that are not finite stay so, −∞ too."""
     return torch.where(values.isfinite(), values.clamp(min=0), values)
 
 

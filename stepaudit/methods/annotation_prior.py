@@ -1,4 +1,4 @@
-"""The control that points where the training clips' boxes lie, whatever clip and model are."""
+"""The control that points at the mean position of the training clips' boxes, for any clip and model."""
 
 from torch import Tensor, nn
 
@@ -21,7 +21,7 @@ def attribute(
     if not box_prior.any():
         raise NotApplicableError("no training clip of the data set has a box")
     grid = box_prior.half().float().expand(len(clips), -1, -1, -1).to(clips.device)
-    return Maps(grid, "nearest", tuple(clips.shape[-3:]))
+    return Maps(grid, "nearest", clips.shape[-3:])
 
 
 def passes(size: tuple[int, int, int], **options: object) -> int:

@@ -9,7 +9,7 @@ from stepaudit.maps import Maps
 def attribute(
     model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0, width: float = 0.25
 ) -> Maps:
-    """A Gaussian around the centre of every frame, whatever clip and model are.
+    """A Gaussian around the centre of every frame, for any clip and model.
 
     Args:
         clips: [N, 3, T, H, W].
@@ -18,7 +18,7 @@ def attribute(
     frames, height, rows = clips.shape[2], _bell(clips.shape[3], width), _bell(clips.shape[4], width)
     bell = (height[:, None] * rows[None]).half().float()
     grid = bell.expand(len(clips), frames, -1, -1).to(clips.device)
-    return Maps(grid, "nearest", tuple(clips.shape[-3:]))
+    return Maps(grid, "nearest", clips.shape[-3:])
 
 
 def _bell(size: int, width: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""The control that points at edges: contrast of neighbouring pixels in each frame, whatever the model is."""
+"""The control that points at edges: contrast of neighbouring pixels in each frame, for any model."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,7 +18,7 @@ def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None 
     across = _smooth(frames, dim=-2)
     down = _smooth(frames, dim=-1)
     magnitude = (across[..., 2:] - across[..., :-2]).hypot(down[..., 2:, :] - down[..., :-2, :])
-    return Maps(scaled(magnitude), "nearest", tuple(clips.shape[-3:]))
+    return Maps(scaled(magnitude), "nearest", clips.shape[-3:])
 
 
 def _smooth(frames: Tensor, dim: int) -> Tensor:

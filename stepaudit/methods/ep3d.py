@@ -1,12 +1,13 @@
 """EP-3D: the mask of a given volume, free in space and time, that best keeps the class. Li et al. 2021, eqs. 5–6."""
 
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 
 from stepaudit.extremal.settings import settings
 from stepaudit.maps import Maps
-from stepaudit.methods._extremal import calls, explain
+from stepaudit.methods._extremal import explain, passes_of
 
 
 def attribute(
@@ -29,28 +30,11 @@ def attribute(
         clips: [N, 3, T, H, W] in [0, 1].
         targets: [N] class indices.
         ratios: [N] preservation ratios, in (0, 1).
-        seed: 0 starts from the whole clip, another one from that less noise of up to 1 %.
-        preset: the weights of the energy (`stepaudit.extremal.settings`).
-        schedule: the optimiser: `paper` is the preset's own, `fast` and `short` take fewer passes through the model.
-        iterations: by default the schedule's own number.
-        perturbation: what stands in the place of removed pixels; by default the preset's.
-        blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.
-        mask_sigma: of the smooth maximum, pixels; by default 11 for a shorter side of 112, and in proportion.
+        seed: as for `step`.
+        preset, schedule, iterations, perturbation, blur_sigma, mask_sigma: as for `step`.
     """
-    return explain(
-        model,
-        clips,
-        targets,
-        ratios,
-        preset=preset,
-        settings=settings("ep3d", preset, schedule, iterations),
-        perturbation=perturbation,
-        blur_sigma=blur_sigma,
-        mask_sigma=mask_sigma,
-        seed=seed,
-    )
+    chosen = settings("ep3d", preset, schedule, iterations)
+    return explain(model, clips, targets, ratios, seed, preset, chosen, perturbation, blur_sigma, mask_sigma)
 
 
-def passes(size: tuple[int, int, int], **options: object) -> int:
-    """Forward passes of the model for a row; one with its gradient counts as three."""
-    return calls("ep3d", **options)
+passes = partial(passes_of, "ep3d")

@@ -1,13 +1,14 @@
 """EP-3D with seeds smoothed in time by a Gaussian, the paper's baseline for L_K. Li et al. 2021, eq. 12."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 
 from stepaudit.extremal.settings import settings
 from stepaudit.maps import Maps
-from stepaudit.methods._extremal import calls, explain
+from stepaudit.methods._extremal import explain, passes_of
 
 
 def attribute(
@@ -31,29 +32,12 @@ def attribute(
         clips: [N, 3, T, H, W] in [0, 1].
         targets: [N] class indices.
         ratios: [N] preservation ratios, in (0, 1).
-        seed: 0 starts from the whole clip, another one from that less noise of up to 1 %.
+        seed: as for `step`.
         reach: frames on each side that a seed is smoothed over, Δt in the paper: 1, 2 or 3.
-        preset: the weights of the energy (`stepaudit.extremal.settings`).
-        schedule: the optimiser: `paper` is the preset's own, `fast` and `short` take fewer passes through the model.
-        iterations: by default the schedule's own number.
-        perturbation: what stands in the place of removed pixels; by default the preset's.
-        blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.
-        mask_sigma: of the smooth maximum, pixels; by default 11 for a shorter side of 112, and in proportion.
+        preset, schedule, iterations, perturbation, blur_sigma, mask_sigma: as for `step`.
     """
-    return explain(
-        model,
-        clips,
-        targets,
-        ratios,
-        preset=preset,
-        settings=replace(settings("ep3d", preset, schedule, iterations), reach=reach),
-        perturbation=perturbation,
-        blur_sigma=blur_sigma,
-        mask_sigma=mask_sigma,
-        seed=seed,
-    )
+    chosen = replace(settings("ep3d", preset, schedule, iterations), reach=reach)
+    return explain(model, clips, targets, ratios, seed, preset, chosen, perturbation, blur_sigma, mask_sigma)
 
 
-def passes(size: tuple[int, int, int], **options: object) -> int:
-    """Forward passes of the model for a row; one with its gradient counts as three."""
-    return calls("ep3d", **options)
+passes = partial(passes_of, "ep3d")

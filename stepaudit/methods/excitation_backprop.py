@@ -41,7 +41,7 @@ def attribute(
     if layer is None:
         raise NotApplicableError(f"{type(model).__name__} names no activation_layer, at which EB-R ends")
     probabilities = winning_probabilities(model, layer, clips, targets, contrastive)
-    return Maps(scaled(rectified(probabilities.sum(dim=2))), "trilinear", tuple(clips.shape[-3:]))
+    return Maps(scaled(rectified(probabilities.sum(dim=2))), "trilinear", clips.shape[-3:])
 
 
 def winning_probabilities(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from stepaudit.errors import NotApplicableError
 from stepaudit.layers import frozen, recorded
 from stepaudit.maps import Maps
+from stepaudit.methods._scale import scaled
 
 
 def attribute(
@@ -38,13 +39,12 @@ def attribute(
     activations, gradients = _activations_and_gradients(model, layer, clips, targets, score)
     axes = tuple(range(2, activations.ndim))
     weighted = (gradients.mean(dim=axes, keepdim=True) * activations).sum(dim=1).relu()
-    cam = weighted.reshape(len(clips), -1, *weighted.shape[-2:])
-    peak = cam.amax(dim=(1, 2, 3), keepdim=True)
-    grid = torch.where(peak == 0, torch.zeros_like(cam), cam / peak).half().float()  # what is not finite stays so
-    return Maps(grid, "trilinear", tuple(clips.shape[-3:]))
+    return Maps(scaled(weighted.reshape(len(clips), -1, *weighted.shape[-2:])), "trilinear", clips.shape[-3:])
 
 
-def _activations_and_gradients(model, layer, clips, targets, score) -> tuple[Tensor, Tensor]:
+def _activations_and_gradients(
+    model: nn.Module, layer: nn.Module, clips: Tensor, targets: Tensor, score: str
+) -> tuple[Tensor, Tensor]:
     with frozen(model), recorded(layer) as outputs, torch.enable_grad():
         logits = model(clips.detach().requires_grad_())
         values = logits if score == "logit" else logits.softmax(dim=1)

@@ -1,4 +1,4 @@
-"""The gradient of the class's logit to the clip: which pixels change it most. Simonyan et al. 2014."""
+"""The gradient of the class's logit to the clip. Simonyan et al. 2014."""
 
 from typing import Literal
 
@@ -29,4 +29,4 @@ def attribute(
     """
     with frozen(model):
         gradients = target_gradients(model, clips, targets, score)
-    return Maps(scaled(strongest_channel(gradients)), "nearest", tuple(clips.shape[-3:]))
+    return Maps(scaled(strongest_channel(gradients)), "nearest", clips.shape[-3:])

@@ -1,4 +1,4 @@
-"""Gradient times clip: what each pixel adds to the class's logit, to first order. Shrikumar et al. 2016."""
+"""Gradient times clip: each pixel's contribution to the class's logit, to first order. Shrikumar et al. 2016."""
 
 from typing import Literal
 
@@ -32,4 +32,4 @@ def attribute(
     """
     with frozen(model):
         gradients = target_gradients(model, clips, targets, score)
-    return Maps(scaled(contributions(gradients * clips, sign)), "nearest", tuple(clips.shape[-3:]))
+    return Maps(scaled(contributions(gradients * clips, sign)), "nearest", clips.shape[-3:])

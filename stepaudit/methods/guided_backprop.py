@@ -1,5 +1,6 @@
 """Guided backpropagation: a ReLU hands on only positive gradients of active units. Springenberg et al. 2015."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -48,19 +49,19 @@ def attribute(
     def forward(inputs: Tensor) -> Tensor:
         with _GuidedUnits() as units:
             logits = model(inputs)
-        if not units.found:
+        if not units.guided:
             raise NotApplicableError("the model calls no ReLU, the only unit that guided backpropagation knows")
         return logits
 
     with frozen(model):
         gradients = target_gradients(forward, clips, targets, score)
-    return Maps(scaled(strongest_channel(gradients)), "nearest", tuple(clips.shape[-3:]))
+    return Maps(scaled(strongest_channel(gradients)), "nearest", clips.shape[-3:])
 
 
 class _GuidedUnits(TorchFunctionMode):
-    """Within it each ReLU is guided. It stands between PyTorch and its caller, so the model needs no hooks."""
+    """A mode in which each ReLU is guided. It stands between PyTorch and its caller, so the model needs no hooks."""
 
-    found = False
+    guided = False
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         name, kwargs = getattr(func, "__name__", ""), kwargs or {}
@@ -68,7 +69,7 @@ class _GuidedUnits(TorchFunctionMode):
             raise NotApplicableError(f"the model calls {name}; guided backpropagation is defined for ReLU alone")
         if name not in GUIDED:
             return func(*args, **kwargs)
-        self.found = True
+        self.guided = True
         return GUIDED[name](*args, **kwargs)
 
 
@@ -89,4 +90,4 @@ def _guided(input: Tensor, inplace: bool = False) -> Tensor:  # named as the arg
     return input.copy_(outputs) if inplace else outputs
 
 
-GUIDED = {"relu": _guided, "relu_": partial(_guided, inplace=True)}
+GUIDED: dict[str, Callable[..., Tensor]] = {"relu": _guided, "relu_": partial(_guided, inplace=True)}

@@ -1,4 +1,4 @@
-"""Integrated gradients from a baseline to the clip; they add up to what the clip gains. Sundararajan et al. 2017."""
+"""Integrated gradients from a baseline to the clip; they add up to the difference. Sundararajan et al. 2017."""
 
 from typing import Literal
 
@@ -46,7 +46,7 @@ def attribute(
             point = torch.lerp(start, clips, (step + 0.5) / steps)
             total += target_gradients(model, point, targets, score)
     importance = contributions((clips - start) * total / steps, sign)
-    return Maps(scaled(importance), "nearest", tuple(clips.shape[-3:]), {"perturbation": name})
+    return Maps(scaled(importance), "nearest", clips.shape[-3:], {"perturbation": name})
 
 
 def passes(size: tuple[int, int, int], *, steps: int = 32, **_options: object) -> int:

@@ -1,4 +1,4 @@
-"""The control that points at motion: how much each pixel changes from frame to frame, whatever the model is."""
+"""The control that points at motion: change of each pixel from frame to frame, for any model."""
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ def attribute(
     change = grey(clips).diff(dim=1).abs()
     change = torch.cat([change[:, :1], change, change[:, -1:]], dim=1)
     energy = gaussian_blur((change[:, 1:] + change[:, :-1]) / 2, smoothing * min(clips.shape[-2:]))
-    return Maps(scaled(energy), "nearest", tuple(clips.shape[-3:]))
+    return Maps(scaled(energy), "nearest", clips.shape[-3:])
 
 
 def passes(size: tuple[int, int, int], **options: object) -> int:

@@ -1,4 +1,4 @@
-"""Occlusion: how far the class's probability falls when a tubelet of the clip is hidden. Zeiler and Fergus 2014."""
+"""Occlusion: fall of the class's probability when a tubelet of the clip is hidden. Zeiler and Fergus 2014."""
 
 from typing import Literal
 
@@ -47,7 +47,7 @@ def attribute(
     """
     at_least_one(frames=frames, at_once=at_once)
     share(side=side, stride=stride)
-    size = tuple(clips.shape[-3:])
+    size = clips.shape[-3:]
     tubelets = _tubelets(size, (frames, side * size[1], side * size[2]), stride).to(clips)
     masks = 1 - torch.cat([torch.zeros_like(tubelets[:1]), tubelets])  # the first one hides nothing
     fills, name = filling(clips, fill, blur_sigma)
@@ -55,13 +55,13 @@ def attribute(
     with frozen(model), torch.no_grad():
         for row in zip(clips, fills, targets, strict=True):
             parts = (functional.interpolate(part[:, None], size)[:, 0] for part in masks.split(at_once))
-            found = masked_log_probabilities(model, *row, parts)
-            values = found if score == "log_probability" else found.exp()
+            values = masked_log_probabilities(model, *row, parts)
+            values = values if score == "log_probability" else values.exp()
             importance.append(torch.tensordot(values[0] - values[1:], tubelets, 1) / tubelets.sum(dim=0))
     return Maps(scaled(rectified(torch.stack(importance))), "nearest", size, {"perturbation": name})
 
 
-def _tubelets(size: tuple[int, int, int], extent: tuple[float, float, float], stride: float) -> Tensor:
+def _tubelets(size: tuple[int, ...], extent: tuple[float, float, float], stride: float) -> Tensor:
     """1 in the cells that each tubelet hides, in all places. [M, t, h, w]."""
     axes = [_intervals(*pair, stride) for pair in zip(size, extent, strict=True)]
     return torch.einsum("at,bh,cw->abcthw", *axes).flatten(0, 2)
@@ -75,7 +75,7 @@ def _intervals(size: int, extent: float, stride: float) -> Tensor:
 
 
 def passes(
-    size: tuple[int, int, int], *, frames: int = 4, side: float = 0.25, stride: float = 0.5, **_options: object
+    size: tuple[int, ...], *, frames: int = 4, side: float = 0.25, stride: float = 0.5, **_options: object
 ) -> int:
     """Forward passes of the model for a row, clips of a size [T, H, W]: one a tubelet, and one for the clip."""
     return 1 + len(_tubelets(size, (frames, side * size[1], side * size[2]), stride))

@@ -20,7 +20,7 @@ def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None 
         generator = torch.Generator().manual_seed(zlib.crc32(clip.cpu().numpy().tobytes(), seed))
         pixels = torch.randint(row[0].numel(), (len(row), 1), generator=generator)
         row.view(len(row), -1).scatter_(1, pixels, 1.0)
-    return Maps(grid.to(clips.device), "nearest", tuple(clips.shape[-3:]))
+    return Maps(grid.to(clips.device), "nearest", clips.shape[-3:])
 
 
 def passes(size: tuple[int, int, int], **options: object) -> int:

@@ -29,7 +29,7 @@ def attribute(
     blur_sigma: float | None = None,
     at_once: int = 8,
 ) -> Maps:
-    """How far keeping a voxel raises the class's probability above its mean over all masks, scaled to a maximum of 1.
+    """Gain in the class's probability over the mean of all masks by keeping a voxel, scaled to a maximum of 1.
 
     Unlike the paper, the mean probability is taken off before the masks are weighted and the rest is rectified:
     the paper's map without the part that does not depend on the model but on how often each voxel happened to be kept.
@@ -50,14 +50,14 @@ def attribute(
     """
     at_least_one(masks=masks, cells=cells, time_cells=time_cells, at_once=at_once)
     share(keep=keep)
-    size = tuple(clips.shape[-3:])
+    size = clips.shape[-3:]
     grids, shifts = _draw(seed, masks, keep, (time_cells, cells, cells), size)
     fills, name = filling(clips, fill, blur_sigma)
     importance = []
     with frozen(model), torch.no_grad():
         for row in zip(clips, fills, targets, strict=True):
-            found = masked_log_probabilities(model, *row, _masks(grids.to(clips), shifts, size, at_once))
-            gains = found.exp().double()
+            log_probabilities = masked_log_probabilities(model, *row, _masks(grids.to(clips), shifts, size, at_once))
+            gains = log_probabilities.exp().double()
             weights = ((gains - gains.mean()) / (masks * keep)).to(clips).split(at_once)
             parts = zip(weights, _masks(grids.to(clips), shifts, size, at_once), strict=True)
             importance.append(sum(torch.tensordot(weight, part, 1) for weight, part in parts))
@@ -65,7 +65,7 @@ def attribute(
 
 
 def _draw(seed: int, masks: int, keep: float, cells: tuple[int, ...], size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Coarse binary grids [M, t, h, w], and how far each mask is shifted, in frames and pixels, [M, 3]."""
+    """Coarse binary grids [M, t, h, w], and the shift of each mask, in frames and pixels, [M, 3]."""
     generator = torch.Generator().manual_seed(seed)
     grids = (torch.rand(masks, *cells, generator=generator) < keep).float()
     lengths = [_cell(*pair) for pair in zip(size, cells, strict=True)]

@@ -1,18 +1,19 @@
 """Saliency Tubes: the last activations of a 3-D CNN, weighted as its final layer weights them. Stergiou et al. 2019."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from stepaudit.errors import NotApplicableError
-from stepaudit.layers import frozen
+from stepaudit.layers import frozen, hooked
 from stepaudit.maps import Maps
 from stepaudit.methods._scale import scaled
 
 ROUNDING = 1e-2  # of the greatest term; a GPU's TF32 rounds by 1e-3, another kind of model is wrong altogether
 CONSTANT = 1e-6  # of the greatest value: float32 rounds sums by that much
+Classifier = nn.Linear | nn.Conv3d
 
 
 def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
@@ -35,7 +36,7 @@ def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None 
     tubes = _weighted_activations(model, layer, clips, targets)
     above = tubes - tubes.amin(dim=(1, 2, 3), keepdim=True)
     constant = above.amax(dim=(1, 2, 3), keepdim=True) <= CONSTANT * tubes.abs().amax(dim=(1, 2, 3), keepdim=True)
-    return Maps(scaled(above.masked_fill(constant, 0.0)), "trilinear", tuple(clips.shape[-3:]))
+    return Maps(scaled(above.masked_fill(constant, 0.0)), "trilinear", clips.shape[-3:])
 
 
 def _weighted_activations(model: nn.Module, layer: nn.Module, clips: Tensor, targets: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ def _weighted_activations(model: nn.Module, layer: nn.Module, clips: Tensor, tar
     return (weights * activations).sum(dim=1) + 0 * logits[:, None, None, None]
 
 
-def _of_classes(classifiers: list[nn.Module], channels: int, targets: Tensor) -> tuple[Tensor, Tensor]:
+def _of_classes(classifiers: list[Classifier], channels: int, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The final layer's weights [N, C] and biases [N] of the targets."""
     given = classifiers[-1].weight.shape[1] if classifiers else "no"
     if given != channels:
@@ -65,9 +66,9 @@ def _of_classes(classifiers: list[nn.Module], channels: int, targets: Tensor) ->
 
 
 def _check(gradients: Tensor, weights: Tensor, activations: Tensor, logits: Tensor, biases: Tensor) -> None:
-    """Whether logit = bias + Σ_v π(v) Σ_c w_c · activation_c(v) for some pooling π(v) ≥ 0: its gradient is w π then.
+    """Raise NotApplicableError unless logit = bias + Σ_v π(v) Σ_c w_c · activation_c(v) for some pooling π(v) ≥ 0.
 
-    Raises NotApplicableError.
+    Its gradient is w π then.
     """
     pooling = (gradients * weights).sum(dim=1, keepdim=True) / (weights**2).sum(dim=1, keepdim=True).clamp(min=1e-30)
     expected = weights * pooling.clamp(min=0)
@@ -82,25 +83,19 @@ def _check(gradients: Tensor, weights: Tensor, activations: Tensor, logits: Tens
 
 
 @contextmanager
-def _called(model: nn.Module) -> Iterator[list[nn.Module]]:
-    """A list that receives each linear layer and 1 × 1 × 1 convolution when it is called."""
-    called: list[nn.Module] = []
-    layers = [part for part in model.modules() if isinstance(part, nn.Linear) or _is_pointwise(part)]
-    handles = [part.register_forward_hook(lambda module, _inputs, _output: called.append(module)) for part in layers]
-    try:
+def _called(model: nn.Module) -> Iterator[list[Classifier]]:
+    """A list to which every linear layer and 1 × 1 × 1 convolution is appended when it is called."""
+    called: list[Classifier] = []
+    with ExitStack() as stack:
+        for part in model.modules():
+            if isinstance(part, nn.Linear) or (isinstance(part, nn.Conv3d) and part.kernel_size == (1, 1, 1)):
+                stack.enter_context(hooked(part, lambda *_, layer=part: called.append(layer)))
         yield called
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _is_pointwise(part: nn.Module) -> bool:
-    return isinstance(part, nn.Conv3d) and part.kernel_size == (1, 1, 1)
 
 
 @contextmanager
 def _differentiable(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """A list that receives the layer's outputs, from which on gradients are recorded."""
+    """A list to which the layer's outputs are appended, as leaves of the graph of gradients."""
     outputs: list[Tensor] = []
 
     def replace(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
@@ -112,8 +107,5 @@ def _differentiable(layer: nn.Module) -> Iterator[list[Tensor]]:
         outputs.append(output.detach().requires_grad_())
         return outputs[-1].clone()  # which the model may change in place
 
-    handle = layer.register_forward_hook(replace)
-    try:
+    with hooked(layer, replace):
         yield outputs
-    finally:
-        handle.remove()

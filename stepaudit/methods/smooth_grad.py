@@ -45,7 +45,7 @@ def attribute(
             drawn = torch.stack([torch.randn(clips.shape[1:], generator=generator) for generator in generators])
             noisy = clips + sigma[:, None, None, None, None] * drawn.to(clips)
             total += target_gradients(model, noisy, targets, score)
-    return Maps(scaled(strongest_channel(total / samples)), "nearest", tuple(clips.shape[-3:]))
+    return Maps(scaled(strongest_channel(total / samples)), "nearest", clips.shape[-3:])
 
 
 def _generator(clip: Tensor, seed: int) -> torch.Generator:

@@ -1,12 +1,13 @@
 """STEP: the mask of a given volume that best keeps the class, gathered by L_K. Li et al. 2021, section 3.2.2."""
 
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 
 from stepaudit.extremal.settings import settings
 from stepaudit.maps import Maps
-from stepaudit.methods._extremal import calls, explain
+from stepaudit.methods._extremal import explain, passes_of
 
 
 def attribute(
@@ -37,20 +38,8 @@ def attribute(
         blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.
         mask_sigma: of the smooth maximum, pixels; by default 11 for a shorter side of 112, and in proportion.
     """
-    return explain(
-        model,
-        clips,
-        targets,
-        ratios,
-        preset=preset,
-        settings=settings("step", preset, schedule, iterations),
-        perturbation=perturbation,
-        blur_sigma=blur_sigma,
-        mask_sigma=mask_sigma,
-        seed=seed,
-    )
+    chosen = settings("step", preset, schedule, iterations)
+    return explain(model, clips, targets, ratios, seed, preset, chosen, perturbation, blur_sigma, mask_sigma)
 
 
-def passes(size: tuple[int, int, int], **options: object) -> int:
-    """Forward passes of the model for a row; one with its gradient counts as three."""
-    return calls("step", **options)
+passes = partial(passes_of, "step")

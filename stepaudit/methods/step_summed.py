@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from stepaudit.extremal.settings import settings
 from stepaudit.layers import gaussian_blur
 from stepaudit.maps import Maps
-from stepaudit.methods._extremal import calls, explain
+from stepaudit.methods._extremal import explain, passes_of
+from stepaudit.methods._scale import scaled
 
 BLUR_SHARE = 10 / 112
 
@@ -37,39 +38,30 @@ def attribute(
     Args:
         clips: [N, 3, T, H, W] in [0, 1].
         targets: [N] class indices.
-        seed: 0 starts from the whole clip, another one from that less noise of up to 1 %.
+        seed: as for `step`.
         summed: preservation ratios, in (0, 1).
         smoothing_sigma: of the heat map's Gaussian, pixels; by default 10 for a shorter side of 112, and in proportion.
-        preset: the weights of the energy (`stepaudit.extremal.settings`).
-        schedule: the optimiser: `paper` is the preset's own, `fast` and `short` take fewer passes through the model.
-        iterations: by default the schedule's own number.
-        perturbation: what stands in the place of removed pixels; by default the preset's.
-        blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.
-        mask_sigma: of the smooth maximum, pixels; by default 11 for a shorter side of 112, and in proportion.
+        preset, schedule, iterations, perturbation, blur_sigma, mask_sigma: as for `step`.
     """
     count, (frames, height, width) = len(summed), clips.shape[-3:]
-    masks = explain(
-        model,
-        clips.repeat_interleave(count, dim=0),
-        targets.repeat_interleave(count),
-        torch.tensor(summed, device=clips.device).repeat(len(clips)),
-        preset=preset,
-        settings=settings("step", preset, schedule, iterations),
-        perturbation=perturbation,
-        blur_sigma=blur_sigma,
-        mask_sigma=mask_sigma,
-        seed=seed,
-    )
+    rows = clips.repeat_interleave(count, dim=0), targets.repeat_interleave(count)
+    each = torch.tensor(summed, device=clips.device).repeat(len(clips))
+    chosen = settings("step", preset, schedule, iterations)
+    masks = explain(model, *rows, each, seed, preset, chosen, perturbation, blur_sigma, mask_sigma)
     total = masks.full().view(len(clips), count, frames, height, width).sum(dim=1)
     sigma = BLUR_SHARE * min(height, width) if smoothing_sigma is None else smoothing_sigma
-    heat = gaussian_blur(total, sigma)
-    peak = heat.amax(dim=(1, 2, 3), keepdim=True)
-    grid = torch.where(peak == 0, torch.zeros_like(heat), heat / peak).half().float()
-    steps = masks.details["steps"].view(len(clips), count).amax(dim=1)
-    details = {"preset": preset, "perturbation": masks.details["perturbation"], "steps": steps}
-    return Maps(grid, "nearest", (frames, height, width), details)
+    details = {name: masks.details[name] for name in ("preset", "perturbation", "steps")}
+    return Maps(scaled(gaussian_blur(total, sigma)), "nearest", clips.shape[-3:], details)
 
 
-def passes(size: tuple[int, int, int], *, summed: tuple[float, ...] = (0.05, 0.1, 0.15, 0.5), **options: object) -> int:
+def passes(
+    size: tuple[int, int, int],
+    *,
+    summed: tuple[float, ...] = (0.05, 0.1, 0.15, 0.5),
+    preset: str = "follow-up",
+    schedule: str = "paper",
+    iterations: int | None = None,
+    **_options: object,
+) -> int:
     """Forward passes of the model for a row; one with its gradient counts as three."""
-    return len(summed) * calls("step", **{"preset": "follow-up", **options})
+    return len(summed) * passes_of("step", size, preset=preset, schedule=schedule, iterations=iterations)

@@ -1,4 +1,4 @@
-"""Which frames belong to the action."""
+"""The frames of the annotated action."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from stepaudit.errors import NoAnnotationError
 
 
 def frames_of(in_action: list[bool] | None) -> Tensor:
-    """Whether each frame lies in the action. Returns [T], bool; some do and some do not.
+    """[T], bool: true in the frames of the action, which are neither none nor all.
 
     Raises:
-        NoAnnotationError: no action is annotated, or it covers no frame or all, so that every map would answer alike.
+        NoAnnotationError: no action is annotated, or it covers no frame or all.
     """
     if in_action is None:
         raise NoAnnotationError("no action is annotated")

@@ -1,4 +1,6 @@
-"""Which voxels of a clip the annotation speaks of, and which it marks."""
+"""Voxels that the annotation marks, and voxels that it covers at all."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -6,13 +8,11 @@ from torch import Tensor
 from stepaudit.metrics._boxes import Box, covered
 
 
-def annotated(
-    boxes: list[list[Box]], in_action: list[bool] | None, shape: tuple[int, int, int]
-) -> tuple[Tensor, Tensor]:
-    """Which voxels are marked, and which are judged at all: a voxel without annotation is neither in nor out.
+def annotated(boxes: list[list[Box]], in_action: list[bool] | None, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Voxels inside the annotation, and voxels with any annotation: others are neither in nor out.
 
-    A frame outside the action is judged and not marked. In the others the boxes say it, where there are any; a clip
-    with an action but no box is marked in all frames of the action.
+    Frames outside the action count and are not marked. In the others boxes are marked, where there are any; a clip with
+    an action but no box is marked in all frames of the action.
 
     Args:
         boxes: (x0, y0, x1, y1) of each frame, pixels.

@@ -1,4 +1,4 @@
-"""Masks made of a mask: cut to 0 and 1, moved a little, and rearranged at random."""
+"""Variants of a mask: moved a little, and rearranged at random."""
 
 import torch
 from torch import Tensor
@@ -10,21 +10,13 @@ from stepaudit.layers import gaussian_blur
 REACH = 2
 
 
-def cut(mask: Tensor, share: float) -> Tensor:
-    """1 for the given share of voxels with the greatest values, 0 for the others; equal ones by their order."""
-    order = mask.flatten().argsort(descending=True, stable=True)
-    found = torch.zeros(mask.numel(), device=mask.device)
-    found[order[: round(share * len(order))]] = 1
-    return found.view_as(mask)
-
-
 def moved(mask: Tensor, pixels: int) -> list[Tensor]:
     """The mask [T, H, W] moved down, up, right and left; its border goes on into the pixels that it leaves."""
     rows, columns = (torch.arange(size, device=mask.device) for size in mask.shape[1:])
-    ways = [(by, 0) for by in (-pixels, pixels)] + [(0, by) for by in (-pixels, pixels)]
+    shifts = [(by, 0) for by in (-pixels, pixels)] + [(0, by) for by in (-pixels, pixels)]
     return [
         mask[:, (rows + down).clamp(0, len(rows) - 1)][..., (columns + across).clamp(0, len(columns) - 1)]
-        for down, across in ways
+        for down, across in shifts
     ]
 
 
@@ -45,6 +37,6 @@ def _field(shape: torch.Size, sigma: float, generator: torch.Generator) -> Tenso
 
 def _along(field: Tensor, values: Tensor) -> Tensor:
     """The sorted values, the greatest where the field is greatest."""
-    found = torch.empty_like(values)
-    found[field.flatten().argsort()] = values
-    return found.view_as(field)
+    result = torch.empty_like(values)
+    result[field.flatten().argsort()] = values
+    return result.view_as(field)

@@ -1,4 +1,4 @@
-"""Where a map is greatest, when many places are equally great."""
+"""Peaks of maps, with ties."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ ROUNDING = 8 * torch.finfo(torch.float32).eps
 
 
 def tied(values: Tensor) -> Tensor:
-    """Which of the values [...] tie for the greatest: those within 0.01 % of the range, or within rounding.
+    """True for the values [...] that tie for the greatest: within 0.01 % of the range, or within rounding.
 
     An extremal mask is about 1 over a whole region, and a smoothed flat frame is flat but for rounding, which must not
     choose.
@@ -23,6 +23,6 @@ def share(hits: Tensor, peaks: Tensor) -> float:
 
 
 def is_constant(importance: Tensor) -> bool:
-    """Whether the map points nowhere: it differs from place to place by no more than rounding."""
+    """True for a map that differs from place to place by no more than rounding."""
     least, top = importance.aminmax()
     return bool(top - least <= ROUNDING * top.abs())

@@ -1,4 +1,4 @@
-"""How well values tell some places from all others, by their order alone."""
+"""Rank accuracy: the area under the ROC curve."""
 
 import torch
 from torch import Tensor

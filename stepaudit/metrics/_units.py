@@ -1,4 +1,4 @@
-"""The units that a map ranks: pixels, blocks or tubelets of a clip, and their order."""
+"""Units of a clip (pixels, blocks or tubelets) and their order in a map."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from torch import Tensor
 DIGITS = 2**18  # of a mean, binary: single precision rounds in the 24th digit, and maps are stored with 11
 
 
-def grids_of(size: tuple[int, int, int], names: Sequence[str], side: float, frames: int) -> dict[str, Tensor]:
-    """The unit that each voxel belongs to, [T, H, W], for each kind of unit.
+def grids_of(size: Sequence[int], names: Sequence[str], side: float, frames: int) -> dict[str, Tensor]:
+    """Index of the unit of each voxel, [T, H, W], for each kind of unit.
 
     Args:
         size: (T, H, W) of the clip.
@@ -22,8 +22,8 @@ def grids_of(size: tuple[int, int, int], names: Sequence[str], side: float, fram
     return {name: cells(size, extents[name]) for name in names}
 
 
-def cells(size: tuple[int, int, int], extent: tuple[float, float, float]) -> Tensor:
-    """The unit that each voxel belongs to, counted from 0: a grid over the clip whose cells are all but equal.
+def cells(size: Sequence[int], extent: tuple[float, float, float]) -> Tensor:
+    """Index of the unit of each voxel, counted from 0, in a grid of nearly equal cells.
 
     Args:
         size: (T, H, W) of the clip.
@@ -67,12 +67,12 @@ def ranks_at_random(units: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def coming_first(ranks: Tensor, shares: Sequence[float]) -> list[Tensor]:
-    """Where the units lie that come first, [T, H, W], bool, for each share of all units."""
+    """Masks [T, H, W], bool, of the units of the lowest ranks, for each share of all units."""
     count = int(ranks.max()) + 1
     return [ranks < round(share * count) for share in shares]
 
 
 def whole_shares(units: Tensor, shares: Sequence[float]) -> list[float]:
-    """What each share of the units is when it is rounded to whole units."""
+    """The shares, rounded to whole units."""
     count = int(units.max()) + 1
     return [round(share * count) / count for share in shares]

@@ -1,4 +1,4 @@
-"""Rank accuracy of boxes: how often a pixel on the object is more important than one beside it; chance is 0.5."""
+"""Rank accuracy of boxes: probability that a pixel on the object outranks one beside it; chance is 0.5."""
 
 from torch import Tensor
 

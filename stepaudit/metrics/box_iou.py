@@ -1,4 +1,4 @@
-"""Box IoU: how well a frame's most important pixels, as many as the boxes hold, are those of the boxes."""
+"""Box IoU: overlap of the boxes with a frame's most important pixels, as many as the boxes hold."""
 
 import torch
 from torch import Tensor
@@ -39,11 +39,11 @@ def _of_frame(frame: Tensor, boxes: list[Box]) -> float | AuditError:
 
 
 def _drawn(good: int, bad: int, draws: int) -> tuple[Tensor, Tensor]:
-    """How many of `draws` pixels, drawn from good and bad ones, can be good; and how probable each number is."""
+    """Possible numbers of good pixels among `draws` from good and bad ones, and their probabilities."""
     hits = torch.arange(max(0, draws - bad), min(draws, good) + 1, dtype=torch.float64)
     return hits, torch.softmax(_log_choices(good, hits) + _log_choices(bad, draws - hits), dim=0)
 
 
 def _log_choices(size: int, chosen: Tensor) -> Tensor:
-    """Logarithm of how many subsets of `chosen` elements a set has, but for a term that they share."""
+    """Logarithm of the binomial coefficient size over chosen, without the term log(size!)."""
     return -torch.lgamma(chosen + 1) - torch.lgamma(size - chosen + 1)

@@ -1,4 +1,4 @@
-"""Box share: how much of the annotated frames the object covers, which a uniform map's mass in box would be."""
+"""Box share: share of the annotated frames that the object covers, the `mass_in_box` of a uniform map."""
 
 import torch
 from torch import Tensor

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from stepaudit.errors import NoPeakError, UsageError
 from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.layers import frozen
-from stepaudit.metrics._answers import View, content, remembered
+from stepaudit.metrics._masked_clip import MaskedClip, cached, content_hash
 from stepaudit.metrics._peak import is_constant
 from stepaudit.metrics._units import coming_first, grids_of, ranks_at_random, ranks_by_importance, whole_shares
 
@@ -68,20 +68,20 @@ def score(
     _check(fills, units, shares, side, min(frames, random_orders, at_once))
     if is_constant(importance):
         raise NoPeakError("the map is constant: it puts nothing first")
-    points, seed, grids = _points(shares), content(clip), grids_of(tuple(clip.shape[1:]), units, side, frames)
+    points, seed, grids = _points(shares), content_hash(clip), grids_of(clip.shape[1:], units, side, frames)
     ranks = {unit: ranks_by_importance(importance.cpu(), grid, _generator(seed)) for unit, grid in grids.items()}
-    found = {}
+    values: dict[str, float] = {}
     with frozen(model), torch.no_grad():
         for fill in fills:
-            view = View(model, clip, Perturbation(fill, blur_sigma).levels(clip[None])[0, 0], target, at_once)
-            ends = view.ends()
-            known_by = (seed, fill, blur_sigma, target, at_once, *points, *ends.flatten().tolist())
+            masked = MaskedClip(model, clip, Perturbation(fill, blur_sigma).levels(clip[None])[0, 0], target, at_once)
+            ends = masked.end_logits()
+            key = (seed, fill, blur_sigma, target, at_once, *points, *ends.flatten().tolist())
             for unit, grid in grids.items():
-                measure = partial(_at_random, view, grid, points, random_orders, seed)
-                chance = remembered(model, (*known_by, unit, side, frames, random_orders), measure)
-                curves = _curves(view.target_of(ends), _by_rank(view, ranks[unit], points), chance)
-                found |= _named(f"{fill}.{unit}", points, whole_shares(grid, points), curves)
-    return found
+                measure = partial(_at_random, masked, grid, points, random_orders, seed)
+                chance = cached(model, (*key, unit, side, frames, random_orders), measure)
+                curves = _curves(masked.target_probabilities(ends), _by_rank(masked, ranks[unit], points), chance)
+                values |= _named(f"{fill}.{unit}", points, whole_shares(grid, points), curves)
+    return values
 
 
 def _check(fills: Sequence, units: Sequence, shares: Sequence[float], side: float, least: int) -> None:
@@ -104,17 +104,17 @@ def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _by_rank(view: View, ranks: Tensor, points: Sequence[float]) -> tuple[list[float], list[float]]:
+def _by_rank(masked: MaskedClip, ranks: Tensor, points: Sequence[float]) -> tuple[list[float], list[float]]:
     """Probability without the units that come first, and with nothing but them, for each share of them."""
     first = coming_first(ranks, points)
-    values = view.probabilities([*(~mask for mask in first), *first])
+    values = masked.probabilities([*(~mask for mask in first), *first])
     return values[: len(points)], values[len(points) :]
 
 
-def _at_random(view: View, grid: Tensor, points: Sequence[float], orders: int, seed: int) -> list[float]:
+def _at_random(masked: MaskedClip, grid: Tensor, points: Sequence[float], orders: int, seed: int) -> list[float]:
     """Mean probability, over random orders, with nothing but the units that come first, for each share of them."""
     ranks = [ranks_at_random(grid, _generator(seed + order)) for order in range(1, orders + 1)]
-    values = view.probabilities([mask for rank in ranks for mask in coming_first(rank, points)])
+    values = masked.probabilities([mask for rank in ranks for mask in coming_first(rank, points)])
     return torch.tensor(values, dtype=torch.float64).view(orders, -1).mean(dim=0).tolist()
 
 
@@ -136,16 +136,17 @@ def _named(
     """Each point of each curve, and the area under it, by the name of the part.
 
     Args:
-        points: shares that were asked for, which name the points.
+        points: shares requested; they name the points.
         reached: the same in whole units, between which the area is taken.
     """
-    shares, found = torch.tensor([0, *reached, 1], dtype=torch.float64), {}
+    shares = torch.tensor([0, *reached, 1], dtype=torch.float64)
+    result: dict[str, float] = {}
     for direction, values in curves.items():
         named = {f"{share:g}": value for share, value in zip((0, *points, 1), values, strict=True)}
         area = torch.trapezoid(torch.tensor(values, dtype=torch.float64), shares).item()
         named["auc"] = min(1.0, area)  # rounding may lift it above 1
-        found |= {f"{direction}.{part}.{name}": value for name, value in named.items()}
-    return found
+        result |= {f"{direction}.{part}.{name}": value for name, value in named.items()}
+    return result
 
 
 def passes(

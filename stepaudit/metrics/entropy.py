@@ -1,4 +1,4 @@
-"""Entropy: how evenly a map is spread; 1 if it is uniform, 0 if it is a single voxel."""
+"""Entropy: evenness of a map, 1 if it is uniform, 0 if it is a single voxel."""
 
 from torch import Tensor
 

@@ -1,12 +1,13 @@
-"""Kept probability: what the model still says when only the map's greatest voxels are left."""
+"""Kept probability: the class's probability when only the map's greatest voxels are left."""
 
+import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from stepaudit.errors import NonFiniteError
-from stepaudit.extremal.perturbation import Perturbation, blend
+from stepaudit.extremal.perturbation import Perturbation, blend, hard_mask
 from stepaudit.layers import frozen, target_log_probability
 
 
@@ -21,7 +22,7 @@ def score(
     perturbation: Literal["blur", "blur-pyramid", "fade", "freeze", "noise"] = "blur",
     blur_sigma: float | None = None,
 ) -> float:
-    """Softmax probability of the target on the clip of which a hard mask keeps the map's greatest voxels.
+    """Softmax probability of the target on the clip under a hard mask of the map's greatest voxels.
 
     Args:
         importance: [T, H, W].
@@ -40,14 +41,6 @@ def score(
     with frozen(model), torch.no_grad():
         targets = torch.tensor([target], device=clip.device)
         value = target_log_probability(model, blend(levels, mask[None]), targets).exp().item()
-    if value != value:
+    if math.isnan(value):
         raise NonFiniteError("the model's answer is NaN")
     return value
-
-
-def hard_mask(importance: Tensor, share: float) -> Tensor:
-    """1 for the given share of voxels with the greatest importance, 0 for the others; equal ones by their order."""
-    order = importance.flatten().argsort(descending=True, stable=True)
-    mask = torch.zeros(importance.numel(), device=importance.device)
-    mask[order[: round(share * len(order))]] = 1
-    return mask.view_as(importance)

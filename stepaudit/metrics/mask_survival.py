@@ -1,4 +1,4 @@
-"""Mask survival: what a mask still keeps where it was not optimised. Evidence survives, an accident does not."""
+"""Mask survival: the probability that a mask keeps under conditions that it was not optimised for."""
 
 from typing import Literal
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from stepaudit.errors import AuditError, NoAnnotationError, NonFiniteError, NotApplicableError
-from stepaudit.extremal.perturbation import BLUR_SHARE, Perturbation, blend
+from stepaudit.extremal.perturbation import BLUR_SHARE, Perturbation, blend, hard_mask
 from stepaudit.layers import frozen
 from stepaudit.metrics._annotated import annotated
 from stepaudit.metrics._boxes import Box
-from stepaudit.metrics._mask_variants import cut, moved, rearranged
+from stepaudit.metrics._mask_variants import moved, rearranged
 
 Probe = tuple[str, Tensor, Tensor]  # name, levels [L, 1, 3, T, H, W], mask [T, H, W]
 
@@ -79,17 +79,17 @@ def score(
     mask = importance.to(clip.device).clamp(0, 1)
     sigma = blur_sigma if blur_sigma is not None else BLUR_SHARE * min(clip.shape[-2:])
     fills = _fills(clip[None], Perturbation(perturbation, sigma), other_blur * sigma)
-    hard = cut(mask, share if ratio is None else ratio)
-    marked, judged = (found.to(clip.device) for found in annotated(boxes, in_action, tuple(mask.shape)))
+    hard = hard_mask(mask, share if ratio is None else ratio)
+    marked, judged = (voxels.to(clip.device) for voxels in annotated(boxes, in_action, mask.shape))
     variants = [("outside", mask * ~marked)]
     variants += [("shift", each) for each in moved(mask, max(1, round(shift * min(mask.shape[1:]))))]
     variants += [("random", each) for each in rearranged(mask, random_masks)]
     own = [(name, fills[perturbation], each) for name, each in variants]
-    rows = _asked(model, [*_filled(fills, mask, hard), *own], at_once)
-    kept = {name: of_name[:, target].mean().item() for name, of_name in rows.items()}
+    rows = _probabilities(model, [*_filled(fills, mask, hard), *own], at_once)
+    own_class = {name: of_name[:, target].mean().item() for name, of_name in rows.items()}
     rivals = {"rival_clip": _rival(rows["clip"], target), "rival": _rival(rows[f"soft.{perturbation}"], target)}
     place, transfer = _place(hard, marked, judged), _transfer(peers, fills[perturbation], mask, target, at_once)
-    return {**kept, **rivals, **place, **transfer}
+    return {**own_class, **rivals, **place, **transfer}
 
 
 def _fills(clips: Tensor, own: Perturbation, other_sigma: float) -> dict[str, Tensor]:
@@ -108,7 +108,7 @@ def _filled(fills: dict[str, Tensor], mask: Tensor, hard: Tensor) -> list[Probe]
     return probes
 
 
-def _asked(model: nn.Module, probes: list[Probe], at_once: int) -> dict[str, Tensor]:
+def _probabilities(model: nn.Module, probes: list[Probe], at_once: int) -> dict[str, Tensor]:
     """Probabilities [n, K] of the probes of each name. Raises NonFiniteError if one is NaN."""
     with frozen(model), torch.no_grad():
         parts = [
@@ -130,13 +130,13 @@ def _rival(probabilities: Tensor, target: int) -> float:
 
 
 def _place(hard: Tensor, marked: Tensor, judged: Tensor) -> dict[str, float | AuditError]:
-    """Where the hard mask lies; without annotation there is no outside either."""
+    """Share of the hard mask on the annotation; without annotation there is no `outside` either."""
     if not marked.any():
         return dict.fromkeys(("inside", "annotated", "outside"), NoAnnotationError("no voxel is annotated"))
-    kept = (hard * judged).sum()
+    size = (hard * judged).sum()
     nowhere = NoAnnotationError("the mask lies in frames without annotation")
     return {
-        "inside": ((hard * marked).sum() / kept).item() if kept > 0 else nowhere,
+        "inside": ((hard * marked).sum() / size).item() if size > 0 else nowhere,
         "annotated": (marked.sum() / judged.sum()).item(),
     }
 
@@ -144,13 +144,14 @@ def _place(hard: Tensor, marked: Tensor, judged: Tensor) -> dict[str, float | Au
 def _transfer(
     peers: dict[str, nn.Module], levels: Tensor, mask: Tensor, target: int, at_once: int
 ) -> dict[str, float | AuditError]:
-    """What other models answer, by part and peer."""
+    """Probabilities of other models, by part and peer."""
     if not peers:
         return {"peer": NotApplicableError("no other model of the audit takes clips of this size")}
     masks = {"peer": mask, "peer_clip": torch.ones_like(mask), "peer_empty": torch.zeros_like(mask)}
-    probes, parts = [(part, levels, each) for part, each in masks.items()], {}
+    probes = [(part, levels, each) for part, each in masks.items()]
+    parts: dict[str, float | AuditError] = {}
     for name, peer in peers.items():
-        rows = _asked(peer, probes, at_once)
+        rows = _probabilities(peer, probes, at_once)
         parts |= {f"{part}.{name}": row[0, target].item() for part, row in rows.items()}
         parts[f"peer_rival.{name}"] = _rival(rows["peer_clip"], target)
     return parts

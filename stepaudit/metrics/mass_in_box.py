@@ -1,4 +1,4 @@
-"""Mass in box: how much of the map lies on the object. Read it beside `box_share`."""
+"""Mass in box: share of the map on the object. Read it beside `box_share`."""
 
 import torch
 from torch import Tensor

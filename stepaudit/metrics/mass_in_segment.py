@@ -1,4 +1,4 @@
-"""Mass in segment: how much of the map lies in the action's frames; a uniform map has their share of all frames."""
+"""Mass in segment: share of the map in the action's frames; a uniform map has their share of all frames."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""On boxes: how much of the whole map, in space and time, lies on the boxes, and whether its peak does."""
+"""On boxes: share of the whole map, in space and time, on the boxes, and the same for its peak."""
 
 import torch
 from torch import Tensor

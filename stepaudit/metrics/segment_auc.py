@@ -1,4 +1,4 @@
-"""Rank accuracy of segments: how often a frame of the action has more of the map than one outside it; chance is 0.5."""
+"""Rank accuracy of segments: probability that a frame of the action outranks one outside it; chance is 0.5."""
 
 from torch import Tensor
 

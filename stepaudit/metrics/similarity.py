@@ -1,4 +1,4 @@
-"""Similarity: how much a map is like the maps that it is compared with, of another seed, model or class."""
+"""Similarity of a map to the maps of another seed, model or class."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from stepaudit.errors import AuditError, NoPeakError
 def score(
     importance: Tensor, references: dict[str, Tensor], *, threshold: float = 0.7
 ) -> dict[str, float | AuditError]:
-    """Rank correlation and IoU with each map that there is to compare with: `<reference>.rank`, `<reference>.iou`.
+    """Rank correlation and IoU with each reference map: `<reference>.rank`, `<reference>.iou`.
 
     References are `seed` (the map of the method's first seed), `model` (of a control: the map of the model that it is
     a control of) and `target` (of a method that explains another class: the map for the label), each of the same clip,
@@ -24,10 +24,10 @@ def score(
         In [-1, 1] for the ranks, where two maps that have nothing to do with each other are at 0, and in [0, 1] for
         IoU; a NoPeakError where one of the maps is constant.
     """
-    found: dict[str, float | AuditError] = {}
+    values: dict[str, float | AuditError] = {}
     for name, reference in references.items():
-        found |= {f"{name}.rank": _rank(importance, reference), f"{name}.iou": _iou(importance, reference)}
-    return found
+        values |= {f"{name}.rank": _rank(importance, reference), f"{name}.iou": _iou(importance, reference)}
+    return values
 
 
 def _rank(one: Tensor, other: Tensor) -> float | AuditError:

@@ -34,13 +34,13 @@ def score(importance: Tensor, boxes: list[list[Box]], *, tolerance_px: float = 7
 
 
 def _swapped_peak(frame: Tensor) -> tuple[float, float]:
-    """Row and column of the first greatest pixel's centre, which the release takes for its x and y."""
+    """Row and column of the first greatest pixel's centre; the release uses them as x and y."""
     row, column = divmod(int(frame.argmax()), frame.shape[1])
     return row + 0.5, column + 0.5
 
 
 def _hits(point: tuple[float, float], boxes: list[Box], tolerance_px: float) -> bool:
-    """Whether a square around the point, edges included, meets a box."""
+    """True if a square around the point, edges included, meets a box."""
     x, y = point
     return any(
         x0 - tolerance_px <= x <= x1 + tolerance_px and y0 - tolerance_px <= y <= y1 + tolerance_px

@@ -1,4 +1,4 @@
-"""Support: how much of the map lies on the voxels that the model's answer to this clip depends on at all."""
+"""Support: share of the map on the voxels that the model's logits for this clip depend on at all."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from stepaudit.layers import frozen
 
 
 def score(importance: Tensor, clip: Tensor, model: nn.Module) -> dict[str, float | AuditError]:
-    """Share of the map's mass on the support, and the support's share of all voxels, which a uniform map would have.
+    """Share of the map's mass on the support, and the support's share of all voxels, for comparison.
 
     The support holds the voxels at which a logit has a gradient other than 0. For networks set by hand
     (`planted_white_box`) it is the whole truth; for most others it is every voxel, and says nothing.
@@ -31,7 +31,7 @@ def score(importance: Tensor, clip: Tensor, model: nn.Module) -> dict[str, float
 
 
 def support(model: nn.Module, clip: Tensor) -> Tensor:
-    """Voxels at which any logit has a gradient other than 0. [T, H, W], bool.
+    """[T, H, W], bool: voxels with a gradient other than 0 of any logit.
 
     One pass back for all logits: they are added up with the weights √1, √2, …, so that none makes up for others.
     """

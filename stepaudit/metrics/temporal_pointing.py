@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
-from stepaudit.errors import NoAnnotationError, NoPeakError, NotApplicableError
+from stepaudit.errors import NoPeakError, NotApplicableError
+from stepaudit.metrics._action import frames_of
 from stepaudit.metrics._peak import is_constant, share, tied
 
 
@@ -24,15 +24,11 @@ def score(importance: Tensor, in_action: list[bool] | None, steps: int, *, by: L
         NotApplicableError: the method's own map has less than one step for two frames.
         NoPeakError: the map is constant.
     """
-    frames = len(importance)
-    if in_action is None:
-        raise NoAnnotationError("no action is annotated")
-    if all(in_action) or not any(in_action):
-        raise NoAnnotationError(f"the action covers {sum(in_action)} of {frames} frames")
+    frames, inside = len(importance), frames_of(in_action)
     if 2 * steps < frames:
         raise NotApplicableError(f"the method's own map has {steps} temporal steps for {frames} frames")
     if is_constant(importance):
         raise NoPeakError("the map has the same value everywhere")
     values = importance.flatten(1)
     of_frame = values.sum(dim=1) if by == "sum" else values.amax(dim=1)
-    return share(torch.tensor(in_action), tied(of_frame))
+    return share(inside, tied(of_frame))

@@ -10,6 +10,9 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Normalise(nn.Module):
     """Subtracts a mean and divides by a standard deviation, both per channel. Clips [N, 3, T, H, W] in [0, 1]."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]):
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)

@@ -1,4 +1,4 @@
-"""What the CNN-RNNs share: one LSTM with ReLU over the features of the frames. Bargal et al. 2018."""
+"""CNN-RNNs: one LSTM with ReLU over the features of the frames. Bargal et al. 2018."""
 
 from typing import ClassVar
 

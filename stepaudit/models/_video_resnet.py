@@ -1,4 +1,4 @@
-"""What the 18-layer video residual networks share, of any width, under torchvision's names. Tran et al. 2018."""
+"""18-layer video residual networks of any width, under torchvision's names. Tran et al. 2018."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -17,6 +17,7 @@ class VideoResNet18(Normalised):
         convolutions: kind of convolution in each of the four stages.
     """
 
+    backbone: "_Backbone"
     input_size: ClassVar[tuple[int, int, int]] = (16, 112, 112)
     weights: ClassVar[str]
     head: ClassVar[str] = "fc."

@@ -1,4 +1,4 @@
-"""Networks set by hand for the data set `planted`: what each looks at is known to the voxel, and nothing is trained."""
+"""Networks set by hand for the data set `planted`: their evidence is known to the voxel; nothing is trained."""
 
 from typing import Literal
 
@@ -20,9 +20,7 @@ class WhiteBox(nn.Module):
         self.detector = nn.Sequential(detector, nn.ReLU())
         self.places = places
         self.classifier = nn.Linear(answers.shape[1], len(answers))
-        with torch.no_grad():
-            self.classifier.weight.copy_(answers)
-            self.classifier.bias.zero_()
+        self.classifier.load_state_dict({"weight": answers, "bias": torch.zeros(len(answers))})
 
     @property
     def activation_layer(self) -> nn.Module:
@@ -53,12 +51,12 @@ class Places(nn.Module):
     def seen(self, frames: int, height: int, width: int) -> Tensor:
         """1 where it looks, 0 elsewhere. [T, H, W]."""
         first, last = (end * frames // 3 for end in PARTS[self.part])
-        found = torch.zeros(frames, height, width)
-        found[first:last] = 1
+        looked_at = torch.zeros(frames, height, width)
+        looked_at[first:last] = 1
         if self.border:
             down, across = max(1, height // STRIP), max(1, width // STRIP)
-            found[:, down:-down, across:-across] = 0
-        return found
+            looked_at[:, down:-down, across:-across] = 0
+        return looked_at
 
 
 def build(
@@ -68,7 +66,7 @@ def build(
     part: Literal["whole", "head", "middle", "tail"] = "whole",
     gain: float = 8.0,
 ) -> nn.Module:
-    """A network set by hand for `planted`: what it looks at is known to the voxel, and nothing is trained.
+    """A network set by hand for `planted`: its evidence is known to the voxel; nothing is trained.
 
     It answers well where the videos show what it looks for: `object` needs `colours: class`, `background` stripes.
     Changes elsewhere, unless they make something look like what it looks for, change nothing.
@@ -86,7 +84,7 @@ def build(
 
 
 def _object(classes: int, part: str) -> tuple[nn.Conv3d, float, Places]:
-    """A detector for each hue: how far a colour lies in its direction, above what backgrounds and decoys reach."""
+    """A detector for each hue: the colour's component in its direction, above those of backgrounds and decoys."""
     hues = torch.arange(classes) / classes
     weights = 2 / 3 * torch.cos(2 * torch.pi * (hues[:, None] - torch.arange(3) / 3))
     return _convolution(weights[..., None, None, None], -0.25), 0.003, Places(part)
@@ -98,7 +96,7 @@ def _decoy(classes: int, part: str) -> tuple[nn.Conv3d, float, Places]:
 
 
 def _background(classes: int, part: str) -> tuple[nn.Conv3d, float, Places]:
-    """A detector for each direction: brightness that rises that way, above what smooth backgrounds have."""
+    """A detector for each direction: rising brightness, more than in smooth backgrounds."""
     angles = torch.pi * torch.arange(classes) / classes
     across, down = torch.tensor([[-1.0, 0, 1]] * 3) / 18, torch.tensor([[-1.0, 0, 1]] * 3).T / 18
     weights = angles.cos()[:, None, None] * across + angles.sin()[:, None, None] * down
@@ -107,11 +105,10 @@ def _background(classes: int, part: str) -> tuple[nn.Conv3d, float, Places]:
 
 def _convolution(weights: Tensor, bias: float) -> nn.Conv3d:
     """A convolution of these weights, whose border is repeated. [C, 3, t, h, w]."""
-    size = tuple(weights.shape[-3:])
-    layer = nn.Conv3d(3, len(weights), size, padding=tuple(side // 2 for side in size), padding_mode="replicate")
-    with torch.no_grad():
-        layer.weight.copy_(weights)
-        layer.bias.fill_(bias)
+    time, height, width = weights.shape[-3:]
+    padding = time // 2, height // 2, width // 2
+    layer = nn.Conv3d(3, len(weights), (time, height, width), padding=padding, padding_mode="replicate")
+    layer.load_state_dict({"weight": weights, "bias": torch.full((len(weights),), bias)})
     return layer
 
 

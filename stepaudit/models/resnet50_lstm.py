@@ -12,6 +12,7 @@ from stepaudit.models._relu_lstm import FrameLSTM, ReLULSTMCell
 class ResNet50LSTM(FrameLSTM):
     """Clips [N, 3, T, H, W] in [0, 1] to logits [N, K]: the log of the mean over time of each step's softmax."""
 
+    backbone: "_Backbone"
     input_size: ClassVar[tuple[int, int, int]] = (16, 224, 224)
     weights: ClassVar[str] = "ResNet50_Weights.IMAGENET1K_V1"
 

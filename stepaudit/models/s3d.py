@@ -33,6 +33,7 @@ class S3D(Normalised):
     (13 frames, 209 pixels) are pooled whole.
     """
 
+    backbone: "_Backbone"
     input_size: ClassVar[tuple[int, int, int]] = (128, 224, 224)
     weights: ClassVar[str] = "S3D_Weights.KINETICS400_V1"
     head: ClassVar[str] = "classifier."
@@ -85,7 +86,7 @@ class _Backbone(nn.Module):
 
 def _blocks(channels: int, width: int, norm: partial) -> tuple[list[list[nn.Module]], int]:
     """The Inception blocks of each stage, and the channels of the last one's output."""
-    stages = []
+    stages: list[list[nn.Module]] = []
     for stage in STAGES:
         stages.append([])
         for widths in stage:

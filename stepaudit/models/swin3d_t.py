@@ -13,7 +13,7 @@ HEADS = 3  # of the first stage
 
 
 class Swin3D(Normalised):
-    """Clips [N, 3, T, H, W] in [0, 1] to logits [N, K], of any size; what fills no whole patch or window is padded.
+    """Clips [N, 3, T, H, W] in [0, 1] to logits [N, K], of any size; partial patches and windows are padded.
 
     The weights were trained on 32 frames. In a clip of less than 16 frames or 224 pixels the last windows are larger
     than their stage, and torchvision's bias of relative positions is then off: fine-tune at the size of the audit.

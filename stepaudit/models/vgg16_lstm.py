@@ -15,6 +15,7 @@ SMALLEST = 2 ** len(STAGES)  # pixels of which the poolings leave one
 class VGG16LSTM(FrameLSTM):
     """Clips [N, 3, T, H, W] in [0, 1] to logits [N, K]: the log of the mean over time of each step's softmax."""
 
+    backbone: "_Backbone"
     input_size: ClassVar[tuple[int, int, int]] = (16, 224, 224)
     weights: str = "VGG16_Weights.IMAGENET1K_V1"
 
@@ -49,7 +50,7 @@ class _Backbone(nn.Module):
             nn.Dropout(dropout),
         )
         for module in self.features.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(module.bias)
 

@@ -34,7 +34,7 @@ def run(model, batch, ratios, chosen):
 def energy_of(chosen, ratio=0.25):
     """The energy of one row as a function of data term [1], masks and iteration."""
     energy = Energy(chosen, GEOMETRY, FRAMES)
-    return lambda data, masks, step: energy(data, masks, [ratio], torch.tensor([step]))
+    return lambda data, masks, step: energy(data, masks, [ratio], step)
 
 
 def every_preset():

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stepaudit.errors import NonFiniteError, NoPeakError, UsageError
 from stepaudit.extremal.perturbation import Perturbation
-from stepaudit.metrics import _answers, _units, deletion_insertion
+from stepaudit.metrics import _masked_clip, _units, deletion_insertion
 from stepaudit.metrics.deletion_insertion import score
 
 SHAPE = (8, 16, 16)
@@ -183,7 +183,7 @@ def copy_of(model):
     return fresh
 
 
-def test_what_is_remembered_is_of_this_model_with_these_weights_and_these_options(clip):
+def test_a_cached_curve_is_of_this_model_with_these_weights_and_these_options(clip):
     importance, model = torch.rand(SHAPE), Weighted(SHAPE)
     cases = [
         {},
@@ -225,14 +225,14 @@ def test_a_model_is_asked_in_evaluation_mode_and_left_in_its_own(clip):
     assert model.training
 
 
-def test_what_is_remembered_goes_with_the_model(clip):
+def test_cached_curves_go_with_the_model(clip):
     gc.collect()
-    before, model = len(_answers._KNOWN), Weighted(SHAPE)
+    before, model = len(_masked_clip._CACHE), Weighted(SHAPE)
     score(torch.rand(SHAPE), clip, model, 1)
-    assert len(_answers._KNOWN) == before + 1
+    assert len(_masked_clip._CACHE) == before + 1
     del model
     gc.collect()
-    assert len(_answers._KNOWN) == before
+    assert len(_masked_clip._CACHE) == before
 
 
 def test_it_is_deterministic_and_leaves_model_clip_map_and_random_state_as_they_were(clip):

@@ -8,7 +8,7 @@ from known_answer import Cuboid, model_for, textured_clips
 from torch import nn
 
 from stepaudit.errors import NonFiniteError
-from stepaudit.extremal.perturbation import LEVELS
+from stepaudit.extremal.perturbation import LEVELS, hard_mask
 from stepaudit.metrics import kept_probability
 
 SHAPE = (8, 32, 32)
@@ -58,7 +58,7 @@ def test_only_the_order_of_the_map_counts(clip):
 @given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 7), st.floats(0, 1), st.booleans())
 def test_a_hard_mask_has_exactly_the_asked_volume(frames, height, width, share, flat):
     importance = torch.zeros(frames, height, width) if flat else torch.rand(frames, height, width)
-    mask = kept_probability.hard_mask(importance, share)
+    mask = hard_mask(importance, share)
     assert mask.shape == importance.shape
     assert mask.unique().tolist() in ([0], [1], [0, 1])
     assert mask.sum() == round(share * importance.numel())

@@ -7,10 +7,10 @@ from torch import nn
 from torchvision.transforms.functional import gaussian_blur
 
 from stepaudit.errors import AuditError, NoAnnotationError, NonFiniteError, NotApplicableError
-from stepaudit.extremal.perturbation import Perturbation, blend
-from stepaudit.metrics import kept_probability, mask_survival
+from stepaudit.extremal.perturbation import Perturbation, blend, hard_mask
+from stepaudit.metrics import mask_survival
 from stepaudit.metrics._annotated import annotated
-from stepaudit.metrics._mask_variants import cut, moved, rearranged
+from stepaudit.metrics._mask_variants import moved, rearranged
 
 SHAPE = (8, 32, 32)
 CUBOID = Cuboid((2, 6), (8, 24), (8, 24))
@@ -52,7 +52,7 @@ def test_probabilities_are_those_of_one_pass_for_each_probe(clip):
         return model(blend(Perturbation(fill, sigma).levels(clip[None]), wanted[None])).softmax(dim=1)[0, 1].item()
 
     fills = {"blur": ("blur", 4), "other_blur": ("blur", 1), **{f: (f, None) for f in ("fade", "freeze", "noise")}}
-    hard = kept_probability.hard_mask(mask, RATIO)
+    hard = hard_mask(mask, RATIO)
     for name, (fill, sigma) in fills.items():
         for part, wanted in (("soft", mask), ("hard", hard), ("empty", torch.zeros(SHAPE))):
             assert found[f"{part}.{name}"] == pytest.approx(kept(fill, sigma, wanted), abs=1e-5), (part, name)
@@ -132,11 +132,6 @@ def test_random_masks_hold_the_masks_values_in_smooth_places_and_are_the_same_ag
         assert torch.equal(each.flatten().sort().values, mask.flatten().sort().values)
         rough = (mask - gaussian_blur(mask, [7, 7], [2.0])).pow(2).mean()
         assert (each - gaussian_blur(each, [7, 7], [2.0])).pow(2).mean() < rough / 10
-
-
-def test_a_cut_mask_is_the_hard_mask_of_kept_probability():
-    mask = (torch.rand(SHAPE) * 5).round()
-    assert torch.equal(cut(mask, 0.3), kept_probability.hard_mask(mask, 0.3))
 
 
 def test_a_model_that_answers_nan_is_no_number(clip):

@@ -14,7 +14,7 @@ from stepaudit.adapters import check_logits
 from stepaudit.audit.registry import Component, find
 from stepaudit.commands.explain.watching import Tell, watched
 from stepaudit.errors import NonFiniteError, UsageError
-from stepaudit.extremal.perturbation import Perturbation, blend
+from stepaudit.extremal.perturbation import Perturbation, blend, hard_mask
 from stepaudit.layers import frozen
 from stepaudit.maps import Maps, map_values
 from stepaudit.store import schema, tables
@@ -214,7 +214,7 @@ def _kept(clips: Tensor, compact: Maps, full: Tensor, ratios: Sequence[float]) -
     """The clips perturbed by their masks, or by hard masks of the maps' greatest voxels."""
     if "kept_probability" in compact.details:
         return blend(_perturbation(compact.details["perturbation"]).levels(clips), full)
-    masks = torch.stack([_greatest(one, ratio) for one, ratio in zip(full, ratios, strict=True)])
+    masks = torch.stack([hard_mask(one, ratio) for one, ratio in zip(full, ratios, strict=True)])
     return blend(Perturbation().levels(clips), masks)
 
 
@@ -222,11 +222,3 @@ def _perturbation(text: str) -> Perturbation:
     """The perturbation of its name in the table."""
     name, _, parameter = text.partition(":")
     return Perturbation(name, float(parameter.removeprefix("sigma=")) if parameter else None)
-
-
-def _greatest(importance: Tensor, share: float) -> Tensor:
-    """1 for the share of voxels with the greatest importance, 0 for the others; equal ones by their order."""
-    order = importance.flatten().argsort(descending=True, stable=True)
-    mask = torch.zeros_like(order, dtype=importance.dtype)
-    mask[order[: round(share * len(order))]] = 1
-    return mask.view_as(importance)

@@ -1,4 +1,4 @@
-"""Rows in a queue: they wait, enter, end and leave without a trace on each other."""
+"""Rows in batches of any size: none depends on its neighbours, and none is lost when memory runs out."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ def same(first, second):
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 5, 9])
-def test_rows_do_not_depend_on_how_many_are_under_way_at_once(at_once):
+def test_rows_do_not_depend_on_how_many_are_optimised_at_once(at_once):
     same(run(model_for(CUBOID), at_once=at_once), run(model_for(CUBOID), at_once=5))
 
 
@@ -70,7 +70,7 @@ def test_out_of_memory_halves_the_batch_and_loses_no_row():
     assert set(model.sizes) <= {1, 2}
 
 
-def test_without_a_size_as_many_rows_are_under_way_as_fit_into_memory(monkeypatch):
+def test_without_a_size_as_many_rows_are_optimised_at_once_as_fit_into_memory(monkeypatch):
     monkeypatch.setattr(memory, "ON_A_CPU", 1)
     model = Noting()
     run(model)
@@ -99,34 +99,11 @@ def test_one_row_that_does_not_fit_is_an_error_that_says_so():
         run(Noting(most=0), at_once=5)
 
 
-def test_a_row_on_a_plateau_ends_and_the_next_takes_its_place():
-    """With two at once, and rows that end at different times, the batch stays full until the queue is empty."""
-    chosen = replace(settings("ep3d", "corrected", "short", 60), plateau=0.02, plateau_iterations=10)
-    model = Noting()
-    result = run(model, chosen, at_once=2)
-    steps = result.steps.tolist()
-    assert len(set(steps)) > 1  # the premise
-    assert max(steps) <= 60
-    assert all(step % 10 == 0 for step in steps)
-    # Two rows a pass, but for the last row's when no other is left.
-    assert model.passes.count(2) + model.passes.count(1) == len(model.passes)
-    assert 2 * model.passes.count(2) + model.passes.count(1) == sum(steps)
-    alone = model.passes.index(1) if 1 in model.passes else len(model.passes)
-    assert set(model.passes[:alone]) == {2}
-    assert set(model.passes[alone:]) <= {1}
-
-
-@pytest.mark.parametrize("at_once", [1, 2, 3])
-def test_rows_on_plateaus_do_not_depend_on_how_many_are_under_way_at_once(at_once):
-    chosen = replace(settings("ep3d", "corrected", "short", 60), plateau=0.02, plateau_iterations=10)
-    one, other = (run(model_for(CUBOID), chosen, at_once=count) for count in (at_once, 5))
-    assert one.steps.tolist() == other.steps.tolist()
-    same(one, other)
-
-
-def test_memory_that_runs_out_when_a_row_has_ended_on_its_plateau_leaves_the_rows_as_they_were():
+def test_memory_that_runs_out_at_the_end_of_a_batch_leaves_its_rows_as_they_were():
     class Once(Noting):
-        """Has no memory for the first pass without gradients while rows are under way."""
+        """Has no memory for the first pass without gradients that follows one with gradients."""
+
+        failed = False
 
         def forward(self, batch):
             if self.passes and not torch.is_grad_enabled() and not self.failed:
@@ -134,22 +111,10 @@ def test_memory_that_runs_out_when_a_row_has_ended_on_its_plateau_leaves_the_row
                 raise torch.OutOfMemoryError("raised on purpose")
             return super().forward(batch)
 
-    chosen = replace(settings("ep3d", "corrected", "short", 60), plateau=0.02, plateau_iterations=10)
-    expected, model = run(model_for(CUBOID), chosen, at_once=4), Once()
-    model.failed = False
-    found = run(model, chosen, at_once=4)
+    model = Once()
+    result = run(model, at_once=4)
     assert model.failed
-    assert found.steps.tolist() == expected.steps.tolist()
-    same(found, expected)
-
-
-def test_a_plateau_and_a_held_gradient_exclude_each_other():
-    with pytest.raises(ValueError, match="iterations_per_call=1"):
-        replace(settings("ep3d", "corrected", "fast", None), plateau=0.02)
-
-
-def test_without_a_plateau_every_row_takes_all_iterations():
-    assert run(model_for(CUBOID)).steps.tolist() == [12] * 5
+    same(result, run(model_for(CUBOID), at_once=4))
 
 
 def test_a_data_term_that_is_linear_in_the_mask_loses_nothing_when_its_gradient_is_held():

@@ -1,4 +1,4 @@
-"""In which number format a trained model computes, and that nothing else changes with it.
+"""Number formats of trained models: bfloat16 changes rounding and nothing else.
 
 bfloat16 keeps 8 bits, so that each rounding is off by up to 2^-9 of a value; tolerances allow for a few dozen layers.
 """

@@ -1,4 +1,4 @@
-"""What a model answers is checked with the next step in every message."""
+"""Checks of a model's output: every error names the next step."""
 
 import math
 
