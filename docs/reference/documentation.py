@@ -154,7 +154,7 @@ def summary(component: registry.Component) -> str:
 
 
 def argument_texts(component: registry.Component) -> dict[str, str]:
-    """Description of each argument of a component's function, from its docstring, on one line; "as for `name`." is looked up."""
+    """Description of each argument of a component's function, on one line; "as for `name`." is looked up there."""
     name = component.origin.partition(":")[2]
     function = next(node for node in _tree(component).body if isinstance(node, ast.FunctionDef) and node.name == name)
     block = re.search(r"^Args:\n((?:    .*\n?|\n)+)", ast.get_docstring(function) or "", re.M)
