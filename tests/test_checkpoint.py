@@ -147,7 +147,7 @@ def test_weights_that_cannot_be_fetched_name_the_file_to_fetch(tmp_path, monkeyp
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     with pytest.raises(
-        UsageError, match=r"cannot be fetched or read \(no network\); fetch https://.*91a641e6.pth and give"
+        UsageError, match=r"cannot be downloaded or read \(no network\); download https://.*91a641e6.pth, and give"
     ):
         checkpoint.load_initial(r2plus1d_18.build(2, width=2), "R2Plus1D_18_Weights.KINETICS400_V1")
 
@@ -169,11 +169,11 @@ def test_code_in_a_pickle_is_not_executed(tmp_path, monkeypatch, place):
     path, proof = tmp_path / "checkpoints" / "r2plus1d_18-91a641e6.pth", tmp_path / "executed"
     torch.save({"fc.weight": Executes(proof)}, path)
     name = str(path) if place == "file" else "R2Plus1D_18_Weights.KINETICS400_V1"
-    with pytest.raises(UsageError, match=r"cannot be (fetched or )?read"):
+    with pytest.raises(UsageError, match=r"cannot be (downloaded or )?read"):
         checkpoint.load_initial(r2plus1d_18.build(2, width=2), name)
     assert not proof.exists()
     path.write_bytes(pickle.dumps(Executes(proof), protocol=2))
-    with pytest.raises(UsageError, match=r"cannot be (fetched or )?read"):
+    with pytest.raises(UsageError, match=r"cannot be (downloaded or )?read"):
         checkpoint.load_initial(r2plus1d_18.build(2, width=2), name)
     assert not proof.exists()
 

@@ -373,7 +373,7 @@ def test_without_a_network_it_names_the_file_to_fetch(explain, monkeypatch):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
     status, _, err = explain(model="MC3_18_Weights.KINETICS400_V1")
     assert status == 2
-    assert "fetch https://download.pytorch.org/models/mc3_18-" in err
+    assert "download https://download.pytorch.org/models/mc3_18-" in err
     assert "with --weights" in err
 
 

@@ -124,7 +124,7 @@ def test_modes_momenta_hooks_and_random_states_are_left_as_they_were():
 
 def test_a_model_that_is_always_built_alike_is_refused():
     model = narrow("r2plus1d_18")
-    with pytest.raises(UsageError, match=r"built with the same weights every time.*let its `build` draw them"):
+    with pytest.raises(UsageError, match=r"built with the same weights every time.*let its `build` draw random ones"):
         randomise.cascade(copy.deepcopy(model), model, 0.5, bytes_of(2))
 
 

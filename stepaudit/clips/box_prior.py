@@ -1,4 +1,4 @@
-"""Where the boxes of many clips lie: the map of a pointer that has seen the annotation, and no clip."""
+"""Mean position of the boxes of many clips: the map of a pointer that knows the annotation, but no clip."""
 
 from math import ceil
 
@@ -9,10 +9,10 @@ from stepaudit.clips.geometry import Box
 
 
 def mean_boxes(clips: list[list[list[Box]]], frames: int, height: int, width: int) -> Tensor:
-    """Share of the clips that have a box on a voxel.
+    """Share of the clips with a box on each voxel.
 
     Args:
-        clips: (x0, y0, x1, y1) of each frame of each clip, pixels; a pixel belongs to a box that holds its centre.
+        clips: boxes of each frame of each clip, pixels; a pixel belongs to a box that contains its centre.
         frames: of each clip.
 
     Returns:
@@ -25,7 +25,7 @@ def mean_boxes(clips: list[list[list[Box]]], frames: int, height: int, width: in
 
 
 def _union(clip: list[list[Box]], shape: torch.Size) -> Tensor:
-    """1 on the voxels that any box covers, 0 elsewhere."""
+    """1 on the voxels inside any box, 0 elsewhere."""
     inside = torch.zeros(shape)
     for frame, boxes in zip(inside, clip, strict=True):
         for x0, y0, x1, y1 in boxes:
@@ -34,5 +34,5 @@ def _union(clip: list[list[Box]], shape: torch.Size) -> Tensor:
 
 
 def _first(edge: float) -> int:
-    """The first pixel whose centre does not lie before an edge."""
+    """First pixel with its centre at or after an edge."""
     return max(ceil(edge - 0.5), 0)

@@ -1,4 +1,4 @@
-"""A clip cut out of its video: a frame from each of as many equal parts as the clip has frames."""
+"""Clips cut out of videos: one frame from each of equal parts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from stepaudit.errors import AuditError, BadVideoError, TooShortError
 
 
 def clip_rows(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[dict]:
-    """A row for each view of a segment, cut in one decoding pass; where that fails, rows that say why."""
+    """Rows of a segment's views, cut in one decoding pass; after a failure, rows with its status and error."""
     keys = {name: segment[name] for name in ("clip_id", "split", "label", "target")}
     try:
         return [{**keys, **clip, "status": "ok"} for clip in cut(segment, views, clips, seed)]
@@ -23,15 +23,15 @@ def clip_rows(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> l
 
 
 def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[dict]:
-    """What the table `clips` holds of each view of a segment, without its keys.
+    """Values of the table `clips` for each view of a segment, without keys.
 
     Args:
         segment: a row of `segments`: clip_id, path, start, stop, action_start, action_stop.
         views: `middle`, or names of random ones.
 
     Raises:
-        BadVideoError: no frame decodes, or fewer than the segment promises.
-        TooShortError: fewer than a clip takes.
+        BadVideoError: no frame decodes, or fewer than the segment has.
+        TooShortError: fewer than a clip needs.
     """
     path, start = Path(segment["path"]), segment["start"] or 0
     source_height, source_width = decoding.source_size(path)

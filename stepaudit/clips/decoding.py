@@ -1,4 +1,4 @@
-"""Frames of a video, or of a folder of numbered pictures, scaled and counted by decoding them: headers lie."""
+"""Frames of a video, or of a folder of numbered pictures, scaled and counted by decoding: headers can be wrong."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from signal import SIGKILL, SIGTERM
 from time import monotonic
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol, cast
 
 import ffmpeg
 import imageio_ffmpeg
@@ -35,12 +35,12 @@ MEMORY = 4 * 2**30  # bytes that ffmpeg may reserve: 8K of ten bits with 16 refe
 SPOOL = 4 * 2**30  # bytes of scaled frames: 75 minutes of 112 × 112 at 25 a second
 SCANS = 100  # of a JPEG; a progressive one has ten or so, each a pass over all its pixels
 FORMATS = ("PNG", "JPEG")  # Pillow knows forty more, some of which start other programs
-COMPLAINTS = 2**16  # bytes kept of what ffmpeg says; a damaged video can make it say gigabytes
-STOPPED = (255, -SIGKILL, -SIGTERM)  # what ffmpeg ends with when it, or the machine, is told to stop
+COMPLAINTS = 2**16  # bytes kept of ffmpeg's messages; a damaged video can cause gigabytes of them
+STOPPED = (255, -SIGKILL, -SIGTERM)  # exit statuses of ffmpeg when it, or the machine, is stopped
 
 
 class Frames(Protocol):
-    """A sequence of frames that is read from disk where it is indexed."""
+    """Sequence of frames that are read from disk on access."""
 
     def __len__(self) -> int: ...
 
@@ -51,12 +51,12 @@ class Frames(Protocol):
 
 @cache
 def ffmpeg_binary() -> str:
-    """Path of the ffmpeg that does all decoding and encoding: the system's, else the one in imageio-ffmpeg's wheel."""
+    """Path of ffmpeg: the system's, else the one in imageio-ffmpeg's wheel."""
     return shutil.which("ffmpeg") or imageio_ffmpeg.get_ffmpeg_exe()
 
 
 def picture_size(file: Path) -> tuple[int, int]:
-    """Height and width of a picture as its header tells them. Raises BadVideoError if it is none."""
+    """Height and width of a picture by its header. Raises BadVideoError if it is none."""
     with _picture(file) as image:
         return image.height, image.width
 
@@ -84,13 +84,13 @@ def source_size(path: Path, *, seconds: float = SECONDS) -> tuple[int, int]:
 def decoded(
     path: Path, geometry: Geometry, *, start: int = 0, stop: int | None = None, seconds: float = SECONDS
 ) -> Iterator[Frames]:
-    """The frames of [start, stop), as many as there are, in one pass; frame i is source frame start + i.
+    """Existing frames of [start, stop), decoded in one pass; frame i is source frame start + i.
 
-    They wait in a temporary file, scaled, so that memory does not grow with the video.
+    The scaled frames lie in a temporary file, so that memory does not grow with the video.
 
     Args:
         geometry: made from `source_size(path)`.
-        stop: None means the end of the video.
+        stop: None: the end of the video.
 
     Raises:
         BadVideoError: no frame decodes, or not all within `seconds`, or they are too large or too many.
@@ -142,20 +142,20 @@ def _stills(folder: Path) -> list[Path]:
 
 
 def _natural(name: str) -> list[int | str]:
-    """A key that sorts 'frame10' behind 'frame9'."""
+    """Key that sorts 'frame10' behind 'frame9'."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 @contextmanager
 def _picture(file: Path) -> Iterator[Image.Image]:
-    """A picture whose header is read; what goes wrong while it is used is the picture's fault, too."""
+    """Opened picture. Errors while it is used become BadVideoError, too."""
     name = f"{file.parent.name}/{file.name}"
     if file.exists() and not file.is_file():
         raise BadVideoError(f"{name}: no file")
     try:
         # Mapped, because reading from a file reserves as much as a chunk of it claims to have.
         with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
-            image = Image.open(content, formats=FORMATS)
+            image = Image.open(cast(IO[bytes], content), formats=FORMATS)  # mmap has all methods that Pillow calls
             if image.width * image.height > MOST_PIXELS:
                 raise BadVideoError(f"{name}: {image.width}×{image.height} are too many pixels")
             if image.format != "PNG" and len(re.findall(b"\xff\xda", content)) > SCANS:
@@ -168,7 +168,7 @@ def _picture(file: Path) -> Iterator[Image.Image]:
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it holds pictures. Raises BadVideoError for what is neither a file nor a folder: a pipe never ends."""
+    """True for a folder. Raises BadVideoError for pipes and devices: they may never end."""
     try:
         str(path).encode()  # what is not Unicode cannot stand in a table
         mode = path.stat().st_mode
@@ -186,7 +186,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _source(path: Path):
-    """A local file of a known container: a playlist inside a '.mp4' could name others. ffmpeg turns it upright."""
+    """Input of ffmpeg: a local file of a known container, since a playlist inside a '.mp4' could name others."""
     limits = {"protocol_whitelist": "file,pipe", "format_whitelist": CONTAINERS, "max_pixels": MOST_PIXELS}
     return ffmpeg.input(f"file:{path}", **limits, threads=1)
 
@@ -205,22 +205,22 @@ def _scaled(path: Path, geometry: Geometry, start: int, stop: int | None, most: 
 
 @cache
 def _one_for_one() -> dict[str, str]:
-    """The option that neither repeats nor drops frames; ffmpeg 5.1 gave it a new name, ffmpeg 9 lost the old one."""
+    """Option against repeated and dropped frames; ffmpeg 5.1 renamed it, and ffmpeg 9 removed the old name."""
     options = subprocess.run([ffmpeg_binary(), "-hide_banner", "-h", "long"], capture_output=True, check=False).stdout
     return {"fps_mode" if b"-fps_mode" in options else "vsync": "passthrough"}
 
 
-def _run(command, path: Path, output: BinaryIO, seconds: float) -> str:
-    """Runs ffmpeg and returns its last complaint, if any.
+def _run(command, path: Path, output: IO[bytes], seconds: float) -> str:
+    """Run ffmpeg. Returns its last error line, if any.
 
     Raises:
-        BadVideoError: it took longer than `seconds`, or more memory than it may.
-        OSError: it was stopped, or the disk is full; that is not the video's fault.
+        BadVideoError: it took longer than `seconds`, or more memory than allowed.
+        OSError: it was stopped, or the disk is full; the video is not at fault.
     """
     limits = ("-max_alloc", str(MEMORY // 2), "-filter_complex_threads", "1")
     quiet = command.global_args("-nostdin", "-hide_banner", "-loglevel", "error", *limits)
-    code, said = _ended(quiet.compile(cmd=ffmpeg_binary()), path, output, seconds)
-    complaints = said.decode(errors="replace").replace(f"file:{path}: ", "").strip()
+    code, output_end = _ended(quiet.compile(cmd=ffmpeg_binary()), path, output, seconds)
+    complaints = output_end.decode(errors="replace").replace(f"file:{path}: ", "").strip()
     if code in STOPPED or os.strerror(ENOSPC) in complaints:
         raise OSError(f"{path}: ffmpeg ended with {code}: {complaints}")
     if os.strerror(ENOMEM) in complaints:
@@ -229,31 +229,31 @@ def _run(command, path: Path, output: BinaryIO, seconds: float) -> str:
     return re.sub(r"\[[^]]*@ 0x\w+]\s*", "", lines[-1]) if lines else "no complaint of ffmpeg"
 
 
-def _ended(arguments: list[str], path: Path, output: BinaryIO, seconds: float) -> tuple[int, bytes]:
-    """Runs a program with little memory to its end. Returns its exit status and the last that it complained of."""
+def _ended(arguments: list[str], path: Path, output: IO[bytes], seconds: float) -> tuple[int, bytes]:
+    """Run a program with limited memory to its end. Returns its exit status and the end of its stderr."""
     pipe = subprocess.PIPE
     with subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=pipe, bufsize=0) as process:
         try:
             if hasattr(resource, "prlimit"):  # elsewhere than on Linux, `-max_alloc` has to do
                 with suppress(ProcessLookupError):
                     resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
-            said = _last_words(process.stderr, monotonic() + seconds)
-            if said is None:
+            end = _end_of(cast(IO[bytes], process.stderr), monotonic() + seconds)  # a pipe was asked for
+            if end is None:
                 raise BadVideoError(f"{path.name}: not decoded within {seconds:g} s")
-            return process.wait(), said
+            return process.wait(), end
         finally:
             process.kill()
 
 
-def _last_words(stream: BinaryIO, deadline: float) -> bytes | None:
-    """The end of what a program says, once it has ended; None if it goes on past the deadline."""
-    said = b""
+def _end_of(stream: IO[bytes], deadline: float) -> bytes | None:
+    """End of a program's output after the program has ended; None after the deadline."""
+    end = b""
     with DefaultSelector() as waiting:
         waiting.register(stream, EVENT_READ)
         while waiting.select(max(0.0, deadline - monotonic())):
             if not (more := stream.read(COMPLAINTS)):
-                return said
-            said = (said + more)[-COMPLAINTS:]
+                return end
+            end = (end + more)[-COMPLAINTS:]
             if monotonic() > deadline:
                 break
     return None

@@ -1,4 +1,4 @@
-"""Encodes frames into a video file, the same bytes for the same frames."""
+"""Encoding of frames as a video file, with the same bytes for the same frames."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where a source's pixels and frames lie in a clip: one object moves pixels and boxes, one rule picks the frames."""
+"""Geometry of clips: scaling and cutting of pixels and boxes, and the choice of frames."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ Box = tuple[float, float, float, float]
 class Geometry:
     """Maps a source of `source_height` × `source_width` pixels to a clip of `height` × `width`.
 
-    `fit` is 'stretch' (the whole frame, its shape may change) or 'crop' (its shape stays, the centre is kept). Either
-    way the source is scaled to `scaled_width` × `scaled_height` and the clip is cut out of that at `left`, `top`.
+    `fit` is 'stretch' (the whole frame, in another shape) or 'crop' (the centre, in its own shape). The source is
+    scaled to `scaled_width` × `scaled_height`, and the clip is cut out of that at `left`, `top`.
     """
 
     source_height: int
@@ -42,16 +42,16 @@ class Geometry:
 
     @property
     def left(self) -> int:
-        """Columns of the scaled source that are cut off on its left."""
+        """Columns cut off on the left of the scaled source."""
         return (self.scaled_width - self.width) // 2
 
     @property
     def top(self) -> int:
-        """Rows of the scaled source that are cut off at its top."""
+        """Rows cut off at the top of the scaled source."""
         return (self.scaled_height - self.height) // 2
 
     def move(self, box: Box) -> Box | None:
-        """A box in clip pixels, cut to the clip; None if nothing of it is left.
+        """Box in clip pixels, cut to the clip; None if it lies outside.
 
         Args:
             box: x0, y0, x1, y1 in source pixels, the last two exclusive.
@@ -67,7 +67,7 @@ class Geometry:
 
 
 def middle_frames(start: int, stop: int, count: int) -> list[int]:
-    """The middle frame of each of `count` equal parts of [start, stop).
+    """Middle frame of each of `count` equal parts of [start, stop).
 
     Raises:
         TooShortError: there are fewer frames than parts.
@@ -76,7 +76,7 @@ def middle_frames(start: int, stop: int, count: int) -> list[int]:
 
 
 def random_frames(start: int, stop: int, count: int, random: Random) -> list[int]:
-    """A random frame of each of `count` equal parts of [start, stop).
+    """Random frame of each of `count` equal parts of [start, stop).
 
     Raises:
         TooShortError: there are fewer frames than parts.
@@ -85,7 +85,7 @@ def random_frames(start: int, stop: int, count: int, random: Random) -> list[int
 
 
 def nearest_frame(frame: int, annotated: Collection[int], distance: int) -> int | None:
-    """The annotated frame nearest to `frame`, the earlier of two; None if none lies within `distance` frames."""
+    """Annotated frame nearest to `frame`, the earlier of two; None if none lies within `distance` frames."""
     candidates = [frame + sign * step for step in range(distance + 1) for sign in (-1, 1)]
     return next((candidate for candidate in candidates if candidate in annotated), None)
 

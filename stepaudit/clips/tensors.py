@@ -10,6 +10,7 @@ from torch import Tensor
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.plan import split_of
 from stepaudit.audit.requests import Request
+from stepaudit.clips.geometry import Box
 from stepaudit.errors import NotApplicableError, UpstreamError, UsageError
 from stepaudit.store import tables
 
@@ -26,7 +27,7 @@ def _frames(row: dict) -> np.ndarray:
 
 
 def require_ok(row: dict) -> dict:
-    """The row, if it was made. Raises UpstreamError with its status and text otherwise."""
+    """The row, if its status is 'ok'. Raises UpstreamError with its status and error otherwise."""
     if row["status"] != "ok":
         raise UpstreamError(f"{row['status']}: {row['error']}")
     return row
@@ -42,7 +43,7 @@ def with_predictions(job: Job) -> list[Request]:
     """A request for each clip of the job's shard, for its label, with the model's prediction.
 
     Raises:
-        UsageError: the shard is not of the test split, or a clip has no prediction, because the table is older than it.
+        UsageError: the shard is not of the test split, or a clip has no prediction.
     """
     if split_of(job.shard) != "test":
         raise UsageError(f"shard '{job.shard}': only test clips are explained; name one such as 'test-000'")
@@ -81,9 +82,9 @@ def class_names(segments: Path) -> list[str]:
     return [labels[target] for target in range(len(labels))]
 
 
-def boxes_by_frame(rows: Sequence[dict], label: str, frames: int) -> list[list[tuple[float, float, float, float]]]:
-    """Boxes (x0, y0, x1, y1) of a clip in each of its frames: those of `clip_boxes` that hold the clip's label."""
-    boxes: list[list[tuple[float, float, float, float]]] = [[] for _ in range(frames)]
+def boxes_by_frame(rows: Sequence[dict], label: str, frames: int) -> list[list[Box]]:
+    """Boxes of a clip in each of its frames: rows of `clip_boxes` with the clip's label."""
+    boxes: list[list[Box]] = [[] for _ in range(frames)]
     for row in rows:
         if row["label"] == label:
             boxes[row["frame"]].append((row["x0"], row["y0"], row["x1"], row["y1"]))

@@ -1,9 +1,9 @@
-"""CSV files that a user wrote: every complaint names the file, the line and the column."""
+"""CSV files of users, with errors that name the file, the line and the column."""
 
 import csv
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import TextIO
 
@@ -17,59 +17,60 @@ MANY = 20  # names; a message that lists more of them helps nobody
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a CSV file. An empty cell, and one of a column that is not there, is None, unless it is `needed`."""
+    """Line of a CSV file. `cells` has None for empty ones. All methods raise UsageError for an empty cell."""
 
     path: Path
     line: int
     cells: dict[str, str | None]
 
-    def text(self, column: str, *, needed: bool = False) -> str | None:
-        """A cell. Raises UsageError if it is needed and empty."""
+    def text(self, column: str) -> str:
+        """Text of a cell."""
         text = self.cells.get(column)
-        if text is None and needed:
+        if text is None:
             raise self.complaint(column, "it is empty")
         return text
 
-    def integer(self, column: str, *, needed: bool = False) -> int | None:
-        """A cell that holds a whole number. Raises UsageError if it holds anything else, or one beyond any video."""
-        text = self.text(column, needed=needed)
+    def integer(self, column: str) -> int:
+        """Whole number in a cell. Raises UsageError if it is none, or larger than any video."""
+        text = self.text(column)
         try:
-            number = None if text is None else int(text)
+            number = int(text)
         except ValueError:
             raise self.complaint(column, f"'{text[:SHOWN]}' is no whole number") from None
-        return self._limited(column, number)
+        self._limit(column, number)
+        return number
 
-    def number(self, column: str, *, needed: bool = False) -> float | None:
-        """A cell that holds a number. Raises UsageError if it holds anything else, or one beyond any video."""
-        text = self.text(column, needed=needed)
+    def number(self, column: str) -> float:
+        """Number in a cell. Raises UsageError if it is none, or larger than any video."""
+        text = self.text(column)
         try:
-            number = None if text is None else float(text)
+            number = float(text)
         except ValueError:
-            number = float("nan")
-        if number is not None and not isfinite(number):
+            number = math.nan
+        if not math.isfinite(number):
             raise self.complaint(column, f"'{text[:SHOWN]}' is no finite number")
-        return self._limited(column, number)
+        self._limit(column, number)
+        return number
 
     def one_of(self, column: str, known: Collection[str]) -> str:
-        """A cell that holds one of these texts. Raises UsageError if it holds another, or nothing."""
-        text = self.text(column, needed=True)
+        """Text of a cell. Raises UsageError if it is not one of those known."""
+        text = self.text(column)
         if text not in known:
             hint = did_you_mean(text[:SHOWN], list(known)) if len(known) <= MANY else ", which is not there"
             raise self.complaint(column, f"'{text[:SHOWN]}'{hint}")
         return text
 
-    def _limited(self, column: str, number: float | None) -> float | None:
-        if number is not None and abs(number) >= LIMIT:
+    def _limit(self, column: str, number: float) -> None:
+        if abs(number) >= LIMIT:
             raise self.complaint(column, f"{str(number)[:SHOWN]} is larger than any video")
-        return number
 
     def complaint(self, column: str, text: str) -> UsageError:
-        """An error that names this line and the column."""
+        """Error that names this line and the column."""
         return UsageError(f"{self.path}, line {self.line}, column '{column}': {text}")
 
 
 def read_rows(path: Path, required: Collection[str], optional: Collection[str]) -> list[Row]:
-    """The lines of a UTF-8 file whose first line names its columns.
+    """Lines of a UTF-8 file with a header.
 
     Raises:
         UsageError: the file cannot be read, lacks a required column, has an unknown one, or a line of another length.
@@ -84,7 +85,7 @@ def read_rows(path: Path, required: Collection[str], optional: Collection[str]) 
 
 
 def read_header(path: Path) -> list[str]:
-    """The names in the first line of a file. Raises UsageError if it cannot be read."""
+    """Column names of a file. Raises UsageError if it cannot be read."""
     try:
         with open_file(path) as file:
             return next(csv.reader(file, strict=True), [])
@@ -93,7 +94,7 @@ def read_header(path: Path) -> list[str]:
 
 
 def open_file(path: Path) -> TextIO:
-    """A CSV file to read. Raises UsageError if it is none, such as a device, which never ends."""
+    """Open a CSV file. Raises UsageError if it is no file: a device, for example, never ends."""
     try:
         if path.exists() and not path.is_file():
             raise UsageError(f"{path}: no file; a CSV file's path is relative to `root`")

@@ -1,4 +1,4 @@
-"""EPIC-KITCHENS-55's official annotation files. Their frames count from 1, at 60 a second; here they count from 0."""
+"""Official annotation files of EPIC-KITCHENS-55. Their frames count from 1, at 60 a second; here from 0."""
 
 import json
 import re
@@ -27,7 +27,7 @@ Boxes = dict[tuple[str, str], dict[int, list[Box]]]  # by video and label, then 
 
 @dataclass(frozen=True)
 class Action:
-    """An annotated action [start, stop). `synonym`: it was narrated by another word than its class is named by."""
+    """Annotated action [start, stop). `synonym`: its narration uses another word than the name of its class."""
 
     uid: str
     video: str
@@ -38,12 +38,12 @@ class Action:
 
     @property
     def participant(self) -> str:
-        """Who wore the camera, such as P01."""
+        """Wearer of the camera, such as P01."""
         return self.video.partition("_")[0]
 
     @property
     def name(self) -> str:
-        """Names the action in all of EPIC-KITCHENS-55."""
+        """Identifier of the action in all of EPIC-KITCHENS-55."""
         return f"{self.video}_{self.uid}"
 
 
@@ -71,7 +71,7 @@ def read_actions(folder: Path, kind: Literal["noun", "verb"], videos: dict[str, 
 def read_classes(folder: Path, kind: Literal["noun", "verb"]) -> dict[str, str]:
     """The names of the noun or verb classes by their numbers, as the files write them."""
     rows = _rows(folder / f"EPIC_{kind}_classes.csv", (f"{kind}_id", "class_key"))
-    return {row.text(f"{kind}_id", needed=True): row.text("class_key", needed=True) for row in rows}
+    return {row.text(f"{kind}_id"): row.text("class_key") for row in rows}
 
 
 def read_videos(folder: Path) -> dict[str, Info]:
@@ -89,18 +89,18 @@ def read_boxes(folder: Path, videos: dict[str, Info]) -> Boxes:
         frame = _frame(row, "frame") - 1
         if frame < 0:
             raise row.complaint("frame", "frames count from 1")
-        if found := _boxes(row, videos[video]):
-            boxes[video, names[row.one_of("noun_class", names)]].setdefault(frame, []).extend(found)
+        if objects := _boxes(row, videos[video]):
+            boxes[video, names[row.one_of("noun_class", names)]].setdefault(frame, []).extend(objects)
     return dict(boxes)
 
 
 def has_box(action: Action, boxes: Boxes) -> bool:
-    """Whether any frame of the action has a box of its label."""
+    """True if any frame of the action has a box of its label."""
     return any(action.start <= frame < action.stop for frame in boxes.get((action.video, action.label), ()))
 
 
 def _rows(path: Path, columns: Collection[str]) -> list[Row]:
-    """The lines of an official file, whose other columns, and their order, differ between its versions."""
+    """Lines of an official file. Its other columns, and their order, differ between versions."""
     if not path.is_file():
         raise UsageError(
             f"{path}: not there; put the files of the repository epic-kitchens-55-annotations there, "
@@ -110,8 +110,8 @@ def _rows(path: Path, columns: Collection[str]) -> list[Row]:
 
 
 def _named(row: Row, column: str, form: re.Pattern) -> str:
-    """A cell that names a video or an action. Files are named by it: nothing else may stand there, such as `../`."""
-    text = row.text(column, needed=True)
+    """Name of a video or an action. Paths are made of it, so that no other text, such as `../`, may stand there."""
+    text = row.text(column)
     if not form.fullmatch(text):
         raise row.complaint(column, f"{text[:SHOWN]!r} is no such name")
     return text
@@ -123,18 +123,18 @@ def _action(row: Row, kind: str, names: dict[str, str], videos: dict[str, Info])
     if not 0 <= first <= last:
         raise row.complaint("stop_frame", f"{last} must not be smaller than start_frame, {first}")
     video, uid = row.one_of("video_id", videos), _named(row, "uid", UID)
-    return Action(uid, video, label, row.text(kind) != label, max(first - 1, 0), max(last, 1))
+    return Action(uid, video, label, row.cells.get(kind) != label, max(first - 1, 0), max(last, 1))
 
 
 def _frame(row: Row, column: str) -> int:
-    frame = row.integer(column, needed=True)
+    frame = row.integer(column)
     if frame > LONGEST * RATE:
         raise row.complaint(column, f"no video has {frame} frames")
     return frame
 
 
 def _info(row: Row) -> Info:
-    size = RESOLUTION.fullmatch(row.text("resolution", needed=True))
+    size = RESOLUTION.fullmatch(row.text("resolution"))
     if size is None:
         raise row.complaint("resolution", "write width x height, such as 1920x1080")
     duration, fps = (_positive(row, name, most) for name, most in (("duration", LONGEST), ("fps", FASTEST)))
@@ -142,15 +142,15 @@ def _info(row: Row) -> Info:
 
 
 def _positive(row: Row, column: str, most: float) -> float:
-    number = row.number(column, needed=True)
+    number = row.number(column)
     if not 0 < number <= most:
         raise row.complaint(column, f"{number:g} does not lie between 0 and {most}")
     return number
 
 
 def _boxes(row: Row, video: Info) -> list[Box]:
-    """The boxes of a line, a Python list of (top, left, height, width). A few reach beyond the frame."""
-    text = row.text("bounding_boxes", needed=True)
+    """Boxes of a line, a Python list of (top, left, height, width), cut to the frame."""
+    text = row.text("bounding_boxes")
     try:
         listed = json.loads(text.translate(BRACKETS))  # Python's own parser overflows the stack on nested brackets
         edges = [(left, top, left + width, top + height) for top, left, height, width in listed]

@@ -1,4 +1,4 @@
-"""Draws test and training clips of EPIC-KITCHENS-55, a number of each class."""
+"""Random test and training clips of EPIC-KITCHENS-55, a number of each class."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -9,7 +9,7 @@ from stepaudit.errors import UsageError
 
 
 def largest_classes(actions: list[Action], count: int) -> list[str]:
-    """The `count` labels with the most actions, in the order of the alphabet."""
+    """The `count` labels with the most actions, in alphabetical order."""
     sizes = Counter(action.label for action in actions)
     if not 0 < count <= len(sizes):
         raise UsageError(f"option `classes`: {count} were asked for, the annotation has {len(sizes)}")
@@ -17,16 +17,16 @@ def largest_classes(actions: list[Action], count: int) -> list[str]:
 
 
 def by_label(actions: Iterable[Action], labels: list[str]) -> dict[str, list[Action]]:
-    """The actions of each of these labels; a label without any is left out."""
-    found = {label: [] for label in labels}
+    """Actions of each of these labels, without labels that have none."""
+    groups: dict[str, list[Action]] = {label: [] for label in labels}
     for action in actions:
-        if action.label in found:
-            found[action.label].append(action)
-    return {label: there for label, there in found.items() if there}
+        if action.label in groups:
+            groups[action.label].append(action)
+    return {label: there for label, there in groups.items() if there}
 
 
 def shuffled(actions: list[Action], seed: int, split: str) -> list[Action]:
-    """The actions of one label in a random order that depends on them, the seed and the split alone."""
+    """Actions of one label in a random order by the seed and the split alone."""
     ordered = sorted(actions, key=lambda action: (action.video, action.start, action.uid))
     Random(f"{seed}/{split}/{ordered[0].label}").shuffle(ordered)
     return ordered

@@ -1,4 +1,4 @@
-"""Finds the files or folders of EPIC-KITCHENS-55 that a template such as `videos/{participant}/{video}.MP4` names."""
+"""Files or folders of EPIC-KITCHENS-55 by a template such as `videos/{participant}/{video}.MP4`."""
 
 import re
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ FIELDS = {"participant": r"P\d+", "video": r"P\d+_\d+", "uid": r"\d+"}
 
 @dataclass(frozen=True)
 class Files:
-    """What is there of the files or folders that a template names, by the fields `needed`."""
+    """Existing files or folders of a template, by the fields `needed`."""
 
     root: Path
     template: str
     needed: tuple[str, ...]
-    found: dict[tuple[str, ...], Path]
+    paths: dict[tuple[str, ...], Path]
 
     def __contains__(self, action: Action) -> bool:
-        return self._key(action) in self.found
+        return self._key(action) in self.paths
 
     def path(self, action: Action) -> Path:
-        """Where an action's pictures lie, or where they should."""
+        """Path of an action's pictures, even if they are not there."""
         named = self.template.format(**{name: getattr(action, name) for name in FIELDS})
-        return self.found.get(self._key(action), self.root / named)
+        return self.paths.get(self._key(action), self.root / named)
 
     def _key(self, action: Action) -> tuple[str, ...]:
         return tuple(getattr(action, name) for name in self.needed)
 
 
 def find(root: Path, template: str, needed: tuple[str, ...]) -> Files:
-    """Looks for all that a template names: a path below `root` with {participant}, {video}, {uid}, and * for the rest.
+    """Find the files of a template: a path below `root` with {participant}, {video}, {uid}, and * for the rest.
 
     Raises:
         UsageError: the template lacks a field that is needed, or has an unknown one, or nothing is there.
@@ -41,14 +41,14 @@ def find(root: Path, template: str, needed: tuple[str, ...]) -> Files:
     if not set(needed) <= fields <= set(FIELDS):
         must, may = (", ".join(f"{{{name}}}" for name in names) for names in (needed, FIELDS))
         raise UsageError(f"option `files`: '{template}' must name {must} for this `media`, and may name {may} alone")
-    found = {
+    paths = {
         tuple(match[name] for name in needed): path
         for path in _there(root, template)
         if (match := re.fullmatch(_pattern(template), path.relative_to(root).as_posix()))
     }
-    if not found:
+    if not paths:
         raise UsageError(f"{root / template}: nothing there; set `root`, `media` and `files` to what you have")
-    return Files(root, template, needed, found)
+    return Files(root, template, needed, paths)
 
 
 def _there(root: Path, template: str) -> list[Path]:
@@ -65,8 +65,8 @@ def _there(root: Path, template: str) -> list[Path]:
 
 
 def _pattern(template: str) -> str:
-    """A regular expression of the template; a field that it names again must say the same again."""
-    parts, seen = re.split(r"({\w+}|\*)", template), set()
+    """Regular expression of the template. A field that stands twice must have the same value."""
+    parts, seen = re.split(r"({\w+}|\*)", template), set[str]()
     for index, part in enumerate(parts):
         name = part.strip("{}")
         if part == "*":

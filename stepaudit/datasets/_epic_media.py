@@ -1,4 +1,4 @@
-"""Where the pictures of EPIC-KITCHENS-55 lie, and where annotated frames and boxes lie in them.
+"""Pictures of EPIC-KITCHENS-55, with the annotated frames and boxes in their own numbers and pixels.
 
 The annotation counts 60 frames a second and the pixels of the original videos. The pictures may have others.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from stepaudit.clips import decoding
+from stepaudit.clips.geometry import nearest_frame
 from stepaudit.datasets._epic import FASTEST, RATE, Action, Box, Boxes, Info
 from stepaudit.datasets._epic_files import Files, find
 from stepaudit.errors import BadVideoError, UsageError
@@ -23,38 +24,38 @@ ByFrame = dict[int, list[Box]]
 
 @dataclass(frozen=True)
 class Whole:
-    """A file, or a folder of numbered pictures, for each video. `fps`: pictures a second; None: each video's own."""
+    """File, or folder of numbered pictures, of each video. `fps`: pictures a second; None: each video's own."""
 
     files: Files
     videos: dict[str, Info]
     fps: float | None
 
     def video_id(self, action: Action) -> str:
-        """Names the file or folder: the video."""
+        """Identifier of the file or folder: the video."""
         return action.video
 
     def segment(self, action: Action, start: int, stop: int) -> dict:
-        """The pictures of the annotation frames [start, stop), and those among them that show the action."""
+        """Pictures of the annotation frames [start, stop), and those of the action among them."""
         inner = self._moved(action, max(start, action.start), min(stop, action.stop))
         ends = dict(zip(STRETCHES, (*self._moved(action, start, stop), *inner), strict=True))
         return {"path": str(self.files.path(action)), **ends}
 
     def boxes(self, action: Action, boxes: ByFrame) -> ByFrame:
-        """The boxes of an object by picture, in the action's whole video."""
-        return {self._picture(action, frame): found for frame, found in boxes.items()}
+        """Boxes of an object by picture, in the action's whole video."""
+        return {self._picture(action, frame): objects for frame, objects in boxes.items()}
 
     def _moved(self, action: Action, start: int, stop: int) -> tuple[int, int]:
         first = self._picture(action, start)
         return first, max(self._picture(action, stop), first + 1)
 
     def _picture(self, action: Action, frame: int) -> int:
-        """The picture nearest in time to an annotation frame."""
+        """Picture nearest in time to an annotation frame."""
         return floor(frame * (self.fps or self.videos[action.video].fps) / RATE + 0.5)
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """A folder for each action, with a picture from the middle of each of as many equal parts as there are pictures.
+    """Folder of each action, with one picture from the middle of each of equal parts of the action.
 
     `box_distance`: a picture takes the boxes of the nearest annotated frame within so many annotation frames.
     """
@@ -63,26 +64,21 @@ class Sampled:
     box_distance: int
 
     def video_id(self, action: Action) -> str:
-        """Names the folder: the action."""
+        """Identifier of the folder: the action."""
         return action.name
 
     def segment(self, action: Action, start: int, stop: int) -> dict:
-        """All pictures of the action. Raises UsageError if another stretch is asked for."""
+        """All pictures of the action. Raises UsageError for any other stretch."""
         path = self.files.path(action)
         if (start, stop) != (action.start, action.stop):
             raise UsageError(f"{path}: it shows the action alone; set `media` to videos or frames, or `test` to plain")
         return {"path": str(path), **dict.fromkeys(STRETCHES)}
 
     def boxes(self, action: Action, boxes: ByFrame) -> ByFrame:
-        """The boxes of an object by picture, those near each."""
+        """Boxes of an object by picture, those near each."""
         frames = _middle_frames(action, len(_pictures(self.files.path(action))))
-        near = {picture: self._nearest(frame, boxes) for picture, frame in enumerate(frames)}
+        near = {picture: nearest_frame(frame, boxes, self.box_distance) for picture, frame in enumerate(frames)}
         return {picture: boxes[frame] for picture, frame in near.items() if frame is not None}
-
-    def _nearest(self, frame: int, boxes: ByFrame) -> int | None:
-        """The annotated frame nearest to `frame`, the earlier of two."""
-        around = (frame + sign * step for step in range(self.box_distance + 1) for sign in (-1, 1))
-        return next((candidate for candidate in around if candidate in boxes), None)
 
 
 Pictures = Whole | Sampled
@@ -91,7 +87,7 @@ Pictures = Whole | Sampled
 def open_media(
     root: Path, kind: Kind, template: str, videos: dict[str, Info], fps: float | None, box_distance: int
 ) -> Pictures:
-    """The pictures of a kind.
+    """Open the pictures of a kind.
 
     Raises:
         UsageError: the template or the rate is wrong, or nothing is there.
@@ -104,19 +100,20 @@ def open_media(
 
 
 def box_rows(pictures: Pictures, actions: Iterable[Action], boxes: Boxes, videos: dict[str, Info]) -> list[dict]:
-    """Rows of `boxes`: those of the actions' own objects; of a video and object once, if several actions share them."""
-    rows, sizes = {}, {}
+    """Rows of `boxes` of the actions' own objects, once for a video and object that several actions share."""
+    rows: dict[tuple[str, str], list[dict]] = {}
+    sizes: dict[Path, tuple[int, int]] = {}
     for action in actions:
         key, path = (pictures.video_id(action), action.label), pictures.files.path(action)
         if key not in rows:
             sizes[path] = sizes.get(path) or picture_size(path, videos[action.video])
             shown = pictures.boxes(action, boxes[action.video, action.label])
             rows[key] = _rows(*key, shown, sizes[path], videos[action.video])
-    return [row for found in rows.values() for row in found]
+    return [row for of_object in rows.values() for row in of_object]
 
 
 def picture_size(path: Path, info: Info) -> tuple[int, int]:
-    """Height and width of a video's pictures; what cannot be read is taken to be as it was recorded."""
+    """Height and width of a video's pictures; those of the recording if they cannot be read."""
     try:
         if path.is_file():
             return decoding.source_size(path)
@@ -128,7 +125,7 @@ def picture_size(path: Path, info: Info) -> tuple[int, int]:
 def segment_rows(
     pictures: Pictures, chosen: dict[str, list[Action]], labels: list[str], stretches: dict[Action, tuple[int, int]]
 ) -> list[dict]:
-    """Rows of `segments`: the actions of each split, as they are or as a stretch of annotation frames."""
+    """Rows of `segments`: actions of each split, whole or as a stretch of annotation frames."""
     rows = []
     for split, actions in chosen.items():
         for action in actions:
@@ -139,7 +136,7 @@ def segment_rows(
 
 
 def _middle_frames(action: Action, count: int) -> Iterator[int]:
-    """The middle frame of each of `count` equal parts of the action, as `stepaudit.clips.geometry` finds it."""
+    """Middle frame of each of `count` equal parts of the action, as in `stepaudit.clips.geometry`."""
     length = action.stop - action.start
     edges = (action.start + part * length // max(count, 1) for part in range(count + 1))
     return ((first + last) // 2 for first, last in pairwise(edges))
@@ -155,6 +152,6 @@ def _rows(video_id: str, label: str, boxes: ByFrame, size: tuple[int, int], info
     return [
         {"video_id": video_id, "frame": frame, "label": label}
         | {"x0": x0 * across, "y0": y0 * down, "x1": x1 * across, "y1": y1 * down}
-        for frame, found in sorted(boxes.items())
-        for x0, y0, x1, y1 in found
+        for frame, objects in sorted(boxes.items())
+        for x0, y0, x1, y1 in objects
     ]

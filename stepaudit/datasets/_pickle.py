@@ -1,16 +1,18 @@
-"""Reads pickles that hold plain values and numpy arrays, and refuses all others: a pickle can run any program.
+"""Restricted unpickler for plain values and numpy arrays: an unrestricted pickle can run any program.
 
-Nothing of numpy is handed to the file, since numpy's own functions can be told to reserve any memory, or to take bytes
-for addresses. What stands in for them here makes arrays of numbers, of bytes and of text, out of bytes of the file.
+The file gets no function of numpy, since those can reserve any memory, or take bytes for addresses. Their substitutes
+here make arrays of numbers, bytes and text out of bytes of the file. (`torch.load(weights_only=True)` reads no plain
+pickle, and would admit numpy's own functions.)
 """
 
 import pickle
 import re
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from math import prod
 from pathlib import Path
 from struct import unpack
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -34,7 +36,7 @@ OPCODES = (
 
 
 class _Dtype:
-    """Stands in for a dtype until its byte order is known."""
+    """Substitute for a dtype until its byte order is known."""
 
     def __init__(self, code: str, *_: Any):
         if type(code) is not str or not KINDS.fullmatch(code):
@@ -46,11 +48,12 @@ class _Dtype:
 
 
 class _Array(np.ndarray):
-    """An array that takes no other content than so many bytes of numbers or of text as its shape asks for."""
+    """Array whose content must be as large as its shape says."""
 
     def __setstate__(self, state: tuple) -> None:
         shape, dtype, fortran, data = state[-4:]
-        super().__setstate__((1, _shape(shape, dtype, data), dtype.dtype, bool(fortran), _bytes(data)))
+        content: Any = (1, _shape(shape, dtype, data), dtype.dtype, bool(fortran), _bytes(data))
+        super().__setstate__(content)
 
 
 def _shape(shape: tuple, dtype: _Dtype, data: bytes | str) -> tuple[int, ...]:
@@ -60,7 +63,7 @@ def _shape(shape: tuple, dtype: _Dtype, data: bytes | str) -> tuple[int, ...]:
 
 
 def _bytes(data: bytes | str) -> bytes:
-    """Content; that of Python 2 was read as text."""
+    """Content as bytes; Python 2's was read as text."""
     return data if isinstance(data, bytes) else data.encode("latin1")
 
 
@@ -74,7 +77,7 @@ def _scalar(dtype: _Dtype, data: bytes | str) -> np.generic:
     return np.frombuffer(_bytes(data), dtype.dtype, 1)[0]
 
 
-def _frombuffer(data: bytes, dtype: _Dtype, shape: tuple, order: str) -> np.ndarray:
+def _frombuffer(data: bytes, dtype: _Dtype, shape: tuple, order: Literal["C", "F"]) -> np.ndarray:
     return np.frombuffer(data, dtype.dtype).reshape(_shape(shape, dtype, data), order=order)
 
 
@@ -84,8 +87,9 @@ def _encoded(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+LOAD: Mapping[int, Callable[[Any], None]] = pickle._Unpickler.dispatch  # Python's own reader of each opcode
 NDARRAY = object()  # no class: it cannot be called
-ADMITTED = {
+ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): NDARRAY,
     ("numpy", "dtype"): _Dtype,
     ("numpy._core.multiarray", "_reconstruct"): _empty,
@@ -96,7 +100,11 @@ ADMITTED = {
 
 
 class _Arrays(pickle._Unpickler):
-    """Admits what numpy's arrays and scalars are pickled with. The one in C reserves what a file asks for."""
+    """Unpickler of numpy's arrays and scalars, in Python: the one in C reserves any memory that a file requests."""
+
+    stack: list[Any]  # of the base class, whose types are not published
+    read: Callable[[int], bytes]
+    append: Callable[[Any], None]
 
     def __init__(self, content: bytes):
         super().__init__(BytesIO(content), encoding="latin1")
@@ -121,7 +129,7 @@ class _Arrays(pickle._Unpickler):
         self._count(made)
 
     def _count(self, made: Any) -> None:
-        """One text may become many arrays: the file is small, they are not."""
+        """Limit the memory of all arrays: a small file can make many large ones of one text."""
         self.left -= len(made) if isinstance(made, bytes) else getattr(made, "nbytes", 0)
         if self.left < 0:
             raise pickle.UnpicklingError(f"its arrays are {COPIES} times larger than the file")
@@ -132,22 +140,22 @@ class _Arrays(pickle._Unpickler):
 
     def _item(self) -> None:
         self._check_keys(self.stack[-2:-1])
-        super().load_setitem()
+        LOAD[pickle.SETITEM[0]](self)
 
     def _items(self) -> None:
         self._check_keys(self.stack[::2])
-        super().load_setitems()
+        LOAD[pickle.SETITEMS[0]](self)
 
     def _dict(self) -> None:
         self._check_keys(self.stack[::2])
-        super().load_dict()
+        LOAD[pickle.DICT[0]](self)
 
     def _check_keys(self, keys: list) -> None:
-        """Text alone: numbers can be chosen to collide, and tuples in tuples overflow the stack."""
+        """Require text: numbers can be chosen to collide, and tuples in tuples overflow the stack."""
         if not all(isinstance(key, str | bytes) for key in keys):
             raise pickle.UnpicklingError("a key is no text")
 
-    dispatch = {number: pickle._Unpickler.dispatch[number] for number in OPCODES} | {
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {number: LOAD[number] for number in OPCODES} | {
         pickle.REDUCE[0]: _reduce,
         pickle.BUILD[0]: _build,
         pickle.SETITEM[0]: _item,
@@ -158,7 +166,7 @@ class _Arrays(pickle._Unpickler):
 
 
 def load_arrays(path: Path) -> Any:
-    """The content of a pickle of plain values and numpy arrays.
+    """Content of a pickle of plain values and numpy arrays.
 
     Raises:
         UsageError: the file cannot be read, is too large, is damaged, or holds anything else.
@@ -168,7 +176,7 @@ def load_arrays(path: Path) -> Any:
         return _Arrays(content).load()
     except Exception as error:  # a damaged pickle raises anything
         raise UsageError(
-            f"{path}: not a pickle of numpy arrays alone ({str(error)[:200]}); get the file anew"
+            f"{path}: not a pickle of numpy arrays alone ({str(error)[:200]}); download the file again"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Which planted videos there are: classes, splits, parts and backgrounds, balanced against each other."""
+"""Plan of the planted videos, with balanced classes, splits, parts and backgrounds."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ SHORT_FRAMES = 11
 
 @dataclass(frozen=True)
 class Video:
-    """A video to make: `name` identifies it, `broken` is what is wrong with it, if anything."""
+    """Planned video. `broken`: its defect, one of `BROKEN`, or None."""
 
     name: str
     label: str
@@ -23,7 +23,7 @@ def plan_videos(
     classes: tuple[str, ...], train_per_class: int, test_per_class: int, seed: int,
     look: dict, colours: str, background: str, broken: bool,
 ) -> list[Video]:  # fmt: skip
-    """All videos to make, broken ones last."""
+    """All planned videos, broken ones last."""
     order = sorted(classes)
 
     def video(name: str, label: str, split: str, index: int, problem: str | None = None) -> Video:

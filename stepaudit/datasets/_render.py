@@ -1,4 +1,4 @@
-"""Draws the scenes of the planted data set: numpy arrays, no files."""
+"""Rendering of the planted scenes as numpy arrays."""
 
 import numpy as np
 from PIL import Image
@@ -49,10 +49,10 @@ DECOYS = {"ring": _ring, "triangle": _triangle}
 
 
 def coverage(actor: Actor, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """How much of each pixel the actor covers while the shutter is open, around the actor only.
+    """Share of each pixel that the actor covers while the shutter is open, around the actor only.
 
     Returns:
-        [n, P, P] in [0, 1] for the n frames in which it is seen, and the patches' left and top pixels, [n, 2].
+        [n, P, P] in [0, 1] for the n frames with the actor, and the patches' left and top pixels, [n, 2].
     """
     moments = (np.arange(EXPOSURES) + 0.5) / EXPOSURES
     centres = actor.track.positions(np.arange(actor.start, actor.stop)[:, None] + moments)
@@ -66,13 +66,13 @@ def coverage(actor: Actor, height: int, width: int) -> tuple[np.ndarray, np.ndar
 
 
 def boxes(actor: Actor, height: int, width: int) -> list[tuple[int, int, int, int, int]]:
-    """(frame, x0, y0, x1, y1) of the pixels that the actor touches, in each frame where it is seen."""
-    found = []
+    """(frame, x0, y0, x1, y1) of the pixels that the actor touches, in each frame with the actor."""
+    rows = []
     for frame, (alpha, (left, top)) in enumerate(zip(*coverage(actor, height, width), strict=True), start=actor.start):
-        columns, rows = np.flatnonzero(alpha.any(axis=0)), np.flatnonzero(alpha.any(axis=1))
-        edges = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
-        found.append((frame, *(int(edge) for edge in edges)))
-    return found
+        across, down = np.flatnonzero(alpha.any(axis=0)), np.flatnonzero(alpha.any(axis=1))
+        x0, y0 = int(left + across[0]), int(top + down[0])
+        rows.append((frame, x0, y0, int(left + across[-1] + 1), int(top + down[-1] + 1)))
+    return rows
 
 
 def render(scene: Scene, seed: int, name: str, *, noise: float, erase: str = "none") -> np.ndarray:
@@ -99,7 +99,7 @@ def _paint(frames: np.ndarray, actor: Actor) -> None:
     side = alphas.shape[-1]
     for frame, alpha, (left, top) in zip(frames[actor.start : actor.stop], alphas, corners, strict=True):
         patch = frame[top : top + side, left : left + side]
-        patch += alpha[..., None] * (np.float32(actor.colour) - patch)
+        patch += alpha[..., None] * (np.asarray(actor.colour, np.float32) - patch)
 
 
 def _background(scene: Scene, random: np.random.Generator) -> np.ndarray:
@@ -109,13 +109,13 @@ def _background(scene: Scene, random: np.random.Generator) -> np.ndarray:
     base = random.uniform(0.22, 0.4) + random.uniform(-0.04, 0.04, 3)
     picture = base + 0.03 * np.stack(coarse, axis=-1) + (0.06 * grey + 0.04 * fine)[..., None]
     if scene.stripes is not None:
-        picture += _stripes(random, scene)[..., None]
+        picture += _stripes(random, scene, scene.stripes)[..., None]
     return picture.clip(0.02, 0.62).astype(np.float32)
 
 
-def _stripes(random: np.random.Generator, scene: Scene) -> np.ndarray:
-    """Waves of brightness that follow each other in the scene's direction, as wide in any size of video. [H, W]."""
-    across, down = np.cos(np.pi * scene.stripes), np.sin(np.pi * scene.stripes)
+def _stripes(random: np.random.Generator, scene: Scene, direction: float) -> np.ndarray:
+    """Waves of brightness in the scene's direction, equally wide in every size of video. [H, W]."""
+    across, down = np.cos(np.pi * direction), np.sin(np.pi * direction)
     way = across * np.arange(scene.width)[None] / scene.width + down * np.arange(scene.height)[:, None] / scene.height
     return STRIPES * np.sin(2 * np.pi * (random.uniform() + STRIPES_PER_FRAME * way))
 

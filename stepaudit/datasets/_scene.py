@@ -1,4 +1,4 @@
-"""The script of a planted video: what moves where and when. Numbers only; `_render` draws it."""
+"""Scene of a planted video: actors, paths and times. Numbers only; `_render` draws it."""
 
 import hashlib
 import math
@@ -12,16 +12,16 @@ DECOY_SHAPES = ("ring", "triangle")
 SIZES = ((96, 128), (120, 160), (128, 128), (144, 176))
 RATES = ("12", "25", "30000/1001")
 LENGTHS = (32, 96)
-REACH = 0.8  # px from an actor's centre to its furthest point, per px of `size`; a triangle's corners are the furthest
-PATHS = 12  # from which the object takes the one that is most apart from the decoy's
+REACH = 0.8  # px from an actor's centre to its furthest point (a triangle's corners), per px of `size`
+PATHS = 12  # candidates for the object's path
 APART = 1.3  # two actors touch when their centres are nearer than this many sizes
 
 
 @dataclass(frozen=True)
 class Track:
-    """A path that never ends: back and forth on a line, or round a circle.
+    """Endless path: back and forth on a line, or round a circle.
 
-    `x`, `y` is its centre, `amplitude` its reach along each axis it moves on (px), `phase` in [0, 4), `speed` in px a
+    `x`, `y` is its centre, `amplitude` its reach along each axis of motion (px), `phase` in [0, 4), `speed` in px a
     frame, `slope` the direction of a diagonal (1 or −1).
     """
 
@@ -49,7 +49,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Actor:
-    """A moving shape that covers as much as a disc of diameter `size` (px), seen in frames [start, stop)."""
+    """Moving shape with the area of a disc of diameter `size` (px), in frames [start, stop)."""
 
     shape: str
     size: float
@@ -61,10 +61,10 @@ class Actor:
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole video: everything that its pixels depend on, but for the seed of background and noise.
+    """All parameters of a video's pixels but the seed of background and noise.
 
     `backdrop` names the background's random numbers: videos of one backdrop and size have the same background.
-    `stripes` is the direction in which its stripes follow each other, in turns of half a circle; None: it has none.
+    `stripes` is the direction of its stripes, in turns of half a circle; None: no stripes.
     """
 
     height: int
@@ -96,20 +96,20 @@ def draw_scene(
     hue: float | None = None,
     stripes: tuple[int, int] | None = None,
 ) -> Scene:
-    """The scene of a video. All but what is given is drawn without looking at the class.
+    """Random scene of a video. Nothing but the arguments depends on the class.
 
-    The decoy comes first; the object then takes the one of a few paths on which it meets the decoy least.
+    The decoy comes first. The object then takes the path, of a few, with the fewest contacts with the decoy.
 
     Args:
         label: `<shape>-<motion>` of the object.
-        part: 'head', 'middle' or 'tail', where the object is seen.
+        part: 'head', 'middle' or 'tail': the object's part of the video.
         object_size: diameter of a disc of its area, of the shorter side.
-        speed: diameters a frame; 0 lets both actors stay where they are first seen.
-        scenes: how many backgrounds there are to draw from; 0: as many as videos.
+        speed: diameters a frame; 0: both actors stand still.
+        scenes: number of backgrounds; 0: one for each video.
         frames: length of the video; drawn if None.
-        hue: of the object, in turns of the colour circle; None draws a light colour, as the decoy's is.
-        stripes: which of how many directions the background's stripes have; scene k has direction k modulo their
-            number. None draws from all backgrounds, and they have no stripes.
+        hue: of the object, in turns of the colour circle; None draws a light colour, like the decoy's.
+        stripes: direction of the background's stripes, and number of directions; scene k has direction k modulo their
+            number. None: all backgrounds, without stripes.
     """
     shape, motion = label.split("-")
     random = stream(seed, name, "scene")
@@ -117,13 +117,14 @@ def draw_scene(
     length = int(random.integers(LENGTHS[0], LENGTHS[1] + 1))
     frames = frames or length
     rate = RATES[random.integers(len(RATES))]
-    look = {"height": height, "width": width, "frames": frames, "object_size": object_size, "speed": speed}
+
+    def actor(shape: str, motion: str, part: str) -> Actor:
+        return _draw_actor(random, shape, motion, part, height, width, frames or length, object_size, speed)
 
     random = stream(seed, name, "decoy")
-    choices = (DECOY_SHAPES, MOTIONS, PARTS)
-    decoy = _draw_actor(random, *(options[random.integers(len(options))] for options in choices), **look)
+    decoy = actor(*(options[random.integers(len(options))] for options in (DECOY_SHAPES, MOTIONS, PARTS)))
     random = stream(seed, name, "object")
-    candidates = [_draw_actor(random, shape, motion, part, **look) for _ in range(PATHS)]
+    candidates = [actor(shape, motion, part) for _ in range(PATHS)]
     apart = min(candidates, key=lambda actor: _meetings(actor, decoy))
     if hue is not None:
         apart = replace(apart, colour=colour_of(hue))
@@ -141,7 +142,7 @@ def colour_of(hue: float) -> tuple[float, float, float]:
 
 def _draw_actor(
     random: np.random.Generator, shape: str, motion: str, part: str,
-    *, height: int, width: int, frames: int, object_size: float, speed: float,
+    height: int, width: int, frames: int, object_size: float, speed: float,
 ) -> Actor:  # fmt: skip
     size = object_size * min(height, width) * random.uniform(0.9, 1.1)
     edge = REACH * size + 1
@@ -162,17 +163,18 @@ def _draw_actor(
         slope=int(random.choice([-1, 1])),
     )
     start, stop = _draw_stretch(random, part, frames)
-    return Actor(shape, size, tuple(random.uniform(0.7, 1, 3)), track, start, stop)
+    red, green, blue = random.uniform(0.7, 1, 3)
+    return Actor(shape, size, (red, green, blue), track, start, stop)
 
 
 def _off_centre(random: np.random.Generator, edge: float, length: int) -> float:
-    """A place near either side, so that pointing at the frame's centre does not find the actor."""
+    """Position near either side, so that the frame's centre does not lie on the actor."""
     place = random.uniform(edge, max(edge, 0.3 * length))
     return place if random.random() < 0.5 else length - place
 
 
 def _draw_stretch(random: np.random.Generator, part: str, frames: int) -> tuple[int, int]:
-    """A stretch that fills the head, middle or tail third, less up to a twelfth of the third at either end."""
+    """Stretch of the head, middle or tail third, shorter by up to a twelfth of the third at either end."""
     index = PARTS.index(part)
     first, last = index * frames // 3, (index + 1) * frames // 3
     slack = (last - first) // 12
@@ -180,7 +182,7 @@ def _draw_stretch(random: np.random.Generator, part: str, frames: int) -> tuple[
 
 
 def _meetings(actor: Actor, decoy: Actor) -> float:
-    """Frames in which the two touch."""
+    """Number of frames with the two in contact."""
     times = np.arange(max(actor.start, decoy.start), min(actor.stop, decoy.stop)) + 0.5
     gap = np.linalg.norm(actor.track.positions(times) - decoy.track.positions(times), axis=-1)
     return float((gap < APART * (actor.size + decoy.size) / 2).sum())

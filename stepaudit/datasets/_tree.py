@@ -1,4 +1,4 @@
-"""Finds the videos of a folder of class folders."""
+"""Videos of a folder of class folders."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 @dataclass(frozen=True)
 class Found:
-    """A video file or folder of frames. Its path below the root is its name; `split` is None if no folder says it."""
+    """Video file or folder of frames. Its name is its path below the root; `split` is None without a split folder."""
 
     name: str
     path: Path
@@ -21,7 +21,7 @@ class Found:
 
 
 def find_videos(root: Path) -> list[Found]:
-    """Everything below `root/<class>`, or `root/<split>/<class>`, in the order of the names.
+    """Videos in `root/<class>` or `root/<split>/<class>`, in the order of their names.
 
     Raises:
         UsageError: the root is not there or holds no video, or split folders stand beside others.
@@ -34,14 +34,14 @@ def find_videos(root: Path) -> list[Found]:
         raise UsageError(
             f"{root}: '{others[0]}' stands beside '{splits[0]}'; have only split folders there, or only classes"
         )
-    parts = [(root / split, split) for split in splits] or [(root, None)]
-    found = [video for parent, split in parts for video in _below(root, parent, split)]
-    if not found:
+    parts: list[tuple[Path, str | None]] = [(root / split, split) for split in splits]
+    videos = [video for parent, split in parts or [(root, None)] for video in _below(root, parent, split)]
+    if not videos:
         endings = ", ".join(VIDEOS)
         raise UsageError(
             f"{root}: no video in it; put video files ({endings}), or folders of frames, in a folder a class"
         )
-    return found
+    return videos
 
 
 def _below(root: Path, parent: Path, split: str | None) -> list[Found]:
@@ -53,7 +53,7 @@ def _below(root: Path, parent: Path, split: str | None) -> list[Found]:
 
 
 def _videos(folder: Path) -> list[Path]:
-    """Video files and folders of pictures; other files, such as a README, are no videos."""
+    """Video files and folders of pictures, without other files, such as a README."""
     entries = _visible(folder)
     if any(path.suffix.lower() in STILLS for path in entries):
         raise UsageError(f"{folder}: frames lie in the class folder; put those of each video in a folder of its own")

@@ -1,4 +1,4 @@
-"""The tubes of UCF101-24's annotation: a dict by `Class/v_Class_gXX_cYY`, of which nothing is believed unchecked."""
+"""Tubes of UCF101-24's annotation, a dict by `Class/v_Class_gXX_cYY`, with every value checked."""
 
 import re
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from stepaudit.datasets._csv import LIMIT
 from stepaudit.datasets._pickle import load_arrays
 from stepaudit.errors import UsageError
 
 NAME = re.compile(r"[\w-]{1,100}/[\w-]{1,100}", re.ASCII)
-LIMIT = 2**31  # of frames and pixels: a column of the tables holds no more
 
 
 @dataclass(frozen=True)
 class Tube:
-    """An object in the frames [start, stop), counted from 0, with a box x, y, w, h for each, counted from 1."""
+    """Object in the frames [start, stop), counted from 0, with a box x, y, w, h for each, counted from 1."""
 
     start: int
     stop: int
@@ -24,7 +24,7 @@ class Tube:
 
 
 def load_tubes(path: Path) -> dict[str, list[Tube]]:
-    """The tubes of each annotated video, by `Class/v_Class_gXX_cYY`. Raises UsageError if the file holds others."""
+    """Tubes of each annotated video, by `Class/v_Class_gXX_cYY`. Raises UsageError for any other content."""
     content = load_arrays(path)
     try:
         return {_name(name): [_tube(tube) for tube in video["annotations"]] for name, video in content.items()}

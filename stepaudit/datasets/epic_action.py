@@ -1,8 +1,8 @@
-"""EPIC-Action: clips of EPIC-KITCHENS-55, classified by what is done, for the temporal pointing game.
+"""EPIC-Action: clips of EPIC-KITCHENS-55, classified by their action, for the temporal pointing game.
 
 Actions and frames are those of the official files, see `epic_object`. A test clip joins a part of an action with the
-background beside it: frames that no annotated action covers. The paper says no more than that the part is random. Here
-its length is: it touches the background, so that both are one stretch of the video, and the whole is as long as the
+background beside it: frames without an annotated action. The paper says only that the part is random. Here its length
+is random: it touches the background, so that both are one stretch of the video, and the whole is as long as the
 action; the action fills between a quarter and three quarters of it.
 """
 

@@ -1,4 +1,4 @@
-"""EPIC-Object: clips of EPIC-KITCHENS-55, classified by the object that is acted on, with the official object boxes.
+"""EPIC-Object: clips of EPIC-KITCHENS-55, classified by the object of their action, with the official boxes.
 
 The official files count frames from 1 at 60 a second, and pixels in each video's own resolution. The rows count the
 frames from 0 that decode, at the videos' own rates, and the pixels of the pictures that are there.

@@ -27,7 +27,7 @@ UNUSED = "unused"
 
 @dataclass(frozen=True)
 class Place:
-    """The split and the group of a video; None if not known (yet)."""
+    """Split and group of a video; None if not known (yet)."""
 
     split: str | None
     group: str | None
@@ -60,10 +60,10 @@ def read(
     Raises:
         UsageError: no videos, contradicting splits, or bad content of a CSV file, named by line and column.
     """
-    found = find_videos(root)
-    folders = {video.name: Place(video.split, _group(group, video.name)) for video in found}
-    places = _with_drawn_split(found, _listed(root / videos, folders) if videos else folders, test_share, seed)
-    used = [video for video in found if places[video.name].split != UNUSED]
+    there = find_videos(root)
+    folders = {video.name: Place(video.split, _group(group, video.name)) for video in there}
+    places = _with_drawn_split(there, _listed(root / videos, folders) if videos else folders, test_share, seed)
+    used = [video for video in there if places[video.name].split != UNUSED]
     labels = sorted({video.label for video in used})
     stretches = _stretches(root / segments, folders) if segments else {}
     rows = [
@@ -75,24 +75,24 @@ def read(
 
 
 def _group(pattern: str | None, name: str) -> str | None:
-    """What the pattern finds in a video's name; None without a pattern."""
+    """Group of a video by the pattern's match in its name; None without a pattern."""
     if pattern is None:
         return None
     try:
         match = re.search(pattern, name)
-        found = match and match[1]
+        group = match and match[1]
     except (re.error, IndexError) as error:
         text = f"{pattern!r} is no regular expression with a group ({error}); one such is '_(g[0-9]+)_'"
         raise UsageError(f"option `group`: {text}") from error
-    if not found:
+    if not group:
         raise UsageError(
-            f"option `group`: {pattern!r} finds none in '{name}'; mend it, or list groups in the CSV `videos`"
+            f"option `group`: {pattern!r} finds none in '{name}'; correct it, or list groups in the CSV `videos`"
         )
-    return found
+    return group
 
 
 def _listed(path: Path, folders: dict[str, Place]) -> dict[str, Place]:
-    """The places of all videos as the CSV tells them, and where it is silent, as their folders do."""
+    """Places of all videos by the CSV, or by their folders where a cell is empty."""
     places: dict[str, Place] = {}
     for row in read_rows(path, ["video"], ["split", "group"]):
         name = row.one_of("video", folders)
@@ -109,17 +109,17 @@ def _place(row: Row, folder: Place) -> Place:
     split = row.one_of("split", (*SPLITS, UNUSED)) if "split" in row.cells else folder.split
     if folder.split not in (None, split) and split != UNUSED:
         raise row.complaint("split", f"'{split}', but the video lies in {folder.split}/; move it, or change the line")
-    return Place(split, row.text("group") or folder.group)
+    return Place(split, row.cells.get("group") or folder.group)
 
 
-def _with_drawn_split(found: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
-    """The places; if nothing has told any split, groups are drawn for 'test' and the others are for training."""
+def _with_drawn_split(videos: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
+    """Places with splits. If none has a split, groups are drawn for 'test', and the others are for training."""
     if any(place.split for place in places.values()):
         return places
     if not 0 < share < 1:
         raise UsageError(f"option `test_share`: it must lie between 0 and 1, got {share}")
     groups = defaultdict(set)
-    for video in found:
+    for video in videos:
         groups[video.label].add(places[video.name].group or video.name)
     drawn = draw_groups(groups, share, seed)
     for label, members in groups.items():
@@ -145,10 +145,11 @@ def _segment(video: Found, place: Place, labels: list[str]) -> dict:
 
 
 def _stretches(path: Path, folders: dict[str, Place]) -> dict[str, list[dict]]:
-    """The segments of each video that the CSV names; a segment's clip_id is the video's, with its frames behind it."""
-    stretches = defaultdict(list)
+    """Segments of each video in the CSV. A segment's clip_id is the video's, with its frames behind it."""
+    stretches: dict[str, list[dict]] = defaultdict(list)
     for row in read_rows(path, ["video"], FRAMES):
-        name, frames = row.one_of("video", folders), {column: row.integer(column) for column in FRAMES}
+        name = row.one_of("video", folders)
+        frames = {column: row.integer(column) if row.cells.get(column) else None for column in FRAMES}
         _check_stretches(row, frames)
         clip_id = f"{name}:{frames['start'] or 0}-{'' if frames['stop'] is None else frames['stop']}"
         if clip_id in {other["clip_id"] for other in stretches[name]}:
@@ -171,13 +172,13 @@ def _check_stretches(row: Row, frames: dict[str, int | None]) -> None:
 def _boxes(path: Path, folders: dict[str, Place], used: list[Found]) -> list[dict]:
     labels, rows = {video.name: video.label for video in used}, []
     for row in read_rows(path, ["video", "frame", *EDGES], ["label"]):
-        name, frame = row.one_of("video", folders), row.integer("frame", needed=True)
+        name, frame = row.one_of("video", folders), row.integer("frame")
         if frame < 0:
             raise row.complaint("frame", f"{frame} is negative; frames count from 0")
-        edges = {edge: row.number(edge, needed=True) for edge in EDGES}
+        edges = {edge: row.number(edge) for edge in EDGES}
         for first, last in (("x0", "x1"), ("y0", "y1")):
             if edges[last] <= edges[first]:
                 raise row.complaint(last, f"{edges[last]:g} must be larger than {first}, {edges[first]:g}")
         if name in labels:
-            rows.append({"video_id": name, "frame": frame, "label": row.text("label") or labels[name], **edges})
+            rows.append({"video_id": name, "frame": frame, "label": row.cells.get("label") or labels[name], **edges})
     return rows

@@ -71,9 +71,9 @@ def _listed(path: Path) -> list[str]:
     try:
         names = [line.split()[0] for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: no list of videos ({error}); get the file anew") from error
+        raise UsageError(f"{path}: no list of videos ({error}); download the file again") from error
     if odd := [name for name in names if not NAME.fullmatch(name)]:
-        raise UsageError(f"{path}: {odd[0][:80]!r} is no `Class/v_Class_gXX_cYY.avi`; get the file anew")
+        raise UsageError(f"{path}: {odd[0][:80]!r} is no `Class/v_Class_gXX_cYY.avi`; download the file again")
     return [f"{_key(name)}.avi" for name in names]
 
 

@@ -1,4 +1,4 @@
-"""The model that a command names: torchvision's weights, a checkpoint of an audit, or an object of the user's own."""
+"""Models by name: torchvision's weights, a checkpoint of an audit, or an object of the user's own."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -25,14 +25,14 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Chosen:
-    """A model ready to be asked.
+    """Model in evaluation mode.
 
     Args:
-        net: clips [N, 3, T, H, W] to logits [N, K], in evaluation mode.
-        name: as it was given; of a checkpoint, its model's in the configuration.
-        classes: names of its classes; None if nobody knows them.
-        clips: how its clips are cut.
-        origin: where the size of the clips comes from, in words.
+        net: clips [N, 3, T, H, W] to logits [N, K].
+        name: as given; for a checkpoint, the model's name in the configuration.
+        classes: names of its classes; None if unknown.
+        clips: settings of its clips.
+        origin: source of these settings, in words.
     """
 
     net: nn.Module
@@ -43,20 +43,20 @@ class Chosen:
 
     @property
     def clip_size(self) -> dict[str, Any]:
-        """How its clips are cut, as `read_clip` takes it."""
+        """Settings of its clips, as arguments of `read_clip`."""
         return {name: getattr(self.clips, name) for name in ("frames", "height", "width", "fit")}
 
 
 def choose(name: str, *, weights: str | None = None, classes: str | None = None) -> Chosen:
-    """The model of a name.
+    """Load the model of a name.
 
     Args:
         name: of torchvision's weights, of a checkpoint's file, or `module:object`.
-        weights: a local file that takes the place of torchvision's, or fills the object.
-        classes: how many, or a file with their names, a line each; checkpoints and torchvision's weights know theirs.
+        weights: local file, instead of torchvision's download, or for the object.
+        classes: number of classes, or a file with a name a line; checkpoints and torchvision's weights know theirs.
 
     Raises:
-        UsageError: there is no such model, or the weights cannot be had or do not fit.
+        UsageError: there is no such model, or the weights cannot be loaded or do not fit.
     """
     if Path(name).suffix == SUFFIX or Path(name).is_file():
         _refuse(weights and "--weights", "a checkpoint holds its weights", classes and "--classes", "and its classes")
@@ -91,41 +91,41 @@ def _of_checkpoint(path: Path) -> Chosen:
 
 
 def _audit_of(path: Path, entry: Model) -> config.Config | None:
-    """The configuration that a checkpoint was trained by, if it still lies where the audit wrote it."""
+    """Configuration of a checkpoint's audit, if the checkpoint still lies there."""
     file = path.absolute().parents[2] / "config.yaml"
     if path.absolute().parents[1].name != "checkpoints" or not file.exists():
         return None
-    found = config.load(file)
-    return found if path.stem in found.models and found.models[path.stem].use == entry.use else None
+    audit = config.load(file)
+    return audit if path.stem in audit.models and audit.models[path.stem].use == entry.use else None
 
 
 def _of_torchvision(name: str, weights: str | None) -> Chosen:
     from torchvision.models import get_model, get_weight
 
     try:
-        found = get_weight(name)
+        known = get_weight(name)
     except (KeyError, ValueError, AttributeError):
         raise UsageError(f"no model '{name}'; {_nearest(name) or FORMS}") from None
-    if str(found) not in video_weights():
+    if str(known) not in video_weights():
         raise UsageError(f"model '{name}': these weights classify no videos; {FORMS}")
-    classes = found.meta["categories"]
-    family = type(found).__name__.removesuffix("_Weights").lower()
+    classes = known.meta["categories"]
+    family = type(known).__name__.removesuffix("_Weights").lower()
     with training.seeded(0):
         if family in registry.components("models"):
             net = registry.find("models", family).load()(len(classes))
-            filled = net.backbone
+            backbone, clips = net.backbone, _own_size(net)
         else:
-            preset = found.transforms()
-            filled = get_model(family, weights=None)
-            net = Adapter(filled, mean=preset.mean, std=preset.std)
-            net.input_size = (16, *preset.crop_size)
-    _fill(filled, weights, str(found))
-    clips = _own_size(net).model_copy(update={"fit": "crop"})  # as the weights were trained
-    return Chosen(net.eval(), name, classes, clips, "as the weights were trained")
+            preset = known.transforms()
+            backbone = get_model(family, weights=None)
+            net = Adapter(backbone, mean=preset.mean, std=preset.std)
+            clips = Clips(frames=16, height=preset.crop_size[0], width=preset.crop_size[1])
+    _fill(backbone, weights, str(known))
+    cropped = clips.model_copy(update={"fit": "crop"})
+    return Chosen(net.eval(), name, classes, cropped, "as the weights were trained")
 
 
 def _fill(net: nn.Module, weights: str | None, name: str) -> None:
-    """Loads a file's weights into a network with its last layer, or torchvision's own by their name."""
+    """Load a file's weights, or torchvision's by their name, into a network with its last layer."""
     if weights is not None and not Path(weights).is_file():
         raise UsageError(f"--weights {weights}: there is no such file")
     try:
@@ -135,7 +135,7 @@ def _fill(net: nn.Module, weights: str | None, name: str) -> None:
 
 
 def _fill_whole(net: nn.Module, weights: str, name: str) -> None:
-    """Loads a file's weights. Raises UsageError if they leave a layer, such as the last one, at its random weights."""
+    """Load a file's weights. Raises UsageError if a layer, such as the last one, keeps its random weights."""
     own = {key: value.clone() for key, value in net.named_parameters() if value.ndim > 1}
     _fill(net, weights, name)
     if left := [key for key, value in net.named_parameters() if key in own and value.equal(own[key])]:
@@ -146,21 +146,21 @@ def _fill_whole(net: nn.Module, weights: str, name: str) -> None:
 
 
 def video_weights() -> list[str]:
-    """Names of torchvision's weights of video classifiers, as `--model` takes them."""
+    """Names of torchvision's weights of video classifiers."""
     from torchvision.models import get_model_weights, list_models, video
 
     return [str(weights) for model in list_models(module=video) for weights in get_model_weights(model)]
 
 
 def _nearest(name: str) -> str:
-    """Asks for the nearest name of video weights, whatever is missing of the one given; nothing if none is near."""
+    """Question with the nearest name of video weights; empty if none is near."""
     short = {each.partition("_Weights")[0].lower(): each for each in video_weights()}
-    found = get_close_matches(name.partition("_Weights")[0].lower(), list(short), n=1)
-    return f"did you mean '{short[found[0]]}'?" if found else ""
+    matches = get_close_matches(name.partition("_Weights")[0].lower(), list(short), n=1)
+    return f"did you mean '{short[matches[0]]}'?" if matches else ""
 
 
 def _own_size(net: nn.Module) -> Clips:
-    """The clips that a model was made for, if it says so by `input_size` (T, H, W)."""
+    """Settings of clips from a model's `input_size` (T, H, W); the defaults without one."""
     size = getattr(net, "input_size", None) or getattr(getattr(net, "model", None), "input_size", None)
     return Clips() if size is None else Clips(frames=size[0], height=size[1], width=size[2])
 
@@ -174,17 +174,17 @@ def _of_object(name: str, weights: str | None, classes: str | None) -> Chosen:
 
 
 def built(name: str, classes: Sequence[str] | None) -> nn.Module:
-    """The network of `module:object`: the object itself, or what it gives as a function.
+    """Network of `module:object`: the object itself, or the result of a function.
 
     Args:
-        classes: names of the classes, whose number the function gets if it takes one.
+        classes: names of the classes; a function with one argument gets their number.
 
     Raises:
-        UsageError: there is no such object, it is no network and gives none, or it takes something else.
+        UsageError: there is no such object, it is neither a network nor returns one, or needs other arguments.
     """
-    found = registry.find("models", name).load()
+    target = registry.find("models", name).load()
     with training.seeded(0):
-        net = found if isinstance(found, nn.Module) else _called(found, name, classes)
+        net = target if isinstance(target, nn.Module) else _called(target, name, classes)
     if not isinstance(net, nn.Module):
         raise UsageError(
             f"model '{name}' is a {type(net).__name__}; name a torch.nn.Module, or a function that gives one"
@@ -193,7 +193,7 @@ def built(name: str, classes: Sequence[str] | None) -> nn.Module:
 
 
 def class_names(text: str) -> list[str]:
-    """Names of classes: their places if only their number is given, or the lines of a file."""
+    """Names of classes: the numbers from 0 if only their count is given, or the lines of a file."""
     if text.isdecimal() and int(text) > 0:
         return [str(index) for index in range(int(text))]
     try:
@@ -207,7 +207,7 @@ def class_names(text: str) -> list[str]:
 
 
 def _called(function: Callable, name: str, classes: Sequence[str] | None) -> nn.Module:
-    """What a function gives that takes nothing, or the number of classes."""
+    """Result of a function with no argument, or with the number of classes."""
     try:
         needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Checkpoints: weights in safetensors (no pickle) with what they belong to, and initial weights from elsewhere."""
+"""Checkpoints: weights in safetensors (no pickle) with metadata, and initial weights from other sources."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from stepaudit.audit.sections import Model
 from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
 from stepaudit.layers import computing_in
-from stepaudit.networks.weight_files import from_safetensors, from_torch
+from stepaudit.networks.weight_files import first_line, from_safetensors, from_torch
 from stepaudit.store import writing
 from stepaudit.store.tables import as_json
 
@@ -24,7 +24,7 @@ NEEDED = {"use", "options", "classes"}
 
 
 def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details: dict[str, Any]) -> None:
-    """Writes the weights with the model's name, options and classes, atomically."""
+    """Write the weights with the model's name, options and classes, atomically."""
     about = {"use": entry.use, "options": entry.options, "classes": classes, **details}
     # Cloned, because safetensors refuses weights that share their memory.
     state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
@@ -41,12 +41,12 @@ def trained(job: Job, device: torch.device) -> nn.Module:
 
 
 def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:
-    """The trained model of a checkpoint. Raises UsageError if it was made for another model or for other classes."""
+    """Trained model of a checkpoint. Raises UsageError if it is of another model or of other classes."""
     about, state = read(path)
-    for key, wanted in (("use", entry.use), ("options", entry.options), ("classes", classes)):
-        if about[key] != json.loads(as_json(wanted)):
+    for key, expected in (("use", entry.use), ("options", entry.options), ("classes", classes)):
+        if about[key] != json.loads(as_json(expected)):
             raise UsageError(
-                f"{path}: a checkpoint with {key} {about[key]!r}, the configuration says {wanted!r}; "
+                f"{path}: a checkpoint with {key} {about[key]!r}, the configuration says {expected!r}; "
                 "correct the configuration, or delete the checkpoint and train again"
             )
     model = build(entry, len(classes))
@@ -60,7 +60,7 @@ def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a checkpoint belongs to (use, options, classes, …), and its weights. Raises UsageError if it is none."""
+    """Metadata (use, options, classes, …) and weights of a checkpoint. Raises UsageError if the file is none."""
     try:
         metadata, state = from_safetensors(path)
     except UsageError as error:
@@ -72,7 +72,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _about(text: str) -> dict[str, Any]:
-    """What a checkpoint says of itself; nothing, if that is no section in JSON."""
+    """Checkpoint metadata; empty if it is no JSON object."""
     try:
         about = json.loads(text)
     except (ValueError, RecursionError):
@@ -81,15 +81,15 @@ def _about(text: str) -> dict[str, Any]:
 
 
 def build(entry: Model, classes: int) -> nn.Module:
-    """The model of a configuration's entry with its own initial weights."""
+    """Model of a configuration's entry with its own initial weights."""
     return find("models", entry.use).load()(classes, **entry.options)
 
 
 def load_initial(model: nn.Module, weights: str) -> None:
-    """Fills a model from a torchvision weights name (fetched by torchvision) or a local file.
+    """Fill a model from a torchvision weights name (downloaded by torchvision) or a local file.
 
-    A file of the whole model under its own names fills all of it. Another fills `model.backbone`, if there is one:
-    the head, whose shape depends on the classes, keeps its own weights, and parameters that the backbone lacks (the
+    A file of the whole model under its own names fills all of it. Others fill `model.backbone`, if there is one: the
+    head, whose shape depends on the classes, keeps its own weights, and parameters that the backbone lacks (the
     source's own classifier) are left out.
 
     Raises:
@@ -98,21 +98,21 @@ def load_initial(model: nn.Module, weights: str) -> None:
     state = _state(weights)
     backbone, head = _to_fill(model.model if isinstance(model, Adapter) else model, state)
     own = backbone.state_dict()
-    wanted = {name for name in _needed(own, state) if not (head and name.startswith(head))}
-    if wrong := sorted(name for name in wanted if getattr(state.get(name), "shape", None) != own[name].shape):
+    needed = {name for name in _needed(own, state) if not (head and name.startswith(head))}
+    if wrong := sorted(name for name in needed if getattr(state.get(name), "shape", None) != own[name].shape):
         raise UsageError(
-            f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(wanted)} parameters are "
+            f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(needed)} parameters are "
             f"missing or have another shape, such as {wrong[0]}; a narrow model (`width`, `embed_dim`), or one for "
             "other clips (`size`), takes no full-size weights"
         )
     try:
-        backbone.load_state_dict({name: state[name] for name in wanted}, strict=False)
+        backbone.load_state_dict({name: state[name] for name in needed}, strict=False)
     except RuntimeError as error:
         raise UsageError(f"weights '{weights}' do not fit {type(model).__name__} ({error})") from error
 
 
 def _to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str | None]:
-    """The module that weights fill, and the prefix of its parameters that they do not."""
+    """Module to fill with the weights, and the prefix of its parameters to leave out."""
     backbone, head = getattr(model, "backbone", None), getattr(model, "head", None)
     if not isinstance(backbone, nn.Module):
         backbone = model
@@ -122,27 +122,24 @@ def _to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str
 
 
 def _needed(own: dict[str, Tensor], state: dict[str, Tensor]) -> set[str]:
-    """Names that weights must hold; the counters of batches are newer than some weights."""
+    """Names of required weights, without the counters of batches that older files lack."""
     return {name for name in own if name in state or not name.endswith(".num_batches_tracked")}
 
 
 def _state(weights: str) -> dict[str, Tensor]:
     path = Path(weights)
     if path.is_file():
-        return _file_state(path)
+        return from_safetensors(path)[1] if path.suffix == ".safetensors" else from_torch(path)
     try:
         from torchvision.models import get_weight
 
-        found = get_weight(weights)
+        known = get_weight(weights)
     except (KeyError, ValueError, AttributeError) as error:
         raise UsageError(f"weights '{weights}': neither a file nor a torchvision weights name") from error
     try:
-        return found.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        return known.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except Exception as error:
         raise UsageError(
-            f"weights '{weights}': cannot be fetched or read ({error}); fetch {found.url} and give the file's path"
+            f"weights '{weights}': cannot be downloaded or read ({first_line(error)}); "
+            f"download {known.url}, and give its path"
         ) from error
-
-
-def _file_state(path: Path) -> dict[str, Tensor]:
-    return from_safetensors(path)[1] if path.suffix == ".safetensors" else from_torch(path)

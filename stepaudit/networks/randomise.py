@@ -1,7 +1,9 @@
-"""Cascading weight randomisation: a trained model whose layers, from the output down, hold new random weights.
+"""Cascading weight randomisation: new random weights in a trained model's layers, from the output down.
 
 A map that explains the model must change with them. Adebayo et al. 2018, "Sanity checks for saliency maps".
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -12,25 +14,24 @@ from stepaudit.layers import frozen
 
 
 def other_seed(seed: int) -> int:
-    """A seed for the new weights: with the audit's own they would be those that the training began with."""
+    """Seed for the new weights, since the audit's own seed would give the initial weights of the training."""
     return seed + 2**32
 
 
 def cascade(model: nn.Module, fresh: nn.Module, share: float, clips: Tensor, *, batch_size: int = 16) -> list[str]:
-    """Gives the layers nearest to the output the weights of a freshly built model, in place.
+    """Give the layers nearest to the output the weights of a freshly built model, in place.
 
-    With the same fresh model a larger share keeps what a smaller one made random. Trained statistics of batch
-    normalisation do not suit the new weights, and would let activations vanish or explode: the new layers' are those
-    of the clips. The layers below keep theirs.
+    With the same fresh model a larger share contains the random layers of a smaller one. Trained statistics of batch
+    normalisation would let activations vanish or explode, so that the new layers get those of the clips.
 
     Args:
         fresh: the same network with other weights.
         share: of the layers, in (0, 1]; at least one.
-        clips: [N, 3, T, H, W] as uint8, to order the layers by and to take statistics from.
+        clips: [N, 3, T, H, W] as uint8, for the order of the layers and for statistics.
         batch_size: clips in a forward pass.
 
     Returns:
-        Names of the layers that are new, from input to output.
+        Names of the new layers, from input to output.
 
     Raises:
         UsageError: the fresh model has the same weights there.
@@ -42,7 +43,7 @@ def cascade(model: nn.Module, fresh: nn.Module, share: float, clips: Tensor, *, 
     if all(torch.equal(value.to(old[key].device), old[key]) for key, value in new.items()):
         raise UsageError(
             f"{type(model).__name__} is built with the same weights every time, so that none are random; let its "
-            "`build` draw them, and give trained ones as `weights` or `checkpoint`"
+            "`build` draw random ones, and give trained ones as `weights` or `checkpoint`"
         )
     model.load_state_dict(new, strict=False)
     _take_statistics(model, [model.get_submodule(name) for name in chosen], clips, batch_size)
@@ -50,10 +51,9 @@ def cascade(model: nn.Module, fresh: nn.Module, share: float, clips: Tensor, *, 
 
 
 def layers(model: nn.Module, clips: Tensor) -> list[str]:
-    """Names of the modules that hold weights or running statistics of their own, from input to output.
+    """Names of the modules with weights or running statistics of their own, in the order of their first outputs.
 
-    They stand in the order in which they first have an output; a module that is not called itself, because its parent
-    uses its weights, comes with its parent.
+    A module that is not called itself, because its parent uses its weights, comes with its parent.
 
     Args:
         clips: [N, 3, T, H, W] in [0, 1].
@@ -70,7 +70,7 @@ def layers(model: nn.Module, clips: Tensor) -> list[str]:
     return sorted(holding, key=lambda name: called[_nearest(name, called)])
 
 
-def _noting(called: dict[str, int], name: str):
+def _noting(called: dict[str, int], name: str) -> Callable[[nn.Module, tuple, object], None]:
     def note(_module: nn.Module, _inputs: tuple, _output: object) -> None:
         called.setdefault(name, len(called))
 
@@ -86,15 +86,15 @@ def _has_statistics(module: nn.Module) -> bool:
 
 
 def _nearest(name: str, called: dict[str, int]) -> str:
-    """The module itself, or the innermost one around it that was called; the model itself always was."""
+    """Innermost called module around a module; the model itself is always called."""
     while name not in called:
         name = name.rpartition(".")[0]
     return name
 
 
 def _take_statistics(model: nn.Module, chosen: list[nn.Module], clips: Tensor, batch_size: int) -> None:
-    """Running statistics of the chosen layers, as means over batches of equal size in which they normalise."""
-    norms = [module for module in chosen if _has_statistics(module)]
+    """Set running statistics of the chosen layers to their means over batches of equal size."""
+    norms = [module for module in chosen if isinstance(module, _BatchNorm) and _has_statistics(module)]
     momenta = [norm.momentum for norm in norms]
     if not norms:
         return

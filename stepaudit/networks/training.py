@@ -29,7 +29,7 @@ def fit(
     advance: Callable[..., None],
     epochs: Epochs | None = None,
 ) -> list[dict]:
-    """Trains the model in place and leaves it with the weights of its best epoch.
+    """Train the model in place, ending with the weights of its best epoch.
 
     The best epoch has the highest validation accuracy; among equals, the lowest validation loss. Without validation
     clips it is the last one.
@@ -37,18 +37,19 @@ def fit(
     Args:
         train: clips [N, 3, T, H, W] as uint8, one for each view, and targets [N].
         validation: the same; may be empty.
-        epochs: where each finished epoch is kept, and from which the training goes on, bit by bit as if it had not been
-            stopped.
+        epochs: store of finished epochs. A resumed training gives the same weights, bit by bit.
 
     Returns:
-        A row of the table `training_log` for each epoch.
+        Rows of the table `training_log`, one for each epoch.
 
     Raises:
         UsageError: the loss is no longer finite.
     """
     with seeded(seed), channels_last(model, _float(train[0][:1], device)):
         optimizer = _optimizer(model, settings)
-        log, best, chosen, weights = [], (-math.inf, -math.inf), None, model.state_dict()
+        log: list[dict] = []
+        best: tuple[float, float] = (-math.inf, -math.inf)
+        chosen, weights = None, model.state_dict()
         if epochs is not None and (state := epochs.last()) is not None:
             log, best, chosen, weights = _resumed(state, model, optimizer)
             advance(len(log))
@@ -59,13 +60,13 @@ def fit(
                 group["lr"] = rate
             loss, accuracy = _epoch(model, train, settings, device, optimizer)
             measured = evaluate(model, *validation, settings.batch_size, device)
-            rank = (measured[1], -measured[0]) if len(validation[1]) else (epoch, 0)
+            rank = (float(epoch), 0.0) if measured is None else (measured[1], -measured[0])
             if rank > best:
                 best, chosen, weights = rank, epoch, copy.deepcopy(model.state_dict())
-            log.append(_row(epoch, rate, (loss, accuracy), measured, time.monotonic() - start))
+            log.append(_row(epoch, rate, (loss, accuracy), measured or (None, None), time.monotonic() - start))
             if epochs is not None:
                 epochs.keep(epoch, _state(model, optimizer, log, best, chosen, weights))
-            advance(1, f"loss {loss:.3f}, accuracy {accuracy:.1%}, validation {measured[1] or 0:.1%}")
+            advance(1, f"loss {loss:.3f}, accuracy {accuracy:.1%}, validation {measured[1] if measured else 0:.1%}")
         model.load_state_dict(weights)
     return [{**row, "best": row["epoch"] == chosen} for row in log]
 
@@ -73,7 +74,7 @@ def fit(
 def _state(
     model: nn.Module, optimizer: torch.optim.Optimizer, log: list[dict], best: tuple, chosen: int | None, weights: dict
 ) -> dict:
-    """All that the epochs to come depend on, in tensors and plain values."""
+    """State for the following epochs, in tensors and plain values."""
     return {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -89,7 +90,7 @@ def _state(
 def _resumed(
     state: dict, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[list[dict], tuple, int | None, dict]:
-    """Sets the training to a state that was kept. Returns the log, the best rank, its epoch and its weights."""
+    """Restore the state of a training. Returns the log, the best rank, its epoch and its weights."""
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"])
@@ -100,10 +101,10 @@ def _resumed(
 
 def evaluate(
     model: nn.Module, clips: Tensor, targets: Tensor, batch_size: int, device: torch.device
-) -> tuple[float | None, float | None]:
-    """Mean cross-entropy and accuracy of a model in evaluation mode; None for no clips."""
+) -> tuple[float, float] | None:
+    """Mean cross-entropy and accuracy of a model in evaluation mode; None without clips."""
     if not len(targets):
-        return None, None
+        return None
     model.eval()
     with torch.no_grad():
         logits = torch.cat([model(_float(part, device)).cpu() for part in clips.split(batch_size)])
@@ -111,13 +112,13 @@ def evaluate(
 
 
 def shuffled(targets: Tensor, clips: Sequence[str], seed: int) -> Tensor:
-    """The targets, permuted among the clips; all views of a clip keep the same. Zhang et al. 2017.
+    """Targets permuted among the clips; all views of a clip get the same. Zhang et al. 2017.
 
-    Each class keeps as many clips as it had. By chance about 1 / K of the clips keep their target.
+    The classes keep their sizes. By chance about 1 / K of the clips keep their target.
 
     Args:
         targets: [N].
-        clips: of each view, the clip that it is taken of.
+        clips: names of the views' clips, N.
     """
     own = dict(zip(clips, targets.tolist(), strict=True))
     order = torch.randperm(len(own), generator=torch.Generator().manual_seed(seed)).tolist()
@@ -128,7 +129,7 @@ def shuffled(targets: Tensor, clips: Sequence[str], seed: int) -> Tensor:
 
 @contextmanager
 def seeded(seed: int):
-    """The global random state set to a seed, and restored afterwards."""
+    """Set the global random state to a seed, and restore it afterwards."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
@@ -152,7 +153,7 @@ def _epoch(model, train, settings, device, optimizer) -> tuple[float, float]:
 
 
 def augmented(clips: Tensor, settings: Training) -> Tensor:
-    """The clips [N, 3, T, H, W], each mirrored and moved at random as the settings allow, all its frames alike."""
+    """Clips [N, 3, T, H, W], each flipped and shifted at random, all its frames alike."""
     for name in settings.flips:
         chosen = torch.rand(len(clips)) < 0.5
         clips = torch.where(chosen.to(clips.device).view(-1, 1, 1, 1, 1), clips.flip(FLIPS[name]), clips)
@@ -169,10 +170,10 @@ def _float(clips: Tensor, device: torch.device) -> Tensor:
 
 
 def _optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimizer:
-    shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(model.parameters(), **shared)
-    return torch.optim.SGD(model.parameters(), momentum=settings.momentum, **shared)
+        return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+    return torch.optim.SGD(model.parameters(), lr=rate, weight_decay=decay, momentum=settings.momentum)
 
 
 def _row(epoch, rate, train, validation, seconds) -> dict:

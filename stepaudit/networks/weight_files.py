@@ -1,8 +1,8 @@
-"""Weights in files that may come from anywhere: safetensors, and PyTorch's own, of which tensors alone are taken."""
+"""Weights from untrusted files: safetensors, and PyTorch's own format without anything but tensors."""
 
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 from zipfile import ZipFile, is_zipfile
 
 import torch
@@ -13,17 +13,17 @@ from stepaudit.errors import UsageError
 
 
 def from_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The metadata and the tensors of a file. Raises UsageError if it cannot be read as what it says that it is."""
+    """Metadata and tensors of a safetensors file. Raises UsageError if it cannot be read."""
     try:
         _require_file(path)
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:  # it complains in its own class, of shapes in PyTorch's
-        raise UsageError(f"{path}: no readable safetensors file ({_first_line(error)})") from error
+        raise UsageError(f"{path}: no readable safetensors file ({first_line(error)})") from error
 
 
 def from_torch(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, or of one in the key `state_dict`; nothing in the file is run.
+    """Tensors of a state dict, or of one in the key `state_dict`. No code in the file is run.
 
     Raises:
         UsageError: it cannot be read, or holds no state dict.
@@ -32,7 +32,7 @@ def from_torch(path: Path) -> dict[str, Tensor]:
         _require_file(path)
         state = _from_zip(path) if is_zipfile(path) else _from_pickles(path)
     except Exception as error:  # torch.load raises anything on a damaged file
-        raise UsageError(f"{path}: cannot be read as a state dict ({_first_line(error)})") from error
+        raise UsageError(f"{path}: cannot be read as a state dict ({first_line(error)})") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else None
     if not isinstance(state, dict):
         raise UsageError(f"{path}: holds no state dict; save `model.state_dict()`")
@@ -45,7 +45,7 @@ def _require_file(path: Path) -> None:
 
 
 def _from_zip(path: Path) -> Any:
-    """A file of PyTorch's newer form. Its tensors are mapped, not unpacked, so that they are no larger than the file.
+    """Content of PyTorch's newer format. Tensors are mapped, not unpacked, so that they are no larger than the file.
 
     Raises:
         ValueError: an entry would grow when it is unpacked.
@@ -57,28 +57,28 @@ def _from_zip(path: Path) -> Any:
 
 
 def _from_pickles(path: Path) -> Any:
-    """A file of PyTorch's older form: pickles, with the tensors behind them.
+    """Content of PyTorch's older format: pickles, with the tensors behind them.
 
     Raises:
         ValueError: a tensor claims to be larger than the file.
     """
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:  # an mmap reserves nothing
-        claimed = torch.load(content, map_location="meta", weights_only=True)
+        claimed = torch.load(cast(IO[bytes], content), map_location="meta", weights_only=True)  # mmap has all it needs
         if _largest(claimed) > len(content):
             raise ValueError("a tensor claims to be larger than the file")
         content.seek(0)
-        return torch.load(content, map_location="cpu", weights_only=True)
+        return torch.load(cast(IO[bytes], content), map_location="cpu", weights_only=True)
 
 
 def _largest(state: Any) -> int:
-    """Bytes that the largest tensor of a state dict takes."""
+    """Size of the largest tensor of a state dict, bytes."""
     if isinstance(state, Tensor):
         return state.untyped_storage().nbytes()
     return max(map(_largest, state.values()), default=0) if isinstance(state, dict) else 0
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether it is a tensor of real numbers in memory: no sparse, quantised, nested or empty one."""
+    """True for a tensor of real numbers in memory, not sparse, quantised, nested or without data."""
     return (
         type(value) in (Tensor, nn.Parameter)
         and value.device.type == "cpu"
@@ -87,6 +87,6 @@ def _is_plain(value: Any) -> bool:
     )
 
 
-def _first_line(error: Exception) -> str:
-    """PyTorch explains at length how to load a file that is not trusted."""
+def first_line(error: Exception) -> str:
+    """First line of an error, without PyTorch's long advice on untrusted files."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -23,10 +23,10 @@ from stepaudit.report import sql_files
 from stepaudit.report.statistics import estimates
 from stepaudit.running import locks
 from stepaudit.store import package_files, writing
-from stepaudit.store.database import FILE, parquet_files
+from stepaudit.store.database import FILE
 from stepaudit.store.formats import format_rows as format_rows
 from stepaudit.store.schema import SCHEMA_VERSION, TABLES, TEXT, Table
-from stepaudit.store.tables import as_json, check_schema, path_columns
+from stepaudit.store.tables import as_json, check_schema, parquet_files, path_columns
 from stepaudit.version import __version__
 
 STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that stepaudit takes can read it

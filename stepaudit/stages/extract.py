@@ -88,7 +88,7 @@ def _moved_boxes(job: Job, segments: list[dict], clips: Clips, distance: int) ->
 def _boxes_by_frame(path: Path, videos: set[str]) -> dict[str, dict[int, list[dict]]]:
     """Rows of `boxes` of these videos, by video and source frame. The others are not made: there may be many."""
     wanted = pc.field("video_id").isin(pa.array(sorted(videos), pa.string()))
-    with tables.opened("boxes", path), tables.telling_damage(path):  # checks the schema, notes the input
+    with tables.opened("boxes", path), tables.explained_damage(path):  # checks the schema, notes the input
         found = pq.read_table(path, filters=wanted, partitioning=None, page_checksum_verification=True)
     rows = found.to_pylist()
     by_frame: dict[str, dict[int, list[dict]]] = defaultdict(lambda: defaultdict(list))

@@ -1,6 +1,7 @@
 """`audit.duckdb`, read only: connections, statements, rows."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -14,7 +15,7 @@ FILE = "audit.duckdb"
 
 
 def query(folder: Path, sql: str) -> tuple[list[str], list[tuple]]:
-    """Column names and rows of a statement over an audit's database. It can change nothing and reach no other file.
+    """Column names and rows of a statement over an audit's database, see `connect`.
 
     Raises:
         UsageError: there is no database yet, it cannot be opened, or DuckDB refuses the statement.
@@ -24,7 +25,7 @@ def query(folder: Path, sql: str) -> tuple[list[str], list[tuple]]:
 
 
 def connect(folder: Path, *, spills: bool = False, small: bool = False) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to an audit's database, without access to anything else, see `stepaudit.store.read_only`.
+    """Read-only connection to an audit's database, without access to other files, see `stepaudit.store.read_only`.
 
     Raises:
         UsageError: there is no database yet, it is a link, or it cannot be opened.
@@ -42,53 +43,55 @@ def connect(folder: Path, *, spills: bool = False, small: bool = False) -> duckd
 def fetch(
     connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None, *, most: int | None = None
 ) -> tuple[list[str], list[tuple]]:
-    """Column names and rows of a statement, whose `$name` are values.
+    """Column names and rows of a statement.
 
     Args:
-        most: so many rows are an error; None: there is no limit.
+        values: of the `$name` in the statement.
+        most: so many rows are an error; None: no limit.
 
     Raises:
-        UsageError: with DuckDB's message, or that there are too many rows.
+        UsageError: with DuckDB's message, or for too many rows.
     """
-    try:
-        result = connection.execute(sql, values)
-        if result is None or result.description is None:
-            raise UsageError('no statement; write one such as "from coverage"')
-        names = [column[0] for column in result.description]
+    with _explained():
+        result, names = _executed(connection, sql, values)
         rows = result.fetchall() if most is None else result.fetchmany(most)
-    except (duckdb.Error, RuntimeError) as error:
-        raise UsageError(str(error).strip()) from error
     if most is not None and len(rows) == most:
         raise UsageError(f"{most:,} rows or more; add a `limit`, or read the Parquet files")
     return names, rows
 
 
 def batches(connection: duckdb.DuckDBPyConnection, sql: str, size: int = 10_000) -> Iterator[tuple[list[str], list]]:
-    """Column names and rows of a statement, so many rows at a time; at first none, if there are none.
+    """Column names and rows of a statement, `size` rows at a time; at least one batch, maybe empty.
 
     Raises:
         UsageError: with DuckDB's message.
     """
-    try:
-        result = connection.execute(sql)
-        if result is None or result.description is None:
-            raise UsageError('no statement; write one such as "from coverage"')
-        names = [column[0] for column in result.description]
+    with _explained():
+        result, names = _executed(connection, sql)
         rows = result.fetchmany(size)
         yield names, rows
         while rows := result.fetchmany(size):
             yield names, rows
+
+
+def _executed(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None
+) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
+    result = connection.execute(sql, values)
+    if result is None or result.description is None:
+        raise UsageError('no statement; write one such as "from coverage"')
+    return result, [column[0] for column in result.description]
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
     except (duckdb.Error, RuntimeError) as error:
         raise UsageError(str(error).strip()) from error
 
 
 def records(connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None) -> list[dict]:
-    """Rows of a statement, whose `$name` are values, as dicts. Raises UsageError with DuckDB's message."""
+    """Rows of a statement as dicts, see `fetch`. Raises UsageError with DuckDB's message."""
     names, rows = fetch(connection, sql, values)
     return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def parquet_files(place: Path) -> list[Path]:
-    """The finished Parquet files below a folder; what is hidden (a job's temporary files) is left out."""
-    found = sorted(place.rglob("*.parquet"))
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(place).parts)]

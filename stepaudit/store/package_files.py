@@ -1,4 +1,4 @@
-"""Where the files that belong to the package lie: in the installed package, or at the root of a checkout."""
+"""Paths of the package's own files: in the installed package, or at the root of a checkout."""
 
 from pathlib import Path
 

@@ -60,12 +60,12 @@ class _Work:
     files_read: set[Path]
 
 
-_working: list[_Work] = []  # the job that this process is at, in whichever of its threads
+_working: list[_Work] = []  # the process's job, for all of its threads
 
 
 @contextmanager
 def made_by(about: Mapping[str, object]) -> Iterator[set[Path]]:
-    """While a job lasts, the files that it writes say `about`, which is JSON. Gives the files that it has read."""
+    """Put `about` (JSON) into the metadata of all files that are written. Yields the set of files that are read."""
     _working.append(_Work(about, set()))
     try:
         yield _working[-1].files_read
@@ -74,10 +74,10 @@ def made_by(about: Mapping[str, object]) -> Iterator[set[Path]]:
 
 
 def read(table: str, *paths: Path, columns: Sequence[str] | None = None) -> list[dict]:
-    """Rows of one or more files, or of all files below folders, with the columns that stand in their paths.
+    """Rows of files, or of all files below folders, with the columns in their paths.
 
     Raises:
-        UsageError: nothing is there, a file is damaged, or it was written with another schema version.
+        UsageError: a file is missing, damaged, or of another schema version.
     """
     rows = []
     for path in paths:
@@ -87,24 +87,24 @@ def read(table: str, *paths: Path, columns: Sequence[str] | None = None) -> list
 
 
 def read_arrow(table: str, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """One file without the columns of its path; every page is compared with its checksum. Raises like `read`."""
-    with opened(table, path) as file, telling_damage(path):
+    """One file without the columns in its path; every page is compared with its checksum. Raises like `read`."""
+    with opened(table, path) as file, explained_damage(path):
         return file.read(columns=columns)
 
 
 def check_schema(table: str, path: Path) -> None:
-    """Raises UsageError unless the file is Parquet of this version of the table."""
+    """Raise UsageError unless the file is Parquet of this version of the table."""
     with opened(table, path):
         pass
 
 
 @contextmanager
 def opened(table: str, path: Path) -> Iterator[pq.ParquetFile]:
-    """A file of a table, whose pages are compared with their checksums when they are read. Raises like `read`."""
-    with telling_damage(path):
+    """Open a file of a table; pages are compared with their checksums when they are read. Raises like `read`."""
+    with explained_damage(path):
         file = pq.ParquetFile(path, page_checksum_verification=True)
     with file:
-        with telling_damage(path):
+        with explained_damage(path):
             _require_schema(table, path, file.schema_arrow)
             _require_rows(file)
         if _working:
@@ -113,16 +113,16 @@ def opened(table: str, path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def metadata(path: Path) -> dict[str, object]:
-    """What a file says of itself: `schema`, `rows`, and, if a job wrote it, `stage`, `keys`, `settings`, `version`."""
-    with telling_damage(path), pq.ParquetFile(path) as file:
-        found = file.schema_arrow.metadata or {}
-        job = json.loads(found.get(JOB_KEY, b"{}"))
-        return {**job, "schema": found.get(SCHEMA_KEY, b"none").decode(), "rows": file.metadata.num_rows}
+    """Metadata of a file: `schema`, `rows`, and, if a job wrote it, `stage`, `keys`, `settings`, `version`."""
+    with explained_damage(path), pq.ParquetFile(path) as file:
+        about = file.schema_arrow.metadata or {}
+        job = json.loads(about.get(JOB_KEY, b"{}"))
+        return {**job, "schema": about.get(SCHEMA_KEY, b"none").decode(), "rows": file.metadata.num_rows}
 
 
 @contextmanager
-def telling_damage(path: Path) -> Iterator[None]:
-    """Raises UsageError, with the file and the next step, for whatever reading a file raises."""
+def explained_damage(path: Path) -> Iterator[None]:
+    """Raise UsageError, with the file and the next step, for any error of a reader."""
     try:
         yield
     except UsageError:
@@ -135,12 +135,12 @@ def telling_damage(path: Path) -> Iterator[None]:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(
             f"{path}: damaged, not a readable Parquet file ({reason}); `stepaudit check {audit_of(path)} --delete` "
-            "removes it and says how to make it anew"
+            "removes it and says how to make it again"
         ) from error
 
 
 def audit_of(path: Path) -> Path:
-    """The folder of the audit that a table's file belongs to."""
+    """Folder of the audit of a table's file."""
     folder = path.parent
     while "=" in folder.name:
         folder = folder.parent
@@ -149,21 +149,23 @@ def audit_of(path: Path) -> Path:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(file for file in path.rglob("*.parquet") if not _hidden(file, path))
+        return parquet_files(path)
     if not path.exists():
         raise UsageError(f"{path}: not there; run the stage that writes it first")
     return [path]
 
 
-def _hidden(file: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(root).parts)
+def parquet_files(folder: Path) -> list[Path]:
+    """Finished Parquet files below a folder, without hidden ones (a job's temporary files)."""
+    files = sorted(folder.rglob("*.parquet"))
+    return [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 
 def _read_file(table: str, path: Path, columns: Sequence[str] | None) -> list[dict]:
     partitions = path_columns(path)
-    wanted = None if columns is None else [name for name in columns if name not in partitions]
-    data = read_arrow(table, path, wanted)
-    with telling_damage(path):
+    inside = None if columns is None else [name for name in columns if name not in partitions]
+    data = read_arrow(table, path, inside)
+    with explained_damage(path):
         rows = data.to_pylist()
     named = {key: partitions.get(key) for key in TABLES[table].partitions if columns is None or key in columns}
     return [{**row, **named} for row in rows]
@@ -178,18 +180,18 @@ def _require_schema(table: str, path: Path, schema: pa.Schema) -> None:
         if version.isdecimal() and int(version) > SCHEMA_VERSION
         else f"`stepaudit check {audit_of(path)}` says what to run again, or read it with the stepaudit that wrote it"
     )
-    wanted = f"this stepaudit reads schema {SCHEMA_VERSION} of '{table}'"
-    raise UsageError(f"{path}: written with table schema {version}, {wanted}: {step}")
+    expected = f"this stepaudit reads schema {SCHEMA_VERSION} of '{table}'"
+    raise UsageError(f"{path}: written with table schema {version}, {expected}: {step}")
 
 
 def _require_rows(file: pq.ParquetFile) -> None:
-    told = (file.schema_arrow.metadata or {}).get(ROWS_KEY, b"").decode()
-    if told != str(file.metadata.num_rows):
-        raise ValueError(f"it has {file.metadata.num_rows} rows, its metadata say {told or 'nothing'}")
+    expected = (file.schema_arrow.metadata or {}).get(ROWS_KEY, b"").decode()
+    if expected != str(file.metadata.num_rows):
+        raise ValueError(f"it has {file.metadata.num_rows} rows, its metadata say {expected or 'nothing'}")
 
 
 def path_columns(path: Path) -> dict[str, str]:
-    """The `name=value` folders of a path."""
+    """Columns in a path: its `name=value` folders."""
     return dict(part.split("=", 1) for part in path.parts if "=" in part)
 
 

@@ -87,7 +87,7 @@ def ucf(root: Path, lists: bytes) -> Path:
 )
 def test_a_list_names_no_file_outside_of_its_classes(tmp_path, line):
     root = ucf(tmp_path, f"A/v_A_g01_c01.avi 1\r\n{line} 1\r\n".encode())
-    with pytest.raises(UsageError, match=r"list01\.txt: .* is no `Class/v_Class_gXX_cYY\.avi`; get the file anew"):
+    with pytest.raises(UsageError, match=r"list01\.txt: .* is no `Class/v_Class_gXX_cYY\.avi`; download"):
         ucf101_24.read(root, split_lists=".", annotations="a.pkl")
 
 

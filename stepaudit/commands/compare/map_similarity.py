@@ -16,7 +16,7 @@ from stepaudit.commands.compare.quantities import Quantity
 from stepaudit.commands.compare.sides import Side, methods
 from stepaudit.errors import AuditError
 from stepaudit.store import arrays
-from stepaudit.store.database import parquet_files
+from stepaudit.store.tables import parquet_files
 
 if TYPE_CHECKING:
     from torch import Tensor

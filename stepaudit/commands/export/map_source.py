@@ -72,7 +72,7 @@ class MapSource:
         """The rows of a file that were chosen, with `grid`, float16 [t, h, w], and `size` of the model's clips."""
         values = tables.path_columns(path.relative_to(self.folder))
         size = self.config.clips_of(values["model"]).size
-        with tables.opened("maps", path) as file, tables.telling_damage(path):
+        with tables.opened("maps", path) as file, tables.explained_damage(path):
             for batch in file.iter_batches(batch_size=AT_ONCE):
                 for index, row in enumerate(batch.drop_columns("grid").to_pylist()):
                     if self.chosen.takes(row):
@@ -137,7 +137,7 @@ class _Pixels:
 def _pixels(path: Path) -> Iterator[pa.Array]:
     """The column of a file whose schema was checked; Arrow holds its pages, the clips of a shard at most."""
     with (
-        tables.telling_damage(path),
+        tables.explained_damage(path),
         pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=BUFFER) as file,
     ):
         for batch in file.iter_batches(batch_size=AT_ONCE, columns=["pixels"]):
