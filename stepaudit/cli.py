@@ -465,7 +465,7 @@ def _check_audit(folder: Path, delete: bool, targets: bool) -> None:
     audit = audit_folder.of_folder(folder)
     found = integrity.problems(audit)
     gone = remedies.delete(audit, found) if delete else []
-    for line in remedies.targets(audit, found) if targets else remedies.told(audit, found):
+    for line in remedies.targets(audit, found) if targets else remedies.lines(audit, found):
         typer.echo(line)
     if gone:
         typer.echo(f"removed: {len(gone)} of these files")

@@ -13,7 +13,7 @@ import yaml
 from stepaudit import cli
 from stepaudit.audit import audit_folder, config, jobs
 from stepaudit.audit.audit_folder import Audit, Problem
-from stepaudit.commands.check import asked_rows, integrity, remedies, sound_files
+from stepaudit.commands.check import integrity, remedies, requested_rows, sound_files
 from stepaudit.errors import UsageError
 from stepaudit.networks import checkpoint
 from stepaudit.report import build_database
@@ -113,7 +113,7 @@ def found_in_rows(audit: Audit) -> dict[str, str]:
     """What is wrong with the rows of files that are as they were recorded."""
     assert all(text.startswith("made from another ") for _, text in found_in_files(audit).values())
     told: dict[str, str] = {}
-    for path, text in asked_rows.problems(audit.config, {audit.folder / name for name in audit.files}):
+    for path, text in requested_rows.problems(audit.config, {audit.folder / name for name in audit.files}):
         told[audit.name(path)] = f"{told.get(audit.name(path), '')}{text}\n"
     return told
 
@@ -307,7 +307,7 @@ def test_another_schema_is_told_and_not_deleted(copy):
         text = f"it has table schema {version}, not {schema.SCHEMA_VERSION}"
         assert {(each.name, each.kind, each.text) for each in problems} == {(name, "version", text) for name in names}
         assert remedies.to_delete(copy, problems) == []
-        assert "read these files with the stepaudit that wrote them" in "\n".join(remedies.told(copy, problems))
+        assert "read these files with the stepaudit that wrote them" in "\n".join(remedies.lines(copy, problems))
 
 
 def test_files_of_another_version_are_told_and_not_deleted(copy, monkeypatch):
@@ -558,7 +558,7 @@ def test_many_problems_are_cut_short_and_their_files_listed(copy):
     for path in copy.folder.glob("scores/**/*.parquet"):
         path.unlink()
     problems, _ = sound_files.problems(copy)
-    lines = list(remedies.told(copy, problems))
+    lines = list(remedies.lines(copy, problems))
     assert lines[0] == "12 files not there:"
     assert lines[11] == "  … and 2 more"
     assert lines[-2].startswith(f"  stepaudit check {copy.folder} --targets | tr '\\n' '\\0' | xargs -0 snakemake ")

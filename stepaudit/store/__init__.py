@@ -1,1 +1,1 @@
-"""How rows lie on disk: schema, writing, reading, checksums, formats, the read-only database."""
+"""Rows on disk: schema, writing, reading, checksums, formats, the read-only database."""

@@ -1,4 +1,4 @@
-"""Heavy columns, which stay in the Parquet files: the pixels of a clip and the grid of a map."""
+"""Heavy columns, in Parquet files alone: the pixels of a clip and the grid of a map."""
 
 from pathlib import Path
 

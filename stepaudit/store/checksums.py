@@ -23,7 +23,7 @@ def sign(path: Path) -> None:
 
 
 def is_signed(path: Path) -> bool | None:
-    """Whether a file has the checksum that it carries; None if it carries none."""
+    """True if a file has the checksum in its metadata; None without one."""
     before, prefix, rest = path.read_bytes().rpartition(PREFIX)
     if not prefix:
         return None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from io import StringIO
+from itertools import count
 from typing import Any
 
 from rich.cells import cell_len
@@ -16,11 +17,11 @@ from stepaudit.store.tables import as_json
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a number is no text: -0.5 stays a number
 
-Rows = Sequence[Sequence[Any]]
+Values = Sequence[Sequence[Any]]  # rows of values
 
 
-def format_rows(names: Sequence[str], rows: Rows, format: str = "table") -> str:
-    """The rows as text that ends with a newline.
+def format_rows(names: Sequence[str], rows: Values, format: str = "table") -> str:
+    """Rows as text with a newline at the end.
 
     Args:
         names: of the columns.
@@ -35,28 +36,24 @@ def format_rows(names: Sequence[str], rows: Rows, format: str = "table") -> str:
     return FORMATS[format](names, rows)
 
 
-def _csv(names: Sequence[str], rows: Rows) -> str:
-    return csv_lines((names, *rows))
-
-
-def csv_lines(rows: Rows) -> str:
-    """RFC 4180 with plain newlines; NULL is an empty field, a list or struct is JSON, and no text is a formula."""
+def csv_lines(rows: Values) -> str:
+    """CSV (RFC 4180) with plain newlines; NULL is an empty field, lists and structs are JSON, formulas are escaped."""
     return "".join(f"{_csv_line(line)}\n" for line in rows)
 
 
 def _csv_line(values: Sequence[Any]) -> str:
     text = StringIO()
-    # The writer quotes what could end a line only if that is how its own lines end: '\r' as well as '\n'.
+    # The writer quotes '\r' and '\n' inside a field only if both are in its own line ending.
     csv.writer(text, lineterminator="\r\n").writerow([_no_formula(_nested(value)) for value in values])
     return text.getvalue().removesuffix("\r\n")
 
 
 def _no_formula(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, and run, with an apostrophe in front; all else as it is."""
+    """Text with an apostrophe in front if a spreadsheet would run it as a formula; other values unchanged."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
-def _table(names: Sequence[str], rows: Rows) -> str:
+def _table(names: Sequence[str], rows: Values) -> str:
     cells = _text(names, rows)
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     right = _numeric(names, rows)
@@ -64,45 +61,45 @@ def _table(names: Sequence[str], rows: Rows) -> str:
     return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]]) + "\n"
 
 
-def _markdown(names: Sequence[str], rows: Rows) -> str:
+def _markdown(names: Sequence[str], rows: Values) -> str:
     cells = [[re.sub(r"([\\|<])", r"\\\1", text) for text in line] for line in _text(names, rows)]
     ruler = ["---:" if right else "---" for right in _numeric(names, rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in [cells[0], ruler, *cells[1:]])
 
 
-def _json(names: Sequence[str], rows: Rows) -> str:
+def _json(names: Sequence[str], rows: Values) -> str:
     return "[" + ",\n ".join(json_records(unique(names), rows)) + "]\n"
 
 
-def json_records(names: Sequence[str], rows: Rows) -> Iterator[str]:
-    """Each row as an object in JSON, on one line; what is no finite number is null. No name may stand twice."""
+def json_records(names: Sequence[str], rows: Values) -> Iterator[str]:
+    """Rows as JSON objects, a line each; NaN and infinity are null. The names must differ."""
     for row in rows:
         yield json.dumps(dict(zip(names, map(finite, row), strict=True)), ensure_ascii=False, default=str)
 
 
-def _lines(names: Sequence[str], rows: Rows) -> str:
-    """A line for each value, for rows that are wider than a screen."""
+def _lines(names: Sequence[str], rows: Values) -> str:
+    """Rows with a line for each value, for many columns."""
     width = max(map(cell_len, map(shown, names)), default=0)
     heads = [shown(name) + " " * (width - cell_len(shown(name))) for name in names]
     records = ("".join(f"{head}  {shown(value)}\n" for head, value in zip(heads, row, strict=True)) for row in rows)
     return "\n".join(records) or "no rows\n"
 
 
-FORMATS: dict[str, Callable[[Sequence[str], Rows], str]] = {
+FORMATS: dict[str, Callable[[Sequence[str], Values], str]] = {
     "table": _table,
-    "csv": _csv,
+    "csv": lambda names, rows: csv_lines((names, *rows)),
     "json": _json,
     "md": _markdown,
     "lines": _lines,
 }
 
 
-def _text(names: Sequence[str], rows: Rows) -> list[list[str]]:
+def _text(names: Sequence[str], rows: Values) -> list[list[str]]:
     return [[shown(name) for name in names], *([shown(value) for value in row] for row in rows)]
 
 
 def shown(value: Any) -> str:
-    """A value for reading: six digits of a float, control characters as escapes, NULL by that name."""
+    """Value as text: six digits of a float, control characters as escapes, NULL by that name."""
     if value is None:
         return "NULL"
     if isinstance(value, float) and abs(value) < 1e6:
@@ -116,7 +113,7 @@ def _nested(value: Any) -> Any:
 
 
 def finite(value: Any) -> Any:
-    """A value, or lists and dicts of values, for JSON: what is no finite number is None."""
+    """Value for JSON, or lists and dicts of values: NaN and infinity are None."""
     if isinstance(value, float | Decimal):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -124,7 +121,7 @@ def finite(value: Any) -> Any:
     return [finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _numeric(names: Sequence[str], rows: Rows) -> list[bool]:
+def _numeric(names: Sequence[str], rows: Values) -> list[bool]:
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return [all(isinstance(value, int | float | Decimal | None) for value in column) for column in columns]
 
@@ -137,16 +134,12 @@ def _padded(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], 
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """The names, with a number behind each that stands there already."""
-    found: list[str] = []
+    """Names with a number behind each repeated one."""
+    result: list[str] = []
     for name in names:
-        number = 1
-        candidate = name
-        while candidate in found:
-            candidate = f"{name}_{number}"
-            number += 1
-        found.append(candidate)
-    return found
+        candidates = (f"{name}_{number}" for number in count(1))
+        result.append(name if name not in result else next(each for each in candidates if each not in result))
+    return result
 
 
 def duration(seconds: float) -> str:

@@ -50,7 +50,7 @@ def connect(path: Path, *, spills: bool = False, small: bool = False) -> duckdb.
 
 
 def require_no_links(path: Path) -> None:
-    """Raise UsageError if a database, or a file of DuckDB beside it, is a link, which may lead anywhere."""
+    """Raise UsageError if a database, or a file of DuckDB beside it, is a link: it may lead anywhere."""
     for file in (path, path.with_name(f"{path.name}.wal"), path.with_name(f"{path.name}.tmp")):
         if file.is_symlink():
             raise UsageError(f"{file}: a link; put the file itself there")

@@ -14,7 +14,7 @@ SCHEMA_KEY = b"stepaudit_schema"
 
 @dataclass(frozen=True)
 class Column:
-    """Column of a table: Arrow type, a sentence with the unit, and whether the database leaves it out (`heavy`)."""
+    """Column of a table: Arrow type, a sentence with the unit. The database leaves `heavy` ones out."""
 
     name: str
     type: pa.DataType

@@ -16,7 +16,7 @@ CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 @contextmanager
 def written(path: Path, temporary: Path | None = None) -> Iterator[Path]:
-    """Temporary file to write, which replaces `path` when the block ends; after an error, nothing of it is left.
+    """Temporary file that replaces `path` at the end of the block, and is removed after an error.
 
     A link at either name is replaced, never written through.
 
@@ -46,13 +46,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def own_name(path: Path) -> Path:
-    """Temporary name of a file, which no other process on this machine uses."""
+    """Temporary name of a file, different in every process of this machine."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Raise StorageError for what the disk refuses while a file is written."""
+    """Raise StorageError for errors of the disk while a file is written."""
     try:
         yield
     except Exception as error:

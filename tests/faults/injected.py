@@ -209,7 +209,9 @@ def test_a_video_is_corrupt(workshop, recovered):
     remove(workshop, "clips", keys)
     since = time.monotonic()
     assert workshop.job("extract", keys)[0] == 0
-    recovered("one row `bad_video`, the others unchanged; all complete after the repair", workshop.lost("clips", keys), since)
+    recovered(
+        "one row `bad_video`, the others unchanged; all complete after the repair", workshop.lost("clips", keys), since
+    )
 
 
 def of_one_kind(workshop, table: str, keys: dict[str, str], status: str) -> int:
@@ -261,7 +263,11 @@ def test_a_plugin_hangs(workshop, recovered):
     remove(workshop, "maps", ODD)
     since = time.monotonic()
     assert workshop.job("attribute", ODD)[0] == 0
-    recovered(f"{count} rows `timed_out`, the others unchanged; all complete after the repair", workshop.lost("maps", ODD), since)
+    recovered(
+        f"{count} rows `timed_out`, the others unchanged; all complete after the repair",
+        workshop.lost("maps", ODD),
+        since,
+    )
 
 
 def test_a_plugin_leaks_memory(workshop, recovered):

@@ -1,4 +1,4 @@
-"""Whether an audit is sound: complete, readable, bit by bit as it was written, and of one configuration."""
+"""All checks of an audit: configuration, files, rows, checkpoints, leftovers and report."""
 
 import json
 import os
@@ -11,28 +11,28 @@ import yaml
 
 from stepaudit.audit import plan
 from stepaudit.audit.audit_folder import FILE, Audit, Problem
-from stepaudit.commands.check import asked_rows, sound_files
+from stepaudit.commands.check import requested_rows, sound_files
 from stepaudit.errors import UsageError
 from stepaudit.store import database, schema
 
 PAGE = Path("report", "index.html")
-KEPT = re.compile(r"\.(.+\.(?:parquet|safetensors))\..+")  # what a job keeps for the file that it will write
+LEFT = re.compile(r"\.(.+\.(?:parquet|safetensors))\..+")  # finished parts beside a file that is not written yet
 
 
 def problems(audit: Audit) -> list[Problem]:
-    """Everything that is wrong with an audit; empty if it is sound."""
-    found, records = sound_files.problems(audit)
-    found += _of_configuration(audit, records)
-    wrong = {problem.name for problem in found}
+    """All problems of an audit; empty if it is sound."""
+    problems, records = sound_files.problems(audit)
+    problems += _of_configuration(audit, records)
+    wrong = {problem.name for problem in problems}
     sound = [name for name in audit.files if name not in wrong]
-    found += _of_rows(audit, sound)
-    found += _of_checkpoints(audit, sound)
-    found += _of_orphans(audit)
-    return found + list(_of_report(audit, records))
+    problems += _of_rows(audit, sound)
+    problems += _of_checkpoints(audit, sound)
+    problems += _of_orphans(audit)
+    return [*problems, *_of_report(audit, records)]
 
 
 def _of_configuration(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
-    """A configuration or plan that may not be the one that the audit was made with: nothing else is certain then."""
+    """Problem of an edited or damaged configuration or plan. It makes all other problems uncertain."""
     text = yaml.safe_dump(audit.saved.model_dump(mode="json"), sort_keys=False)
     if (audit.folder / FILE).read_text() != text:
         yield Problem("configuration", FILE, "it was edited, damaged, or saved by another version")
@@ -59,13 +59,13 @@ def _hash_of_database(audit: Audit) -> str | None:
 
 
 def _of_rows(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
-    for path, text in asked_rows.problems(audit.config, {audit.folder / name for name in sound}):
+    for path, text in requested_rows.problems(audit.config, {audit.folder / name for name in sound}):
         name = audit.name(path)
         yield Problem("rows", name, text, audit.files[name])
 
 
 def _of_checkpoints(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
-    """Weights that do not load into the model of the configuration, with the classes of the data set."""
+    """Weights that do not fit the model of the configuration and the classes of the data set."""
     from stepaudit.clips.tensors import class_names
     from stepaudit.networks import checkpoint
 
@@ -81,9 +81,9 @@ def _of_checkpoints(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
 
 
 def _of_orphans(audit: Audit) -> Iterator[Problem]:
-    """Files in the folders of tables and checkpoints that nothing writes, and what stopped jobs have left behind.
+    """Files in the folders of tables and checkpoints without a job, and leftovers of stopped jobs.
 
-    What an unfinished job has kept is none: the job goes on from it.
+    The finished parts of an unfinished job do not count: the job resumes with them.
     """
     for place in (*schema.TABLES, "checkpoints"):
         for folder, folders, files in os.walk(audit.folder / place):
@@ -98,14 +98,15 @@ def _of_orphans(audit: Audit) -> Iterator[Problem]:
 
 
 def _unfinished(audit: Audit, path: Path) -> bool:
-    """Whether something hidden is kept for a file that is asked for and not there yet."""
-    kept = KEPT.fullmatch(path.name)
-    written = kept and path.with_name(kept[1])
-    return bool(written) and audit.name(written) in audit.files and not written.exists()
+    """True for the finished parts of a file that is requested and not there yet."""
+    if not (match := LEFT.fullmatch(path.name)):
+        return False
+    output = path.with_name(match[1])
+    return audit.name(output) in audit.files and not output.exists()
 
 
 def _of_report(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
-    """The database and the page; the database holds the records of the files that it was made of."""
+    """Problems of the database and the page. The database has the records of its source files."""
     for name in (database.FILE, str(PAGE)):
         if not (audit.folder / name).is_file():
             yield Problem("report", name, "it is not there")
@@ -118,7 +119,7 @@ def _of_report(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
 
 
 def _outdated(audit: Audit, records: Mapping[str, dict]) -> str | None:
-    """In what the database differs from the tables; reads all of it, so that DuckDB compares its checksums."""
+    """Difference of the database from the tables. All of it is read, so that DuckDB compares its checksums."""
     outputs = {name: output for record in records.values() for name, output in record["outputs"].items()}
     rows: Counter = Counter()
     for name, output in outputs.items():

@@ -1,4 +1,4 @@
-"""What to do about an audit's problems: which files to delete, which to make anew, and the commands for it."""
+"""Remedies for an audit's problems: files to delete, files to make again, and the commands for it."""
 
 import shlex
 import shutil
@@ -13,58 +13,58 @@ REMADE = ("missing", "damaged", "foreign", "unrecorded", "rows", "report")
 SHOWN = 10  # of each kind; and so many names on a command line
 
 
-def told(audit: Audit, found: list[Problem]) -> Iterator[str]:
-    """The problems, a line each, under a heading for each kind; then what to do."""
+def lines(audit: Audit, problems: list[Problem]) -> Iterator[str]:
+    """Problems, a line each, under a heading for each kind, and then the remedies."""
     for kind, text in KINDS.items():
-        those = [problem for problem in found if problem.kind == kind]
+        those = [problem for problem in problems if problem.kind == kind]
         if those:
             yield f"{len(those)} file{'s' * (len(those) != 1)} {text}:"
             yield from (f"  {each.name}{each.text and ': '}{each.text}" for each in those[:SHOWN])
         if len(those) > SHOWN:
             yield f"  … and {len(those) - SHOWN} more"
-    if found:
+    if problems:
         yield "What to do:"
-        yield from (f"  {step}" for step in steps(audit, found))
+        yield from (f"  {step}" for step in steps(audit, problems))
 
 
-def steps(audit: Audit, found: list[Problem]) -> Iterator[str]:
+def steps(audit: Audit, problems: list[Problem]) -> Iterator[str]:
     """Command lines, in their order, for the folder that the workflow was run from."""
-    kinds = {problem.kind for problem in found}
+    kinds = {problem.kind for problem in problems}
     if "configuration" in kinds:
-        yield f"snakemake --cores all --configfile CONFIG   # your own file: it is saved as {FILE} anew"
+        yield f"snakemake --cores all --configfile CONFIG   # your own file: it is saved as {FILE} again"
         yield f"{_check(audit)}   # again: all else above may come from the configuration"
         return
     if "version" in kinds:
-        yield "read these files with the stepaudit that wrote them, or make them anew with this one, as follows"
-    if to_delete(audit, found):
+        yield "read these files with the stepaudit that wrote them, or make them again with this one, as follows"
+    if to_delete(audit, problems):
         yield f"{_check(audit)} --delete"
-    if names := targets(audit, found):
+    if names := targets(audit, problems):
         yield _remake(audit, names)
     if kinds - {"orphan"}:
-        yield f"{_snakemake(audit)}   # makes anew what that has changed"
+        yield f"{_snakemake(audit)}   # makes everything again that depends on these files"
 
 
-def targets(audit: Audit, found: list[Problem]) -> list[str]:
-    """Paths of the files that Snakemake must be asked for by name: it makes no file anew whose results are there."""
+def targets(audit: Audit, problems: list[Problem]) -> list[str]:
+    """Paths of the files to request by name: Snakemake skips a missing file if the files made from it are there."""
     names = []
-    for problem in found:
+    for problem in problems:
         if problem.kind in REMADE:
             own = [name for name in audit.files if audit.files[name] == problem.job]
             names += [problem.name] if problem.name not in audit.records else own
     return [str(audit.folder / name) for name in dict.fromkeys(names)]
 
 
-def to_delete(audit: Audit, found: list[Problem]) -> list[Path]:
-    """What `delete` removes: damaged, foreign and orphaned files; nothing if the configuration cannot be trusted."""
-    if any(problem.kind == "configuration" for problem in found):
+def to_delete(audit: Audit, problems: list[Problem]) -> list[Path]:
+    """Damaged, foreign and orphaned files; none if the configuration cannot be trusted."""
+    if any(problem.kind == "configuration" for problem in problems):
         return []
-    files = [audit.folder / problem.name for problem in found if problem.kind in DELETED]
+    files = [audit.folder / problem.name for problem in problems if problem.kind in DELETED]
     return [path for path in dict.fromkeys(files) if path.exists() or path.is_symlink()]
 
 
-def delete(audit: Audit, found: list[Problem]) -> list[Path]:
-    """Removes these files, and the folders of tables that are empty then. Returns what it has removed."""
-    gone = to_delete(audit, found)
+def delete(audit: Audit, problems: list[Problem]) -> list[Path]:
+    """Remove these files, and folders of tables that are empty then. Returns the removed files."""
+    gone = to_delete(audit, problems)
     for path in gone:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -88,7 +88,7 @@ def _remake(audit: Audit, names: list[str]) -> str:
 
 
 def _snakemake(audit: Audit) -> str:
-    """The command with the saved configuration, which finds the audit also where it was moved."""
+    """Snakemake's command with the saved configuration, also for an audit that was moved."""
     command = f"snakemake --cores all --configfile {shlex.quote(str(audit.folder / FILE))}"
     if audit.saved.folder == audit.folder:
         return command

@@ -27,7 +27,7 @@ def problems(audit: Audit) -> tuple[list[Problem], dict[str, dict]]:
 
 
 def _record(audit: Audit, name: str) -> dict[str, Any] | Problem:
-    """Row of `runs` that a job has left, with its inputs and outputs as dicts; or what is wrong with its file."""
+    """Row of `runs` of a job, with its inputs and outputs as dicts, or the problem of its file."""
     path, job = audit.folder / name, audit.records[name]
     try:
         signed, about = checksums.is_signed(path), tables.metadata(path)
@@ -91,9 +91,9 @@ def _no_parquet(name: str, error: UsageError, job: Job) -> Problem:
 
 
 def _replaced(audit: Audit, name: str, job: Job, place: str | None) -> Problem:
-    """A file that is not the one that its job has recorded; `place` is the file that it is instead, if known."""
+    """Problem of a file with another checksum than recorded. `place`: the recorded file with this checksum."""
     problem = _of_content(audit, name, job)
-    if problem and problem.kind != "version":  # what says so may be damaged itself: the job's record says otherwise
+    if problem and problem.kind != "version":  # the job's record, which is sound, says otherwise
         return problem
     if place is not None:
         return Problem("foreign", name, f"it is the file {place}", job)
@@ -101,7 +101,7 @@ def _replaced(audit: Audit, name: str, job: Job, place: str | None) -> Problem:
 
 
 def _of_content(audit: Audit, name: str, job: Job) -> Problem | None:
-    """Problem of a Parquet file that shows in its metadata."""
+    """Problem in the metadata of a Parquet file."""
     if not name.endswith(".parquet"):
         return None
     try:

@@ -1,4 +1,7 @@
-"""Whether an audit's files hold one row for each that is asked, and agree on what failed. By DuckDB, out of core."""
+"""Rows of an audit's files compared with the requested ones, and with the rows that they are made from.
+
+DuckDB does it out of core.
+"""
 
 import tempfile
 from collections.abc import Collection, Iterator
@@ -11,26 +14,26 @@ import duckdb
 
 from stepaudit.audit.config import Config
 from stepaudit.audit.jobs import Job
+from stepaudit.store.read_only import Settings
 from stepaudit.store.schema import SPLITS
 
 MEMORY = "1GB"  # what does not fit is put on disk
 ORDERS = ["shuffled", "reversed", "frozen"]
-Rows = list[dict[str, Any]]
 
 # A shard of a division into n holds every n-th clip of its split, in the order of the segments.
 SEGMENTS = """
-create or replace temp table asked as
+create or replace temp table requested as
 select clip_id, split, row_number() over (partition by split order by file_row_number) - 1 as position
 from read_parquet($files, file_row_number = true, hive_partitioning = false)
 """
 READ = "read_parquet($files, filename = true, hive_partitioning = false)"
 SHARD_OF_FILE = "parse_filename(filename, true)"
 CLIPS = """(
-    from (select clip_id, split, split || '-' || format('{:03d}', position % $division) as shard from asked)
+    from (select clip_id, split, split || '-' || format('{:03d}', position % $division) as shard from requested)
     where split = $split and list_contains($shards, shard)
 )"""
-# What is asked, by table: its keys, of the clips of a shard.
-ASKED = {
+# Requested rows by table: keys beside the clip, and a query.
+REQUESTED = {
     "clips": ("view", f"select shard, clip_id, unnest($views) as view from {CLIPS}"),
     "predictions": ("", f"select shard, clip_id from {CLIPS}"),
     "frame_orders": ("frame_order", f"select shard, clip_id, unnest($orders) as frame_order from {CLIPS}"),
@@ -49,23 +52,23 @@ ASKED = {
 }
 COMPARE = """
 with counted as (
-    select shard, {keys}, sum(asked) as asked, sum(found) as found
+    select shard, {keys}, sum(requested) as requested, sum(existing) as existing
     from (
-        select *, 1 as asked, 0 as found from ({asked})
+        select *, 1 as requested, 0 as existing from ({requested})
         union all by name
-        select *, 0 as asked, 1 as found from ({found})
+        select *, 0 as requested, 1 as existing from ({existing})
     )
     group by all
-    having sum(asked) != 1 or sum(found) != 1
+    having sum(requested) != 1 or sum(existing) != 1
 )
 select shard,
-    count(*) filter (where found = 0) as missing,
-    count(*) filter (where asked = 0) as unasked,
-    count(*) filter (where found > 1) as repeated,
+    count(*) filter (where existing = 0) as missing,
+    count(*) filter (where requested = 0) as unrequested,
+    count(*) filter (where existing > 1) as repeated,
     min(clip_id) as clip_id
 from counted group by shard order by shard
 """
-# Rows of `scores`: one with a frame each, one of the whole clip, or several whose metric has a part after a dot.
+# Rows of `scores`: one of each frame, one of the whole clip, or several with a part of the metric after a dot.
 MAPS = f"""
 create or replace temp table maps as
 select {SHARD_OF_FILE} as shard, clip_id, ratio, seed, status from {READ}
@@ -76,7 +79,7 @@ select {SHARD_OF_FILE} as shard, clip_id, ratio, seed, name as metric,
     count(*) as times, count(distinct (metric, frame)) as different, count(frame) as frames,
     min(frame) as first, max(frame) as last, bool_or(status = 'ok') as any_ok
 from (select filename, clip_id, ratio, seed, metric, frame, status from {READ})
-left join (select unnest($found) as metric, unnest($of) as name) using (metric)
+left join (select unnest($names) as metric, unnest($of) as name) using (metric)
 group by all
 """
 UNEVEN = """
@@ -86,12 +89,12 @@ where times != different
     or frames = 0 and metric in (select metric from scored where frames > 0)
 group by shard order by shard
 """
-# A row says 'upstream' if, and only if, what it is made from failed.
+# The status is 'upstream' if, and only if, the row's source failed.
 DISAGREE = f"""
-select found.shard, count(*) as rows, min(clip_id) as clip_id
-from (select {SHARD_OF_FILE} as shard, clip_id, status from {READ}) as found
+select own.shard, count(*) as rows, min(clip_id) as clip_id
+from (select {SHARD_OF_FILE} as shard, clip_id, status from {READ}) as own
 join {{before}} as before using (clip_id)
-where (before.failed) != (found.status = 'upstream')
+where (before.failed) != (own.status = 'upstream')
 group by all order by all
 """
 SCORED_WITHOUT = """
@@ -104,7 +107,7 @@ group by all order by all
 
 
 def problems(config: Config, sound: Collection[Path]) -> Iterator[tuple[Path, str]]:
-    """Files whose rows are not those that are asked, with what is wrong. Only files that are `sound` are read."""
+    """Files with other rows than requested, and the differences. Only `sound` files are read."""
     with _connection() as connection:
         for dataset in config.datasets:
             job = Job(config, "", dataset)
@@ -125,19 +128,19 @@ def problems(config: Config, sound: Collection[Path]) -> Iterator[tuple[Path, st
 @contextmanager
 def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"memory_limit": MEMORY, "temp_directory": folder, "preserve_insertion_order": "false"}
+        settings: Settings = {"memory_limit": MEMORY, "temp_directory": folder, "preserve_insertion_order": "false"}
         with duckdb.connect(config=settings) as connection:
             yield connection
 
 
 def _of_segments(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[tuple[Path, str]]:
-    (twice,) = connection.execute("select count(*) - count(distinct clip_id) from asked").fetchone()
+    ((twice,),) = connection.execute("select count(*) - count(distinct clip_id) from requested").fetchall()
     if twice:
         yield path, f"{_times(twice, 'row')} of a clip that has one already"
 
 
 class _Part:
-    """The files of a data set and a size, or a model, or a model and a method; those that are sound."""
+    """Sound files of a data set and a size, or a model, or a model and a method."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, sound: Collection[Path], job: Job):
         self.connection, self.config, self.sound, self.job = connection, job.config, sound, job
@@ -153,11 +156,9 @@ class _Part:
         given = entry.randomise is not None or entry.checkpoint is not None
         epochs = 0 if given else entry.training_for(self.job.dataset).epochs
         if path in self.sound:
-            ((found,),) = self.connection.execute(
-                f"select coalesce(list(epoch order by epoch), []) from {READ}", {"files": [str(path)]}
-            ).fetchall()
-            if found != list(range(1, epochs + 1)):
-                yield path, f"it holds the epochs {found}, the configuration asks for {epochs}"
+            ((rows,),) = self._run(f"select coalesce(list(epoch order by epoch), []) from {READ}", files=[path])
+            if rows != list(range(1, epochs + 1)):
+                yield path, f"it holds the epochs {rows}, the configuration asks for {epochs}"
 
     def answers(self) -> Iterator[tuple[Path, str]]:
         yield from self._compared("predictions", "test")
@@ -174,8 +175,8 @@ class _Part:
             yield from self._disagreeing(table, "extracted")
         files = self._sound(self.job.files("predictions"))
         self._run(
-            "create or replace temp table answered as select clip_id, bool_or(found.status != 'ok') as failed "
-            f"from (select clip_id, status from {READ}) as found join extracted using (clip_id) group by all"
+            "create or replace temp table answered as select clip_id, bool_or(own.status != 'ok') as failed "
+            f"from (select clip_id, status from {READ}) as own join extracted using (clip_id) group by all"
             if files
             else "create or replace temp table answered as from extracted limit 0",
             files=files,
@@ -192,7 +193,7 @@ class _Part:
         yield from self._scores()
 
     def _scores(self) -> Iterator[tuple[Path, str]]:
-        """Compared with the maps that are there, shard by shard."""
+        """Problems of scores, compared with the existing maps, shard by shard."""
         maps = self._sound(self.job.files("maps"))
         files = self._sound([self._path("scores", path.stem) for path in maps])
         maps = [self._path("maps", path.stem) for path in files]
@@ -201,43 +202,46 @@ class _Part:
         self._run(MAPS, files=maps)
         metrics = self.job.metrics
         names = [name for (name,) in self._run(f"select distinct metric from {READ} order by metric", files=files)]
-        self._run(SCORES, files=files, found=names, of=[_metric(name, metrics) for name in names])
-        keys, asked = ASKED["scores"]
-        found = f"select shard, clip_id, {keys} from scored where not list_contains($comparing, metric)"
-        sql = COMPARE.format(keys=f"clip_id, {keys}", asked=asked, found=found)
+        self._run(SCORES, files=files, names=names, of=[_metric(name, metrics) for name in names])
+        keys, requested = REQUESTED["scores"]
+        existing = f"select shard, clip_id, {keys} from scored where not list_contains($comparing, metric)"
+        sql = COMPARE.format(keys=f"clip_id, {keys}", requested=requested, existing=existing)
         comparing = [name for name in metrics if "references" in self.config.component("metrics", name).measures]
         metrics = [name for name in metrics if name not in comparing]  # with nothing to compare, those give no row
-        yield from self._told("scores", self._rows(sql, metrics=metrics, comparing=comparing), "score")
+        yield from self._differences("scores", self._rows(sql, metrics=metrics, comparing=comparing), "score")
         frames = self.config.clips_of(self.job.model).frames
         for sql, text in (
             (UNEVEN, "of which a frame or part is missing, or is there twice"),
             (SCORED_WITHOUT, "of maps that failed, with a value"),
         ):
-            for row in self._rows(sql, frames=frames):
-                yield self._path("scores", row["shard"]), f"{_times(row['rows'], 'score')} {text}, such as {_of(row)}"
+            yield from self._counted("scores", self._rows(sql, frames=frames), "score", text)
 
     def _compared(self, table: str, split: str, **values: Any) -> Iterator[tuple[Path, str]]:
         every = self.job.files(table, split)
         if not (files := self._sound(every)):
             return
-        keys, asked = ASKED[table]
+        keys, requested = REQUESTED[table]
         keys = f"clip_id, {keys}" if keys else "clip_id"
-        found = f"select {SHARD_OF_FILE} as shard, {keys} from {READ}"
+        existing = f"select {SHARD_OF_FILE} as shard, {keys} from {READ}"
         values |= {"files": files, "split": split, "division": len(every), "shards": [path.stem for path in files]}
-        rows = self._rows(COMPARE.format(keys=keys, asked=asked, found=found), **values)
-        yield from self._told(table, rows, "row")
+        rows = self._rows(COMPARE.format(keys=keys, requested=requested, existing=existing), **values)
+        yield from self._differences(table, rows, "row")
 
-    def _told(self, table: str, rows: Rows, unit: str) -> Iterator[tuple[Path, str]]:
-        words = {"missing": "missing", "repeated": "there more than once", "unasked": "not asked for"}
+    def _differences(self, table: str, rows: list[dict], unit: str) -> Iterator[tuple[Path, str]]:
+        words = {"missing": "missing", "repeated": "there more than once", "unrequested": "not asked for"}
         for row in rows:
-            told = [f"{_times(row[key], unit)} {text}" for key, text in words.items() if row[key]]
-            yield self._path(table, row["shard"]), f"{'; '.join(told)}, such as {_of(row)}"
+            counts = [f"{_times(row[key], unit)} {text}" for key, text in words.items() if row[key]]
+            yield self._path(table, row["shard"]), f"{'; '.join(counts)}, such as clip '{row['clip_id']}'"
+
+    def _counted(self, table: str, rows: list[dict], unit: str, text: str) -> Iterator[tuple[Path, str]]:
+        for row in rows:
+            count = _times(row["rows"], unit)
+            yield self._path(table, row["shard"]), f"{count} {text}, such as clip '{row['clip_id']}'"
 
     def _disagreeing(self, table: str, before: str) -> Iterator[tuple[Path, str]]:
         if files := self._sound(self.job.files(table)):
-            for row in self._rows(DISAGREE.format(before=before), files=files):
-                text = "do not agree with what they are made from on what failed"
-                yield self._path(table, row["shard"]), f"{_times(row['rows'], 'row')} {text}, such as {_of(row)}"
+            text = "do not agree with what they are made from on what failed"
+            yield from self._counted(table, self._rows(DISAGREE.format(before=before), files=files), "row", text)
 
     def _path(self, table: str, shard: str) -> Path:
         return self.job.file(table, shard)
@@ -251,21 +255,17 @@ class _Part:
             values[name] = [str(path) for path in values[name]]
         return self.connection.execute(sql, values).fetchall()
 
-    def _rows(self, sql: str, **values: Any) -> Rows:
+    def _rows(self, sql: str, **values: Any) -> list[dict]:
         rows = self._run(sql, **values)
-        names = [column[0] for column in self.connection.description]
+        names = [column[0] for column in self.connection.description or ()]
         return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _metric(name: str, known: list[str]) -> str:
-    """The metric of the configuration that a row of `scores` is of: the longest that it begins with, before a dot."""
+    """Metric of a row of `scores`: the longest name in the configuration that it begins with, before a dot."""
     own = [metric for metric in known if name == metric or name.startswith(f"{metric}.")]
     return max(own, key=len, default=name)
 
 
 def _times(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
-
-
-def _of(row: dict) -> str:
-    return f"clip '{row['clip_id']}'"
