@@ -1,4 +1,4 @@
-"""Results of an audit in Python: SQL, maps and clips. Nothing here imports torch before a map is asked for."""
+"""Results of an audit in Python: SQL, maps and clips. Torch is imported only for maps."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from stepaudit.report.pictures import figure_sources
 from stepaudit.store import arrays, database
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas  # type: ignore[import-untyped]  # its stubs are another package
 
 MAPS = """
     select maps.*, models.size from maps join models on maps.model = models.name
@@ -113,11 +113,11 @@ class Results:
 
     def clip(self, clip: str, *, model: str, dataset: str | None = None) -> np.ndarray:
         """The frames of a clip as a model takes them, uint8 [T, H, W, 3]. Raises UsageError if there is none."""
-        asked = {"clip": clip, "model": model, "dataset": dataset}
+        keys = {"clip": clip, "model": model, "dataset": dataset}
         with database.connect(self.folder) as connection:
             figure_sources.names(connection, "models", [model])
-            found = database.records(connection, CLIPS, asked) or self._no_clip(connection, clip)
-        return arrays.pixels(_ok(_only(found, "dataset", None, f"clip '{clip}'")), self.folder)
+            rows = database.records(connection, CLIPS, keys) or self._no_clip(connection, clip)
+        return arrays.pixels(_ok(_only(rows, "dataset", None, f"clip '{clip}'")), self.folder)
 
     def render(
         self,
@@ -147,13 +147,14 @@ class Results:
     def _map_row(
         self, clip: str, model: str, method: str, ratio: float | None, seed: int | None, dataset: str | None
     ) -> dict:
-        asked = {"clip": clip, "model": model, "method": method, "dataset": dataset}
+        keys = {"clip": clip, "model": model, "method": method, "dataset": dataset}
         with database.connect(self.folder) as connection:
             for kind, name in (("models", model), ("methods", method)):
                 figure_sources.names(connection, kind, [name])
-            found = database.records(connection, MAPS, asked) or self._no_clip(connection, clip)
-        what = f"the map of '{clip}' by {method}"
-        return _ok(_only(_only(_only(found, "dataset", None, what), "ratio", ratio, what), "seed", seed, what))
+            rows = database.records(connection, MAPS, keys) or self._no_clip(connection, clip)
+        for key, value in (("dataset", None), ("ratio", ratio), ("seed", seed)):
+            rows = _only(rows, key, value, f"the map of '{clip}' by {method}")
+        return _ok(rows)
 
     def _no_clip(self, connection: duckdb.DuckDBPyConnection, clip: str) -> list[dict]:
         known = [row["clip_id"] for row in database.records(connection, "select distinct clip_id from test_clips")]
@@ -173,20 +174,20 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str, values: dict) -> Ro
 
 
 def _only(rows: list[dict], key: str, value: object, what: str) -> list[dict]:
-    """The rows with a value, which need not be said where all have the same, nor of seeds, where it is the least."""
+    """The rows with a value; None stands for the only value, or for the least seed. Raises UsageError."""
     known = sorted({row[key] for row in rows if row[key] is not None})
     if value is None:
         if len(known) > 1 and key != "seed":
             raise UsageError(f"{what} is there {len(known)} times; say which, {key}={known[0]!r} (known: {known})")
         value = known[0] if known else None
-    found = [row for row in rows if row[key] == value]
-    if not found:
+    matches = [row for row in rows if row[key] == value]
+    if not matches:
         raise UsageError(f"{what}: none with {key} {value!r} (known: {known})")
-    return found
+    return matches
 
 
 def _ok(rows: list[dict]) -> dict:
-    """The row, if it holds something. Raises UsageError with its status and text otherwise."""
+    """The first row. Raises UsageError, with its status and error, unless it is ok."""
     row = rows[0]
     if row["status"] != "ok":
         raise UsageError(f"{row['clip_id']}: {row['status']}: {row['error']}")

@@ -1,4 +1,4 @@
-"""Worked questions, `reports/questions/*.sql`: each with its SQL, what the answer says, and how not to read it."""
+"""Worked questions, `reports/questions/*.sql`: each with its SQL, the meaning of the answer, and a warning."""
 
 import re
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Question:
     Args:
         name: of its file.
         asks: the question.
-        answer: what a row of the answer says.
-        beware: how not to read it.
+        answer: the meaning of a row of the answer.
+        beware: a warning against misreading it.
         sql: without the comments above it, which hold the other three.
     """
 
@@ -31,7 +31,7 @@ class Question:
 
 
 def folder() -> Path:
-    """Where the files lie."""
+    """Folder of the files."""
     return package_files.reports() / "questions"
 
 
@@ -54,11 +54,13 @@ def read(path: Path) -> Question:
     Raises:
         UsageError: it does not begin with the three.
     """
-    lines, texts = path.read_text().splitlines(), {}
-    while lines and (found := LINE.match(lines[0])):
-        head = found["head"] or next(reversed(texts), "")
-        texts[head] = f"{texts[head]} {found['text']}" if head in texts else found["text"]
+    lines = path.read_text().splitlines()
+    texts: dict[str, str] = {}
+    while lines and (match := LINE.match(lines[0])):
+        head = match["head"] or next(reversed(texts), "")
+        texts[head] = f"{texts[head]} {match['text']}" if head in texts else match["text"]
         lines = lines[1:]
     if tuple(texts) != HEADS:
         raise UsageError(f"{path}: it must begin with comments `-- Question: `, `-- Answer: ` and `-- Beware: `")
-    return Question(path.stem, *texts.values(), "\n".join(lines).strip())
+    asks, answer, beware = texts.values()
+    return Question(path.stem, asks, answer, beware, "\n".join(lines).strip())

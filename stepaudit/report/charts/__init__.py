@@ -16,7 +16,7 @@ from stepaudit.store import database, package_files
 
 
 def all_charts(connection: DuckDBPyConnection, config: Config) -> list[Chart]:
-    """Every chart for which the audit has something to show.
+    """The charts of an audit; those without rows are left out.
 
     Args:
         connection: to the audit's database.

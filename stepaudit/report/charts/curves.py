@@ -15,15 +15,15 @@ def training(rows: Sequence[dict], looks: Looks) -> Chart | None:
     title = "Training: accuracy on validation clips (solid) and training views (dashed); the dot is the epoch kept."
     axis = alt.Axis(tickMinStep=1, format="d", grid=False)
     x = alt.X("epoch:Q", title="epoch", scale=alt.Scale(zero=False, nice=False), axis=axis)
-    told = tips(model="model", views="clips of", epoch=("epoch", "d"), percent=("accuracy, %", ".1f"))
-    told += tips(interval="95 % interval", clips=("clips", "d"))
+    tooltip = tips(model="model", views="clips of", epoch=("epoch", "d"), percent=("accuracy, %", ".1f"))
+    tooltip += tips(interval="95 % interval", clips=("clips", "d"))
 
-    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+    def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         dashes = alt.StrokeDash("views:N", title=None, sort=["validation", "training"])
-        shared, picked = base(kept, looks, "model", x, _percent("percent", "accuracy, %"))
+        shared, picked = base(visible, looks, "model", x, _percent("percent", "accuracy, %"))
         accuracy = shared.mark_line(strokeWidth=2).encode(strokeDash=dashes).add_params(picked)
         best = shared.mark_point(size=80, filled=True, opacity=1).transform_filter("datum.kept")
-        return [accuracy, shaped(best, looks, kept, "model"), hover(shared, told)]
+        return [accuracy, shaped(best, looks, visible, "model"), hover(shared, tooltip)]
 
     lists = ("epoch", "percent", "low", "high", "clips", "kept")
     return chart("training", "accuracy", title, rows, layers, panels=["dataset"], lists=lists)
@@ -35,7 +35,7 @@ def minimum_ratio(rows: Sequence[dict], looks: Looks, largest_ratio: float) -> C
     Args:
         rows: a curve each.
         looks: of the models.
-        largest_ratio: where the axis ends, if not before, where all is decided.
+        largest_ratio: end of the axis, if the last step is not before it.
     """
     title = (
         "Share of clips whose answer a mask of this ratio keeps (1 − Kaplan-Meier, with its 95 % band). A triangle: "
@@ -43,52 +43,52 @@ def minimum_ratio(rows: Sequence[dict], looks: Looks, largest_ratio: float) -> C
         "search there, because the largest mask does not suffice."
     )
     x = _ratio(alt.Scale(domain=[0, min(largest_ratio, 1.25 * _last_step(rows))], clamp=True))
-    told = tips(model="model", method="method", ratio=("ratio", ".3f"), percent=("clips that keep it, %", ".1f"))
-    told += tips(interval="95 % interval", at_risk=("clips still searched", "d"))
-    told += tips(left_censored=("of these, may need less", "d"), right_censored=("clips that need more", "d"))
+    tooltip = tips(model="model", method="method", ratio=("ratio", ".3f"), percent=("clips that keep it, %", ".1f"))
+    tooltip += tips(interval="95 % interval", at_risk=("clips still searched", "d"))
+    tooltip += tips(left_censored=("of these, may need less", "d"), right_censored=("clips that need more", "d"))
 
-    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
-        shared, picked = base(kept, looks, "model", x, _percent("percent", "clips whose answer is kept, %"))
-        dashes = _dashes(kept, "method" if len({row["method"] for row in kept}) > 1 else "model")
+    def layers(visible: Sequence[dict]) -> list[alt.Chart]:
+        shared, picked = base(visible, looks, "model", x, _percent("percent", "clips whose answer is kept, %"))
+        dashes = _dashes(visible, "method" if len({row["method"] for row in visible}) > 1 else "model")
         band = shared.mark_area(interpolate="step-after", fillOpacity=0.13)
         steps = shared.mark_line(interpolate="step-after", strokeWidth=2).encode(strokeDash=dashes)
         ticks = shared.mark_tick(thickness=2, height=10, opacity=1).transform_filter("datum.right_censored > 0")
         less = shared.mark_point(shape="triangle-left", size=28, filled=False, strokeWidth=1)
         less = less.transform_filter("datum.left_censored > 0")
         seen = [band.encode(y=alt.Y("low:Q"), y2="high:Q"), steps.add_params(picked), ticks, less]
-        return [*seen, hover(shared, told)]
+        return [*seen, hover(shared, tooltip)]
 
     lists = ("ratio", "percent", "low", "high", "at_risk", "right_censored", "left_censored")
     return chart("minimum-ratio", "min_ratio", title, rows, layers, panels=["dataset", "bound"], lists=lists)
 
 
 def preservation(rows: Sequence[dict], looks: Looks) -> Chart | None:
-    """Probability kept by ratio. Rows of `preservation_curves.sql`, of which some have several ratios."""
+    """Probability kept by ratio. Rows of `preservation_curves.sql`, some with several ratios."""
     title = (
         "Probability that clips keep under a mask of each ratio, in percent of their own. A triangle: clips that keep "
         "enough already at the smallest ratio (left) or not even at the largest (right): the minimum is censored."
     )
     x = _ratio(alt.Scale(zero=False, nice=True))
     y = alt.Y("percent:Q", title="probability kept, % of the clip's own", scale=alt.Scale(zero=True))
-    told = tips(model="model", method="method", ratio=("ratio", "~g"), percent=("probability kept, %", ".1f"))
-    told += tips(interval="95 % interval", keeping=("clips that keep enough, %", ".1f"), clips=("clips", "d"))
-    told += tips(below=("keep enough at the smallest ratio", "d"), above=("do not at the largest", "d"))
+    tooltip = tips(model="model", method="method", ratio=("ratio", "~g"), percent=("probability kept, %", ".1f"))
+    tooltip += tips(interval="95 % interval", keeping=("clips that keep enough, %", ".1f"), clips=("clips", "d"))
+    tooltip += tips(below=("keep enough at the smallest ratio", "d"), above=("do not at the largest", "d"))
 
-    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
-        shared = base(kept, looks, "method", x, y)[0]
-        return [*curves(kept, looks, x, y, told), *_censored(shared, told)]
+    def layers(visible: Sequence[dict]) -> list[alt.Chart]:
+        shared = base(visible, looks, "method", x, y)[0]
+        return [*curves(visible, looks, x, y, tooltip), *_censored(shared, tooltip)]
 
     lists = ("ratio", "percent", "low", "high", "keeping", "clips", "below", "above")
     name, panels = "preservation-curves", ["dataset", "model"]
     return chart(name, "preservation_curves", title, rows, layers, panels=panels, lists=lists)
 
 
-def _censored(shared: alt.Chart, told: Sequence[alt.Tooltip]) -> list[alt.Chart]:
+def _censored(shared: alt.Chart, tooltip: Sequence[alt.Tooltip]) -> list[alt.Chart]:
     """Triangles at the ends of curves, where clips are censored."""
     marks = shared.mark_point(size=90, filled=False, strokeWidth=1.5).transform_calculate(interval=interval())
     return [
         marks.transform_filter(f"datum.{column} > 0").encode(
-            shape=alt.value(shape), xOffset=alt.value(offset), tooltip=list(told)
+            shape=alt.value(shape), xOffset=alt.value(offset), tooltip=list(tooltip)
         )
         for column, shape, offset in (("below", "triangle-left", -9), ("above", "triangle-right", 9))
     ]
@@ -109,6 +109,6 @@ def _dashes(rows: Sequence[dict], column: str) -> alt.StrokeDash:
 
 
 def _last_step(rows: Sequence[dict]) -> float:
-    """The greatest ratio at which a curve steps, or clips leave it."""
-    found = [ratio for row in rows for ratio, left in zip(row["ratio"], row["at_risk"], strict=True) if left]
-    return max(found, default=1)
+    """The greatest ratio of a step or of a censored clip."""
+    ratios = [ratio for row in rows for ratio, left in zip(row["ratio"], row["at_risk"], strict=True) if left]
+    return max(ratios, default=1)

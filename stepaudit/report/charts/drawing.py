@@ -1,4 +1,4 @@
-"""From rows and layers to a chart of the page: panels, filters, a size that stays small, the still drawing."""
+"""A chart of the page from rows and layers: panels, filters, a limited size, the still drawing."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import vl_convert
 from stepaudit.report.charts.looks import settings
 from stepaudit.report.page import page
 
-KEYS = ("dataset", "model", "method", "label")  # what the page can filter by
+KEYS = ("dataset", "model", "method", "label")  # filters of the page
 MOST_BYTES = 400_000  # of a chart's data
 MOST_PANELS = 24
 WIDTHS = (440, 300)  # of one panel alone, and of several side by side
@@ -33,51 +33,50 @@ def chart(
     Args:
         name: in the page's HTML.
         section: the report under which it stands.
-        title: the sentence that says what it shows.
-        rows: one a line of the chart; those with a `label` are shown when the page is filtered by that class only.
-        layers: makes the layers of the rows that are kept; the one named `hover` is not in the still drawing.
-        panels: columns that tell panels apart.
+        title: a sentence with its content.
+        rows: one for each line of the chart; rows with a `label` are shown only if the page is filtered by that class.
+        layers: makes the layers from the rows that fit; the one named `hover` is not in the still drawing.
+        panels: columns with a panel for each value.
         lists: columns that hold lists, one value a point.
         height: of a panel, or of each of its rows, px.
         menus: columns of which the page shows one value at a time, see `menu`.
     """
     if not rows:
         return None
-    kept, left_out = fitted(_with_panels(rows, panels))
-    count = len({row["panel"] for row in kept})
-    spec = alt.layer(*layers(kept)).properties(width=WIDTHS[count > 1], height=height).to_dict(validate=False)
+    fitting, left_out = fitted(_with_panels(rows, panels))
+    count = len({row["panel"] for row in fitting})
+    spec = alt.layer(*layers(fitting)).properties(width=WIDTHS[count > 1], height=height).to_dict(validate=False)
     spec = _with_layers(spec, [{key: layer[key] for key in layer if key != "data"} for layer in spec["layer"]])
     spec = _faceted(spec) if count > 1 else spec
     spec["params"] = [*spec.get("params", []), *({"name": f"chosen_{key}", "value": None} for key in KEYS), *menus]
-    columns = _columns(kept)
+    columns = _columns(fitting)
     spec["transform"] = [
         *({"filter": _chosen(key)} for key in columns),
         *({"filter": f"datum.{param['name']} === {param['name']}"} for param in menus),
         *([{"flatten": list(lists)}] if lists else []),
         *spec.get("transform", []),
     ]
-    spec["data"] = {"values": [_compact(row) for row in kept]}
+    spec["data"] = {"values": [_compact(row) for row in fitting]}
     spec["config"] = settings()
     spec["usermeta"] = {"filters": columns}
     return page.Chart(name, section, title + left_out, still(spec), spec)
 
 
 def menu(column: str, values: Sequence[str], words: str) -> dict:
-    """A parameter by which a reader chooses the value of a column; the first is shown at first."""
+    """A menu for the value of a column; the first value is the default."""
     choice = {"input": "select", "options": list(values), "name": f"{words} "}
     return {"name": column, "value": next(iter(values), None), **({"bind": choice} if len(values) > 1 else {})}
 
 
 def fitted(rows: Sequence[dict]) -> tuple[list[dict], str]:
-    """The rows that a page can carry, and a sentence on what is left out: first the split by class."""
+    """The rows that fit on the page, without classes if need be, and a sentence about the others."""
     if _bytes(rows) > MOST_BYTES:
-        whole = [row for row in rows if row.get("label") is None]
-        rows = [{key: value for key, value in row.items() if key != "label"} for row in whole]
-    kept = [row for row in rows if row["panel_place"] < MOST_PANELS]
-    while _bytes(kept) > MOST_BYTES:
-        kept = kept[: len(kept) * 3 // 4]
-    left_out = len(kept) < len(rows)
-    return kept, f" The first {len(kept)} of {len(rows)} series; the CSV has all." if left_out else ""
+        rows = [{key: row[key] for key in row if key != "label"} for row in rows if row.get("label") is None]
+    fitting = [row for row in rows if row["panel_place"] < MOST_PANELS]
+    while _bytes(fitting) > MOST_BYTES:
+        fitting = fitting[: len(fitting) * 3 // 4]
+    left_out = len(fitting) < len(rows)
+    return fitting, f" The first {len(fitting)} of {len(rows)} series; the CSV has all." if left_out else ""
 
 
 def still(spec: dict) -> str:
@@ -115,7 +114,7 @@ def _faceted(spec: dict) -> dict:
 
 
 def _with_panels(rows: Sequence[dict], keys: Sequence[str]) -> list[dict]:
-    """Rows with the name of their panel, of those columns that tell panels apart, and its place."""
+    """Rows with the name and the place of their panel; columns with one value are left out of the name."""
     telling = [key for key in keys if len({row[key] for row in rows}) > 1]
     names = [" · ".join(str(row[key]) for key in telling) for row in rows]
     places = {name: place for place, name in enumerate(dict.fromkeys(names))}
@@ -123,7 +122,7 @@ def _with_panels(rows: Sequence[dict], keys: Sequence[str]) -> list[dict]:
 
 
 def _columns(rows: Sequence[dict]) -> list[str]:
-    """Which filters of the page say something about the rows."""
+    """Filters of the page that apply to the rows."""
     split = any(row.get("label") is not None for row in rows)
     return [key for key in KEYS if key in rows[0] and (key != "label" or split)]
 
@@ -135,7 +134,7 @@ def _chosen(key: str) -> str:
 
 
 def _compact(row: dict) -> dict:
-    """A row without what is missing, but for the class, which is compared."""
+    """A row without missing values, except for the class, because filters compare it."""
     return {key: value for key, value in row.items() if value is not None or key == "label"}
 
 

@@ -1,4 +1,4 @@
-"""What charts share: places, colours and shapes of methods and models, what a legend picks, what a pointer is told."""
+"""Shared parts of charts: lines and points in the looks of methods and models, legends, tooltips."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ FEW_TICKS = alt.Axis(grid=False, tickCount=5)
 
 
 def base(rows: Sequence[dict], looks: Looks, kind: str, x: alt.X, y: alt.Y) -> tuple[alt.Chart, alt.Parameter]:
-    """What all layers of lines share, and the parameter that is picked in the legend. `kind`: `method` or `model`."""
+    """The shared encoding of lines, and the parameter of the legend's selection. `kind`: `method` or `model`."""
     picked = alt.selection_point(name="picked", fields=[kind], bind="legend")
     scales = looks.scales(kind, {row[kind] for row in rows})
     shared = alt.Chart().encode(
@@ -26,14 +26,14 @@ def base(rows: Sequence[dict], looks: Looks, kind: str, x: alt.X, y: alt.Y) -> t
 
 
 def curves(
-    rows: Sequence[dict], looks: Looks, x: alt.X, y: alt.Y, told: Sequence[alt.Tooltip], *, form: str = ".1f"
+    rows: Sequence[dict], looks: Looks, x: alt.X, y: alt.Y, tooltip: Sequence[alt.Tooltip], *, form: str = ".1f"
 ) -> list[alt.Chart]:
     """A line for each method, with a shape of its own at each point."""
     shared, picked = base(rows, looks, "method", x, y)
     scales = looks.scales("method", {row["method"] for row in rows})
     dashes = alt.StrokeDash("method:N", title=None, scale=scales["dash"])
     points = shared.mark_point(size=32, filled=True, opacity=1).transform_calculate(interval=interval(form=form))
-    points = shaped(points, looks, rows, "method").encode(tooltip=list(told))
+    points = shaped(points, looks, rows, "method").encode(tooltip=list(tooltip))
     return [shared.mark_line(strokeWidth=1.8).encode(strokeDash=dashes).add_params(picked), points]
 
 
@@ -43,14 +43,14 @@ def shaped(marks: alt.Chart, looks: Looks, rows: Sequence[dict], kind: str) -> a
     return marks.encode(shape=alt.Shape(f"{kind}:N", title=None, scale=scales["shape"]))
 
 
-def hover(shared: alt.Chart, told: Sequence[alt.Tooltip]) -> alt.Chart:
-    """What the pointer meets on a line: points that are not seen."""
+def hover(shared: alt.Chart, tooltip: Sequence[alt.Tooltip]) -> alt.Chart:
+    """Invisible points of a line, with a tooltip."""
     points = shared.mark_point(size=150, filled=True).transform_calculate(interval=interval())
-    return points.encode(opacity=alt.value(0), tooltip=list(told)).properties(name="hover")
+    return points.encode(opacity=alt.value(0), tooltip=list(tooltip)).properties(name="hover")
 
 
 def tips(**columns: str | tuple[str, str]) -> list[alt.Tooltip]:
-    """What the pointer is told: by column its title, and for numbers the format."""
+    """Tooltip of columns: the title, and for numbers the format."""
     return [
         alt.Tooltip(f"{column}:N", title=given)
         if isinstance(given, str)

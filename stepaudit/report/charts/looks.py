@@ -1,4 +1,4 @@
-"""How charts look: a colour, dash and shape for each method and model, everywhere; text in the colour of the page."""
+"""Looks of charts: the same colour, dash and shape for a method or model everywhere; text in the page's colour."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -39,14 +39,14 @@ class Looks:
     floors: Collection[str] = field(default_factory=frozenset)
 
     def method(self, name: str) -> Look:
-        """Of a method. A name that is not in the configuration looks like the first."""
+        """The look of a method. An unknown name looks like the first."""
         if name in self.floors:
             return _look(_place(name, sorted(self.floors)), SOFT)
         place = _place(name, [other for other in self.methods if other not in self.floors])
         return _look(place, SERIES[place % len(SERIES)])
 
     def model(self, name: str) -> Look:
-        """Of a model. A name that is not in the configuration looks like the first."""
+        """The look of a model. An unknown name looks like the first."""
         place = _place(name, self.models)
         return _look(place, SERIES[-1 - place % len(SERIES)])
 

@@ -1,4 +1,4 @@
-"""Charts of curves over the frames of a clip, over what leaves or joins it, and over random layers."""
+"""Charts of curves over frames, over deleted or inserted units, and over random layers."""
 
 from collections.abc import Sequence
 
@@ -22,12 +22,12 @@ def volume_profiles(rows: Sequence[dict], looks: Looks) -> Chart | None:
     axis = alt.Axis(tickMinStep=1, format="d", grid=False)
     x = alt.X("frame:Q", title="frame of the clip", scale=alt.Scale(nice=False), axis=axis)
     y = alt.Y("percent:Q", title="share of the map, %")
-    told = tips(model="model", contender="method", frame=("frame", "d"), percent=("share of the map, %", ".2f"))
-    told += tips(interval="95 % interval", clips=("clips", "d"))
+    tooltip = tips(model="model", contender="method", frame=("frame", "d"), percent=("share of the map, %", ".2f"))
+    tooltip += tips(interval="95 % interval", clips=("clips", "d"))
 
-    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+    def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         even = alt.Chart().mark_rule(color=SOFT, strokeDash=EVEN).encode(y=alt.Y("max(even):Q"))
-        return [even, *curves(kept, looks, x, y, told, form=".2f")]
+        return [even, *curves(visible, looks, x, y, tooltip, form=".2f")]
 
     shown = [{**row, "even": round(100 / len(row["frame"]), 2)} for row in rows]
     lists = ("frame", "percent", "low", "high", "clips")
@@ -44,14 +44,14 @@ def faithfulness(rows: Sequence[dict], looks: Looks) -> Chart | None:
     )
     x = alt.X("share:Q", title="units that left, or came, %", scale=PERCENT, axis=FEW_TICKS)
     y = alt.Y("percent:Q", title="probability, %", scale=PERCENT)
-    told = tips(model="model", contender="method", direction="direction", fill="fill", unit="unit")
-    told += tips(share=("units, %", ".1f"), percent=("probability, %", ".1f"), interval="95 % interval")
-    told += tips(random=("random order, %", ".1f"), clips=("clips", "d"), in_sample="maps made on this fill")
+    tooltip = tips(model="model", contender="method", direction="direction", fill="fill", unit="unit")
+    tooltip += tips(share=("units, %", ".1f"), percent=("probability, %", ".1f"), interval="95 % interval")
+    tooltip += tips(random=("random order, %", ".1f"), clips=("clips", "d"), in_sample="maps made on this fill")
 
-    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+    def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         chance = alt.Chart().mark_line(color=SOFT, strokeDash=CHANCE, strokeWidth=1.8)
         chance = chance.encode(x=x, y=alt.Y("random:Q"), detail=["contender:N", "unit:N", "metric:N"])
-        return [chance, *curves(kept, looks, x, y, told)]
+        return [chance, *curves(visible, looks, x, y, tooltip)]
 
     return chart(
         *("faithfulness-curves", "faithfulness_curves", title, rows, layers),
@@ -70,12 +70,12 @@ def randomisation(rows: Sequence[dict], looks: Looks) -> Chart | None:
     )
     x = alt.X("randomised:Q", title="layers with random weights, %", scale=PERCENT, axis=FEW_TICKS)
     y = alt.Y("rank:Q", title="rank correlation", scale=alt.Scale(domainMax=1))
-    told = tips(model="model", contender="method", randomised=("random layers, %", ".0f"))
-    told += tips(rank=("rank correlation", ".3f"), interval="95 % interval", clips=("clips", "d"))
+    tooltip = tips(model="model", contender="method", randomised=("random layers, %", ".0f"))
+    tooltip += tips(rank=("rank correlation", ".3f"), interval="95 % interval", clips=("clips", "d"))
 
-    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+    def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         threshold = alt.Chart().mark_rule(color=SOFT, strokeDash=EVEN).encode(y=alt.Y("max(threshold):Q"))
-        return [threshold, *curves(kept, looks, x, y, told, form=".3f")]
+        return [threshold, *curves(visible, looks, x, y, tooltip, form=".3f")]
 
     lists = ("randomised", "rank", "low", "high", "clips")
     name, panels = "sanity_randomisation", ["dataset", "model", "metric"]
@@ -83,6 +83,6 @@ def randomisation(rows: Sequence[dict], looks: Looks) -> Chart | None:
 
 
 def _fills(rows: Sequence[dict]) -> list[str]:
-    """Fills in the order in which they are offered: first that on which the fewest maps were made."""
+    """Fills in the order of the menu: first the one on which the fewest maps were made."""
     own = {fill: sum(row["in_sample"] for row in rows if row["fill"] == fill) for fill in {row["fill"] for row in rows}}
     return sorted(own, key=lambda fill: (own[fill], fill))

@@ -1,6 +1,7 @@
-"""Charts of rates: a dot with its interval for each method, beside what pointers reach that ignore the model."""
+"""Charts of rates: a dot with its interval for each method, beside pointers that ignore the model."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
@@ -25,13 +26,13 @@ GAMES = {
 def pointing(rows: Sequence[dict], looks: Looks, game: str) -> Chart | None:
     """Hit rates with their floors. Rows of `pointing.sql`; `game`: `spatial_pointing` or `temporal_pointing`."""
     title = f"{GAMES[game]}, with 95 % intervals. Strokes: what pointers that ignore the model reach on the same clips."
-    told = tips(model="model", contender="method", metric="metric", percent=("hits, %", ".1f"))
-    told += tips(interval="95 % interval", frames=("frames", "d"), clips=("clips", "d"))
-    told += tips(**{floor: (f"{name}, %", ".1f") for floor, (name, _) in FLOORS.items()})
+    tooltip = tips(model="model", contender="method", metric="metric", percent=("hits, %", ".1f"))
+    tooltip += tips(interval="95 % interval", frames=("frames", "d"), clips=("clips", "d"))
+    tooltip += tips(**{floor: (f"{name}, %", ".1f") for floor, (name, _) in FLOORS.items()})
 
-    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+    def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         x = alt.X("percent:Q", title="hits, %", scale=alt.Scale(domain=[0, 100]))
-        return [_strokes(), *_dots(kept, looks, x, told, ".1f")]
+        return [_strokes(), *_dots(visible, looks, x, tooltip, ".1f")]
 
     shown = _placed([row for row in rows if row["metric_use"] == game], looks)
     panels = ["dataset", "model", "metric"]
@@ -47,14 +48,14 @@ def gains(rows: Sequence[dict], looks: Looks, metrics: Sequence[str]) -> Chart |
         f"{', '.join(offered[:1])}{'; another metric can be chosen' if len(offered) > 1 else ''}. "
         "Filled: the answer is yes or no; hollow: cannot tell."
     )
-    told = tips(model="model", contender="method", metric="metric", gain=("gain", ".3f"))
-    told += tips(interval="95 % interval", best_floor="best floor", clips=("clips", "d"))
-    told += tips(holm_p=("p (Holm)", ".4f"), answer="answer")
+    tooltip = tips(model="model", contender="method", metric="metric", gain=("gain", ".3f"))
+    tooltip += tips(interval="95 % interval", best_floor="best floor", clips=("clips", "d"))
+    tooltip += tips(holm_p=("p (Holm)", ".4f"), answer="answer")
 
-    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+    def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         zero = alt.Chart().mark_rule(color=SOFT).encode(x=alt.datum(0))
         x = alt.X("gain:Q", title="gain over the best trivial pointer")
-        return [zero, *_dots(kept, looks, x, told, ".3f")]
+        return [zero, *_dots(visible, looks, x, tooltip, ".3f")]
 
     menus, panels, shown = [menu("metric", offered, "metric")], ["dataset", "model"], _placed(rows, looks)
     return chart("gains", "method_gains", title, shown, layers, panels=panels, height=alt.Step(ROW), menus=menus)
@@ -66,13 +67,13 @@ def preservation_rates(rows: Sequence[dict], looks: Looks) -> Chart | None:
         "Probability that clips keep under a mask, in percent of their own, with 95 % intervals. A triangle: clips "
         "whose minimum ratio is censored, because they keep enough at the only ratio (left) or do not (right)."
     )
-    told = tips(model="model", contender="method", percent=("probability kept, %", ".1f"))
-    told += tips(interval="95 % interval", keeping=("clips that keep enough, %", ".1f"), clips=("clips", "d"))
-    told += tips(below=("keep enough", "d"), above=("do not keep enough", "d"))
+    tooltip = tips(model="model", contender="method", percent=("probability kept, %", ".1f"))
+    tooltip += tips(interval="95 % interval", keeping=("clips that keep enough, %", ".1f"), clips=("clips", "d"))
+    tooltip += tips(below=("keep enough", "d"), above=("do not keep enough", "d"))
 
-    def layers(kept: Sequence[dict]) -> list[alt.Chart]:
+    def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         x = alt.X("percent:Q", title="probability kept, % of the clip's own", scale=alt.Scale(zero=False))
-        return [*_dots(kept, looks, x, told, ".1f"), *_censored(told)]
+        return [*_dots(visible, looks, x, tooltip, ".1f"), *_censored(tooltip)]
 
     points = [{key: value[0] if isinstance(value, list) else value for key, value in row.items()} for row in rows]
     shown = _placed([{**point, "contender": f"{point['method']} {point['ratio']:g}"} for point in points], looks)
@@ -80,16 +81,16 @@ def preservation_rates(rows: Sequence[dict], looks: Looks) -> Chart | None:
     return chart(name, "preservation_curves", title, shown, layers, panels=panels, height=alt.Step(ROW))
 
 
-def _dots(rows: Sequence[dict], looks: Looks, x: alt.X, told: Sequence[alt.Tooltip], form: str) -> list[alt.Chart]:
-    """An interval and a dot for each method; hollow where a row's answer is that nobody can tell."""
+def _dots(rows: Sequence[dict], looks: Looks, x: alt.X, tooltip: Sequence[alt.Tooltip], form: str) -> list[alt.Chart]:
+    """An interval and a dot for each method; hollow where the answer is `cannot tell`."""
     scales = looks.scales("method", {row["method"] for row in rows})
-    quiet = {"title": None, "legend": None}  # the axis names them
+    quiet: dict[str, Any] = {"title": None, "legend": None}  # the axis names them
     colours = {
         name: channel("method:N", scale=scales["colour"], **quiet)
         for name, channel in (("color", alt.Color), ("stroke", alt.Stroke), ("fill", alt.Fill))
     }
     shared = alt.Chart().transform_calculate(interval=interval(form=form))
-    shared = shared.encode(y=CONTENDERS, tooltip=list(told))
+    shared = shared.encode(y=CONTENDERS, tooltip=list(tooltip))
     bars = shared.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", color=colours["color"])
     dots = shared.mark_point(size=60, filled=True, strokeWidth=1.5, opacity=1).encode(
         x=x,
@@ -102,7 +103,7 @@ def _dots(rows: Sequence[dict], looks: Looks, x: alt.X, told: Sequence[alt.Toolt
 
 
 def _strokes() -> alt.Chart:
-    """What trivial pointers reach, as a stroke across the row of each method; together they make lines."""
+    """Rates of trivial pointers as a stroke across the row of each method; together they make lines."""
     names = ", ".join(f"{floor}: '{name}'" for floor, (name, _) in FLOORS.items())
     scale = alt.Scale(domain=list(FLOORS), range=[dash for _, dash in FLOORS.values()])
     legend = alt.Legend(labelExpr=f"({{{names}}})[datum.label]", symbolType="M-1,0H1", symbolSize=200)
@@ -113,12 +114,12 @@ def _strokes() -> alt.Chart:
     return strokes.encode(x=alt.X("reached:Q"), y=CONTENDERS, strokeDash=dashes)
 
 
-def _censored(told: Sequence[alt.Tooltip]) -> list[alt.Chart]:
+def _censored(tooltip: Sequence[alt.Tooltip]) -> list[alt.Chart]:
     """Triangles at the edges, where clips are censored."""
     marks = (
         alt.Chart()
         .mark_point(size=60, filled=False, strokeWidth=1.5, stroke=SOFT)
-        .encode(y=CONTENDERS, tooltip=list(told))
+        .encode(y=CONTENDERS, tooltip=list(tooltip))
     )
     return [
         marks.transform_filter(f"datum.{column} > 0").encode(shape=alt.value(shape), x=alt.value(x))

@@ -1,4 +1,4 @@
-"""The sentences of a report's findings, from rows of its views; each says no more than its interval."""
+"""Sentences of a report's findings from rows of its views; each claims no more than its interval."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from stepaudit.report.page.grids import number
 from stepaudit.report.page.summary import plural
 
-NAMED = 3  # things that a sentence names; the others are counted
+NAMED = 3  # names in a sentence; the others are counted
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A finding: what it comes to, the numbers that say so, and the report that holds them."""
+    """A finding: its conclusion, the numbers for it, and the report with these numbers."""
 
     lead: str
     numbers: str
@@ -20,10 +20,10 @@ class Conclusion:
 
 
 def of_pair(pair: dict, needs: Sequence[dict]) -> Conclusion:
-    """Which of two models needs less of a clip, as far as the clips tell.
+    """Comparison of the minimum ratios of two models.
 
     Args:
-        pair: the row of `model_pairs`, and `both_left`, `both_right`: on how many clips both searches are censored so.
+        pair: the row of `model_pairs`, and `both_left`, `both_right`: clips on which both searches are censored so.
         needs: the rows of `min_ratio` of both models.
     """
     less, more, decided = pair["less_clips"], pair["more_clips"], pair["less_clips"] + pair["more_clips"]
@@ -43,13 +43,13 @@ def of_pair(pair: dict, needs: Sequence[dict]) -> Conclusion:
 
 
 def decides(pair: dict) -> bool:
-    """Whether the clips decide between two models: the exact test after Holm, and the interval of the share."""
+    """True if the exact test after Holm's correction and the interval of the share decide between two models."""
     low, high = pair["less_percent_low"], pair["less_percent_high"]
     return low is not None and pair["p_holm"] < 0.05 and (low > 50 or high < 50)
 
 
 def of_pairs(pairs: Sequence[dict]) -> Conclusion:
-    """Which of several models needs less of a clip: how many pairs are decided, and the clearest of them."""
+    """Comparison of the minimum ratios of several models: the number of decided pairs, and the clearest of them."""
     clear = [pair for pair in pairs if decides(pair)]
     counts = f"Of {len(pairs)} pairs of models (each data set by itself) {len(clear)} {_are(len(clear))} decided."
     silent = [pair for pair in pairs if not pair["less_clips"] + pair["more_clips"]]
@@ -62,7 +62,7 @@ def of_pairs(pairs: Sequence[dict]) -> Conclusion:
 
 
 def of_needs(needs: Sequence[dict]) -> Conclusion:
-    """How little of a clip keeps the answer, without two models to compare.
+    """Minimum ratio of one model.
 
     Args:
         needs: rows of `min_ratio`.
@@ -79,11 +79,11 @@ def of_needs(needs: Sequence[dict]) -> Conclusion:
 
 
 def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
-    """Which methods do better than the best pointer that ignores the model.
+    """Comparison of methods with the best pointer that ignores the model.
 
     Args:
         rows: of `method_gains`, one metric, the greatest gain first.
-        does: what the metric asks, in the infinitive.
+        does: the task of the metric, in the infinitive.
     """
     compared = [row for row in rows if row["answer"]]
     if not compared:
@@ -106,10 +106,10 @@ def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
 
 
 def of_masks(classes: Counter, shares: Sequence[dict]) -> Conclusion:
-    """How many masks are evidence, and how many an accident of the optimiser.
+    """Numbers of masks that are evidence, and that are an accident of the optimiser.
 
     Args:
-        classes: masks of each class of `mask_classes`; None for those that have none.
+        classes: number of masks of each class of `mask_classes`; None: without a class.
         shares: rows of `evidence`, the greatest share of adversarial masks first.
     """
     known = classes.total() - classes[None]
@@ -133,7 +133,7 @@ def of_masks(classes: Counter, shares: Sequence[dict]) -> Conclusion:
 
 
 def of_changes(rows: Sequence[dict]) -> Conclusion:
-    """Whose maps change when the model's weights are random.
+    """Change of the maps when the model's weights are random.
 
     Args:
         rows: of `sanity_randomisation` with an answer, the one whose maps change least first.
@@ -153,12 +153,12 @@ def of_changes(rows: Sequence[dict]) -> Conclusion:
 
 
 def of_failures(asked: int, lost: int, causes: Sequence[dict]) -> Conclusion:
-    """How many test clips failed, and of what.
+    """Number of test clips that failed, and the reasons.
 
     Args:
-        asked: test clips.
-        lost: those that failed anywhere, for a reason of their own.
-        causes: how many `clips` failed with which `status`, `before` they could be explained or in a later stage.
+        asked: number of test clips.
+        lost: number of those that failed in any stage, for a reason of their own.
+        causes: rows with the number of `clips` of a `status`, `before` they could be explained or in a later stage.
     """
     if not lost:
         return Conclusion(f"None of {_clips(asked, 'test')} failed.", "", "coverage")
@@ -181,7 +181,7 @@ def _clear(pair: dict) -> str:
 
 
 def _share(pair: dict) -> str:
-    """The share of the model that needs less more often."""
+    """Interval of the share of the model that needs less more often."""
     low, high = pair["less_percent_low"], pair["less_percent_high"]
     if pair["less_clips"] < pair["more_clips"]:
         low, high = 100 - high, 100 - low
@@ -205,7 +205,7 @@ def _difference(pair: dict) -> str:
 
 
 def _undecided(pair: dict) -> str:
-    """How many clips leave it open, and why."""
+    """Number of undecided clips, and the reasons."""
     if not pair["undecided_clips"]:
         return ""
     why = []
@@ -218,7 +218,7 @@ def _undecided(pair: dict) -> str:
 
 
 def _medians(needs: Sequence[dict]) -> str:
-    """Median ratios of models with their intervals and what is censored; only as far as it is known."""
+    """Median ratios of models with their intervals and numbers of censored clips."""
     texts = [
         f"{row['model']} {_median(row)}, {censored} of {_clips(row['clips'])} censored"
         for row in needs
@@ -228,7 +228,7 @@ def _medians(needs: Sequence[dict]) -> str:
 
 
 def _median(row: dict) -> str:
-    """A median ratio with its interval; if half of the clips are left-censored it is the most that it can be."""
+    """A median ratio with its interval; an upper bound if half of the clips are left-censored."""
     median, low, high = (row[f"median_ratio{end}"] for end in ("", "_low", "_high"))
     if median is None:
         return f"more than {_percent(row['largest_ratio'])}"
@@ -239,7 +239,7 @@ def _median(row: dict) -> str:
 
 
 def _extremes(shares: Sequence[dict]) -> str:
-    """Where masks are most often adversarial, and where most often on the annotation."""
+    """The largest shares of adversarial masks and of masks on the annotation."""
     if not shares:
         return ""
     best = max(shares, key=lambda row: row["focused_percent"])
@@ -257,11 +257,11 @@ def _answering(rows: Sequence[dict], answer: str) -> list[dict]:
 
 
 def _named(rows: Sequence[dict]) -> str:
-    """Methods of rows, with their models where not all models agree, the first ones by name."""
-    found: dict[str, list[str]] = {}
+    """Methods of rows with their models, the first ones by name."""
+    models_of: dict[str, list[str]] = {}
     for row in rows:
-        found.setdefault(row["method"], []).append(row["model"])
-    texts = [f"{method} ({', '.join(sorted(set(models)))})" for method, models in found.items()]
+        models_of.setdefault(row["method"], []).append(row["model"])
+    texts = [f"{method} ({', '.join(sorted(set(models)))})" for method, models in models_of.items()]
     more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
     return f"{', '.join(texts[:NAMED])}{more}"
 

@@ -1,7 +1,7 @@
-"""What an audit found, in three to five sentences made from its numbers, each with its interval and its count.
+"""The findings of an audit, in three to five sentences made from its numbers, each with its interval and its count.
 
-A sentence says no more than its interval: where that leaves two answers, it says that it does. What the audit did not
-ask is left out, or said to be not measured.
+A sentence claims no more than its interval, and says so where it is undecided. Unmeasured questions are left out, or
+said to be not measured.
 """
 
 from collections import Counter
@@ -69,7 +69,7 @@ FAILED = """
     order by before desc, clips desc, status
 """
 LOST = """
-    select count(distinct (dataset, clip_id)) from failed
+    select count(distinct (dataset, clip_id)) as clips from failed
     where cause_status not in ('no_annotation', 'not_applicable', 'no_peak')
 """
 ASKED = "select coalesce(sum(test_clips), 0)::bigint as asked from dataset_summary"
@@ -80,15 +80,15 @@ POINTING = {
 
 
 def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusion]:
-    """The findings of an audit, `MOST` at most, what matters most first."""
-    found = [
+    """The findings of an audit, at most `MOST`, the most important first."""
+    findings = [
         _needs(connection, config),
         _pointing(connection, "spatial_pointing"),
         _masks(connection),
         _sanity(connection),
         _pointing(connection, "temporal_pointing"),
     ]
-    return [*[each for each in found if each][: MOST - 1], _failures(connection)]
+    return [*[each for each in findings if each][: MOST - 1], _failures(connection)]
 
 
 def _needs(connection: DuckDBPyConnection, config: Config) -> Conclusion | None:
@@ -119,5 +119,5 @@ def _sanity(connection: DuckDBPyConnection) -> Conclusion | None:
 
 def _failures(connection: DuckDBPyConnection) -> Conclusion:
     asked = records(connection, ASKED)[0]["asked"]
-    lost = connection.execute(LOST).fetchone()[0]
+    lost = records(connection, LOST)[0]["clips"]
     return of_failures(asked, lost, records(connection, FAILED))

@@ -156,7 +156,7 @@ class _Drawing:
         """The data for the script; None without any film."""
         used = {drawn.row["size"] for drawn in self.maps} or set(list(self.films)[:1])
         films = {size: film.data() for size, film in self.films.items() if size in used}
-        sources = next((clip["frames"] for clip in self.clips if clip["size"] in films), [])
+        sources: list[int] = next((clip["frames"] for clip in self.clips if clip["size"] in films), [])
         maps = [drawn.data() for drawn in self.maps]
         return {"films": films, "maps": maps, "sources": sources} if films else None
 
@@ -175,7 +175,7 @@ class _Drawing:
 
 
 def _clip_facts(clips: Sequence[dict]) -> list[str]:
-    """The frames of the video that are shown, and how many of them lie in the annotated action."""
+    """The frames of the video, and the number of them in the annotated action."""
     facts = []
     for clip in clips:
         inside = sum(clip["in_action"] or [])
@@ -205,8 +205,8 @@ def _answers(model: str, sources: Sources, key: tuple[str, str]) -> list[str]:
 
 def _map_facts(row: dict) -> list[str]:
     """The requested and the reached ratio, and the probability that the mask keeps."""
-    kept = [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.2f}"]
+    facts = [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.2f}"]
     if row["ratio"] is None:
-        return kept
+        return facts
     reached = "" if row["volume"] is None else f", reached {row['volume']:.3g}"
-    return [f"ratio {row['ratio']:.3g}{reached}", *kept]
+    return [f"ratio {row['ratio']:.3g}{reached}", *facts]

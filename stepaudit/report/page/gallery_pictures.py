@@ -76,7 +76,7 @@ class Drawn:
 
     @property
     def is_mask(self) -> bool:
-        """True for masks, which are shown as they are; other maps are shown in shares of their greatest value."""
+        """True for masks, shown as they are; other maps are shown in shares of their greatest value."""
         return self.row["kept_probability"] is not None
 
     def is_like(self, other: "Drawn") -> bool:

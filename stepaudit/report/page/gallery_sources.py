@@ -129,7 +129,7 @@ def choices(connection: DuckDBPyConnection) -> list[dict]:
 
 
 def failures(connection: DuckDBPyConnection) -> tuple[list[dict], int]:
-    """Failures by clip, model, method and reason, at most `MOST_FAILURES` of them, and how many there are."""
+    """Failures by clip, model, method and reason, at most `MOST_FAILURES`, and their total number."""
     rows = records(connection, FAILURES, {"most": MOST_FAILURES})
     return rows, rows[0]["failures"] if rows else 0
 

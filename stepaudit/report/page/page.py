@@ -27,14 +27,14 @@ HARMLESS = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing of a report's numbers, still and as a script draws it.
+    """A chart of a report, as a still picture and for a script.
 
     Args:
         name: its name in the page's HTML, of letters, digits and hyphens.
-        section: name of the report below whose table it stands; empty for a place of its own.
-        title: the sentence that says what it shows.
+        section: name of the report above whose table it stands; empty for a place of its own.
+        title: a sentence with its content.
         svg: the drawing as an SVG element, which is trusted.
-        spec: the same for Vega-Lite, with its data inside; None if there is nothing to touch.
+        spec: the same for Vega-Lite, with its data inside; None if it is not interactive.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Section:
-    """A report with its answer, its charts, and for a claim of the paper what became of it."""
+    """A report with its table, its charts, and the verdict on a claim of the paper."""
 
     report: Report
     grid: Grid
@@ -60,12 +60,12 @@ class Section:
 
 
 def render(*, charts: Sequence[Chart] = (), vega: str = "", **context: Any) -> str:
-    """The page. Every text is escaped, but for what the template itself calls safe.
+    """The page; every text is escaped that the template does not mark as safe.
 
     Args:
-        charts: all that stand on the page, whose specifications go into it.
-        vega: the script that draws them, which defines `stepauditVega`; empty without one.
-        context: what else the template names.
+        charts: all charts of the page, whose specifications go into it.
+        vega: the script that draws them and defines `stepauditVega`; empty without one.
+        context: the other variables of the template.
     """
     drawn = vega if any(chart.spec for chart in charts) else ""
     scripts = [script(text) for text in (drawn, *map(_file, SCRIPTS)) if text]
@@ -83,7 +83,7 @@ def render(*, charts: Sequence[Chart] = (), vega: str = "", **context: Any) -> s
 
 
 def template(name: str) -> jinja2.Template:
-    """A template beside the reports, which escapes every text that is not marked as safe."""
+    """A template beside the reports; it escapes every text that is not marked as safe."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(package_files.reports()),
         autoescape=True,
@@ -95,7 +95,7 @@ def template(name: str) -> jinja2.Template:
 
 
 def script(text: str) -> Markup:
-    """JavaScript that nothing in it can end before its end, as the text of a `<script>`."""
+    """JavaScript as the text of a `<script>`, which no text in it can end."""
     return Markup(re.sub(r"<(?=/script|!--|script)", r"\\x3c", text, flags=re.I))
 
 
@@ -104,7 +104,7 @@ def policy(scripts: Sequence[str], *, evaluates: bool) -> str:
 
     Args:
         scripts: as they stand in the page.
-        evaluates: whether one of them compiles others, as Vega does with a chart's expressions.
+        evaluates: one of them compiles others, as Vega does with a chart's expressions.
     """
     allowed = " ".join(f"'sha256-{_digest(text)}'" for text in scripts) + (" 'unsafe-eval'" if evaluates else "")
     sources = f"script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; media-src data: blob:"
@@ -112,13 +112,13 @@ def policy(scripts: Sequence[str], *, evaluates: bool) -> str:
 
 
 def harmless_json(value: object) -> Markup:
-    """JSON for a `<script>` of data: no text in it can end the script; what is no number is null."""
+    """JSON for a `<script>` of data: no text in it can end the script; NaN and infinity are null."""
     text = json.dumps(finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
     return Markup("".join(HARMLESS.get(sign, sign) for sign in text))
 
 
 def question(audit: str, report: str) -> str:
-    """The command that gives a report's table in a terminal.
+    """The command for a report's table in a terminal.
 
     Args:
         audit: the audit's folder, as the reader may name it.
@@ -133,7 +133,7 @@ def _quoted(text: str) -> str:
 
 
 def _file(name: str) -> str:
-    """What a file beside the template holds; nothing if it is not there."""
+    """Text of a file beside the template; empty if it does not exist."""
     path = package_files.reports() / name
     return path.read_text() if path.exists() else ""
 

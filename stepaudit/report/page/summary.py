@@ -87,8 +87,8 @@ def labels(connection: DuckDBPyConnection, rows: Sequence[dict]) -> dict[tuple[s
     """The classes of the clips in the columns `dataset` and `clip_id` of rows, by those."""
     clips = sorted({row["clip_id"] for row in rows if row.get("clip_id") and row.get("dataset")})
     sql = "select dataset, clip_id, label from segments where list_contains($clips, clip_id) and label is not null"
-    found = fetch(connection, sql, {"clips": clips})[1] if clips else []
-    return {(dataset, clip_id): label for dataset, clip_id, label in found}
+    rows_of_clips = fetch(connection, sql, {"clips": clips})[1] if clips else []
+    return {(dataset, clip_id): label for dataset, clip_id, label in rows_of_clips}
 
 
 def stages(connection: DuckDBPyConnection) -> Grid:

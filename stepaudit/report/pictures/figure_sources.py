@@ -1,4 +1,4 @@
-"""What a figure is made of, read from an audit's results: clips and maps by name, frames, boxes and probabilities."""
+"""Sources of a figure in an audit's results: clips and maps by name, frames, boxes and probabilities."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,29 +37,29 @@ BOXES = """
 """
 
 
-def names(connection: DuckDBPyConnection, kind: str, asked: Sequence[str]) -> list[str]:
-    """The names asked for, or all of the configuration, in its order. Raises UsageError for an unknown one."""
+def names(connection: DuckDBPyConnection, kind: str, requested: Sequence[str]) -> list[str]:
+    """The requested names, or all of the configuration in its order. Raises UsageError for an unknown one."""
     known = [row["name"] for row in records(connection, f"select name from {kind} order by rowid")]
-    for name in asked:
+    for name in requested:
         if name not in known:
             raise UsageError(f"the audit has no {kind[:-1]} '{name}'{did_you_mean(name, known)}")
-    return list(asked) or known
+    return list(requested) or known
 
 
 def read(connection: DuckDBPyConnection, dataset: str | None, models: list[str], methods: list[str]) -> tuple:
     """Test clips as the models take them, and the maps of the methods."""
-    asked = {"datasets": names(connection, "datasets", [dataset] if dataset else []), "models": models}
-    return records(connection, CLIPS, asked), records(connection, MAPS, {**asked, "methods": methods})
+    keys = {"datasets": names(connection, "datasets", [dataset] if dataset else []), "models": models}
+    return records(connection, CLIPS, keys), records(connection, MAPS, {**keys, "methods": methods})
 
 
-def masking(connection: DuckDBPyConnection, asked: str | None) -> str:
-    """The method asked for, or the first with ratios, EP-3D before others."""
-    if asked:
-        return names(connection, "methods", [asked])[0]
-    found = records(connection, "select name from methods where len(ratios) > 0 order by (use = 'ep3d') desc, rowid")
-    if not found:
+def masking(connection: DuckDBPyConnection, requested: str | None) -> str:
+    """The requested method, or the first with ratios, EP-3D before others."""
+    if requested:
+        return names(connection, "methods", [requested])[0]
+    rows = records(connection, "select name from methods where len(ratios) > 0 order by (use = 'ep3d') desc, rowid")
+    if not rows:
         raise UsageError("no method of this audit has ratios, so that there are no masks to compare")
-    return found[0]["name"]
+    return rows[0]["name"]
 
 
 class Shown:
@@ -75,7 +75,7 @@ class Shown:
             self.boxes[box["frame"]].append((box["x0"], box["y0"], box["x1"], box["y1"]))
 
     def headers(self) -> figures.Headers:
-        """Numbers of the frames in the clip and in the video, from 0, and which lie in the action."""
+        """Numbers of the frames in the clip and in the video, from 0, and marks of the action."""
         marks = self.clip["in_action"] and [self.clip["in_action"][frame] for frame in self.chosen]
         sources = [f"source {self.clip['frames'][frame]}" for frame in self.chosen]
         return figures.Headers([f"frame {frame}" for frame in self.chosen], sources, marks)
@@ -85,26 +85,21 @@ class Shown:
         return figures.Row("clip", notes, self.frames[self.chosen], self._boxes())
 
     def map_row(self, name: str, row: dict | None) -> figures.Row:
-        """The frames with a map over them, or why there is none."""
+        """The frames with a map over them, or the reason if there is no map."""
         if row is None or row["status"] != "ok":
             return figures.Row(name, missing=f"{row['status']}: {row['error']}" if row else "no map in this audit")
         importance = arrays.full_map(row, self.folder)
         share = pictures.shares(importance, mask=row["kept_probability"] is not None)
-        return figures.Row(name, _notes(row), self.frames[self.chosen], self._boxes(), share[self.chosen])
+        notes = [] if row["ratio"] is None else [f"ratio {row['ratio']:g}, reached {row['volume']:.3f}"]
+        notes += [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.3f}"]
+        return figures.Row(name, notes, self.frames[self.chosen], self._boxes(), share[self.chosen])
 
     def _boxes(self) -> list[list[pictures.Box]]:
         return [self.boxes[frame] for frame in self.chosen]
 
 
-def _notes(row: dict) -> list[str]:
-    """What a map's row says of ratio and probability."""
-    ratio = [] if row["ratio"] is None else [f"ratio {row['ratio']:g}, reached {row['volume']:.3f}"]
-    kept = [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.3f}"]
-    return [*ratio, *kept]
-
-
 def probabilities(connection: DuckDBPyConnection, clip: dict, models: list[str]) -> list[str]:
-    """What models say of the whole clip."""
+    """Probabilities of the target on the whole clip, by model."""
     values = {"dataset": clip["dataset"], "clip_id": clip["clip_id"], "models": models}
     return [
         f"{row['model']}: probability {row['target_probability']:.3f}"

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from stepaudit.report.pictures.pictures import BOX_COLOUR, Box, tint
+from stepaudit.report.pictures.pictures import BOX_COLOUR, Box, draw_box, tint
 
 TILE_PX = 224  # height of a frame
 GAP_PX, MARGIN_PX, PAD_PX, LEAD_PX = 8, 32, 24, 8
@@ -24,7 +24,7 @@ LEGEND = "map in shares of its greatest value in the clip, mask as it is"
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a figure: what it shows, and the frames with a map over them, or why there is none.
+    """A row of a figure: the frames with a map over them, or the reason if there is no picture.
 
     Args:
         name: in the margin, above the notes.
@@ -32,7 +32,7 @@ class Row:
         frames: uint8 [F, H, W, 3]; None if the row has no picture.
         boxes: (x0, y0, x1, y1) of each frame, pixels.
         share: the map in shares of its greatest value, [F, H, W] in [0, 1]; None leaves the frames in colour.
-        missing: why there is no picture.
+        missing: the reason if there is no picture.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Headers:
-    """What stands above the columns: the frames' names, notes below them, and which lie in the annotated action."""
+    """Headers of the columns: the frames' names, notes below them, and marks of the annotated action."""
 
     names: Sequence[str]
     notes: Sequence[str]
@@ -54,7 +54,7 @@ class Headers:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where things lie, pixels: left edge of the frames, top edge of the headers, size of a tile."""
+    """Left edge of the frames, top edge of the headers and size of a tile, in pixels."""
 
     left: int
     top: int
@@ -71,12 +71,13 @@ def draw(title: str, subtitle: str, headers: Headers, rows: Sequence[Row]) -> Im
     """The figure: title, frame numbers, the rows, a bar below frames of the action, and a legend with the colour bar.
 
     Args:
-        rows: the first must have frames; their shape is that of all tiles.
+        rows: one at least has frames; their shape is that of all tiles.
 
     Returns:
         RGB, as large as it takes.
     """
-    height, width = rows[0].frames.shape[1:3]
+    first = next(row.frames for row in rows if row.frames is not None)
+    height, width = first.shape[1:3]
     left = MARGIN_PX + max(map(_label_width, rows)) + PAD_PX
     layout = _Layout(left, MARGIN_PX + TITLE + NOTE + 2 * PAD_PX, (round(TILE_PX * width / height), TILE_PX))
     legend = _legend(rows, headers)
@@ -95,7 +96,8 @@ def draw(title: str, subtitle: str, headers: Headers, rows: Sequence[Row]) -> Im
             place = (layout.left, layout.y(index), right - 1, layout.y(index + 1) - GAP_PX - 1)
             _draw_missing(canvas, row.missing, place)
         else:
-            _draw_tiles(image, row, layout, index)
+            painted = row.frames if row.share is None else tint(row.frames, row.share)
+            _draw_tiles(image, painted, row.boxes, layout, index)
     image.paste(legend, (left, bottom))
     return image
 
@@ -131,19 +133,15 @@ def _draw_headers(canvas: ImageDraw.ImageDraw, headers: Headers, layout: _Layout
             canvas.rectangle((x, y, x + layout.tile[0] - 1, y + BAR_PX - 1), fill=BOX_COLOUR)
 
 
-def _draw_tiles(image: Image.Image, row: Row, layout: _Layout, index: int) -> None:
-    painted = row.frames if row.share is None else tint(row.frames, row.share)
-    for column, frame in enumerate(painted):
+def _draw_tiles(
+    image: Image.Image, frames: np.ndarray, boxes: Sequence[Sequence[Box]], layout: _Layout, index: int
+) -> None:
+    for column, frame in enumerate(frames):
         tile = Image.fromarray(frame).resize(layout.tile, Image.Resampling.BICUBIC)
         scale = (layout.tile[0] / frame.shape[1], layout.tile[1] / frame.shape[0])
-        for x0, y0, x1, y1 in row.boxes[column]:
-            _draw_box(ImageDraw.Draw(tile), (x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1]))
+        for x0, y0, x1, y1 in boxes[column]:
+            draw_box(tile, (x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1]), LINE_PX)
         image.paste(tile, (layout.x(column), layout.y(index)))
-
-
-def _draw_box(canvas: ImageDraw.ImageDraw, box: Box) -> None:
-    x0, y0, x1, y1 = (round(edge) for edge in box)
-    canvas.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=BOX_COLOUR, width=LINE_PX)
 
 
 def _draw_missing(canvas: ImageDraw.ImageDraw, reason: str, place: tuple[int, int, int, int]) -> None:
@@ -154,11 +152,11 @@ def _draw_missing(canvas: ImageDraw.ImageDraw, reason: str, place: tuple[int, in
 
 
 def _legend(rows: Sequence[Row], headers: Headers) -> Image.Image:
-    """The colour bar, and what boxes and bars mean if there are any, side by side."""
+    """The colour bar, and the meaning of boxes and bars if there are any, side by side."""
     parts = [(colour_bar(), LEGEND)] if any(row.share is not None for row in rows) else []
     if any(boxes for row in rows for boxes in row.boxes):
         sign = Image.new("RGB", (COLOUR_BAR_PX[1], COLOUR_BAR_PX[1]), PAPER)
-        _draw_box(ImageDraw.Draw(sign), (0, 0, *sign.size))
+        draw_box(sign, (0, 0, *sign.size), LINE_PX)
         parts.append((sign, "annotated box"))
     if any(headers.in_action or ()):
         parts.append((Image.new("RGB", (2 * COLOUR_BAR_PX[1], BAR_PX), BOX_COLOUR), "frame of the annotated action"))
@@ -176,5 +174,5 @@ def _length(text: str, size: int) -> int:
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)

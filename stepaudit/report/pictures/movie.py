@@ -16,7 +16,7 @@ SUFFIXES = (".mp4", *ANIMATIONS)
 
 
 def save(frames: np.ndarray, path: str | Path, *, rate: float = FRAMES_A_SECOND) -> Path:
-    """Writes frames as the file's name says: `.mp4`, `.webp` or `.gif`; under a temporary name first.
+    """Write frames in the format of the file's name: `.mp4`, `.webp` or `.gif`; under a temporary name first.
 
     Args:
         frames: uint8 RGB, [F, H, W, 3].
@@ -49,11 +49,11 @@ def _animate(frames: np.ndarray, path: Path, rate: float) -> None:
 
 
 def _places(frames: int, rate: float) -> np.ndarray:
-    """Which frame each frame of the file shows."""
+    """Index of the frame that each frame of the file shows."""
     count = max(1, round(frames * VIDEO_RATE / rate))
     return np.arange(count) * frames // count
 
 
 def _even(frames: np.ndarray) -> np.ndarray:
-    """Frames of an even height and width, which H.264 needs; an edge is repeated where it takes one more."""
+    """Frames of even height and width, as H.264 requires; the last row or column is repeated if needed."""
     return np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")

@@ -1,4 +1,4 @@
-"""Pictures of one explained clip: a movie of the clip, the map over it and what is kept, and a strip of frames."""
+"""Pictures of one explained clip: a movie of the clip, the map over it and the part kept, and a strip of frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from stepaudit.report.pictures import figures
-from stepaudit.report.pictures.pictures import HEAT, shares, spread, tint
+from stepaudit.report.pictures.pictures import HEAT, Box, shares, spread, tint
 
 TILE_PX = 240  # height of a frame
 GAP_PX, HEAD_PX, FOOT_PX, PAD_PX = 4, 30, 44, 6
@@ -25,7 +25,7 @@ class Shown:
         frames: uint8 [T, H, W, 3].
         share: the map as it is shown, [T, H, W] in [0, 1].
         kept: uint8 [T, H, W, 3], the clip of which the map's part is kept.
-        captions: of the clip, of the map and of what is kept, a short line each.
+        captions: of the clip, of the map and of the part kept, a short line each.
     """
 
     frames: np.ndarray
@@ -54,7 +54,7 @@ def render(frames: np.ndarray, importance: np.ndarray, *, mask: bool = False) ->
 
 
 def movie(shown: Shown) -> np.ndarray:
-    """The clip, the map over it and what is kept side by side, with the map's share of each frame as bars below.
+    """The clip, the map over it and the part kept side by side, with the map's share of each frame as bars below.
 
     Returns:
         uint8 [T, h, w, 3], h and w even.
@@ -72,14 +72,14 @@ def movie(shown: Shown) -> np.ndarray:
 def strip(
     shown: Shown, title: str, subtitle: str, sources: Sequence[int], notes: Sequence[Sequence[str]]
 ) -> Image.Image:
-    """A figure of frames in a row, spread evenly over the clip: as they are, with the map, and what is kept.
+    """A figure of frames in a row, spread evenly over the clip: as they are, with the map, and the part kept.
 
     Args:
         sources: source frame of each clip frame, T.
         notes: numbers beside each of the three rows.
     """
     chosen = spread(len(shown.frames), STRIP_FRAMES)
-    blank = [[] for _ in chosen]
+    blank: list[list[Box]] = [[] for _ in chosen]
     headers = figures.Headers([f"frame {t}" for t in chosen], [f"source {sources[t]}" for t in chosen])
     names = ("clip", shown.captions[1], "kept")
     rows = [
@@ -110,7 +110,7 @@ def _composed(
 
 
 def _draw_bars(image: Image.Image, volumes: np.ndarray, now: int) -> None:
-    """How much of each frame the map covers, in shares of the fullest frame, and which frame is shown."""
+    """Bars of the map's share of each frame, relative to the fullest frame; the current frame is highlighted."""
     canvas, bottom = ImageDraw.Draw(image), image.height - PAD_PX
     pitch, most = (image.width - 2 * PAD_PX) / len(volumes), max(float(volumes.max()), 1e-9)
     for index, volume in enumerate(volumes):

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
 from math import ceil, sqrt
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -43,7 +44,10 @@ def strip(
     image = Image.new("RGBA", (count * (width + GAP_PX) - GAP_PX, height + (BAR_PX if in_action else 0)))
     for index in range(count):
         left = index * (width + GAP_PX)
-        image.paste(_with_boxes(Image.fromarray(painted[index]), boxes[index]), (left, 0))
+        tile = Image.fromarray(painted[index])
+        for box in boxes[index]:
+            draw_box(tile, box)
+        image.paste(tile, (left, 0))
         if in_action and in_action[index]:
             image.paste(BOX_COLOUR, (left, height + 1, left + width, height + BAR_PX))
     return image
@@ -79,7 +83,7 @@ def heat(share: np.ndarray) -> np.ndarray:
 
 
 def sheet(tiles: np.ndarray) -> Image.Image:
-    """Pictures of one size in rows, `sheet_columns` of them side by side; what is left at the end stays black.
+    """Pictures of one size in rows of `sheet_columns`; the rest of the last row stays black.
 
     Args:
         tiles: uint8 [F, H, W, 3], or [F, H, W] in grey.
@@ -94,7 +98,7 @@ def sheet(tiles: np.ndarray) -> Image.Image:
 
 
 def sheet_columns(count: int) -> int:
-    """How many of so many pictures stand side by side in a sheet that is about as wide as it is high in pictures."""
+    """Number of pictures side by side in a sheet with about as many rows as columns."""
     return ceil(sqrt(count))
 
 
@@ -107,18 +111,16 @@ def data_uri(image: Image.Image, quality: int = 70) -> str:
 
 def exact_uri(image: Image.Image) -> str:
     """An image as a PNG or a WebP inside a `data:` address, each pixel as it is; whichever is smaller."""
-    ways = {"png": {"optimize": True}, "webp": {"lossless": True, "quality": 50}}
-    found = {kind: BytesIO() for kind in ways}
-    for kind, options in ways.items():
-        image.save(found[kind], kind, **options)
-    kind = min(found, key=lambda kind: len(found[kind].getvalue()))
-    return f"data:image/{kind};base64," + b64encode(found[kind].getvalue()).decode()
+    formats: dict[str, dict[str, Any]] = {"png": {"optimize": True}, "webp": {"lossless": True, "quality": 50}}
+    buffers = {kind: BytesIO() for kind in formats}
+    for kind, options in formats.items():
+        image.save(buffers[kind], kind, **options)
+    kind = min(buffers, key=lambda kind: len(buffers[kind].getvalue()))
+    return f"data:image/{kind};base64," + b64encode(buffers[kind].getvalue()).decode()
 
 
-def _with_boxes(frame: Image.Image, boxes: Sequence[Box]) -> Image.Image:
-    draw = ImageDraw.Draw(frame)
-    for x0, y0, x1, y1 in boxes:
-        draw.rectangle(
-            (round(x0), round(y0), max(round(x0), round(x1) - 1), max(round(y0), round(y1) - 1)), outline=BOX_COLOUR
-        )
-    return frame
+def draw_box(frame: Image.Image, box: Box, width: int = 1) -> None:
+    """Draw the outline of a box (x0, y0, x1, y1) into a frame."""
+    x0, y0, x1, y1 = (round(edge) for edge in box)
+    place = (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1))
+    ImageDraw.Draw(frame).rectangle(place, outline=BOX_COLOUR, width=width)
