@@ -65,5 +65,5 @@ DAMAGED = ("{", "[]", '{"a": {}}', '{"a": {"shards": 0}}', '{"a": {"shards": "2"
 @pytest.mark.parametrize("text", DAMAGED)
 def test_a_damaged_plan_is_refused_with_the_way_out(tmp_path, text):
     (tmp_path / plan.FILE).write_text(text)
-    with pytest.raises(UsageError, match=r"plan\.json: .*delete it, and the audit is planned anew"):
+    with pytest.raises(UsageError, match=r"plan\.json: .*delete it, and the audit is planned again"):
         plan.read(tmp_path)

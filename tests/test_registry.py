@@ -207,3 +207,32 @@ def test_the_command_line_finds_a_module_in_the_folder_that_it_runs_in(tmp_path)
     done = subprocess.run([script, "check", "c.yaml"], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "audit 'a' is valid" in done.stdout
+
+
+PER_FRAME = {
+    "list[float]": True,
+    "list": True,
+    "'list[float | None]'": True,
+    "list[float] | AuditError": True,
+    "typing.List[float]": True,
+    "dict[str, list[float]]": False,
+    "listing": False,
+    "float": False,
+}
+
+
+def test_a_metric_gives_a_value_for_each_frame_if_its_annotation_is_a_list(tmp_path, monkeypatch):
+    """And not because these letters stand somewhere in it."""
+    lines = [f"def score{place}(boxes) -> {text}: ..." for place, text in enumerate(PER_FRAME)]
+    (tmp_path / "listed.py").write_text("\n".join(lines) + "\ndef bare(boxes): ...\n")
+    monkeypatch.chdir(tmp_path)
+    found = {text: registry.find("metrics", f"listed:score{place}").per_frame for place, text in enumerate(PER_FRAME)}
+    assert found == PER_FRAME
+    assert not registry.find("metrics", "listed:bare").per_frame
+
+
+def test_the_annotation_of_a_metric_that_is_imported_from_elsewhere_is_known(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere.py").write_text("def score(boxes) -> list[float]: ...\n")
+    (tmp_path / "passed_on.py").write_text("from elsewhere import score\n")
+    monkeypatch.chdir(tmp_path)
+    assert registry.find("metrics", "passed_on:score").per_frame

@@ -1,1 +1,1 @@
-"""What is requested, and where it lies: configuration, registry, shards, planning, jobs and their files."""
+"""The request and its files: configuration, registry, planning, jobs, fingerprints."""

@@ -1,4 +1,4 @@
-"""An audit's folder: what its configuration says should lie in it, and the kinds of problems that it may have."""
+"""An audit's folder: its expected files, and the kinds of problems with them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a file: a key of `KINDS`, its name within the audit, a sentence, the job that makes it."""
+    """A problem of a file: a key of `KINDS`, its name within the audit, a sentence, the job that makes it."""
 
     kind: str
     name: str
@@ -35,7 +35,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Audit:
-    """An audit's folder, its configuration as saved, and what that says should lie in the folder."""
+    """An audit's folder, its configuration as saved, and the expected jobs and files."""
 
     folder: Path
     saved: Config
@@ -51,12 +51,12 @@ class Audit:
 
     @cached_property
     def records(self) -> dict[str, Job]:
-        """The rows of `runs`, by name: which job each is of."""
+        """The job of each file of `runs`, by name."""
         return {self.name(job.record): job for job in self.jobs}
 
     @cached_property
     def files(self) -> dict[str, Job]:
-        """All other files of tables, and checkpoints, by name: which job writes each."""
+        """The job that writes each other file, a table or a checkpoint, by name."""
         return {self.name(path): job for job in self.jobs for path in job.writes}
 
     def name(self, path: Path) -> str:

@@ -127,7 +127,7 @@ class Config(Closed):
         return {clips.size: clips for clips in map(self.clips_of, self.models)}
 
     def clips_of(self, model: str) -> Clips:
-        """How the clips of a model are cut."""
+        """Size and fit of a model's clips."""
         return self.clips.model_copy(update=self.models[model].clips.model_dump(exclude_none=True))
 
     @property
@@ -142,7 +142,7 @@ class Config(Closed):
 
     @property
     def plan(self) -> Plan:
-        """How many shards everything has: as the configuration says, or as it was planned."""
+        """Numbers of shards, as the configuration says or as planned."""
         if isinstance(self.shards, int):
             return Plan({}, self.shards)
         if self._plan is None:

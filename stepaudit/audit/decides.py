@@ -1,4 +1,4 @@
-"""What decides the rows of a job: settings, code, checkpoints, data; and, of rows made together, the environment.
+"""Fingerprints of all that decides the rows of a job: settings, code, checkpoints, data, environment.
 
 Snakemake runs a job again when `settings` or one of its input files changes. A job that is resumed keeps its finished
 batches only while `rows` is the same: the same settings, the contents of the same input files, the same environment.
@@ -26,7 +26,7 @@ OF_CLIP = ["clip_id", "view", "target", "sha256", "status"]
 
 
 def settings(job: Job) -> str:
-    """Fingerprint of what is known before anything has run: settings, source code, versions of stepaudit and tables.
+    """Fingerprint of all that is known before any job runs: settings, source code, versions of stepaudit and tables.
 
     The code is that of the stage, of the components and of all that these import, but for installed packages and for
     those parts of stepaudit that compute nothing.

@@ -1,4 +1,4 @@
-"""Entries of a configuration made whole: names that are uses, what is left out, what controls take over."""
+"""Entries of a configuration completed: default uses, entries left out, settings that controls inherit."""
 
 from typing import Any
 
@@ -8,17 +8,16 @@ OF_MODEL, OF_TRAINING = ("use", "options", "clips", "batch_size"), ("training", 
 
 
 def whole_models(models: Any, datasets: Any) -> Any:
-    """The section `models`, controls with what they take over, and without what it says of data sets left out."""
+    """The section `models` with inherited settings of controls, without settings for data sets that are left out."""
     return _without_training_on(with_uses(_with_controls(models)), _left_out(datasets))
 
 
 def with_uses(entries: Any) -> Any:
-    """A section whose entries all say what they use: by default their own name."""
+    """A section whose entries all have `use`, by default their own name."""
     if not isinstance(entries, dict):
         return entries
     # `false` takes an entry out: what is merged into a configuration (`snakemake --config`) can only add otherwise.
-    kept = {name: entry for name, entry in entries.items() if entry is not False}
-    filled = {name: {} if entry is None else entry for name, entry in kept.items()}
+    filled = {name: {} if entry is None else entry for name, entry in entries.items() if entry is not False}
     return {name: {"use": name, **entry} if isinstance(entry, dict) else entry for name, entry in filled.items()}
 
 
@@ -27,7 +26,7 @@ def _left_out(entries: Any) -> set[str]:
 
 
 def _without_training_on(models: Any, datasets: set[str]) -> Any:
-    """The models without what they say of data sets that are left out."""
+    """The models without settings for data sets that are left out."""
     if not isinstance(models, dict):
         return models
     changed = dict(models)
@@ -38,7 +37,7 @@ def _without_training_on(models: Any, datasets: set[str]) -> Any:
 
 
 def _with_controls(models: Any) -> Any:
-    """The models; a control has what it takes from its own, and goes where that one is left out.
+    """The models with inherited settings of controls; a control of a model that is left out is left out.
 
     Raises:
         ValueError: it is a control of no model, or of a control.
@@ -58,7 +57,7 @@ def _with_controls(models: Any) -> Any:
 
 
 def _inheriting(entry: dict, origin: Any, of: str) -> dict:
-    """A control's entry with what it takes from its model's."""
+    """A control's entry with the settings of its model."""
     if not isinstance(origin, dict):
         return {"use": of, **entry}
     keys = (*OF_MODEL, *OF_TRAINING, *(() if entry.get("randomise") else ("weights",)))

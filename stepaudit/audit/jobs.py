@@ -57,12 +57,12 @@ class Job:
 
     @property
     def keys(self) -> dict[str, str]:
-        """The keys that tell it from the other jobs of its stage."""
+        """Its keys within its stage, without empty ones."""
         return {key: getattr(self, key) for key in KEYS if getattr(self, key)}
 
     @property
     def name(self) -> str:
-        """Name of its own files: a comma, which no key holds, keeps `a_b` of `c` and `a` of `b_c` apart."""
+        """Name of its own files. No key holds a comma, so that names are unique."""
         return ",".join(self.keys.values()) or "all"
 
     @property
@@ -78,6 +78,10 @@ class Job:
     def record(self) -> Path:
         """Its row of the table `runs`."""
         return self.config.folder / "runs" / f"stage={self.stage}" / f"{self.name}.parquet"
+
+    def cache(self, name: str) -> Path:
+        """A file that may be deleted at any time."""
+        return self.config.folder / ".cache" / name
 
     # Files of tables
 
@@ -122,7 +126,7 @@ class Job:
 
     @property
     def reads(self) -> dict[str, list[Path]]:
-        """The files that it is made from, by what they are; components' files are `sources`."""
+        """Its input files by name, but for source code."""
         match self.stage:
             case "extract":
                 return {"segments": [self.file("segments")], "boxes": [self.file("boxes")]}
@@ -174,7 +178,7 @@ class Job:
 
     @property
     def training_boxes(self) -> list[Path]:
-        """The boxes of the training clips, if the method asks for them (`box_prior`)."""
+        """The boxes of the training clips, if the method needs them (`box_prior`)."""
         needed = "box_prior" in self.config.component("methods", self.method).requires
         return self.files("clip_boxes", "train") if needed else []
 
@@ -186,7 +190,7 @@ class Job:
 
     @cached_property
     def measures(self) -> set[str]:
-        """All that these metrics measure on."""
+        """Names of all inputs of these metrics."""
         return {each for name in self.metrics for each in self.config.component("metrics", name).measures}
 
     @property
@@ -199,12 +203,12 @@ class Job:
 
     @property
     def peer_checkpoints(self) -> list[Path]:
-        """The weights of the model's peers, if a metric measures on them."""
+        """The weights of the model's peers, if a metric needs them."""
         return [peer.checkpoint for peer in self.peers] if "peers" in self.measures else []
 
     @property
     def references(self) -> "dict[str, Job]":
-        """The jobs whose maps the job's are compared with, by what differs: `model` or `target`."""
+        """The jobs of the maps to compare with, by the difference: `model` or `target`."""
         config, entry, references = self.config, self.config.methods[self.method], {}
         origin = config.models[self.model].of
         if origin is not None:
@@ -216,7 +220,7 @@ class Job:
 
     @property
     def reference_maps(self) -> list[Path]:
-        """The maps that the job's are compared with, if a metric compares them."""
+        """The maps to compare with, if a metric does."""
         others = self.references.values() if "references" in self.measures else ()
         return [path for other in others for path in self.sharing("maps", other)]
 
@@ -235,7 +239,7 @@ class Job:
 
     @property
     def sources(self) -> list[Path]:
-        """Source files of components that are not stepaudit's own, and of what these import."""
+        """Source files of the user's components and of the modules that they import."""
         return source_code.own_files(self.modules)
 
 

@@ -1,4 +1,4 @@
-"""How many shards each part of an audit has, and which of them hold the same clips.
+"""Numbers of shards of the parts of an audit, and the shards of other divisions with the same clips.
 
 A shard of a division into n holds every n-th clip of its split. All divisions of a split are powers of two, or equal,
 so that a shard of a coarse one is made of whole shards of a fine one.
@@ -18,7 +18,7 @@ FILE = "plan.json"
 
 @dataclass(frozen=True)
 class Plan:
-    """Numbers of shards by what they are of: `clips/<data set>/<split>`, `maps/<data set>/<model>/<method>`, …
+    """Numbers of shards by part: `clips/<data set>/<split>`, `maps/<data set>/<model>/<method>`, …
 
     Args:
         entries: `shards`, and `seconds` that one of them is estimated to take, and `decided_by`, a fingerprint.
@@ -61,9 +61,9 @@ def read(folder: Path) -> Plan:
     except FileNotFoundError:
         return Plan({})
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: no readable plan ({error}); delete it, and the audit is planned anew") from error
+        raise UsageError(f"{path}: no readable plan ({error}); delete it, and the audit is planned again") from error
     if not sound:
-        raise UsageError(f"{path}: a number of shards is no positive number; delete it, and the audit is planned anew")
+        raise UsageError(f"{path}: a number of shards is no positive number; delete it, and the audit is planned again")
     return Plan(entries)
 
 

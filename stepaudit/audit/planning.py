@@ -1,4 +1,4 @@
-"""Plans an audit: as many shards as make a job last minutes, estimated from the work that clips and models are.
+"""Planning of an audit: enough shards for jobs of some minutes, estimated from the number of clips and operations.
 
 The plan is kept (`plan.json`), so that files keep their names: a part is planned again when its own settings change,
 and not when videos are added.
@@ -28,23 +28,23 @@ Entries = dict[str, dict[str, Any]]
 
 
 def planned(config: Config) -> Config:
-    """The configuration with its plan: entries that were made for the same settings are kept, the others are made.
+    """The configuration with its plan: saved entries for the same settings are reused, the others are planned.
 
     Raises:
         UsageError: a data set cannot be read, or the plan that is there is damaged.
     """
     if isinstance(config.shards, int):
         return config
-    known, wanted = plan.read(config.folder).entries, _decided(config)
-    kept = {name: known[name] for name, by in wanted.items() if known.get(name, {}).get("decided_by") == by}
-    if len(kept) == len(wanted):
-        return config.with_plan(Plan(kept))
-    made = _made(config, kept) if "torch" in sys.modules else _made_apart(config, kept)
-    return config.with_plan(Plan({name: {**made[name], "decided_by": by} for name, by in wanted.items()}))
+    saved, fingerprints = plan.read(config.folder).entries, _fingerprints(config)
+    valid = {name: saved[name] for name, by in fingerprints.items() if saved.get(name, {}).get("decided_by") == by}
+    if len(valid) == len(fingerprints):
+        return config.with_plan(Plan(valid))
+    entries = _completed(config, valid) if "torch" in sys.modules else _completed_apart(config, valid)
+    return config.with_plan(Plan({name: {**entries[name], "decided_by": by} for name, by in fingerprints.items()}))
 
 
 def overview(config: Config) -> tuple[list[str], list[tuple]]:
-    """Columns and rows: of each stage how many jobs there are, the clips of the largest and its estimated minutes.
+    """Columns and rows: stage, number of jobs, clips of the largest job and its estimated minutes.
 
     `attribute`, `preserve` and `score` are planned together, for the longest of the three.
     """
@@ -61,72 +61,68 @@ def overview(config: Config) -> tuple[list[str], list[tuple]]:
     return ["stage", "jobs", "clips of the largest", "about, minutes"], rows
 
 
-def _decided(config: Config) -> dict[str, str]:
-    """What has to be planned, and a fingerprint of the settings that decide it."""
+def _fingerprints(config: Config) -> dict[str, str]:
+    """Parts of the plan, each with a fingerprint of the settings that decide it."""
     whole = config.model_dump(mode="json")
     common = [whole["jobs"], whole["device"]]
-    found = {}
+    parts = {}
     for dataset, split in product(config.datasets, SPLITS):
-        found[f"clips/{dataset}/{split}"] = fingerprint([common, whole["datasets"][dataset]])
+        parts[f"clips/{dataset}/{split}"] = fingerprint([common, whole["datasets"][dataset]])
     for dataset, model in product(config.datasets, config.models):
-        of_model = [
-            found[f"clips/{dataset}/test"],
-            *(whole["models"][model][key] for key in ("use", "options", "clips")),
-        ]
-        found[f"models/{dataset}/{model}"] = fingerprint([of_model, whole["models"][model]])
-        found[f"predictions/{dataset}/{model}"] = fingerprint(of_model)
+        entry = whole["models"][model]
+        of_model = [parts[f"clips/{dataset}/test"], *(entry[key] for key in ("use", "options", "clips"))]
+        parts[f"models/{dataset}/{model}"] = fingerprint([of_model, entry])
+        parts[f"predictions/{dataset}/{model}"] = fingerprint(of_model)
         for method in config.methods:
             searched = whole["preserve"] if method in config.preserve.methods else None
             settings = [of_model, whole["methods"][method], searched, whole["metrics"]]
-            found[f"maps/{dataset}/{model}/{method}"] = fingerprint(settings)
-    return {name: by[:16] for name, by in found.items()}
+            parts[f"maps/{dataset}/{model}/{method}"] = fingerprint(settings)
+    return {name: by[:16] for name, by in parts.items()}
 
 
-def _made_apart(config: Config, kept: Entries) -> Entries:
-    """`_made` in a process of its own: PyTorch, which it needs, takes 0.8 GB that the workflow would keep."""
-    asked = json.dumps({"config": config.model_dump(mode="json"), "kept": kept})
+def _completed_apart(config: Config, valid: Entries) -> Entries:
+    """`_completed` in a process of its own, since it imports PyTorch, whose 0.8 GB the workflow would not free."""
+    request = json.dumps({"config": config.model_dump(mode="json"), "valid": valid})
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "stepaudit.audit.planning"]
-    done = subprocess.run(command, input=asked, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+    done = subprocess.run(command, input=request, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode != 0:
-        raise RuntimeError(f"planning ended with status {done.returncode}; what it was stands above")  # a bug
-    answer = json.loads(done.stdout.splitlines()[-1])  # above it a user's model may have printed something
-    if "refused" in answer:
-        raise UsageError(answer["refused"])
-    return answer["made"]
+        raise RuntimeError(f"planning ended with status {done.returncode}; its error stands above")  # a bug
+    result = json.loads(done.stdout.splitlines()[-1])  # above it a user's model may have printed something
+    if "error" in result:
+        raise UsageError(result["error"])
+    return result["entries"]
 
 
-def _answer() -> dict[str, Any]:
-    """What `_made_apart` is told by its process, which reads what was asked from its standard input."""
+def _main() -> dict[str, Any]:
+    """Result of the process of `_completed_apart`; the request comes from standard input."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    asked = json.load(sys.stdin)
+    request = json.load(sys.stdin)
     try:
-        return {"made": _made(parse(asked["config"]), asked["kept"])}
+        return {"entries": _completed(parse(request["config"]), request["valid"])}
     except UsageError as error:
-        return {"refused": str(error)}
+        return {"error": str(error)}
 
 
-def _made(config: Config, kept: Entries) -> Entries:
-    """The plan whose jobs are meant to last `jobs.minutes`; where those would be too many, all last longer."""
+def _completed(config: Config, valid: Entries) -> Entries:
+    """All entries of a plan with jobs of about `jobs.minutes`, or longer ones where there would be too many jobs."""
     counts = {dataset: work.count(config, dataset) for dataset in config.datasets}
     costs = {
         (dataset, model, method): work.job_seconds(config, model, method)
         for dataset, model, method in product(config.datasets, config.models, config.methods)
     }
     for doubling in range(DOUBLINGS):
-        found = _entries(config, kept, counts, costs, 2**doubling)
-        if _jobs(config, found) <= config.jobs.most:
+        entries = _entries(config, valid, counts, costs, 2**doubling)
+        if _jobs(config, entries) <= config.jobs.most:
             break
     if doubling:
-        log.info(
-            "jobs are planned to last up to %d minutes: shorter ones would be too many",
-            2**doubling * config.jobs.minutes,
-        )
-    return found
+        minutes = 2**doubling * config.jobs.minutes
+        log.info("jobs are planned to last up to %d minutes: shorter ones would be too many", minutes)
+    return entries
 
 
 def _jobs(config: Config, entries: Entries) -> int:
-    """How many jobs a plan makes: maps are made, scored, and by some methods searched; clips are cut in each size."""
+    """Number of jobs of a plan: maps are made, scored, and by some methods searched; clips are cut in each size."""
     searched = {name for name, entry in config.models.items() if entry.of is None}
     jobs = 0
     for name, entry in entries.items():
@@ -138,42 +134,37 @@ def _jobs(config: Config, entries: Entries) -> int:
     return jobs
 
 
-def _entries(config: Config, kept: Entries, counts: dict, costs: dict, factor: int) -> Entries:
+def _entries(config: Config, valid: Entries, counts: dict, costs: dict, factor: int) -> Entries:
     seconds, clips = 60 * config.jobs.minutes * factor, config.jobs.clips * factor
-    found = dict(kept)
+    entries = dict(valid)
 
     def plan_part(name: str, total: int, cost: float, most: int | None = None) -> None:
-        if name not in found:
+        if name not in entries:
             shards = _shards(total, cost, seconds, clips)
             shards = shards if most is None else min(shards, most)
-            found[name] = {"shards": shards, "clips": ceil(total / shards), "seconds": round(cost * total / shards, 1)}
+            entries[name] = {
+                "shards": shards,
+                "clips": ceil(total / shards),
+                "seconds": round(cost * total / shards, 1),
+            }
 
     for dataset, split in product(config.datasets, SPLITS):
         dearest = max(cost for (of, *_), cost in costs.items() if of == dataset) if split == "test" else 0.0
         plan_part(f"clips/{dataset}/{split}", counts[dataset][split], dearest)
     for dataset, model in product(config.datasets, config.models):
-        total, most = counts[dataset]["test"], found[f"clips/{dataset}/test"]["shards"]
+        total, most = counts[dataset]["test"], entries[f"clips/{dataset}/test"]["shards"]
         plan_part(f"predictions/{dataset}/{model}", total, work.prediction_seconds(config, model), most)
         plan_part(f"models/{dataset}/{model}", 1, work.training_seconds(config, dataset, model, counts[dataset]), 1)
         for method in config.methods:
             plan_part(f"maps/{dataset}/{model}/{method}", total, costs[dataset, model, method], most)
-    return found
+    return entries
 
 
 def _shards(total: int, cost: float, seconds: float, clips: int) -> int:
     """A power of two of parts, so that each lasts about `seconds` and has at most `clips`, but no fewer than a few."""
-    wanted = max(total * cost / seconds, total / clips)
-    allowed = max(1.0, total / LEAST_CLIPS)
-    return _power_of_two(min(wanted, allowed))
-
-
-def _power_of_two(least: float) -> int:
-    """The smallest one that is not below a number."""
-    found = 1
-    while found < least:
-        found *= 2
-    return found
+    shards = min(max(total * cost / seconds, total / clips), max(1.0, total / LEAST_CLIPS))
+    return 1 << max(0, ceil(shards) - 1).bit_length()
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{json.dumps(_answer())}\n")
+    sys.stdout.write(f"{json.dumps(_main())}\n")

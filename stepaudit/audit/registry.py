@@ -84,16 +84,15 @@ class Component:
 
     @property
     def measures(self) -> list[str]:
-        """Names of the positional parameters: of a metric, what it measures on."""
+        """Names of the positional parameters: the inputs of a metric."""
         function, _ = _parse(self.source, self.origin)
         return [argument.arg for argument in function.args.args] if function else []
 
     @property
     def per_frame(self) -> bool:
-        """Whether a metric gives a value for each frame: its return annotation is a list, or a list or something else.
+        """True for a metric that gives a value for each frame: it returns a list, by its annotation.
 
-        Of a function that does not stand in its source file, such as an imported one, the annotation is read by
-        importing it.
+        A function that is defined in another file is imported for it.
         """
         function, _ = _parse(self.source, self.origin)
         if function is not None:
@@ -102,17 +101,17 @@ class Component:
         return annotation is not inspect.Signature.empty and _is_list(_expression(annotation))
 
     def problems(self, options: dict[str, Any]) -> list[str]:
-        """What is wrong with these options, a sentence each."""
+        """Problems of these options, a sentence each."""
         known = self.options
         if known is None:
             return []
-        found = []
+        problems = []
         for name, value in options.items():
             if name not in known:
-                found.append(f"{self.name} has no option '{name}'{did_you_mean(name, list(known))}")
+                problems.append(f"{self.name} has no option '{name}'{did_you_mean(name, list(known))}")
             elif message := _type_problem(known[name][0], value):
-                found.append(f"option '{name}' of {self.name}: {message}, got {value!r}")
-        return found
+                problems.append(f"option '{name}' of {self.name}: {message}, got {value!r}")
+        return problems
 
 
 def names(kind: str) -> list[str]:
@@ -133,15 +132,15 @@ def find(kind: str, use: str) -> Component:
 @cache
 def components(kind: str) -> dict[str, Component]:
     """Every component of a kind by name: the files of its folder and the entry points `stepaudit.<kind>`."""
-    found = [
+    registered = [
         Component(kind, path.stem, f"stepaudit.{kind}.{path.stem}:{FUNCTIONS[kind]}", path)
         for path in sorted((PACKAGE / kind).glob("[a-z]*.py"))
     ]
     for point in entry_points(group=f"stepaudit.{kind}"):
         origin = point.value if ":" in point.value else f"{point.value}:{FUNCTIONS[kind]}"
-        found.append(Component(kind, point.name, origin, _source(origin.partition(":")[0], origin)))
+        registered.append(Component(kind, point.name, origin, _source(origin.partition(":")[0], origin)))
     by_name: dict[str, Component] = {}
-    for component in found:
+    for component in registered:
         if component.name in by_name:
             other = by_name[component.name].origin
             raise UsageError(f"{kind[:-1]} '{component.name}' exists twice: {other} and {component.origin}; rename one")
@@ -175,7 +174,7 @@ def _expression(annotation: Any) -> ast.expr:
 
 
 def _is_list(annotation: ast.expr) -> bool:
-    """Whether an annotation is `list`, `list[...]`, or one of them `| …`."""
+    """True for `list`, `list[...]`, and unions with one of them."""
     match annotation:
         case ast.BinOp(left=left, right=right):
             return _is_list(left) or _is_list(right)

@@ -1,4 +1,4 @@
-"""What a job asks of a cluster: memory, run time and a GPU, from what it holds, and more of it in each attempt."""
+"""Memory, run time and GPUs that a job requests of a cluster: more in each attempt."""
 
 from math import ceil
 

@@ -1,4 +1,4 @@
-"""The sections of a configuration: what each key means, its type, unit and default."""
+"""The sections of a configuration: type, unit, default and meaning of each key."""
 
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -128,7 +128,7 @@ class Training(Closed):
 
 
 class ClipSize(Closed):
-    """What a model needs otherwise than the audit's `clips`."""
+    """Differences of a model's clips from the audit's `clips`."""
 
     frames: Count | None = Field(default=None, description="Frames of this model's clips; default: those of `clips`.")
     height: Annotated[int, Field(ge=16)] | None = Field(default=None, description="Likewise, pixels.")
@@ -198,7 +198,7 @@ class Model(Component):
         return changes
 
     def training_for(self, dataset: str) -> Training:
-        """How the model is fine-tuned on a data set."""
+        """Settings of the training on a data set."""
         return changed(self.training, self.training_on.get(dataset, {}))
 
 
@@ -268,7 +268,7 @@ class Preserve(Closed):
 
 
 class Jobs(Closed):
-    """How the work is divided, with `shards: auto`."""
+    """Division of the work, with `shards: auto`."""
 
     minutes: Annotated[float, Field(gt=0)] = Field(
         default=20, description="What a job is meant to last, as far as it can be estimated before anything has run."
@@ -291,7 +291,7 @@ def changed(base: Training, changes: dict[str, Any]) -> Training:
 
 
 def sentence(problem: ErrorDetails, root: type[BaseModel]) -> str:
-    """What is wrong, in words, with the nearest key that the section `root` knows."""
+    """A problem in words, with the nearest known key of the section `root`."""
     where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     if problem["type"] == "extra_forbidden":
         *parents, name = problem["loc"]

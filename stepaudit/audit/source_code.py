@@ -1,4 +1,4 @@
-"""Source files that decide what a component computes: its own and those that it imports, found without running any."""
+"""Source files of a component and of the modules that it imports, found without running any."""
 
 import ast
 import sys
@@ -22,10 +22,9 @@ STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 @cache
 def digest(modules: tuple[str, ...]) -> tuple[str, ...]:
-    """Checksums of the source files of modules and of all that these import, in the order of their names.
+    """Checksums of the source files of modules and of their imports, in the order of their names.
 
-    They are computed once a process, which has loaded what it runs. What a module imports by a name that it makes up
-    while it runs is not seen.
+    They are computed once a process, which runs the code that it has loaded. Imports by a computed name are not seen.
     """
     files: dict[str, Path] = {}
     for module in modules:
@@ -34,13 +33,13 @@ def digest(modules: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def own_files(modules: Iterable[str]) -> list[Path]:
-    """Source files of modules, and of what these import, that are not stepaudit's own."""
+    """Source files of modules and of their imports, without those of stepaudit."""
     files = {path for module in modules for path in _imported(module).values()}
     return sorted(path for path in files if not path.is_relative_to(PACKAGE))
 
 
 def located(module: str) -> tuple[bool, Path | None]:
-    """Whether a module exists, and its source file if it has one. Nothing is imported, not even a parent package."""
+    """True if a module exists, and its source file if it has one. Nothing is imported, not even a parent package."""
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # a console script does not look there, `python -m` does
     top, *parts = module.split(".")
@@ -64,7 +63,7 @@ def located(module: str) -> tuple[bool, Path | None]:
 
 @cache
 def _imported(module: str) -> dict[str, Path]:
-    """Source files by module: of the module itself and, from there on, of what is imported and counts."""
+    """Source files by module: of the module itself and of all direct and indirect imports that count."""
     files: dict[str, Path] = {}
     open_modules = [module]
     while open_modules:
@@ -77,7 +76,7 @@ def _imported(module: str) -> dict[str, Path]:
 
 
 def _counts(name: str, path: Path, importer: str) -> bool:
-    """Whether an imported module may decide rows: the user's own, one of the importer's package, or of COMPUTING."""
+    """True for an imported module of the user, of the importer's package, or of COMPUTING."""
     top, *parts = name.split(".")
     if top == PACKAGE.name:
         return bool(parts) and parts[0] in COMPUTING

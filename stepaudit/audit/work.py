@@ -1,4 +1,4 @@
-"""How much work an audit is: clips of a data set, operations of a model, its passes for a map. Estimates for planning.
+"""Estimates of work for planning: clips of a data set, operations of a model, its passes for a map.
 
 They only decide how many clips share a job: one that is off by some factor makes jobs shorter or longer, no more.
 """
@@ -26,13 +26,13 @@ def count(config: Config, dataset: str) -> Counter:
     entry, component = config.datasets[dataset], config.component("datasets", dataset)
     counted = component.companion("count")
     if counted is not None:
-        found = Counter(counted(entry.root, **entry.options))
+        clips = Counter(counted(entry.root, **entry.options))
     else:
-        found = Counter(row["split"] for row in component.load()(entry.root, **entry.options)[0])
-    if not found["validation"]:
-        found["validation"] = ceil(entry.validation * found["train"])
-        found["train"] -= found["validation"]
-    return found
+        clips = Counter(row["split"] for row in component.load()(entry.root, **entry.options)[0])
+    if not clips["validation"]:
+        clips["validation"] = ceil(entry.validation * clips["train"])
+        clips["train"] -= clips["validation"]
+    return clips
 
 
 def job_seconds(config: Config, model: str, method: str) -> float:

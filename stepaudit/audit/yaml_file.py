@@ -71,12 +71,12 @@ def parse(content: bytes | str, origin: str) -> Any:
 
 
 def check(value: Any, origin: str) -> None:
-    """Raises UsageError for what no configuration holds: too many values, or one that JSON cannot hold."""
+    """Raises UsageError for too many values, or one that JSON cannot hold."""
     _values(value, origin, 0, {})
 
 
 def _values(value: Any, origin: str, depth: int, known: dict[int, int]) -> int:
-    """How many values there are in a value; what it refers to several times is looked at once."""
+    """Number of values in a value; repeated references are counted each time, but walked through once."""
     if depth > DEEPEST:
         raise UsageError(f"{origin}: more than {DEEPEST} sections in each other, or one in itself; write it out")
     if not isinstance(value, list | tuple | dict):

@@ -1,4 +1,4 @@
-"""The state of a training after its last finished epoch, kept so that one that was stopped goes on to the same end."""
+"""State of a training after its last finished epoch, to resume one that was stopped."""
 
 import io
 import logging
@@ -29,7 +29,7 @@ class Epochs:
         self._kept, self.asked = Kept(checkpoint, fingerprint), asked
 
     def last(self) -> dict[str, Any] | None:
-        """What was kept of the last finished epoch; None if there is none."""
+        """State of the last finished epoch; None if there is none."""
         for epoch in range(self.asked, 0, -1):
             if _name(epoch) in self._kept:
                 interruption.keeps(epoch, self.asked, "epochs")
@@ -39,7 +39,7 @@ class Epochs:
         return None
 
     def keep(self, epoch: int, state: dict[str, Any]) -> None:
-        """Keeps an epoch instead of the one before; then the job may end, if it was asked to.
+        """Saves an epoch in place of the one before; then ends the job, if that was requested.
 
         Args:
             state: tensors and plain values, which `last` gives back bit by bit.

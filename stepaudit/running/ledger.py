@@ -1,4 +1,4 @@
-"""What a job has finished, kept beside its output so that the job can go on after it was stopped, whatever stopped it.
+"""Finished work of a job, kept beside its output so that the job can resume after any interruption.
 
 A file counts only if the ledger has its checksum: what was half written, cut off or changed since is not there.
 """
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def folder_of(output: Path) -> Path:
-    """Where the finished work of a job is kept until its output is written."""
+    """Folder of the finished work of a job until its output is written."""
     return output.with_name(f".{output.name}.parts")
 
 
@@ -85,9 +85,9 @@ class Kept:
 
     def _checked(self, ledger: str) -> dict[str, str]:
         """Names and checksums of the files that are as they were written."""
-        told = dict(line.split() for line in ledger.splitlines() if len(line.split()) == 2)
+        entries = dict(line.split() for line in ledger.splitlines() if len(line.split()) == 2)
         sound = {}
-        for name, digest in told.items():
+        for name, digest in entries.items():
             if self.path(name).is_file() and _is_sound(self.path(name), digest):
                 sound[name] = digest
             elif self.path(name).exists():
@@ -95,7 +95,7 @@ class Kept:
         return sound
 
     def _forget_the_rest(self) -> None:
-        """Removes what is not sound, and writes the ledger anew: its last line may be half a line."""
+        """Removes damaged files, and rewrites the ledger, whose last line may be incomplete."""
         self._remove_all_but(LOCK, FINGERPRINT, *self._sound, *NOTES)
         writing.write_text(self.path(LEDGER), "".join(f"{name} {digest}\n" for name, digest in self._sound.items()))
 
@@ -106,7 +106,7 @@ class Kept:
 
 
 def remove(output: Path) -> None:
-    """Removes what is kept beside an output, if there is anything."""
+    """Removes the finished work beside an output, if there is any."""
     folder = folder_of(output)
     if not folder.exists():
         return

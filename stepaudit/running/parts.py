@@ -1,4 +1,4 @@
-"""Rows of a shard that is being made, kept batch by batch, so that a restart goes on where it stopped."""
+"""Finished batches of a shard, so that a restart resumes where it stopped."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -16,11 +16,11 @@ log = logging.getLogger(__name__)
 
 
 class Parts:
-    """Rows of a shard that is being made, kept batch by batch beside the output, so that a restart can go on.
+    """Finished batches of a shard, kept beside its output until that is written.
 
     Args:
-        fingerprint: describes everything that decides the rows; parts with another one are thrown away.
-        sizes: of the batches, in what is asked of the shard, so that a job that is stopped can say how much is kept.
+        fingerprint: of all that decides the rows; batches with another one are removed.
+        sizes: rows of the batches, for the message of a job that is stopped.
 
     Raises:
         UsageError: another process is making the same shard.
@@ -31,11 +31,11 @@ class Parts:
         self.table, self.output, self.sizes = table, output, sizes
         self._kept = Kept(output, fingerprint)
         self._batches = {batch for batch in range(len(sizes)) if batch in self}
-        self._tell()
+        self._report()
 
     @property
     def folder(self) -> Path:
-        """Where they lie until the output is written."""
+        """Folder of the batches until the output is written."""
         return self._kept.folder
 
     def __contains__(self, batch: int) -> bool:
@@ -46,7 +46,7 @@ class Parts:
         """Keeps the finished rows of a batch; then the job may end, if it was asked to."""
         self._kept.put(_name(batch), lambda path: tables.write(rows, self.table, path))
         self._batches.add(batch)
-        self._tell()
+        self._report()
         interruption.pause()
 
     def finish(self, batches: int) -> None:
@@ -57,7 +57,7 @@ class Parts:
         self._kept.remove()
 
     def _readable(self, name: str) -> bool:
-        """Whether a part is one of this table; if not, as after an update, it is forgotten."""
+        """True if a part has this table's schema; another, as after an update, is removed."""
         try:
             tables.check_schema(self.table, self._kept.path(name))
         except UsageError as error:
@@ -66,7 +66,7 @@ class Parts:
             return False
         return True
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         known = range(len(self.sizes))
         interruption.keeps(sum(self.sizes[batch] for batch in self._batches if batch in known), sum(self.sizes))
 

@@ -1,4 +1,4 @@
-"""Where results come from: the record of every job in the table `runs`."""
+"""Record of every job in the table `runs`: inputs, outputs, versions, time and memory."""
 
 import platform
 import subprocess

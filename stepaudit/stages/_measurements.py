@@ -72,18 +72,18 @@ class Shard:
         return {(row["clip_id"], row["ratio"]): row for row in reversed(self.maps)}
 
     def reference_rows(self, row: dict) -> dict[str, dict]:
-        """The sound maps that a row of `maps` is compared with, by what differs."""
+        """The maps with status `ok` to compare a row of `maps` with, by the difference."""
         place = (row["clip_id"], row["ratio"], row["seed"])
-        found = {name: rows[place] for name, rows in self._other_maps.items() if place in rows}
+        others = {name: rows[place] for name, rows in self._other_maps.items() if place in rows}
         first = self.first_seed(row)
-        if "model" in found and found["model"]["target"] != row["target"]:
-            del found["model"]  # each explains the class that its own model finds the most probable
+        if "model" in others and others["model"]["target"] != row["target"]:
+            del others["model"]  # each explains the class that its own model finds the most probable
         seed = {} if first is row else {"seed": first}
-        return {name: other for name, other in (seed | found).items() if other["status"] == "ok"}
+        return {name: other for name, other in (seed | others).items() if other["status"] == "ok"}
 
     @cached_property
     def _other_maps(self) -> dict[str, dict[tuple, dict]]:
-        """Maps of other models or methods, by what differs, then by clip, ratio and seed."""
+        """Maps of other models or methods by the difference, then by clip, ratio and seed."""
         by_difference = {}
         for name, other in self.job.references.items():
             rows = tables.read("maps", *self.job.sharing("maps", other))
@@ -109,13 +109,13 @@ class Shard:
 
 
 class Measurements:
-    """What metrics may ask for, of a row of `maps`."""
+    """Inputs of metrics for a row of `maps`."""
 
     def __init__(self, shard: Shard, row: dict):
         self._shard, self._row = shard, row
 
     def get(self, name: str, annotation: str) -> Any:
-        """A measurement, as the metric's `annotation` wants it. Raises AuditError if the row holds no map."""
+        """An input by name, for the metric's `annotation`. Raises AuditError if the row holds no map."""
         require_ok(self._row)
         return getattr(self, f"{annotation}_{name}" if name in ("boxes", "in_action") else name)
 

@@ -2,7 +2,6 @@
 
 import functools
 import time
-from collections import defaultdict
 from dataclasses import replace
 from itertools import groupby
 
@@ -11,8 +10,8 @@ from torch import Tensor
 
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.requests import Request
-from stepaudit.clips.box_prior import mean_boxes
-from stepaudit.clips.tensors import boxes_by_frame, tensors, with_predictions
+from stepaudit.clips import box_prior
+from stepaudit.clips.tensors import tensors, with_predictions
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.maps import Maps, map_values
 from stepaudit.networks.checkpoint import trained
@@ -65,7 +64,7 @@ def _explainer(job: Job) -> Loaded:
     place = device.choose(job.config)
     net, component = trained(job, place), job.config.component("methods", job.method)
     entry, attribute = job.config.methods[job.method], component.load()
-    extra = {"box_prior": _box_prior(job).to(place)} if "box_prior" in component.requires else {}
+    extra = {"box_prior": box_prior.of_training(job).to(place)} if "box_prior" in component.requires else {}
 
     def explain(requests: list[Request]) -> list[dict]:
         clips, targets = tensors(requests, place)
@@ -80,17 +79,6 @@ def _explainer(job: Job) -> Loaded:
         return [{**_row(request, maps, full, index), **same} for index, request in enumerate(requests)]
 
     return net, explain
-
-
-def _box_prior(job: Job) -> Tensor:
-    """Share of the annotated training clips whose boxes cover each voxel, [T, H, W]."""
-    size = job.config.clips_of(job.model)
-    clips = tables.read("clips", *job.files("clips", "train"), columns=["clip_id", "view", "label"])
-    boxes = defaultdict(list)
-    for row in tables.read("clip_boxes", *job.training_boxes):
-        boxes[row["clip_id"], row["view"]].append(row)
-    framed = [boxes_by_frame(boxes[clip["clip_id"], clip["view"]], clip["label"], size.frames) for clip in clips]
-    return mean_boxes([frames for frames in framed if any(frames)], size.frames, size.height, size.width)
 
 
 def _row(request: Request, maps: Maps, full: Tensor, index: int) -> dict:

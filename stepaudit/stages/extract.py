@@ -87,10 +87,10 @@ def _moved_boxes(job: Job, segments: list[dict], clips: Clips, distance: int) ->
 
 def _boxes_by_frame(path: Path, videos: set[str]) -> dict[str, dict[int, list[dict]]]:
     """Rows of `boxes` of these videos, by video and source frame. The others are not made: there may be many."""
-    wanted = pc.field("video_id").isin(pa.array(sorted(videos), pa.string()))
+    of_videos = pc.field("video_id").isin(pa.array(sorted(videos), pa.string()))
     with tables.opened("boxes", path), tables.explained_damage(path):  # checks the schema, notes the input
-        found = pq.read_table(path, filters=wanted, partitioning=None, page_checksum_verification=True)
-    rows = found.to_pylist()
+        data = pq.read_table(path, filters=of_videos, partitioning=None, page_checksum_verification=True)
+    rows = data.to_pylist()
     by_frame: dict[str, dict[int, list[dict]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         by_frame[row["video_id"]][row["frame"]].append(row)
@@ -98,6 +98,6 @@ def _boxes_by_frame(path: Path, videos: set[str]) -> dict[str, dict[int, list[di
 
 
 def _files(segments: list[dict]) -> list:
-    """Size and time of each file, so that clips of a changed video are cut anew."""
+    """Size and time of each file, to cut the clips of a changed video again."""
     paths = [Path(segment["path"]) for segment in segments]
     return [(path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None for path in paths]

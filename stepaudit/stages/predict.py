@@ -50,7 +50,7 @@ def run(job: Job) -> None:
 
 
 def frame_orders(frames: int) -> dict[str, list[list[int]]]:
-    """Orders of a clip's frames that show whether time counts, by name; probabilities are means over several orders."""
+    """Other orders of a clip's frames by name; probabilities are means over the several orders of a name."""
     generator = torch.Generator().manual_seed(0)
     return {
         "shuffled": [torch.randperm(frames, generator=generator).tolist() for _ in range(PERMUTATIONS)],

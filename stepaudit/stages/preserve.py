@@ -115,15 +115,15 @@ def _evaluator(job: Job) -> Loaded:
 
 
 def _evaluations(maps: Maps, ratios: list[float], method: str) -> list[Evaluation]:
-    kept, ranks = (maps.details.get(name) for name in ("kept_probability", "kept_rank"))
-    if not isinstance(kept, Tensor) or not isinstance(ranks, Tensor):
+    probabilities, ranks = (maps.details.get(name) for name in ("kept_probability", "kept_rank"))
+    if not isinstance(probabilities, Tensor) or not isinstance(ranks, Tensor):
         raise NotApplicableError(
             f"method '{method}' optimises no mask: its maps carry no kept_probability and kept_rank"
         )
     volumes = maps.full().mean(dim=(1, 2, 3))
-    if not (volumes.isfinite().all() and kept.isfinite().all()):
+    if not (volumes.isfinite().all() and probabilities.isfinite().all()):
         raise NonFiniteError("the mask, or the probability that it keeps, is NaN or infinite")
-    columns = (volumes.tolist(), kept.tolist(), ranks.tolist())
+    columns = (volumes.tolist(), probabilities.tolist(), ranks.tolist())
     return [Evaluation(*values) for values in zip(ratios, *columns, strict=True)]
 
 

@@ -56,7 +56,7 @@ def _sections(connection: DuckDBPyConnection, folder: Path, drawn: Sequence[page
 
 
 def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path) -> grids.QueryResult:
-    """What the page tells of a report, whose rows all go to a CSV file, some at a time."""
+    """Rows of a report for the page; all rows go to a CSV file, in batches."""
     answer: grids.QueryResult | None = None
     with writing.written(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for names, rows in database.batches(connection, report.sql):
@@ -92,7 +92,7 @@ def _page(connection: DuckDBPyConnection, folder: Path, config: Config) -> str:
 
 
 def _made(connection: DuckDBPyConnection, folder: Path, config: Config) -> dict:
-    """What was audited, and how."""
+    """Name, configuration and versions of the audit, for the page."""
     return {
         "name": config.audit,
         "folder": f"{folder.resolve().parent.name}/{folder.resolve().name}",

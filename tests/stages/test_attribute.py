@@ -2,11 +2,13 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
 from stepaudit.audit import plan
 from stepaudit.audit.jobs import Job
+from stepaudit.clips import box_prior
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.extremal.perturbation import Perturbation, blend
@@ -161,6 +163,28 @@ def test_a_clip_that_a_method_refuses_is_the_only_one_to_fail(changed, rows, tes
     assert len(status) == 10
     for clip_id, value in first.items():
         assert status[clip_id] == (("not_applicable", "too bright for me") if value > above else ("ok", None))
+
+
+def test_the_mean_of_the_training_boxes_is_computed_once_for_all_shards_and_models(changed, whole, rows, monkeypatch):
+    made, mean, calls = changed(methods={"prior": {"use": "annotation_prior"}}), box_prior.mean_boxes, []
+    monkeypatch.setattr(box_prior, "mean_boxes", lambda *arguments: calls.append(1) or mean(*arguments))
+    for model in made.models:
+        explain(made, model, "prior")
+    assert len(calls) == 1
+    boxes = rows(whole, "clip_boxes", view="random0")
+    labels = {clip["clip_id"]: clip["label"] for clip in rows(whole, "clips", split="train")}
+    own = [box for box in boxes if box["label"] == labels.get(box["clip_id"])]
+    share = torch.zeros(16, 32, 32)
+    for clip_id in {box["clip_id"] for box in own}:
+        inside = torch.zeros(16, 32, 32)
+        for box in (box for box in own if box["clip_id"] == clip_id):
+            edges = (round(box[edge]) for edge in ("x0", "y0", "x1", "y1"))
+            x0, y0, x1, y1 = edges
+            inside[box["frame"], y0:y1, x0:x1] = 1
+        share += inside
+    (prior,) = (torch.from_numpy(np.load(path)) for path in (made.folder / ".cache").iterdir())
+    assert torch.equal(box_prior.of_training(Job(made, "attribute", "planted", "r3d", "prior")), prior)
+    assert (prior - share / len({box["clip_id"] for box in own})).abs().mean() < 0.02  # edges are rounded otherwise
 
 
 def test_a_bug_in_a_method_crashes_and_writes_no_table(changed):

@@ -187,6 +187,22 @@ def test_a_control_is_told_the_annotation_of_another_clip_and_a_decoy_metric_tha
     assert first.get("in_action", "other") is None
 
 
+def test_pixels_are_read_only_for_metrics_that_measure_on_the_clip(changed, whole, monkeypatch):
+    read, columns = tables.read, []
+
+    def reading(table, *paths, **options):
+        columns.extend(options.get("columns") or ["pixels"] if table == "clips" else [])
+        return read(table, *paths, **options)
+
+    monkeypatch.setattr(tables, "read", reading)
+    for metric, needed in (("spatial_pointing", False), ("box_share", False), ("deletion_insertion", True)):
+        columns.clear()
+        made = changed(metrics={**dict.fromkeys(whole.metrics, False), metric: None})
+        score.run(Job(made, "score", **PLANTED, method="center", shard="test-000"))
+        assert ("pixels" in columns) == needed, metric
+        assert "frames" in columns
+
+
 def test_clips_that_follow_each_other_make_a_ring_of_the_annotated_ones(whole):
     shard = offered(whole)._shard
     start = clip = shard.next_clip(next(clip for clip in shard.clips.values() if shard.next_clip(clip)))
