@@ -3,9 +3,9 @@
 from duckdb import DuckDBPyConnection
 
 from stepaudit.audit.config import Config
-from stepaudit.report.charts.bundle import vega_bundle as vega_bundle
 from stepaudit.report.charts.curves import minimum_ratio, preservation, training
 from stepaudit.report.charts.drawing import svg as svg
+from stepaudit.report.charts.drawing import vega_bundle as vega_bundle
 from stepaudit.report.charts.looks import SERIES as SERIES
 from stepaudit.report.charts.looks import Looks
 from stepaudit.report.charts.matrix import transfer

@@ -25,8 +25,7 @@ def training(rows: Sequence[dict], looks: Looks) -> Chart | None:
         best = shared.mark_point(size=80, filled=True, opacity=1).transform_filter("datum.kept")
         return [accuracy, shaped(best, looks, visible, "model"), hover(shared, tooltip)]
 
-    lists = ("epoch", "percent", "low", "high", "clips", "kept")
-    return chart("training", "accuracy", title, rows, layers, panels=["dataset"], lists=lists)
+    return chart("training", "accuracy", title, rows, layers, panels=["dataset"])
 
 
 def minimum_ratio(rows: Sequence[dict], looks: Looks, largest_ratio: float) -> Chart | None:
@@ -58,8 +57,7 @@ def minimum_ratio(rows: Sequence[dict], looks: Looks, largest_ratio: float) -> C
         seen = [band.encode(y=alt.Y("low:Q"), y2="high:Q"), steps.add_params(picked), ticks, less]
         return [*seen, hover(shared, tooltip)]
 
-    lists = ("ratio", "percent", "low", "high", "at_risk", "right_censored", "left_censored")
-    return chart("minimum-ratio", "min_ratio", title, rows, layers, panels=["dataset", "bound"], lists=lists)
+    return chart("minimum-ratio", "min_ratio", title, rows, layers, panels=["dataset", "bound"])
 
 
 def preservation(rows: Sequence[dict], looks: Looks) -> Chart | None:
@@ -78,9 +76,8 @@ def preservation(rows: Sequence[dict], looks: Looks) -> Chart | None:
         shared = base(visible, looks, "method", x, y)[0]
         return [*curves(visible, looks, x, y, tooltip), *_censored(shared, tooltip)]
 
-    lists = ("ratio", "percent", "low", "high", "keeping", "clips", "below", "above")
     name, panels = "preservation-curves", ["dataset", "model"]
-    return chart(name, "preservation_curves", title, rows, layers, panels=panels, lists=lists)
+    return chart(name, "preservation_curves", title, rows, layers, panels=panels)
 
 
 def _censored(shared: alt.Chart, tooltip: Sequence[alt.Tooltip]) -> list[alt.Chart]:

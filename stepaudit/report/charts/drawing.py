@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import altair as alt
 import vl_convert
@@ -15,6 +16,11 @@ MOST_BYTES = 400_000  # of a chart's data
 MOST_PANELS = 24
 WIDTHS = (440, 300)  # of one panel alone, and of several side by side
 
+LICENCE = (
+    "/*! Vega, Vega-Lite, Vega-Embed: Copyright (c) 2015-2025, University of Washington Interactive Data Lab and "
+    "contributors, BSD-3-Clause. D3: Copyright 2010-2023 Mike Bostock, ISC. */\n"
+)
+
 
 def chart(
     name: str,
@@ -24,7 +30,6 @@ def chart(
     layers: Callable[[Sequence[dict]], Sequence[alt.Chart]],
     *,
     panels: Sequence[str],
-    lists: Sequence[str] = (),
     height: float | alt.Step = 220,
     menus: Sequence[dict] = (),
 ) -> page.Chart | None:
@@ -34,10 +39,10 @@ def chart(
         name: in the page's HTML.
         section: the report under which it stands.
         title: a sentence with its content.
-        rows: one for each line of the chart; rows with a `label` are shown only if the page is filtered by that class.
+        rows: one for each line, with lists of its points' values; rows with a `label` are shown only if the
+            page is filtered by that class.
         layers: makes the layers from the rows that fit; the one named `hover` is not in the still drawing.
         panels: columns with a panel for each value.
-        lists: columns that hold lists, one value a point.
         height: of a panel, or of each of its rows, px.
         menus: columns of which the page shows one value at a time, see `menu`.
     """
@@ -50,10 +55,11 @@ def chart(
     spec = _faceted(spec) if count > 1 else spec
     spec["params"] = [*spec.get("params", []), *({"name": f"chosen_{key}", "value": None} for key in KEYS), *menus]
     columns = _columns(fitting)
+    lists = [key for key in fitting[0] if any(isinstance(row[key], list) for row in fitting)]
     spec["transform"] = [
         *({"filter": _chosen(key)} for key in columns),
         *({"filter": f"datum.{param['name']} === {param['name']}"} for param in menus),
-        *([{"flatten": list(lists)}] if lists else []),
+        *([{"flatten": lists}] if lists else []),
         *spec.get("transform", []),
     ]
     spec["data"] = {"values": [_compact(row) for row in fitting]}
@@ -146,3 +152,14 @@ def _with_layers(spec: dict, layers: Sequence[dict]) -> dict:
     if "spec" in spec:
         return {**spec, "spec": {**spec["spec"], "layer": list(layers)}}
     return {**spec, "layer": list(layers)}
+
+
+@cache
+def vega_bundle() -> str:
+    """JavaScript, about 0.9 MB, that defines `window.stepauditVega = {embed}` and no other name.
+
+    It holds no `</script` and no `<!--`, so that it may stand in a page.
+    """
+    text = vl_convert.javascript_bundle("window.stepauditVega = {embed: vegaEmbed};")
+    inline = text.replace("</script", "<\\/script").replace("<!--", "<\\!--")  # the same in strings and patterns
+    return f'{LICENCE}(function () {{ "use strict";\n{inline}\n}})();\n'

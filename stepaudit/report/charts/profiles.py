@@ -30,8 +30,7 @@ def volume_profiles(rows: Sequence[dict], looks: Looks) -> Chart | None:
         return [even, *curves(visible, looks, x, y, tooltip, form=".2f")]
 
     shown = [{**row, "even": round(100 / len(row["frame"]), 2)} for row in rows]
-    lists = ("frame", "percent", "low", "high", "clips")
-    return chart("volume-profiles", "", title, shown, layers, panels=["dataset", "model"], lists=lists)
+    return chart("volume-profiles", "", title, shown, layers, panels=["dataset", "model"])
 
 
 def faithfulness(rows: Sequence[dict], looks: Looks) -> Chart | None:
@@ -56,7 +55,6 @@ def faithfulness(rows: Sequence[dict], looks: Looks) -> Chart | None:
     return chart(
         *("faithfulness-curves", "faithfulness_curves", title, rows, layers),
         panels=["dataset", "model", "direction", "unit", "metric"],
-        lists=("share", "percent", "low", "high", "random", "clips"),
         height=170,
         menus=[menu("fill", fills, "in the place of removed pixels")],
     )
@@ -77,9 +75,8 @@ def randomisation(rows: Sequence[dict], looks: Looks) -> Chart | None:
         threshold = alt.Chart().mark_rule(color=SOFT, strokeDash=EVEN).encode(y=alt.Y("max(threshold):Q"))
         return [threshold, *curves(visible, looks, x, y, tooltip, form=".3f")]
 
-    lists = ("randomised", "rank", "low", "high", "clips")
     name, panels = "sanity_randomisation", ["dataset", "model", "metric"]
-    return chart("sanity-randomisation", name, title, rows, layers, panels=panels, lists=lists)
+    return chart("sanity-randomisation", name, title, rows, layers, panels=panels)
 
 
 def _fills(rows: Sequence[dict]) -> list[str]:
