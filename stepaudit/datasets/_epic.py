@@ -156,11 +156,8 @@ def _boxes(row: Row, video: Info) -> list[Box]:
         edges = [(left, top, left + width, top + height) for top, left, height, width in listed]
         if not all(isfinite(edge) for box in edges for edge in box):
             raise ValueError("infinity, or no number")
-        cut = [tuple(min(max(v, 0), m) for v, m in zip(box, _limits(video), strict=True)) for box in edges]
+        limits = (video.width, video.height, video.width, video.height)
+        cut = [tuple(min(max(v, 0), m) for v, m in zip(box, limits, strict=True)) for box in edges]
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise row.complaint("bounding_boxes", "no list of (top, left, height, width)") from error
     return [box for box in cut if box[0] < box[2] and box[1] < box[3]]
-
-
-def _limits(video: Info) -> Box:
-    return video.width, video.height, video.width, video.height
