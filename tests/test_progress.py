@@ -42,7 +42,7 @@ def test_clips_a_second_time_left_probability_and_failures_are_told(monkeypatch,
     log = console(monkeypatch, terminal=False)
     good = {"status": "ok", "target_probability": 0.9}
     with progress("step of m", 40, clips=20) as advance:  # two rows a clip
-        advance(10, kept=True)  # were there before: they took no time
+        advance(10, cached=True)  # were there before: they took no time
         clock[0] += 20
         advance(
             10, rows=[{**good, "kept_probability": 0.5}, {**good, "kept_probability": 0.7}, {"status": "bad_video"}]

@@ -31,15 +31,15 @@ class Count:
         self.start = time.monotonic()
         self._sums = dict.fromkeys(PROBABILITIES, (0.0, 0))
 
-    def add(self, pieces: int, note: str, rows: Sequence[Mapping[str, Any]], kept: bool) -> None:
+    def add(self, pieces: int, note: str, rows: Sequence[Mapping[str, Any]], cached: bool) -> None:
         """Count finished pieces.
 
         Args:
             rows: of these pieces, each with a `status`.
-            kept: they were finished before the job began, and took it no time.
+            cached: they were finished before the job began, and took it no time.
         """
         self.done += pieces
-        self.new += 0 if kept else pieces
+        self.new += 0 if cached else pieces
         self.note = note
         self.failed += sum(row["status"] != "ok" for row in rows)
         for column, (total, count) in self._sums.items():
@@ -86,7 +86,7 @@ class Count:
 
 @contextmanager
 def progress(description: str, total: int, clips: int | None = None) -> Iterator[Callable[..., None]]:
-    """Function to call after each piece of work, `advance(pieces=1, note="", rows=(), kept=False)`; see `Count`."""
+    """Function to call after each piece of work, `advance(pieces=1, note="", rows=(), cached=False)`; see `Count`."""
     count = Count(description, total, clips)
     if console.is_terminal:
         columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
@@ -108,8 +108,8 @@ def heard(listener: Callable[[Count], None]) -> Iterator[None]:
 
 
 def _counting(count: Count, show: Callable[[], None]) -> Callable[..., None]:
-    def advance(pieces: int = 1, note: str = "", rows: Sequence[Mapping[str, Any]] = (), kept: bool = False) -> None:
-        count.add(pieces, note, rows, kept)
+    def advance(pieces: int = 1, note: str = "", rows: Sequence[Mapping[str, Any]] = (), cached: bool = False) -> None:
+        count.add(pieces, note, rows, cached)
         show()
         for listener in _listeners:
             listener(count)

@@ -45,7 +45,7 @@ def fill(
     with progress(title, sum(map(len, batches)), clips) as advance, guard or nullcontext():
         for number, batch in enumerate(batches):
             if number in parts:
-                advance(len(batch), kept=True)
+                advance(len(batch), cached=True)
             else:
                 rows = make(number, batch)
                 parts.add(number, rows)
