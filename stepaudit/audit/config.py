@@ -1,7 +1,7 @@
 """The configuration of an audit: closed, typed, all problems at once."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -94,31 +94,16 @@ class Config(Closed):
         return self
 
     @model_validator(mode="after")
-    def _preserve_names_methods(self):
-        able = [name for name, method in self.methods.items() if method.ratios]
+    def _names_are_known(self):
+        searching = [name for name, method in self.methods.items() if method.ratios]
+        _require_known("preserve.methods: no method '{}' with ratios", self.preserve.methods, searching)
         for name in self.preserve.methods:
-            if name not in able:
-                raise ValueError(f"preserve.methods: no method '{name}' with ratios{did_you_mean(name, able)}")
             if self.methods[name].target != "label":
                 raise ValueError(f"preserve.methods: '{name}' explains another class than the label; remove it")
-        return self
-
-    @model_validator(mode="after")
-    def _metrics_name_methods(self):
         for metric, entry in self.metrics.items():
-            for name in entry.methods or []:
-                if name not in self.methods:
-                    hint = did_you_mean(name, list(self.methods))
-                    raise ValueError(f"metrics.{metric}.methods: no method '{name}'{hint}")
-        return self
-
-    @model_validator(mode="after")
-    def _training_on_names_datasets(self):
+            _require_known(f"metrics.{metric}.methods: no method '{{}}'", entry.methods or [], self.methods)
         for name, model in self.models.items():
-            for dataset in model.training_on:
-                if dataset not in self.datasets:
-                    hint = did_you_mean(dataset, list(self.datasets))
-                    raise ValueError(f"models.{name}.training_on: no data set '{dataset}'{hint}")
+            _require_known(f"models.{name}.training_on: no data set '{{}}'", model.training_on, self.datasets)
         return self
 
     @property
@@ -158,6 +143,12 @@ class Config(Closed):
     def component(self, kind: str, name: str) -> registry.Component:
         """The registered component behind an entry of the configuration."""
         return registry.find(kind, getattr(self, kind)[name].use)
+
+
+def _require_known(message: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{message.format(name)}{did_you_mean(name, list(known))}")
 
 
 def fingerprint(value: object) -> str:

@@ -13,30 +13,23 @@ from stepaudit.store.schema import SPLITS, TABLES
 
 KEYS = ("dataset", "size", "model", "method", "shard")
 CHECKPOINTS = "checkpoints"  # a folder beside the tables
-WRITES = {
-    "index": ("segments", "boxes"),
-    "extract": ("clips", "clip_boxes"),
-    "train": ("training_log",),
-    "predict": ("predictions", "frame_orders"),
-    "attribute": ("maps",),
-    "preserve": ("preservation",),
-    "score": ("scores",),
+STAGES = {  # tables that each stage writes, and sections whose components decide its rows
+    "index": (("segments", "boxes"), ("datasets",)),
+    "extract": (("clips", "clip_boxes"), ()),
+    "train": (("training_log",), ("models",)),
+    "predict": (("predictions", "frame_orders"), ("models",)),
+    "attribute": (("maps",), ("methods", "models")),
+    "preserve": (("preservation",), ("methods", "models")),
+    "score": (("scores",), ("metrics", "models")),
 }
+WRITES = {stage: tables for stage, (tables, _) in STAGES.items()}
 DIVISIONS = {  # the division into shards that each table follows; the other tables have one file
     **dict.fromkeys(("clips", "clip_boxes"), "clips"),
     **dict.fromkeys(("predictions", "frame_orders"), "predictions"),
     **dict.fromkeys(("maps", "preservation", "scores"), "maps"),
 }
-PLANNED = {"extract": "clips", "train": "models", "predict": "predictions"}  # the part of the plan of each stage
-PLANNED |= dict.fromkeys(("attribute", "preserve", "score"), "maps")
-USES = {  # the sections whose components decide the rows of a stage
-    "index": ("datasets",),
-    "train": ("models",),
-    "predict": ("models",),
-    "attribute": ("methods", "models"),
-    "preserve": ("methods", "models"),
-    "score": ("metrics", "models"),
-}
+# The part of the plan that each stage belongs to.
+PLANNED = {stage: DIVISIONS.get(tables[0], "models") for stage, tables in WRITES.items() if stage != "index"}
 
 
 @dataclass(frozen=True)
@@ -230,7 +223,7 @@ class Job:
         names = {"datasets": [self.dataset], "models": [self.model], "methods": [self.method], "metrics": self.metrics}
         if self.stage == "score" and "peers" in self.measures:
             names["models"] += [peer.model for peer in self.peers]
-        return [(kind, name) for kind in USES.get(self.stage, ()) for name in names[kind]]
+        return [(kind, name) for kind in STAGES[self.stage][1] for name in names[kind]]
 
     @property
     def modules(self) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from stepaudit.audit import plan, work
 from stepaudit.audit.config import Config, fingerprint, parse
-from stepaudit.audit.jobs import PLANNED, in_groups
+from stepaudit.audit.jobs import PLANNED, Job, in_groups
 from stepaudit.audit.plan import Plan
 from stepaudit.errors import UsageError
 from stepaudit.store.schema import SPLITS
@@ -108,7 +108,7 @@ def _completed(config: Config, valid: Entries) -> Entries:
     """All entries of a plan with jobs of about `jobs.minutes`, or longer ones where there would be too many jobs."""
     counts = {dataset: work.count(config, dataset) for dataset in config.datasets}
     costs = {
-        (dataset, model, method): work.job_seconds(config, model, method)
+        (dataset, model, method): work.job_seconds(Job(config, "attribute", dataset, model, method))
         for dataset, model, method in product(config.datasets, config.models, config.methods)
     }
     for doubling in range(DOUBLINGS):
@@ -154,7 +154,8 @@ def _entries(config: Config, valid: Entries, counts: dict, costs: dict, factor: 
     for dataset, model in product(config.datasets, config.models):
         total, most = counts[dataset]["test"], entries[f"clips/{dataset}/test"]["shards"]
         plan_part(f"predictions/{dataset}/{model}", total, work.prediction_seconds(config, model), most)
-        plan_part(f"models/{dataset}/{model}", 1, work.training_seconds(config, dataset, model, counts[dataset]), 1)
+        training = work.training_seconds(Job(config, "train", dataset, model), counts[dataset])
+        plan_part(f"models/{dataset}/{model}", 1, training, 1)
         for method in config.methods:
             plan_part(f"maps/{dataset}/{model}/{method}", total, costs[dataset, model, method], most)
     return entries

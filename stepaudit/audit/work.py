@@ -9,6 +9,7 @@ from functools import cache
 from math import ceil
 
 from stepaudit.audit.config import Config
+from stepaudit.audit.jobs import Job
 
 OPERATIONS_PER_SECOND = {"cpu": 6e10, "cuda": 5e12}  # float32 convolutions: one thread of a server; a data centre's GPU
 SECONDS_PER_PASS = {"cpu": 5e-3, "cuda": 5e-4}  # what a pass costs besides the model: masks, fills, launches
@@ -35,51 +36,44 @@ def count(config: Config, dataset: str) -> Counter:
     return clips
 
 
-def job_seconds(config: Config, model: str, method: str) -> float:
-    """Of a clip in the longest of the jobs that explain it, search its minimum ratio and score its maps."""
-    entry, passes = config.methods[method], _passes(config, method, model)
+def job_seconds(job: Job) -> float:
+    """Seconds for a clip in the longest of the jobs that explain it, search its minimum ratio and score its maps."""
+    config, entry = job.config, job.config.methods[job.method]
+    passes = _passes(config, "methods", job.method, job.model)
     maps = len(entry.ratios or [None]) * len(entry.seeds)
-    searched = SEARCHED_MASKS * len(entry.seeds) if method in config.preserve.methods else 0
-    scored = sum(
-        _metric_passes(config, name, model) for name, metric in config.metrics.items()
-        if metric.methods is None or method in metric.methods
-    )  # fmt: skip
-    return max(maps * passes, searched * passes, maps * scored) * _pass_seconds(config, model) + maps * SECONDS_PER_MAP
+    searched = SEARCHED_MASKS * len(entry.seeds) if job.method in config.preserve.methods else 0
+    scored = sum(_passes(config, "metrics", name, job.model) for name in job.metrics)
+    most = max(maps * passes, searched * passes, maps * scored)
+    return most * _pass_seconds(config, job.model) + maps * SECONDS_PER_MAP
 
 
 def prediction_seconds(config: Config, model: str) -> float:
-    """Of a clip in the stage `predict`."""
+    """Seconds for a clip in the stage `predict`."""
     return (1 + FRAME_ORDERS) * _pass_seconds(config, model)
 
 
-def training_seconds(config: Config, dataset: str, model: str, counts: Counter) -> float:
-    """Of the whole training of a model on a data set."""
-    entry = config.models[model]
+def training_seconds(job: Job, counts: Counter) -> float:
+    """Seconds for the training of a model on a data set with these clips of each split."""
+    config, entry = job.config, job.config.models[job.model]
     if entry.checkpoint is not None or entry.randomise:
         return 0.0
     clips = WITH_GRADIENT * counts["train"] * config.clips.random_views + FORWARD * counts["validation"]
-    return entry.training_for(dataset).epochs * clips * _pass_seconds(config, model)
+    return entry.training_for(job.dataset).epochs * clips * _pass_seconds(config, job.model)
 
 
-def _passes(config: Config, method: str, model: str) -> float:
-    """Forward passes of the model for a map of a method; a pass with its gradient counts as three."""
-    component, clips = config.component("methods", method), config.clips_of(model)
+def _passes(config: Config, kind: str, name: str, model: str) -> float:
+    """Forward passes of a model for a map of a method, or a score of a metric; one with its gradient counts thrice."""
+    component, clips = config.component(kind, name), config.clips_of(model)
     passes = component.companion("passes")
     if passes is not None:
-        return passes((clips.frames, clips.height, clips.width), **config.methods[method].options)
+        return passes((clips.frames, clips.height, clips.width), **getattr(config, kind)[name].options)
+    if kind == "metrics":
+        return 0 if {"model", "peers"}.isdisjoint(component.measures) else FORWARD
     return WITH_GRADIENT if component.origin.startswith("stepaudit.") else UNKNOWN_PASSES
 
 
-def _metric_passes(config: Config, metric: str, model: str) -> float:
-    component, clips = config.component("metrics", metric), config.clips_of(model)
-    passes = component.companion("passes")
-    if passes is not None:
-        return passes((clips.frames, clips.height, clips.width), **config.metrics[metric].options)
-    return FORWARD if {"model", "peers"} & set(component.measures) else 0
-
-
 def _pass_seconds(config: Config, model: str) -> float:
-    """Of a forward pass of one clip."""
+    """Seconds for a forward pass of one clip."""
     clips, kind = config.clips_of(model), _kind(config.device)
     speed = OPERATIONS_PER_SECOND[kind] if config.jobs.gflops is None else 1e9 * config.jobs.gflops
     return _operations(config, model, clips.frames, clips.height, clips.width) / speed + SECONDS_PER_PASS[kind]
