@@ -152,7 +152,7 @@ def render(frames: np.ndarray | Tensor, importance: np.ndarray | Tensor, *, mask
         >>> stepaudit.render(frames, np.ones((16, 48, 48)), mask=True).shape
         (16, 48, 48, 3)
     """
-    from stepaudit.report.pictures import overlay
+    from stepaudit.report.pictures import overlay, pictures
 
     shown = overlay.pictures_of(frames) if isinstance(frames, Tensor) else frames
     heat = importance.detach().cpu().numpy() if isinstance(importance, Tensor) else importance
@@ -160,7 +160,7 @@ def render(frames: np.ndarray | Tensor, importance: np.ndarray | Tensor, *, mask
         raise UsageError(
             f"render: frames {list(shown.shape)} and a map {list(heat.shape)}; give [T, H, W, 3], [T, H, W]"
         )
-    return overlay.render(shown, heat, mask=mask)
+    return pictures.overlay(shown, heat, mask=mask)
 
 
 def _targets(targets: Tensor | Sequence[int] | int | None, clips: Tensor) -> Tensor | None:

@@ -200,9 +200,9 @@ def test_progress_tells_the_probability_and_ends_at_its_total(done):
 
 def test_quick_sets_few_iterations_which_what_is_said_overrules(explain, tmp_path):
     component = arguments_of("step")
-    quick = arguments.Asked(video=None, model="", quick=True)
+    quick = arguments.Request(video=None, model="", quick=True)
     assert arguments.options_of(component, quick) == {"schedule": "short", "iterations": 50}
-    own = arguments.Asked(video=None, model="", quick=True, options={"iterations": 7})
+    own = arguments.Request(video=None, model="", quick=True, options={"iterations": 7})
     assert arguments.options_of(component, own) == {"schedule": "short", "iterations": 7}
     assert arguments.options_of(arguments_of("rise"), quick) == {"masks": 200}
     assert "--quick changes nothing for center" in explain("--method", "center", "--quick")[1]

@@ -11,7 +11,7 @@ from stepaudit.clips.geometry import Geometry
 from stepaudit.commands.explain.command import _told
 from stepaudit.commands.explain.watching import watched
 from stepaudit.errors import UsageError
-from stepaudit.report.pictures import movie, overlay
+from stepaudit.report.pictures import movie, overlay, pictures
 
 FRAMES, HEIGHT, WIDTH = 4, 24, 36
 GREY = np.full((FRAMES, HEIGHT, WIDTH, 3), 128, np.uint8)
@@ -67,7 +67,7 @@ def test_a_long_caption_stays_in_its_panel():
 
 def test_a_mask_is_rendered_as_it_is_and_a_map_in_shares_of_its_greatest_value():
     faint = 0.01 * half()
-    as_mask, as_map = (overlay.render(GREY, faint, mask=mask).astype(int) for mask in (True, False))
+    as_mask, as_map = (pictures.overlay(GREY, faint, mask=mask).astype(int) for mask in (True, False))
     assert abs(as_mask[2, 5, 5] - as_mask[2, 5, -5]).max() < 20
     assert abs(as_map[2, 5, 5] - as_map[2, 5, -5]).max() > 80
 

@@ -13,7 +13,7 @@ from tiny_audit import write_audit
 
 import stepaudit
 from stepaudit import cli
-from stepaudit.commands.export import map_source, maps, places
+from stepaudit.commands.export import map_source, maps, output_folder
 from stepaudit.commands.export.map_source import Chosen
 from stepaudit.errors import UsageError
 from stepaudit.store import tables
@@ -161,10 +161,10 @@ def test_no_name_of_a_clip_leads_out_of_the_folder_and_none_are_one_file(tmp_pat
 
 @pytest.mark.parametrize("text", [*EVIL, "planted", "a+b_c-1.5"])
 def test_a_slug_is_a_plain_name(text):
-    found = places.slug(text)
+    found = output_folder.slug(text)
     assert found
     assert found[0].isalnum()
-    assert len(found) <= places.MOST_SIGNS
+    assert len(found) <= output_folder.SLUG_LENGTH
     assert set(found) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-")
 
 
@@ -177,7 +177,7 @@ def test_a_link_in_the_folder_is_not_followed(audit, tmp_path):
         maps.write(audit, out, Chosen(methods=["center"]), force=True)
     assert not [path for path in elsewhere.rglob("*") if path.is_file()]
     (out / "planted").unlink()
-    (out / places.WORKING).symlink_to(elsewhere)
+    (out / output_folder.WORKING).symlink_to(elsewhere)
     (elsewhere / "mine").write_text("mine")
     maps.write(audit, out, Chosen(methods=["center"]), force=True)
     assert [path.name for path in elsewhere.iterdir() if path.is_file()] == ["mine"]

@@ -16,7 +16,7 @@ from tiny_audit import write_audit
 
 from stepaudit import cli
 from stepaudit.audit import config
-from stepaudit.commands.export import latex, rows, sources
+from stepaudit.commands.export import latex, row_files, sources
 from stepaudit.errors import UsageError
 from stepaudit.report import build_database
 from stepaudit.store import database
@@ -54,7 +54,7 @@ def export(place, monkeypatch, capsys, tmp_path):
 
 
 def query(sql):
-    return sources.Source("", "query", "", "", sql)
+    return sources.Source("", "query", "", sql)
 
 
 def test_every_format_holds_the_same_rows(connection, tmp_path):
@@ -62,7 +62,7 @@ def test_every_format_holds_the_same_rows(connection, tmp_path):
     expected = connection.execute("select clip_id, rank from predictions").fetchall()
     for suffix in (".csv", ".json", ".parquet"):
         path = tmp_path / f"p{suffix}"
-        assert rows.write(connection, source, rows.format_of(None, path), path) == len(expected)
+        assert row_files.write_file(connection, source, row_files.format_of(None, path), path) == len(expected)
         with duckdb.connect() as other:
             read = other.execute(f"select clip_id, rank from '{path}'").fetchall()
         assert read == expected
@@ -70,24 +70,24 @@ def test_every_format_holds_the_same_rows(connection, tmp_path):
 
 def test_parquet_keeps_types_and_numbers_names_that_stand_twice(connection, tmp_path):
     path = tmp_path / "x.parquet"
-    rows.write(connection, query("select [1, 2] as a, null::int as b, true as a, 'é' as d"), "parquet", path)
+    row_files.write_file(connection, query("select [1, 2] as a, null::int as b, true as a, 'é' as d"), "parquet", path)
     assert pq.read_table(path).to_pylist() == [{"a": [1, 2], "b": None, "a_1": True, "d": "é"}]
 
 
 def test_long_answers_come_in_pieces_and_are_whole(connection, tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "AT_ONCE", 7)
+    monkeypatch.setattr(row_files, "AT_ONCE", 7)
     source = query("select range as a, null as b from range(50)")
     for format in ("csv", "json"):
-        assert len(list(rows.texts(connection, source, format))) > 5
-    assert list(csv.reader(io.StringIO("".join(rows.texts(connection, source, "csv"))))) == [
+        assert len(list(row_files.texts(connection, source, format))) > 5
+    assert list(csv.reader(io.StringIO("".join(row_files.texts(connection, source, "csv"))))) == [
         ["a", "b"], *([str(number), ""] for number in range(50))
     ]  # fmt: skip
-    assert json.loads("".join(rows.texts(connection, source, "json"))) == [{"a": n, "b": None} for n in range(50)]
-    assert "".join(rows.texts(connection, query("select 1 where false"), "json")) == "[]\n"
+    assert json.loads("".join(row_files.texts(connection, source, "json"))) == [{"a": n, "b": None} for n in range(50)]
+    assert "".join(row_files.texts(connection, query("select 1 where false"), "json")) == "[]\n"
 
 
 def test_no_cell_of_a_csv_is_a_formula(connection):
-    text = "".join(rows.texts(connection, query("select '=1+1' as \"@x\", '-2' as b, -2 as c"), "csv"))
+    text = "".join(row_files.texts(connection, query("select '=1+1' as \"@x\", '-2' as b, -2 as c"), "csv"))
     assert text == "'@x,b,c\n'=1+1,'-2,-2\n"
 
 
@@ -126,7 +126,7 @@ def test_latex_compiles_with_the_text_as_it_was(connection, tmp_path):
     names = ("accuracy", "min_ratio", "evidence_clips", "right_with_little")
     for name in names:
         source = sources.find(connection, name)
-        rows.write(connection, source, "latex", tmp_path / f"{name}.tex")
+        row_files.write_file(connection, source, "latex", tmp_path / f"{name}.tex")
     inputs = "\n".join(rf"\input{{{name}}}" for name in ("table", *names))
     preamble = "\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage{booktabs}\n\\begin{document}\n"
     (tmp_path / "all.tex").write_text(f"{preamble}{inputs}\n\\end{{document}}\n")
@@ -183,7 +183,7 @@ def test_what_fails_half_way_leaves_the_old_file_and_no_other(connection, tmp_pa
     path = tmp_path / "a.csv"
     path.write_text("mine")
     with pytest.raises(UsageError, match="boom"):
-        rows.write(
+        row_files.write_file(
             connection, query("select if(range = 90000, error('boom'), 1) from range(100000)"), "csv", path, force=True
         )
     assert path.read_text() == "mine"

@@ -20,6 +20,7 @@ from stepaudit.audit import registry
 from stepaudit.audit.config import Config
 from stepaudit.audit.sections import Clips, ClipSize, Dataset, Jobs, Method, Metric, Model, Preserve, Training
 from stepaudit.commands import _exit_codes
+from stepaudit.commands._exit_codes import ExitCode
 from stepaudit.commands.compare import quantities
 from stepaudit.errors import STATUSES
 from stepaudit.report import sql_files, worked_questions
@@ -59,6 +60,33 @@ one line, too; its traceback lies in a log file that the line names. `--debug`, 
 the traceback of a bug and end with 1; it stands in `results/<audit>/logs/<stage>/`.
 """
 JSON_TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true` or `false`"}
+RESUME = "Run the same command again: it resumes where it stopped."
+EXIT_CODES = {
+    ExitCode.FINE: ("The command did what was asked, and found nothing wrong.", "Nothing."),
+    ExitCode.FOUND: (
+        "`check`, `doctor` or `compare` found something, `explain` cannot explain the video, or a job failed: the disk "
+        "is full, or a bug ended a stage.",
+        "Read the lines that were printed; each problem names its next step.",
+    ),
+    ExitCode.USAGE: (
+        "Bad input: an option, a configuration, a file that is missing or holds something else; or a condition of "
+        "`compare` that has no answer.",
+        "Do what the message says, and run again.",
+    ),
+    ExitCode.BUG: (
+        "An unexpected error, in stepaudit or in a component of your own, ended a command that is no stage.",
+        "Look at the log that the message names, or run again with `--debug`.",
+    ),
+    ExitCode.AGAIN: (
+        "The job was stopped before its end (SIGTERM, a time limit, too much memory); finished rows are saved.",
+        RESUME,
+    ),
+    ExitCode.INTERRUPTED: ("Ctrl-C.", RESUME),
+    ExitCode.CLOSED: (
+        "The reader of the output has closed it, as `head` does.",
+        "Nothing; with `set -o pipefail` a shell takes it for a failure, as of any program.",
+    ),
+}
 
 
 def pages() -> dict[Path, str]:
@@ -107,7 +135,11 @@ def commands_page() -> str:
         "## Options of every command\n",
         _grid(["option", "value", "default", "meaning"], command_pages.rows(app.registered_callback.callback)),
         "`--install-completion` and `--show-completion` set up the completion of names by the shell.\n",
-        f"## Exit statuses\n\n{_exit_codes.table()}",
+        "## Exit statuses\n",
+        _grid(
+            ["status", "name", "meaning", "what to do"],
+            ([str(int(code)), code.name.lower(), *EXIT_CODES[code]] for code in ExitCode),
+        ),
         ERRORS.format(_exit_codes.VARIABLE, ", ".join(f"`{job}`" for job in _exit_codes.JOBS)),
         *(f"## `{name}`\n\n{each.section()}" for name, each in commands.items()),
     ]

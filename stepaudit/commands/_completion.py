@@ -1,6 +1,6 @@
-"""What a shell completes: names of the configuration, or of the audit, that stands on the command line already.
+"""Shell completion: names in the configuration or audit on the command line, and names of components.
 
-It answers while somebody waits, and nobody sees its errors: YAML alone is read, and what fails completes to nothing.
+Somebody waits for it and nobody sees its errors: only the YAML is read, and a failure completes to nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,32 +15,24 @@ PLACES = ("config", "results", "path")  # arguments that name a configuration or
 
 
 def names(section: str, parameters: Mapping[str, Any], rest: Iterable[str], incomplete: str) -> list[str]:
-    """Entries of a section (`models`, `methods`, …) that begin like what is typed, the last of a list `a,b`.
+    """Entries of a section (`models`, `methods`, …) that complete a word, or the last of a list `a,b`.
 
     Args:
         parameters: values of the command's arguments.
         rest: words that are no argument's yet: an option that waits for its value keeps typer from reading on.
     """
-    given = [*(parameters.get(place) for place in PLACES), *rest]
-    files = [_file(Path(name)) for name in given if name]
-    return _continued(next((_section(section, file) for file in files if file.is_file()), []), incomplete)
+    words = [*(parameters.get(place) for place in PLACES), *rest]
+    paths = [Path(word) for word in words if word]
+    files = [path / SAVED if path.is_dir() else path for path in paths]
+    return _completed(next((_entries(section, file) for file in files if file.is_file()), []), incomplete)
 
 
-def registered(kind: str, incomplete: str) -> list[str]:
-    """Components of a kind that begin like what is typed, the last of a list `a,b`."""
-    return _continued(registry.names(kind), incomplete)
+def registered(kind: str | None, incomplete: str) -> list[str]:
+    """Components of a kind (without one, the kinds) that complete a word, or the last of a list `a,b`."""
+    return _completed(registry.names(kind) if kind else list(registry.FUNCTIONS), incomplete)
 
 
-def kinds(incomplete: str) -> list[str]:
-    """Kinds of components that begin like what is typed."""
-    return _continued(list(registry.FUNCTIONS), incomplete)
-
-
-def _file(path: Path) -> Path:
-    return path / SAVED if path.is_dir() else path
-
-
-def _section(section: str, file: Path) -> list[str]:
+def _entries(section: str, file: Path) -> list[str]:
     try:
         entries = yaml_file.read(file)[section]
     except (UsageError, KeyError, TypeError):
@@ -48,6 +40,6 @@ def _section(section: str, file: Path) -> list[str]:
     return [name for name, entry in entries.items() if entry is not False] if isinstance(entries, dict) else []
 
 
-def _continued(known: list[str], incomplete: str) -> list[str]:
+def _completed(candidates: list[str], incomplete: str) -> list[str]:
     before, comma, last = incomplete.rpartition(",")
-    return [f"{before}{comma}{name}" for name in known if name.startswith(last)]
+    return [f"{before}{comma}{name}" for name in candidates if name.startswith(last)]

@@ -138,11 +138,11 @@ class Results:
             >>> stepaudit.save(frames, "map.gif").name
             'map.gif'
         """
-        from stepaudit.report.pictures import overlay
+        from stepaudit.report.pictures import pictures
 
         row = self._map_row(clip, model, method, ratio, seed, dataset)
         frames = self.clip(clip, model=model, dataset=row["dataset"])
-        return overlay.render(frames, arrays.full_map(row, self.folder), mask=row["kept_probability"] is not None)
+        return pictures.overlay(frames, arrays.full_map(row, self.folder), mask=row["kept_probability"] is not None)
 
     def _map_row(
         self, clip: str, model: str, method: str, ratio: float | None, seed: int | None, dataset: str | None

@@ -20,7 +20,7 @@ NEAR = 3  # names of classes to suggest
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What the command line asks for; see its help."""
 
     video: Path
@@ -56,20 +56,20 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def check_video(asked: Asked) -> None:
+def check_video(request: Request) -> None:
     """Raises UsageError if there is no such video, or no such stretch of one."""
-    if not asked.video.exists():
-        raise UsageError(f"{asked.video}: there is no such video; name a video file or a folder of numbered pictures")
-    start = asked.start or 0
-    if start < 0 or (asked.stop is not None and asked.stop <= start):
+    if not request.video.exists():
+        raise UsageError(f"{request.video}: there is no such video; name a video file or a folder of numbered pictures")
+    start = request.start or 0
+    if start < 0 or (request.stop is not None and request.stop <= start):
         raise UsageError(
-            f"--start {start} --stop {asked.stop}: give frames of the video from 0 on, the first before the last"
+            f"--start {start} --stop {request.stop}: give frames of the video from 0 on, the first before the last"
         )
 
 
-def options_of(component: Component, asked: Asked) -> dict[str, Any]:
+def options_of(component: Component, request: Request) -> dict[str, Any]:
     """The method's options: those given, and before them what `--quick` sets."""
-    return {**(quick_options(component) if asked.quick else {}), **asked.options}
+    return {**(quick_options(component) if request.quick else {}), **request.options}
 
 
 def quick_options(component: Component) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def device_of(name: str) -> torch.device:
 
 
 def sized(clips: Clips, size: str | None, fit: str | None) -> Clips:
-    """How the clip is cut: as the model says, or as asked. Raises UsageError if that is no size."""
+    """How the clip is cut: as the model says, or as requested. Raises UsageError if that is no size."""
     change: dict[str, Any] = {}
     if size is not None:
         numbers = re.fullmatch(r"(\d{1,5})x(\d{1,5})x(\d{1,5})", size)

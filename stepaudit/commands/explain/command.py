@@ -14,7 +14,7 @@ from stepaudit.audit.sections import Clips
 from stepaudit.clips import cutting, decoding
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.commands.explain import arguments, explanation
-from stepaudit.commands.explain.arguments import Asked, quick_options
+from stepaudit.commands.explain.arguments import Request, quick_options
 from stepaudit.commands.explain.explanation import Explanation, explained
 from stepaudit.commands.explain.files import Folder
 from stepaudit.commands.explain.report import Report
@@ -27,50 +27,50 @@ from stepaudit.running.progress import progress
 SLOW_PASSES = 1000
 
 
-def run(asked: Asked) -> Iterator[str]:
+def run(request: Request) -> Iterator[str]:
     """Explains the clip and writes its files. Yields the lines to print, as soon as each is known.
 
     Raises:
-        UsageError: what is asked for does not exist or does not fit; nothing was written.
+        UsageError: the video, model, method or an option does not exist or does not fit; nothing was written.
         AuditError: the clip cannot be explained: it does not decode, is too short, or the method does not suit it.
     """
-    arguments.check_video(asked)
-    component = explanation.checked(asked.method, asked.options, [asked.ratio])
-    options, device = arguments.options_of(component, asked), arguments.device_of(asked.device)
-    decoding.source_size(asked.video)  # before the model is fetched or read, which takes longer
-    chosen = choose(asked.model, weights=asked.weights, classes=asked.classes)
-    clips = arguments.sized(chosen.clips, asked.size, asked.fit)
-    folder = Folder(asked.out or Path(f"{asked.video.stem}_explained"), overwrite=asked.overwrite)
+    arguments.check_video(request)
+    component = explanation.checked(request.method, request.options, [request.ratio])
+    options, device = arguments.options_of(component, request), arguments.device_of(request.device)
+    decoding.source_size(request.video)  # before the model is fetched or read, which takes longer
+    chosen = choose(request.model, weights=request.weights, classes=request.classes)
+    clips = arguments.sized(chosen.clips, request.size, request.fit)
+    folder = Folder(request.out or Path(f"{request.video.stem}_explained"), overwrite=request.overwrite)
     try:
-        clip = _cut(asked, clips)
-        yield _told_clip(asked, clip, "as asked" if asked.size else chosen.origin)
-        yield from _notes(component, options, asked, clips)
-        found, classes = _explained(asked, chosen, to_tensor([clip]).to(device), options, component)
-        report = Report(asked.video.stem, clip, chosen.name, asked.model, classes, found)
+        clip = _cut(request, clips)
+        yield _told_clip(request, clip, "as asked" if request.size else chosen.origin)
+        yield from _notes(component, options, request, clips)
+        found, classes = _explained(request, chosen, to_tensor([clip]).to(device), options, component)
+        report = Report(request.video.stem, clip, chosen.name, request.model, classes, found)
         yield from report.lines()
         yield f"wrote {folder.path}: {', '.join(folder.write(report))}"
     finally:
         folder.leave()
 
 
-def _told_clip(asked: Asked, clip: dict, origin: str) -> str:
+def _told_clip(request: Request, clip: dict, origin: str) -> str:
     frames = clip["frames"]
     size = f"{clip['height']} × {clip['width']} pixels"
-    return f"clip: {asked.video.name}, {len(frames)} frames from {frames[0]} to {frames[-1]}, {size} ({origin})"
+    return f"clip: {request.video.name}, {len(frames)} frames from {frames[0]} to {frames[-1]}, {size} ({origin})"
 
 
-def _cut(asked: Asked, clips: Clips) -> dict:
+def _cut(request: Request, clips: Clips) -> dict:
     """The clip as the stage `extract` cuts it. Raises BadVideoError or TooShortError."""
-    segment = {"clip_id": asked.video.stem, "path": str(asked.video), "start": asked.start, "stop": asked.stop}
+    segment = {"clip_id": request.video.stem, "path": str(request.video), "start": request.start, "stop": request.stop}
     return cutting.cut({**segment, "action_start": None, "action_stop": None}, ["middle"], clips, seed=0)[0]
 
 
-def _notes(component: Component, options: dict[str, Any], asked: Asked, clips: Clips) -> Iterator[str]:
+def _notes(component: Component, options: dict[str, Any], request: Request, clips: Clips) -> Iterator[str]:
     """What should be known before it begins."""
     quick, passes = quick_options(component), _passes(component, options, clips)
-    if asked.quick and not quick:
-        yield f"note: --quick changes nothing for {asked.method}"
-    elif asked.quick:
+    if request.quick and not quick:
+        yield f"note: --quick changes nothing for {request.method}"
+    elif request.quick:
         given = ", ".join(f"{key}={value}" for key, value in quick.items())
         yield f"note: --quick ({given}) gives a rough map for a first look; docs/explain.md says what that costs"
     elif quick and passes > SLOW_PASSES:
@@ -79,19 +79,19 @@ def _notes(component: Component, options: dict[str, Any], asked: Asked, clips: C
 
 
 def _explained(
-    asked: Asked, chosen: Chosen, clip: Tensor, options: dict[str, Any], component: Component
+    request: Request, chosen: Chosen, clip: Tensor, options: dict[str, Any], component: Component
 ) -> tuple[Explanation, list[str]]:
     """The explanation of a clip [1, 3, T, H, W], and the names of the classes."""
     chosen.net.to(clip.device)
     size = Clips(frames=clip.shape[2], height=clip.shape[3], width=clip.shape[4])
     classes = _first_answer(chosen, clip, size)
-    target = (
-        None if asked.target is None else torch.tensor([arguments.target_of(asked.target, classes)], device=clip.device)
-    )
-    with _told(f"{asked.method} of {asked.video.name}", _passes(component, options, size)) as tell:
+    index = None if request.target is None else arguments.target_of(request.target, classes)
+    target = None if index is None else torch.tensor([index], device=clip.device)
+    with _told(f"{request.method} of {request.video.name}", _passes(component, options, size)) as tell:
         found = explained(
-            chosen.net, clip, target, [asked.ratio], method=asked.method, options=options, seed=asked.seed, tell=tell
-        )
+            chosen.net, clip, target, [request.ratio],
+            method=request.method, options=options, seed=request.seed, tell=tell,
+        )  # fmt: skip
     return found, classes
 
 

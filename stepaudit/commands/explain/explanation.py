@@ -82,10 +82,10 @@ class Explanation:
 
     def render(self, index: int = 0) -> np.ndarray:
         """A clip in grey with its map over it as heat, uint8 [T, H, W, 3], for `stepaudit.save`."""
-        from stepaudit.report.pictures import overlay
+        from stepaudit.report.pictures import overlay, pictures
 
         frames = overlay.pictures_of(self.clips[index])
-        return overlay.render(frames, self.maps[index].cpu().numpy(), mask=self.is_mask)
+        return pictures.overlay(frames, self.maps[index].cpu().numpy(), mask=self.is_mask)
 
     def table(self, clip_ids: Sequence[str] | None = None, model: str | None = None) -> list[dict]:
         """Rows with the columns of an audit's table `maps`; `dataset` is NULL.

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from stepaudit.audit import decides
 from stepaudit.commands.explain.explanation import Explanation
 from stepaudit.layers import probability_and_rank
 from stepaudit.report.pictures import overlay
 from stepaudit.report.pictures.pictures import shares
-from stepaudit.running import run_records
 from stepaudit.store import formats, schema
 
 TOP = 5  # classes to print
@@ -117,7 +117,7 @@ class Report:
             "size": [len(self.clip["frames"]), self.clip["height"], self.clip["width"]],
             "frame_volume": row["frame_volume"],
             "device": str(found.clips.device),
-            "versions": run_records.versions(),
+            "versions": decides.versions(),
         }
 
     def shown(self) -> overlay.Shown:

@@ -1,7 +1,7 @@
-"""Maps and the clips that they are of, read from an audit's Parquet files in order, a few rows at a time."""
+"""Maps of an audit and their clips, read from its Parquet files in order, a few rows at a time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +20,26 @@ OF_CLIPS = ("clip_id", "view", "split", "frames", "height", "width", "status")
 
 @dataclass(frozen=True)
 class Chosen:
-    """Which maps: those that have one of the values of each field; an empty field is no condition."""
+    """Selection of maps: those that have one of the values of each field; an empty field is no condition."""
 
-    datasets: Sequence[str] = field(default_factory=tuple)
-    models: Sequence[str] = field(default_factory=tuple)
-    methods: Sequence[str] = field(default_factory=tuple)
-    clips: Sequence[str] = field(default_factory=tuple)
-    ratios: Sequence[float] = field(default_factory=tuple)
-    seeds: Sequence[int] = field(default_factory=tuple)
+    datasets: Sequence[str] = ()
+    models: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    clips: Sequence[str] = ()
+    ratios: Sequence[float] = ()
+    seeds: Sequence[int] = ()
 
-    def takes(self, row: dict) -> bool:
-        """Whether a row of `maps` is one of them."""
-        conditions = {"clip_id": self.clips, "ratio": self.ratios, "seed": self.seeds}
-        return all(not values or row[name] in values for name, values in conditions.items())
+    def includes_file(self, keys: dict[str, str]) -> bool:
+        """True for the keys of a file that may hold selected maps."""
+        return _allowed(keys, {"dataset": self.datasets, "model": self.models, "method": self.methods})
+
+    def includes(self, row: dict) -> bool:
+        """True for a selected row of such a file."""
+        return _allowed(row, {"clip_id": self.clips, "ratio": self.ratios, "seed": self.seeds})
+
+
+def _allowed(row: dict, values: dict[str, Sequence]) -> bool:
+    return all(not allowed or row[name] in allowed for name, allowed in values.items())
 
 
 class MapSource:
@@ -40,10 +47,10 @@ class MapSource:
 
     Args:
         folder: of the audit.
-        chosen: which maps.
+        chosen: selection of maps.
 
     Raises:
-        UsageError: no audit lies there, or its configuration has no such data set, model or method.
+        UsageError: the folder holds no audit, or its configuration has no such data set, model or method.
     """
 
     def __init__(self, folder: Path, chosen: Chosen):
@@ -58,49 +65,44 @@ class MapSource:
         self._pixels = _Pixels()
 
     def files(self) -> list[Path]:
-        """The finished files of maps that may hold some of them, without those of earlier configurations."""
-        found = []
-        for name in sorted(tables_of(self.config)):
-            if name.parts[0] == "maps" and (self.folder / name).is_file():
-                values = tables.path_columns(name)
-                wanted = (("dataset", "datasets"), ("model", "models"), ("method", "methods"))
-                if all(not (given := getattr(self.chosen, kind)) or values[key] in given for key, kind in wanted):
-                    found.append(self.folder / name)
-        return found
+        """The finished files that may hold selected maps, without those of earlier configurations."""
+        return [path for path, keys in self._files("maps") if self.chosen.includes_file(keys)]
 
     def rows(self, path: Path) -> Iterator[dict]:
-        """The rows of a file that were chosen, with `grid`, float16 [t, h, w], and `size` of the model's clips."""
-        values = tables.path_columns(path.relative_to(self.folder))
-        size = self.config.clips_of(values["model"]).size
+        """The selected rows of a file, with `grid`, float16 [t, h, w], and `size` of the model's clips."""
+        keys = tables.path_columns(path.relative_to(self.folder))
+        size = self.config.clips_of(keys["model"]).size
         with tables.opened("maps", path) as file, tables.explained_damage(path):
             for batch in file.iter_batches(batch_size=AT_ONCE):
                 for index, row in enumerate(batch.drop_columns("grid").to_pylist()):
-                    if self.chosen.takes(row):
-                        yield {**row, **values, "size": size, "grid": _grid(batch["grid"][index], row)}
+                    if self.chosen.includes(row):
+                        yield {**row, **keys, "size": size, "grid": _grid(batch["grid"][index], row)}
 
     def clip(self, row: dict) -> dict | None:
-        """The row of `clips` that a map is of, without its pixels; None if that was not cut, or is gone."""
+        """The row of `clips` of a map, without its pixels; None if the clip was not cut, or is gone."""
         key = (row["dataset"], row["size"])
         if key not in self._clips:
-            self._clips[key] = self._cut(*key)
+            self._clips[key] = self._test_clips(*key)
         return self._clips[key].get(row["clip_id"])
 
     def pixels(self, clip: dict) -> np.ndarray:
-        """The frames of a clip, uint8 [T, H, W, 3]; quickly for clips in the order of their files."""
-        found = np.frombuffer(self._pixels.read(clip["path"], clip["place"]), np.uint8)
-        return found.reshape(len(clip["frames"]), clip["height"], clip["width"], 3)
+        """The frames of a clip, uint8 [T, H, W, 3]; fast for clips in the order of their files."""
+        values = np.frombuffer(self._pixels.read(clip["path"], clip["place"]), np.uint8)
+        return values.reshape(len(clip["frames"]), clip["height"], clip["width"], 3)
 
-    def _cut(self, dataset: str, size: str) -> dict[str, dict]:
-        """The middle views of test clips by their name, with the file that holds them and their place in it."""
-        found = {}
-        for name in sorted(tables_of(self.config)):
-            values = tables.path_columns(name)
-            path = self.folder / name
-            if name.parts[0] == "clips" and values == {"dataset": dataset, "size": size} and path.is_file():
+    def _files(self, table: str) -> list[tuple[Path, dict[str, str]]]:
+        names = [name for name in sorted(tables_of(self.config)) if name.parts[0] == table]
+        return [(self.folder / name, tables.path_columns(name)) for name in names if (self.folder / name).is_file()]
+
+    def _test_clips(self, dataset: str, size: str) -> dict[str, dict]:
+        """The middle views of test clips by name, with the file and row that hold them."""
+        clips = {}
+        for path, keys in self._files("clips"):
+            if keys == {"dataset": dataset, "size": size}:
                 for place, row in enumerate(tables.read_arrow("clips", path, list(OF_CLIPS)).to_pylist()):
                     if row["view"] == "middle" and row["split"] == "test" and row["status"] == "ok":
-                        found[row["clip_id"]] = {**row, "path": path, "place": place}
-        return found
+                        clips[row["clip_id"]] = {**row, "path": path, "place": place}
+        return clips
 
 
 def full_map(row: dict) -> np.ndarray:
@@ -116,7 +118,7 @@ def _grid(value: pa.Scalar, row: dict) -> np.ndarray | None:
 
 
 class _Pixels:
-    """The column `pixels`, which goes on reading where it was, and holds a few values."""
+    """Reader of the column `pixels` that continues from its last row and holds a few values."""
 
     def __init__(self) -> None:
         self._path: Path | None = None

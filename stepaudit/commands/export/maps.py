@@ -1,76 +1,71 @@
 """Maps as files for other programs: NumPy archives, or videos of clip and map, with an index of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from rich.progress import track
 
-from stepaudit.commands.export import places
 from stepaudit.commands.export.map_source import Chosen, MapSource, full_map
+from stepaudit.commands.export.output_folder import OutputFolder, digest, output_folder, slug, unique_slug
 from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.running.progress import console
 from stepaudit.store.formats import csv_lines
 
 INDEX = "index.csv"
 KEY = ("dataset", "clip_id", "model", "method", "ratio", "seed")
 ABOUT = ("target", "target_probability", "kept_probability", "volume")
+COLUMNS = (*KEY, *ABOUT, "status", "error")
 FORMATS = ("npz", "mp4")
 UNITS = "importance in [0, 1]; axes: frame of the clip, row of pixels from the top, column of pixels from the left"
 
 
-def write(
-    folder: Path,
-    out: Path,
-    chosen: Chosen,
-    *,
-    format: str = "npz",
-    force: bool = False,
-    track: Callable[[Sequence], Iterator] = iter,
-) -> tuple[int, int]:
+def write(folder: Path, out: Path, chosen: Chosen, *, format: str = "npz", force: bool = False) -> tuple[int, int]:
     """Writes the maps of an audit into a folder, a file for each, and `index.csv` with a row for each.
 
     A map that failed has a row without a file. Few maps are in memory at a time. The index is written last.
 
     Args:
-        folder: of the audit, which need not be finished.
-        chosen: which maps.
+        folder: of the audit, finished or not.
+        chosen: selection of maps.
         format: `npz` (see `arrays`) or `mp4` (the clip in grey with the map as heat).
-        force: replaces files that are there.
-        track: tells how many of a sequence are done.
+        force: replaces existing files.
 
     Returns:
-        How many files were written, and how many maps have none.
+        Number of files written, and of maps without one.
 
     Raises:
-        UsageError: no such audit, format, clip or map, or the folder holds something.
+        UsageError: no such audit, format, clip or map, or the folder is not empty.
         StorageError: the disk is full or cannot be written.
     """
     if format not in FORMATS:
         raise UsageError(f"no format '{format}'{did_you_mean(format, list(FORMATS))}")
     source = MapSource(folder, chosen)
     files = source.files()
-    with places.place(out, force=force) as place:
+    with output_folder(out, force=force) as output:
         counts = [0, 0]
-        with place.written(INDEX) as path, path.open("w", encoding="utf-8", newline="") as index:
-            index.write(csv_lines([("file", *KEY, *ABOUT, "status", "error")]))
-            for file in track(files):
+        with output.written(INDEX) as path, path.open("w", encoding="utf-8", newline="") as index:
+            index.write(csv_lines([("file", *COLUMNS)]))
+            for file in track(files, "maps", console=console, transient=True, disable=not console.is_terminal):
                 for row in source.rows(file):
-                    name = _write(source, place, row, format)
-                    index.write(csv_lines([(name, *(row[key] for key in (*KEY, *ABOUT, "status", "error")))]))
+                    name = _write(source, output, row, format)
+                    index.write(csv_lines([(name, *(row[key] for key in COLUMNS))]))
                     counts[name is None] += 1
             if not any(counts):
-                raise UsageError(_none(source, files))
+                raise UsageError(_nothing(source, files))
     return counts[0], counts[1]
 
 
-def arrays(row: dict, frames: Sequence[int] | None) -> dict[str, np.ndarray]:
-    """What an archive holds of a map: `map`, its key, what is known of it, and its units.
+def arrays(row: dict, frames: Sequence[int] | None) -> dict[str, Any]:
+    """Arrays of a map's archive: `map`, its key, its probabilities and options, and its units.
 
     Args:
         row: of `maps`, with `grid` and `size`.
-        frames: source frames of the clip; None if they are not known.
+        frames: source frames of the clip; None if unknown.
 
     Returns:
-        `map` is float32 [T, H, W]; names are texts, and numbers that are missing are NaN.
+        `map` is float32 [T, H, W]; names are texts, and missing numbers are NaN.
     """
     known = {name: np.array(row[name]) for name in ("dataset", "clip_id", "model", "method", "seed", "target")}
     numbers = {name: np.array(np.nan if row[name] is None else row[name], float) for name in ("ratio", *ABOUT[1:])}
@@ -80,39 +75,36 @@ def arrays(row: dict, frames: Sequence[int] | None) -> dict[str, np.ndarray]:
 
 
 def name_of(row: dict, format: str) -> str:
-    """Name of a map's file within the folder: what names it, made harmless, and a hash of all that it is known by."""
-    key = {name: row[name] for name in KEY}
+    """File name of a map within the folder: safe parts of its key, and a hash of the whole key."""
     ratio = "" if row["ratio"] is None else f"-r{row['ratio']:g}"
-    folders = "/".join(places.unique_slug(row[name]) for name in ("dataset", "model", "method"))
-    return f"{folders}/{places.slug(row['clip_id'])}{ratio}-s{row['seed']}-{places.digest(key)}.{format}"
+    folders = "/".join(unique_slug(row[name]) for name in ("dataset", "model", "method"))
+    key = digest({name: row[name] for name in KEY})
+    return f"{folders}/{slug(row['clip_id'])}{ratio}-s{row['seed']}-{key}.{format}"
 
 
-def _write(source: MapSource, place: places.Place, row: dict, format: str) -> str | None:
+def _write(source: MapSource, output: OutputFolder, row: dict, format: str) -> str | None:
     """Writes one map. Returns its file's name; None if the map failed."""
     if row["status"] != "ok":
         return None
-    clip = source.clip(row)
-    if format == "mp4" and clip is None:
+    clip, name = source.clip(row), name_of(row, format)
+    if format == "npz":
+        with output.written(name) as path:
+            np.savez_compressed(path, **arrays(row, clip["frames"] if clip else None))
+    elif clip is None:
         raise UsageError(
             f"the pixels of clip '{row['clip_id']}' are not there; cut them with the workflow, or take --format npz"
         )
-    name = name_of(row, format)
-    with place.written(name) as path:
-        if format == "mp4":
-            _film(source, clip, row, path)
-        else:
-            np.savez_compressed(path, **arrays(row, clip and clip["frames"]))
+    else:
+        from stepaudit.report.pictures import movie, pictures
+
+        with output.written(name) as path:
+            is_mask = row["kept_probability"] is not None
+            movie.save(pictures.overlay(source.pixels(clip), full_map(row), mask=is_mask), path)
     return name
 
 
-def _film(source: MapSource, clip: dict, row: dict, path: Path) -> None:
-    from stepaudit.report.pictures import movie, overlay
-
-    movie.save(overlay.render(source.pixels(clip), full_map(row), mask=row["kept_probability"] is not None), path)
-
-
-def _none(source: MapSource, files: Sequence[Path]) -> str:
+def _nothing(source: MapSource, files: Sequence[Path]) -> str:
     if not files:
         return f"{source.folder}: no maps of these yet; `stepaudit status {source.folder}` says what is done"
-    asked = f'`stepaudit sql {source.folder} "from maps"` lists them'
-    return f"no map in {len(files)} files has this clip, ratio and seed; {asked}"
+    query = f'`stepaudit sql {source.folder} "from maps"` lists them'
+    return f"no map in {len(files)} files has this clip, ratio and seed; {query}"

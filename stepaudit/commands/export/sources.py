@@ -1,4 +1,4 @@
-"""What can be exported by name: tables, views, reports and worked questions of an audit's database."""
+"""Exportable rows by name: tables, views, reports and worked questions of an audit's database."""
 
 from dataclasses import dataclass
 
@@ -17,39 +17,32 @@ class Source:
     Args:
         name: as it stands in the database, or of the question's file.
         kind: `table`, `view`, `report` or `question`.
-        title: a sentence that says what the rows are.
-        note: what the sentence leaves out; empty if nothing.
-        sql: the statement that gives the rows, in an order that does not change.
+        title: a sentence about the rows.
+        sql: the statement that gives the rows, always in the same order.
     """
 
     name: str
     kind: str
     title: str
-    note: str
     sql: str
 
 
 def all_sources(connection: duckdb.DuckDBPyConnection) -> dict[str, Source]:
     """Every source by its name; a table, view or report goes before a question of the same name."""
-    asked = {
-        each.name: Source(each.name, "question", each.asks, each.beware, each.sql)
-        for each in worked_questions.all_questions().values()
-    }
-    known = {report.name: report for report in sql_files.all_reports()}
-    stored = {name: _stored(relation, known.get(name)) for name, relation in catalog.relations(connection).items()}
-    return asked | stored
+    questions = worked_questions.all_questions().values()
+    reports = {report.name: report.title for report in sql_files.all_reports()}
+    sources = {each.name: Source(each.name, "question", each.asks, each.sql) for each in questions}
+    for name, relation in catalog.relations(connection).items():
+        title = reports[name] if relation.kind == "report" else relation.comment
+        quoted = name.replace('"', '""')
+        sources[name] = Source(name, relation.kind, title, f'from "{quoted}"')
+    return sources
 
 
 def find(connection: duckdb.DuckDBPyConnection, name: str) -> Source:
     """A source by its name. Raises UsageError, with the nearest, if there is none."""
-    known = all_sources(connection)
-    if name not in known:
-        nearest = did_you_mean(name, list(known)).partition(" (known")[0]
+    sources = all_sources(connection)
+    if name not in sources:
+        nearest = did_you_mean(name, list(sources)).partition(" (known")[0]
         raise UsageError(f"no table, view, report or question '{name}'{nearest}; `.tables` and `.questions` list them")
-    return known[name]
-
-
-def _stored(relation: catalog.Relation, report: sql_files.Report | None) -> Source:
-    title, note = (report.title, report.note) if relation.kind == "report" and report else (relation.comment, "")
-    quoted = '"' + relation.name.replace('"', '""') + '"'
-    return Source(relation.name, relation.kind, title, note, f"from {quoted}")
+    return sources[name]

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from stepaudit.report.pictures import figures
-from stepaudit.report.pictures.pictures import HEAT, Box, shares, spread, tint
+from stepaudit.report.pictures.pictures import HEAT, Box, spread, tint
 
 TILE_PX = 240  # height of a frame
 GAP_PX, HEAD_PX, FOOT_PX, PAD_PX = 4, 30, 44, 6
@@ -37,20 +37,6 @@ class Shown:
 def pictures_of(clip: Tensor) -> np.ndarray:
     """A clip [3, T, H, W] in [0, 1] as uint8 [T, H, W, 3]."""
     return (clip.detach().permute(1, 2, 3, 0).clamp(0, 1) * 255).round().byte().cpu().numpy()
-
-
-def render(frames: np.ndarray, importance: np.ndarray, *, mask: bool = False) -> np.ndarray:
-    """The frames in grey with a map over them as heat: dark where it is 0, light yellow where it is greatest.
-
-    Args:
-        frames: uint8 [T, H, W, 3].
-        importance: the map, [T, H, W], not negative.
-        mask: whether it is a mask, which is shown as it is; other maps are shown in shares of their greatest value.
-
-    Returns:
-        uint8 [T, H, W, 3].
-    """
-    return tint(frames, shares(importance, mask=mask).clip(0, 1))
 
 
 def movie(shown: Shown) -> np.ndarray:

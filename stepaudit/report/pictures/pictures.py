@@ -61,6 +61,20 @@ def shares(importance: np.ndarray, *, mask: bool) -> np.ndarray:
     return importance.astype(np.float32) / (1 if mask else max(float(importance.max()), 1e-9))
 
 
+def overlay(frames: np.ndarray, importance: np.ndarray, *, mask: bool = False) -> np.ndarray:
+    """The frames in grey with a map over them as heat: dark where it is 0, light yellow where it is greatest.
+
+    Args:
+        frames: uint8 [T, H, W, 3].
+        importance: the map, [T, H, W], not negative.
+        mask: draws the values as they are; other maps are drawn in shares of their greatest value.
+
+    Returns:
+        uint8 [T, H, W, 3].
+    """
+    return tint(frames, shares(importance, mask=mask).clip(0, 1))
+
+
 def tint(frames: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Frames in grey, coloured by a map: dark where it is 0, bright yellow where it is 1.
 

@@ -1,47 +1,78 @@
-"""Rows of a query as a file or on standard output, some at a time, so that a table of any length fits into memory."""
+"""Rows of a source as a file or as text, a batch at a time, so that a table of any length fits into memory."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stepaudit.commands.export import latex
+from stepaudit.commands.export import latex, sources
 from stepaudit.commands.export.sources import Source
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.report.page.grids import MAX_ROWS
-from stepaudit.store import writing
-from stepaudit.store.database import batches
+from stepaudit.store import database, writing
 from stepaudit.store.formats import csv_lines, json_records, unique
 
 SUFFIXES = {"csv": ".csv", "json": ".json", "latex": ".tex", "parquet": ".parquet"}
 AT_ONCE = 10_000  # rows
+Batches = Iterator[tuple[list[str], list[Any]]]  # column names and rows
+
+
+def export(
+    folder: Path,
+    format: str | None,
+    out: Path | None,
+    *,
+    name: str | None = None,
+    query: str = "",
+    force: bool = False,
+    write: Callable[[str], None],
+) -> str:
+    """Exports a named source of an audit, or the answer to a query.
+
+    Args:
+        out: the file; None passes the rows as text to `write`.
+
+    Returns:
+        The line to print about the file; empty without one.
+    """
+    with database.connect(folder, small=True) as connection:
+        source = sources.find(connection, name) if name is not None else Source("", "query", "", query)
+        format = format_of(format, out)
+        if out is not None:
+            return f"{write_file(connection, source, format, out, force=force):,} rows: {out}\n"
+        for text in texts(connection, source, format):
+            write(text)
+        return ""
 
 
 def format_of(format: str | None, out: Path | None) -> str:
-    """The format asked for, or that a file's ending names; CSV if neither says. Raises UsageError for others."""
+    """The requested format, else the one of the file's ending, else CSV. Raises UsageError for others."""
     if format is None:
-        found = {suffix: name for name, suffix in SUFFIXES.items()}
+        by_ending = {suffix: name for name, suffix in SUFFIXES.items()}
         if out is None:
             return "csv"
-        if out.suffix not in found:
-            raise UsageError(f"{out}: no format by its ending; end it with {', '.join(found)}, or give --format")
-        return found[out.suffix]
+        if out.suffix not in by_ending:
+            raise UsageError(f"{out}: no format by its ending; end it with {', '.join(by_ending)}, or give --format")
+        return by_ending[out.suffix]
     if format not in SUFFIXES:
         raise UsageError(f"no format '{format}'{did_you_mean(format, list(SUFFIXES))}")
     return format
 
 
-def write(connection: duckdb.DuckDBPyConnection, source: Source, format: str, out: Path, *, force: bool = False) -> int:
-    """Writes the rows of a source as a file, under a temporary name first. Returns how many there are.
+def write_file(
+    connection: duckdb.DuckDBPyConnection, source: Source, format: str, out: Path, *, force: bool = False
+) -> int:
+    """Writes the rows of a source as a file, under a temporary name first. Returns the number of rows.
 
     Args:
         format: `csv`, `json`, `latex` or `parquet`.
-        force: replaces a file that is there.
+        force: replaces an existing file.
 
     Raises:
-        UsageError: the file is there, its folder is not, LaTeX cannot hold the rows, or DuckDB refuses the query.
+        UsageError: the file exists, its folder does not, LaTeX cannot hold the rows, or DuckDB refuses the query.
         StorageError: the disk is full or cannot be written.
     """
     if out.is_dir():
@@ -53,69 +84,58 @@ def write(connection: duckdb.DuckDBPyConnection, source: Source, format: str, ou
     with writing.written(out) as temporary:
         if format == "parquet":
             return _write_parquet(connection, source, temporary)
-        count = [0]
+        count = 0
+
+        def counted() -> Batches:
+            nonlocal count
+            for names, rows in database.batches(connection, source.sql, AT_ONCE):
+                count += len(rows)
+                yield names, rows
+
         with temporary.open("x", encoding="utf-8", newline="") as file:
-            for text in texts(connection, source, format, count):
-                file.write(text)
-        return count[0]
+            file.writelines(TEXTS[format](source, counted()))
+        return count
 
 
-def texts(
-    connection: duckdb.DuckDBPyConnection, source: Source, format: str, count: list[int] | None = None
-) -> Iterator[str]:
+def texts(connection: duckdb.DuckDBPyConnection, source: Source, format: str) -> Iterator[str]:
     """The rows of a source as text, piece by piece.
-
-    Args:
-        format: `csv`, `json` or `latex`.
-        count: holds a number that grows by the rows told.
 
     Raises:
         UsageError: the format is none of text, there are too many rows for LaTeX, or DuckDB refuses the query.
     """
     if format not in TEXTS:
         raise UsageError(f"--format {format} is no text; give a file with --out")
-    found = batches(connection, source.sql, AT_ONCE)
-    return TEXTS[format](source, _counted(found, count if count is not None else [0]))
+    return TEXTS[format](source, database.batches(connection, source.sql, AT_ONCE))
 
 
-def _counted(found: Iterator[tuple[list[str], list]], count: list[int]) -> Iterator[tuple[list[str], list]]:
-    for names, rows in found:
-        count[0] += len(rows)
-        yield names, rows
-
-
-def _csv(source: Source, found: Iterator[tuple[list[str], list]]) -> Iterator[str]:
-    for index, (names, rows) in enumerate(found):
+def _csv(_source: Source, batches: Batches) -> Iterator[str]:
+    for index, (names, rows) in enumerate(batches):
         yield csv_lines([names, *rows] if index == 0 else rows)
 
 
-def _json(source: Source, found: Iterator[tuple[list[str], list]]) -> Iterator[str]:
+def _json(_source: Source, batches: Batches) -> Iterator[str]:
     before = "["
-    for names, rows in found:
+    for names, rows in batches:
         for line in json_records(unique(names), rows):
             yield f"{before}{line}"
             before = ",\n "
     yield "[]\n" if before == "[" else "]\n"
 
 
-def _latex(source: Source, found: Iterator[tuple[list[str], list]]) -> Iterator[str]:
-    names, rows = next(found)
-    for _, more in found:
+def _latex(source: Source, batches: Batches) -> Iterator[str]:
+    names, rows = next(batches)
+    for _, more in batches:
         rows = [*rows, *more]
         if len(rows) > MAX_ROWS:
             break
     yield latex.table(names, rows, caption=source.title, label=source.name and f"tab:{source.name}")
 
 
-TEXTS: dict[str, Callable[[Source, Iterator[tuple[list[str], list]]], Iterator[str]]] = {
-    "csv": _csv,
-    "json": _json,
-    "latex": _latex,
-}
+TEXTS: dict[str, Callable[[Source, Batches], Iterator[str]]] = {"csv": _csv, "json": _json, "latex": _latex}
 
 
 def _write_parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> int:
-    """Writes the rows with their types; names that stand twice get a number."""
+    """Writes the rows with their types; repeated column names get a number."""
     try:
         relation = connection.sql(source.sql)
         if relation is None:

@@ -1,0 +1,82 @@
+"""The folder of exported files: safe file names, no links that lead out of it, no half-written files."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepaudit.errors import UsageError
+from stepaudit.store import writing
+from stepaudit.store.tables import as_json
+
+WORKING = ".writing"  # subfolder of unfinished files
+SLUG_LENGTH = 60
+
+
+def slug(text: str) -> str:
+    """A text as a part of a file's name: letters, digits, `.`, `_`, `+` and `-`, a letter or digit in front."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text)[:SLUG_LENGTH].strip("-._+") or "unnamed"
+
+
+def unique_slug(text: str) -> str:
+    """The slug of a text; if it differs from the text, with a hash of that."""
+    short = slug(text)
+    return short if short == text else f"{short}-{digest(text)}"
+
+
+def digest(value: object) -> str:
+    """Ten hexadecimal digits of a value's SHA-256."""
+    return hashlib.sha256(as_json(value).encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """A folder to write into, and its subfolder of unfinished files."""
+
+    folder: Path
+    working: Path
+
+    @contextmanager
+    def written(self, name: str) -> Iterator[Path]:
+        """A temporary path, which replaces the file of this name within the folder when the block ends.
+
+        Raises:
+            UsageError: the name leads out of the folder.
+            StorageError: the disk is full, or cannot be written.
+        """
+        path = self.folder / name
+        with writing.written(path, self.working / path.name) as temporary:
+            if not path.parent.resolve().is_relative_to(self.folder.resolve()):
+                raise UsageError(f"{path.parent}: leads out of {self.folder}; remove that link")
+            yield temporary
+
+
+@contextmanager
+def output_folder(folder: Path, *, force: bool = False) -> Iterator[OutputFolder]:
+    """A folder to write into; unfinished files are removed at the end.
+
+    Args:
+        folder: new or empty; with `force` it may hold files, which are replaced by those of the same name.
+
+    Raises:
+        UsageError: the folder is not empty, or is a file.
+        StorageError: it cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: a file; name a folder with --out")
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: not empty; name a new folder, or replace its files with --force")
+    working = folder / WORKING
+    with writing.explained(working):
+        folder.mkdir(parents=True, exist_ok=True)
+        if working.is_symlink():
+            working.unlink()
+        shutil.rmtree(working, ignore_errors=True)
+        working.mkdir()
+    try:
+        yield OutputFolder(folder, working)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
