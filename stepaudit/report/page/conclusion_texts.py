@@ -28,18 +28,19 @@ def of_pair(pair: dict, needs: Sequence[dict]) -> Conclusion:
     """
     less, more, decided = pair["less_clips"], pair["more_clips"], pair["less_clips"] + pair["more_clips"]
     one, other = (pair["model"], pair["other_model"]) if less >= more else (pair["other_model"], pair["model"])
-    medians = _medians([row for row in needs if row["model"] in (one, other)])
-    if decides(pair):
-        lead = f"{one} needs less of a clip than {other}."
-        share = f"It needs less on {max(less, more)} of {_clips(decided)} that tell ({_share(pair)}; {_p(pair)})."
-        texts = [share, _difference(pair), _undecided(pair), medians]
-        return Conclusion(lead, " ".join(filter(None, texts)), "model_pairs")
+    texts = [_undecided(pair), _medians([row for row in needs if row["model"] in (one, other)])]
+    share = f"on {max(less, more)} of {_clips(decided)} that tell ({_share(pair)}; {_p(pair)})" if decided else ""
+    question = f"whether {pair['model']} or {pair['other_model']} needs less"
     if not decided:
-        lead = f"No clip tells whether {pair['model']} or {pair['other_model']} needs less."
-        return Conclusion(lead, f"{_undecided(pair)} {medians}".strip(), "model_pairs")
-    lead = f"The clips do not tell whether {pair['model']} or {pair['other_model']} needs less."
-    share = f"{one} does on {max(less, more)} of {_clips(decided)} that tell ({_share(pair)}; {_p(pair)})."
-    return Conclusion(lead, f"{share} {_undecided(pair)} {medians}".strip(), "model_pairs")
+        lead = f"No clip tells {question}."
+    elif decides(pair):
+        lead, texts = (
+            f"{one} needs less of a clip than {other}.",
+            [f"It needs less {share}.", _difference(pair), *texts],
+        )
+    else:
+        lead, texts = f"The clips do not tell {question}.", [f"{one} does {share}.", *texts]
+    return Conclusion(lead, " ".join(filter(None, texts)), "model_pairs")
 
 
 def decides(pair: dict) -> bool:
@@ -89,7 +90,7 @@ def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
     if not compared:
         lead = f"Whether methods {does} more often than a trivial pointer was not measured."
         return Conclusion(lead, "No method of the configuration is a trivial pointer, such as center.", "method_gains")
-    above, below = _answering(compared, "yes"), _answering(compared, "no")
+    above, below = ([row for row in compared if row["answer"] == answer] for answer in ("yes", "no"))
     missed = [row for row in compared if row["answer"] != "yes"]
     if not above:
         lead = f"No method was shown to {does} more often than the best trivial pointer."
@@ -250,10 +251,6 @@ def _extremes(shares: Sequence[dict]) -> str:
     widest = max(shares, key=lambda row: row["adversarial_percent_high"])
     most = f"{number(widest['adversarial_percent_high'], '_percent')} % of the masks"
     return f"So few clips leave room for {most} to be adversarial ({_of(widest)}, {_clips(widest['clips'])}). {focused}"
-
-
-def _answering(rows: Sequence[dict], answer: str) -> list[dict]:
-    return [row for row in rows if row["answer"] == answer]
 
 
 def _named(rows: Sequence[dict]) -> str:

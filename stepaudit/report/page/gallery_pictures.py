@@ -32,7 +32,7 @@ class Film:
 
     @classmethod
     def read(cls, clip: dict, boxes: Sequence[dict], folder: Path) -> "Film":
-        """A film of a row of `clips` and rows of `clip_boxes`. Raises UsageError, see `heavy.pixels`."""
+        """A film of a row of `clips` and rows of `clip_boxes`. Raises UsageError."""
         frames = arrays.pixels(clip, folder)
         if "x".join(map(str, frames.shape[:3])) != clip["size"]:
             raise UsageError(f"clip '{clip['clip_id']}' is not of size {clip['size']}; `stepaudit check` says more")
@@ -71,7 +71,7 @@ class Drawn:
 
     @classmethod
     def read(cls, row: dict, folder: Path) -> "Drawn":
-        """The map of a row. Raises UsageError, see `heavy.grid`."""
+        """The map of a row. Raises UsageError."""
         return cls(row, arrays.grid(row, folder))
 
     @property

@@ -62,7 +62,7 @@ def masking(connection: DuckDBPyConnection, requested: str | None) -> str:
     return rows[0]["name"]
 
 
-class Shown:
+class ClipFrames:
     """A clip as a model takes it, ready to be drawn: the frames to show, their boxes, and rows of a figure."""
 
     def __init__(self, connection: DuckDBPyConnection, folder: Path, clip: dict, count: int):
