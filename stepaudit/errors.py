@@ -1,4 +1,4 @@
-"""Errors of two kinds: failures of a clip, which become rows, and bad input, which the user must fix."""
+"""Errors: failures of a clip, which become rows, bad input, and folders that cannot be written."""
 
 from difflib import get_close_matches
 
@@ -64,7 +64,7 @@ STATUSES = {
 
 
 class UsageError(Exception):
-    """Bad input. The command line prints the text, which includes the next step, and exits with status 2."""
+    """Bad input. The command line prints the text with the next step and exits with status 2."""
 
 
 class StorageError(Exception):

@@ -26,7 +26,7 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
 
 @contextmanager
 def hooked(layer: nn.Module, hook: Callable[[nn.Module, Any, Any], Any]) -> Iterator[None]:
-    """The layer with a forward hook, which is removed at the end, also after an error."""
+    """The layer with a forward hook; it is removed at the end, also after an error."""
     handle = layer.register_forward_hook(hook)
     try:
         yield
@@ -36,7 +36,7 @@ def hooked(layer: nn.Module, hook: Callable[[nn.Module, Any, Any], Any]) -> Iter
 
 @contextmanager
 def recorded(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """A list to which every forward pass appends the layer's output."""
+    """A list of the layer's outputs, one for each forward pass so far."""
     outputs: list[Tensor] = []
     with hooked(layer, lambda _module, _inputs, output: outputs.append(output)):
         yield outputs

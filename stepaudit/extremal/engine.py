@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Result:
-    """Masks of N rows and the model's answer under them.
+    """Masks of N rows and the target's probability under them.
 
     Args:
         seed_masks: [N, T, h, w] in [0, 1], smoothed in time where the settings say so; values of float16, so that

@@ -1,4 +1,4 @@
-"""Perturbations: the operation m ⊗ x, which fills in the pixels that a mask removes. Li et al. 2021, section 3.1."""
+"""Perturbations: the operation m ⊗ x on the pixels that a mask removes. Li et al. 2021, section 3.1."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

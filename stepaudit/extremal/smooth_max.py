@@ -139,7 +139,7 @@ def _of_neighbours(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tenso
     """
     size = _cells_at_once(neighbours, geometry)
     parts = zip(*(tensor.split(size, dim=1) for tensor in (cells, neighbours, means, sums)), strict=True)
-    return torch.cat([_of_some_neighbours(*part, geometry=geometry) for part in parts], dim=1)
+    return torch.cat([_of_some_neighbours(c, n, m, s, geometry) for c, n, m, s in parts], dim=1)
 
 
 def _of_some_neighbours(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:

@@ -48,8 +48,8 @@ class Evidence:
         """Activations, the positive part of `value`; their probability flows to their excitation."""
         return _Settle.apply(self.excitation, self.value)
 
-    def answered(self, value: Tensor) -> "Evidence":
-        """Evidence of logits: every unit has the probability 1, for and against, whatever its value."""
+    def as_output(self, value: Tensor) -> "Evidence":
+        """Evidence of outputs: every unit has the probability 1, for and against, at any value."""
         return self.each(value, lambda side, _other: _Settle.apply(side, torch.ones_like(side)))
 
 

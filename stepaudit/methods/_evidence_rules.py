@@ -18,7 +18,7 @@ Rule = Callable[..., Evidence | list[Evidence] | None]
 
 
 def _same(function: Callable, result: Tensor, input: Evidence, *_: Any, **_options: Any) -> Evidence:
-    """`detach` as well: models detach the recurrent state to be trained, and still answer from it."""
+    """`detach` as well: models detach the recurrent state to be trained, and still compute logits from it."""
     return Evidence(result, input.excitation, input.inhibition)
 
 
@@ -149,14 +149,14 @@ def _quotient(function: Callable, result: Tensor, input: Any, other: Any, *, rou
     return input.scaled(1 / other, result)
 
 
-def _answer(function: Callable, result: Tensor, input: Evidence, *_: Any, **_options: Any) -> Evidence:
+def _output(function: Callable, result: Tensor, input: Evidence, *_: Any, **_options: Any) -> Evidence:
     """All of a class's probability goes to its logit."""
-    return input.answered(result)
+    return input.as_output(result)
 
 
-def _joint_answer(function: Callable, result: Tensor, input: Evidence, dim: Any, keepdim: bool = False) -> Evidence:
-    """The steps' answers get the same probability each, however sure they are."""
-    return input.answered(input.value).each(result, lambda side, _other: side.sum(dim, keepdim))
+def _joint_output(function: Callable, result: Tensor, input: Evidence, dim: Any, keepdim: bool = False) -> Evidence:
+    """Each step's output gets the same probability, at any confidence."""
+    return input.as_output(input.value).each(result, lambda side, _other: side.sum(dim, keepdim))
 
 
 _NAMES: dict[Rule, str] = {
@@ -178,7 +178,7 @@ _NAMES: dict[Rule, str] = {
     _reversed_difference: "rsub __rsub__",
     _product: "mul mul_",
     _quotient: "div div_ true_divide",
-    _answer: "softmax log_softmax log exp",
-    _joint_answer: "logsumexp",
+    _output: "softmax log_softmax log exp",
+    _joint_output: "logsumexp",
 }
 RULES: dict[str, Rule] = {name: rule for rule, names in _NAMES.items() for name in names.split()}

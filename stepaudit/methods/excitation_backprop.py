@@ -57,11 +57,11 @@ def winning_probabilities(
     if not isinstance(logits, Excited):
         raise NotApplicableError("EB-R finds no way from the logits to activation_layer but through gates")
     with torch.enable_grad():
-        answer = logits.evidence.answered(logits.evidence.value)
-        start = answer.excitation - answer.inhibition if contrastive else answer.excitation
+        output = logits.evidence.as_output(logits.evidence.value)
+        start = output.excitation - output.inhibition if contrastive else output.excitation
         gradients = torch.autograd.grad(start.gather(1, targets[:, None]).sum(), activations, materialize_grads=True)
     shares = [activation.detach() * gradient for activation, gradient in zip(activations, gradients, strict=True)]
-    own = answer.value.gather(1, targets[:, None])[..., None, None, None]
+    own = output.value.gather(1, targets[:, None])[..., None, None, None]
     return torch.cat([_by_clip(share, len(clips)) for share in shares], dim=1) + 0 * own  # not finite if own is not
 
 

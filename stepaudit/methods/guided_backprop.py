@@ -59,7 +59,7 @@ def attribute(
 
 
 class _GuidedUnits(TorchFunctionMode):
-    """A mode in which each ReLU is guided. It stands between PyTorch and its caller, so the model needs no hooks."""
+    """Mode with guided ReLUs. It stands between PyTorch and its caller, so the model needs no hooks."""
 
     guided = False
 

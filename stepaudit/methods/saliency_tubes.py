@@ -84,7 +84,7 @@ def _check(gradients: Tensor, weights: Tensor, activations: Tensor, logits: Tens
 
 @contextmanager
 def _called(model: nn.Module) -> Iterator[list[Classifier]]:
-    """A list to which every linear layer and 1 × 1 × 1 convolution is appended when it is called."""
+    """A list of the linear layers and 1 × 1 × 1 convolutions called so far."""
     called: list[Classifier] = []
     with ExitStack() as stack:
         for part in model.modules():
@@ -95,7 +95,7 @@ def _called(model: nn.Module) -> Iterator[list[Classifier]]:
 
 @contextmanager
 def _differentiable(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """A list to which the layer's outputs are appended, as leaves of the graph of gradients."""
+    """A list of the layer's outputs so far, as leaves of the graph of gradients."""
     outputs: list[Tensor] = []
 
     def replace(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from stepaudit.errors import NoAnnotationError
 
 
 def frames_of(in_action: list[bool] | None) -> Tensor:
-    """[T], bool: true in the frames of the action, which are neither none nor all.
+    """[T], bool: true in the frames of the action, at least one and not all.
 
     Raises:
         NoAnnotationError: no action is annotated, or it covers no frame or all.

@@ -1,4 +1,4 @@
-"""Target probabilities of a clip of which only a part is shown, and a cache of them."""
+"""Target probabilities of partly masked clips, and a cache of them."""
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterable
@@ -38,7 +38,7 @@ class MaskedClip:
         """Softmax probability of the target in each row [K]. Raises NonFiniteError if one is NaN."""
         probabilities = logits.double().softmax(dim=1)[:, self.target]
         if probabilities.isnan().any():
-            raise NonFiniteError("the model's answer is NaN")
+            raise NonFiniteError("the model's logits are NaN")
         return probabilities.tolist()
 
 

@@ -62,7 +62,7 @@ def score(
 
     Raises:
         NoPeakError: the map is constant, so that it puts nothing first.
-        NonFiniteError: a model's answer is NaN.
+        NonFiniteError: a model's logits are NaN.
         UsageError: an option is out of its range.
     """
     _check(fills, units, shares, side, min(frames, random_orders, at_once))

@@ -34,7 +34,7 @@ def score(
         blur_sigma: of the perturbation's blur, pixels; by default 20 for a shorter side of 112, and in proportion.
 
     Raises:
-        NonFiniteError: the model's answer is NaN or infinite.
+        NonFiniteError: the model's logits are NaN or infinite.
     """
     mask = hard_mask(importance.to(clip.device), share if ratio is None else ratio)
     levels = Perturbation(perturbation, blur_sigma).levels(clip[None])
@@ -42,5 +42,5 @@ def score(
         targets = torch.tensor([target], device=clip.device)
         value = target_log_probability(model, blend(levels, mask[None]), targets).exp().item()
     if math.isnan(value):
-        raise NonFiniteError("the model's answer is NaN")
+        raise NonFiniteError("the model's logits are NaN")
     return value

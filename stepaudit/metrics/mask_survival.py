@@ -46,7 +46,7 @@ def score(
     `shift`, the mean over the mask moved in four directions; `random`, the mean over masks that hold its values
     elsewhere; `outside`, the mask without what the annotation marks. `inside`, `annotated`: which share of the mask's
     greatest voxels, and of all, the annotation marks where it speaks. `peer.<name>`, `peer_clip.<name>`,
-    `peer_rival.<name>`, `peer_empty.<name>`: as another model answers, of the target under the mask and on the clip, of
+    `peer_rival.<name>`, `peer_empty.<name>`: of another model: of the target under the mask and on the clip, of
     the most probable other class on the clip, and of the target under no mask.
 
     A map takes as many passes through the model as it has probes, 25 with the defaults, and 3 through each peer.
@@ -66,7 +66,7 @@ def score(
         shift: of the moved masks, as a share of the frame's shorter side; at least a pixel.
         random_masks: how many random masks are averaged.
         at_once: clips that pass through the model together.
-        keeps: for the report: the answer is kept from this share of the way from the fill's probability to the clip's.
+        keeps: for the report: the class is kept from this share of the way from the fill's probability to the clip's.
         holds: for the report: as `keeps`, for the mask under other fills, moved, and cut to 0 and 1.
         tells: for the report: a fill asks something if it takes at least this much of the clip's probability away.
         survives: for the report: share of the other fills that a mask must hold under.
@@ -74,7 +74,7 @@ def score(
             all of it.
 
     Raises:
-        NonFiniteError: a model's answer is NaN.
+        NonFiniteError: a model's logits are NaN.
     """
     mask = importance.to(clip.device).clamp(0, 1)
     sigma = blur_sigma if blur_sigma is not None else BLUR_SHARE * min(clip.shape[-2:])
@@ -117,7 +117,7 @@ def _probabilities(model: nn.Module, probes: list[Probe], at_once: int) -> dict[
         ]
     probabilities = torch.cat(parts).float().softmax(dim=1)
     if probabilities.isnan().any():
-        raise NonFiniteError("the model's answer is NaN")
+        raise NonFiniteError("the model's logits are NaN")
     names = [name for name, _, _ in probes]
     return {name: probabilities[[name == each for each in names]] for name in dict.fromkeys(names)}
 

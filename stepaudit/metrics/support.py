@@ -41,5 +41,5 @@ def support(model: nn.Module, clip: Tensor) -> Tensor:
         weights = torch.arange(1, len(logits) + 1, device=logits.device).sqrt()
         (gradient,) = torch.autograd.grad((logits * weights).sum(), clips)
     if not gradient.isfinite().all():
-        raise NonFiniteError("the gradient of the model's answer is NaN or infinite")
+        raise NonFiniteError("the gradient of the model's logits is NaN or infinite")
     return (gradient[0] != 0).any(dim=0)

@@ -15,16 +15,16 @@ class WhiteBox(nn.Module):
     A voxel takes part if it excites a detector in a place that the mean looks at; others have a gradient of 0.
     """
 
-    def __init__(self, detector: nn.Conv3d, places: "Places", answers: Tensor):
+    def __init__(self, detector: nn.Conv3d, places: "Places", weights: Tensor):
         super().__init__()
         self.detector = nn.Sequential(detector, nn.ReLU())
         self.places = places
-        self.classifier = nn.Linear(answers.shape[1], len(answers))
-        self.classifier.load_state_dict({"weight": answers, "bias": torch.zeros(len(answers))})
+        self.classifier = nn.Linear(weights.shape[1], len(weights))
+        self.classifier.load_state_dict({"weight": weights, "bias": torch.zeros(len(weights))})
 
     @property
     def activation_layer(self) -> nn.Module:
-        """The detectors' answers, as fine as the clip."""
+        """The detectors' activations, at the clip's resolution."""
         return self.detector
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def build(
 ) -> nn.Module:
     """A network set by hand for `planted`: its evidence is known to the voxel; nothing is trained.
 
-    It answers well where the videos show what it looks for: `object` needs `colours: class`, `background` stripes.
+    It is right where the videos show what it looks for: `object` needs `colours: class`, `background` stripes.
     Changes elsewhere, unless they make something look like what it looks for, change nothing.
 
     Args:
@@ -79,8 +79,8 @@ def build(
         gain: logit of a class whose evidence is as large as usual.
     """
     detector, usual, places = LOOKS[looks_at](classes, part)
-    answers = gain / usual * torch.eye(classes)
-    return WhiteBox(detector, places, answers)
+    weights = gain / usual * torch.eye(classes)
+    return WhiteBox(detector, places, weights)
 
 
 def _object(classes: int, part: str) -> tuple[nn.Conv3d, float, Places]:
