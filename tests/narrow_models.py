@@ -2,12 +2,24 @@
 
 import random
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stepaudit.models import mc3_18, mvit_v2_s, r2plus1d_18, r3d_18, resnet50_lstm, s3d, swin3d_t, vgg16_lstm
+from stepaudit.models import (
+    mc3_18,
+    mvit_v2_s,
+    planted_white_box,
+    r2plus1d_18,
+    r3d_18,
+    resnet50_lstm,
+    s3d,
+    swin3d_t,
+    vgg16_lstm,
+)
 
 CLASSES = 3
 FAMILIES: dict[str, Callable[[], nn.Module]] = {
@@ -21,12 +33,19 @@ FAMILIES: dict[str, Callable[[], nn.Module]] = {
     "resnet50_lstm": lambda: with_statistics(resnet50_lstm.build(CLASSES, width=2, depths=(1, 1, 1, 1), hidden=8)),
 }
 
+BY_HAND = {"planted_white_box": lambda: planted_white_box.build(CLASSES)}
+
 
 def narrow(family: str) -> nn.Module:
-    """A narrow model with fixed random weights, in evaluation mode."""
+    """A narrow model of one's own with fixed random weights, in evaluation mode."""
+    return deepcopy(_built(family))
+
+
+@cache
+def _built(family: str) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(4)
-        return FAMILIES[family]().eval()
+        return (FAMILIES | BY_HAND)[family]().eval()
 
 
 def some_clips(count: int, frames: int = 8, size: int = 32) -> Tensor:

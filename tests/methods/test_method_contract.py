@@ -1,11 +1,11 @@
-"""What every registered method promises, on every model family; a new one is tested without a change here."""
+"""The contract of every registered method, on models of several kinds; a new method is tested without a change here."""
 
 import re
 from functools import cache
 
 import pytest
 import torch
-from narrow_models import FAMILIES, changes, narrow, some_clips, state, untidy
+from narrow_models import BY_HAND, FAMILIES, changes, narrow, some_clips, state, untidy
 from torch import Tensor, nn
 
 from stepaudit.audit import registry
@@ -30,8 +30,10 @@ BOX_PRIOR = torch.rand(SIZE, generator=torch.Generator().manual_seed(3))
 # What a method may require, in whole batches or, like the prior, for all rows alike.
 REQUIRED = {"ratios": lambda rows: RATIOS[rows], "box_prior": lambda rows: BOX_PRIOR}
 
+# One model of a kind: a 3D CNN, a CNN with an RNN, a transformer, and a network set by hand whose gradient is mostly 0.
+KINDS = ("r2plus1d_18", "vgg16_lstm", "swin3d_t", *BY_HAND)
+
 every_method = pytest.mark.parametrize("method", METHODS)
-every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 def attribute(method: str, model: nn.Module, clips: Tensor, rows: slice = slice(COUNT)) -> Maps:
@@ -43,20 +45,25 @@ def attribute(method: str, model: nn.Module, clips: Tensor, rows: slice = slice(
 
 
 @cache
-def outcome(method: str, family: str) -> Maps | NotApplicableError:
-    """What all tests of this method and family compare with, made once: maps of three clips, or why there are none."""
-    try:
-        return attribute(method, narrow(family), some_clips(COUNT))
-    except NotApplicableError as error:
-        return error
-
-
-def maps_of(method: str, family: str) -> Maps:
-    """The maps of three clips; the test is skipped where the method does not suit the model."""
-    found = outcome(method, family)
-    if isinstance(found, NotApplicableError):
-        pytest.skip(f"not applicable: {found}")
+def outcomes(method: str) -> dict[str, Maps | NotApplicableError]:
+    """By family: the maps of three clips that all tests compare with, made once, or why there are none."""
+    found: dict[str, Maps | NotApplicableError] = {}
+    for family in (*FAMILIES, *BY_HAND):
+        try:
+            found[family] = attribute(method, narrow(family), some_clips(COUNT))
+        except NotApplicableError as error:
+            found[family] = error
     return found
+
+
+def suited(method: str) -> dict[str, Maps]:
+    """The families on which the whole contract is tested, with their maps.
+
+    To a method that suits every family a model is a function, and one model of each kind will do. A method that some
+    family does not suit looks into the network, and all others matter.
+    """
+    maps = {family: found for family, found in outcomes(method).items() if isinstance(found, Maps)}
+    return {kind: maps[kind] for kind in KINDS} if len(maps) == len(outcomes(method)) else maps
 
 
 def test_the_names_are_those_of_the_folder():
@@ -68,83 +75,72 @@ def test_a_method_requires_only_what_the_stage_can_give(method):
     assert METHODS[method].requires <= set(REQUIRED)
 
 
-@every_family
 @every_method
-def test_a_method_gives_maps_or_says_why_it_cannot(method, family):
-    found = outcome(method, family)
-    if isinstance(found, NotApplicableError):
-        assert re.search(r"\w+ \w+", str(found)), "no reason is given"
-    else:
-        assert isinstance(found, Maps)
+def test_a_method_gives_maps_or_says_why_it_cannot_and_suits_some_family(method):
+    reasons = [str(found) for found in outcomes(method).values() if isinstance(found, NotApplicableError)]
+    assert [reason for reason in reasons if not re.search(r"\w+ \w+", reason)] == []
+    assert suited(method)
 
 
 @every_method
-def test_a_method_suits_some_family(method):
-    assert any(isinstance(outcome(method, family), Maps) for family in FAMILIES)
+def test_maps_have_the_size_of_the_clips_and_lie_between_0_and_1(method):
+    for maps in suited(method).values():
+        full = maps.full()
+        assert full.shape == (COUNT, *SIZE)
+        assert maps.size == SIZE
+        assert len(maps.grid) == COUNT
+        assert full.dtype == torch.float32
+        for values in (full, maps.grid):
+            assert values.isfinite().all()
+            assert values.min() >= 0
+            assert values.max() <= 1
+        assert not full.requires_grad
 
 
-@every_family
 @every_method
-def test_maps_have_the_size_of_the_clips_and_lie_between_0_and_1(method, family):
-    maps = maps_of(method, family)
-    full = maps.full()
-    assert full.shape == (COUNT, *SIZE)
-    assert maps.size == SIZE
-    assert len(maps.grid) == COUNT
-    assert full.dtype == torch.float32
-    for values in (full, maps.grid):
-        assert values.isfinite().all()
-        assert values.min() >= 0
-        assert values.max() <= 1
-    assert not full.requires_grad
+def test_the_grid_is_exact_in_float16_so_that_storing_it_loses_nothing(method):
+    for maps in suited(method).values():
+        assert torch.equal(render(maps.grid.half(), maps.upsampling, maps.size), maps.full())
 
 
-@every_family
 @every_method
-def test_the_grid_is_exact_in_float16_so_that_storing_it_loses_nothing(method, family):
-    maps = maps_of(method, family)
-    assert torch.equal(render(maps.grid.half(), maps.upsampling, maps.size), maps.full())
-
-
-@every_family
-@every_method
-def test_maps_are_the_same_whatever_random_state_and_mode_are_and_nothing_is_left_changed(method, family):
+def test_maps_are_the_same_whatever_random_state_and_mode_are_and_nothing_is_left_changed(method):
     """One call for two promises: the model is in a state worth keeping, and the random state is another."""
-    first = maps_of(method, family)
-    torch.manual_seed(123)
-    model, clips = untidy(narrow(family)), some_clips(COUNT)
-    kept, before = clips.clone(), state(model)
-    again = attribute(method, model, clips)
-    assert changes(before, state(model)) == []
-    assert torch.equal(clips, kept)
-    assert not clips.requires_grad
-    assert clips.grad is None
-    assert torch.equal(first.full(), again.full())
-    assert first.upsampling == again.upsampling
+    for family, first in suited(method).items():
+        torch.manual_seed(123)
+        model, clips = untidy(narrow(family)), some_clips(COUNT)
+        original, before = clips.clone(), state(model)
+        again = attribute(method, model, clips)
+        assert changes(before, state(model)) == []
+        assert torch.equal(clips, original)
+        assert not clips.requires_grad
+        assert clips.grad is None
+        assert torch.equal(first.full(), again.full())
+        assert first.upsampling == again.upsampling
 
 
-@every_family
 @every_method
-def test_a_row_does_not_depend_on_the_other_rows(method, family):
-    one, clips = maps_of(method, family), some_clips(COUNT)
-    others = clips.flip(0).clone()
-    others[1] = clips[1]
-    other = attribute(method, narrow(family), others)
-    assert torch.equal(one.grid[1], other.grid[1])
-    for name in ("kept_probability", "kept_rank"):
-        assert one.detail(name, 1) == other.detail(name, 1)
+def test_a_row_does_not_depend_on_the_other_rows(method):
+    for family, maps in suited(method).items():
+        clips = some_clips(COUNT)
+        others = clips.flip(0).clone()
+        others[1] = clips[1]
+        other = attribute(method, narrow(family), others)
+        assert torch.equal(maps.grid[1], other.grid[1]), family
+        for name in ("kept_probability", "kept_rank"):
+            assert maps.detail(name, 1) == other.detail(name, 1)
 
 
-@every_family
 @every_method
-def test_a_row_alone_has_the_map_that_it_has_in_a_batch(method, family):
+def test_a_row_alone_has_the_map_that_it_has_in_a_batch(method):
     """But for rounding: one clip's convolution adds in another order, and the optimiser ranks voxels that near-tie."""
-    together, last = maps_of(method, family), COUNT - 1
-    alone = attribute(method, narrow(family), some_clips(COUNT), rows=slice(last, COUNT))
-    apart = (together.grid[last] - alone.grid[0]).abs()
-    assert (apart > 2e-3).float().mean() < 0.03
-    assert apart.max() < 0.05
-    assert together.detail("kept_probability", last) == pytest.approx(alone.detail("kept_probability", 0), abs=1e-4)
+    last = COUNT - 1
+    for family, together in suited(method).items():
+        alone = attribute(method, narrow(family), some_clips(COUNT), rows=slice(last, COUNT))
+        apart = (together.grid[last] - alone.grid[0]).abs()
+        assert (apart > 2e-3).float().mean() < 0.03, family
+        assert apart.max() < 0.05, family
+        assert together.detail("kept_probability", last) == pytest.approx(alone.detail("kept_probability", 0), abs=1e-4)
 
 
 def failing(module: nn.Module, at: int) -> list[int]:
@@ -161,28 +157,26 @@ def failing(module: nn.Module, at: int) -> list[int]:
 
 
 @pytest.mark.parametrize(("part", "at"), [("model", 3), ("last layer", 1)])
-@every_family
 @every_method
-def test_nothing_is_left_changed_when_the_model_raises(method, family, part, at):
-    maps_of(method, family)
-    model, clips = untidy(narrow(family)), some_clips(COUNT)
-    calls = failing(model if part == "model" else list(model.modules())[-1], at)
-    kept, before = clips.clone(), state(model)
-    try:
-        attribute(method, model, clips)
-    except FloatingPointError:
-        assert calls[-1] == at
-    else:
-        assert len(calls) < at  # it asks the model less often
-    assert changes(before, state(model)) == []
-    assert torch.equal(clips, kept)
-    assert not clips.requires_grad
+def test_nothing_is_left_changed_when_the_model_raises(method, part, at):
+    for family in suited(method):
+        model, clips = untidy(narrow(family)), some_clips(COUNT)
+        calls = failing(model if part == "model" else list(model.modules())[-1], at)
+        original, before = clips.clone(), state(model)
+        try:
+            attribute(method, model, clips)
+        except FloatingPointError:
+            assert calls[-1] == at
+        else:
+            assert len(calls) < at  # it asks the model less often
+        assert changes(before, state(model)) == [], family
+        assert torch.equal(clips, original)
+        assert not clips.requires_grad
 
 
 @every_method
 def test_a_caller_without_gradients_gets_the_same_maps(method):
-    family = next(iter(FAMILIES))
-    found = maps_of(method, family)
+    family, maps = next(iter(suited(method).items()))
     with torch.no_grad():
         without = attribute(method, narrow(family), some_clips(COUNT))
-    assert torch.equal(without.full(), found.full())
+    assert torch.equal(without.full(), maps.full())

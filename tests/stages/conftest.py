@@ -62,12 +62,6 @@ def run_stages(made: config.Config, models: Iterable[str], methods: Iterable[str
                 score.run(Job(made, "score", "planted", model, method, shard))
 
 
-@pytest.fixture(scope="session")
-def videos(tmp_path_factory) -> Path:
-    """Where the planted videos lie."""
-    return tmp_path_factory.mktemp("planted")
-
-
 def _plan(root: Path, results: Path, **changes: dict) -> config.Config:
     data = {
         **PLAN,
@@ -80,11 +74,26 @@ def _plan(root: Path, results: Path, **changes: dict) -> config.Config:
 
 
 @pytest.fixture(scope="session")
-def whole(videos, tmp_path_factory) -> config.Config:
+def tiny(made_once) -> Path:
+    """Folder with the planted videos, `videos`, and the audit's tables, `results`."""
+
+    def run_whole(folder: Path) -> None:
+        made = _plan(folder / "videos", folder / "results")
+        run_stages(made, made.models, made.methods)
+
+    return made_once("tiny audit of real videos", run_whole)
+
+
+@pytest.fixture(scope="session")
+def videos(tiny) -> Path:
+    """Where the planted videos lie."""
+    return tiny / "videos"
+
+
+@pytest.fixture(scope="session")
+def whole(tiny) -> config.Config:
     """The audit with all its tables written; tests only read it."""
-    made = _plan(videos, tmp_path_factory.mktemp("results"))
-    run_stages(made, made.models, made.methods)
-    return made
+    return _plan(tiny / "videos", tiny / "results")
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def grids(made, method, model="r3d"):
 
 
 @pytest.fixture(scope="module")
-def checked(whole, videos, tmp_path_factory):
+def checked(whole, tmp_path_factory):
     """The audit with controls, methods for another class, and metrics that compare; tests only read it."""
     data = whole.model_dump(mode="json")
     for section, new in (("models", MODELS), ("methods", METHODS)):

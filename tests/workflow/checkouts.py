@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 TINY = {
     "audit": "tiny",
-    "shards": 2,
+    "shards": 1,
     "clips": {"height": 32, "width": 32, "random_views": 1},
     "datasets": {
         "planted": {
@@ -76,7 +76,7 @@ class Checkout:
 def copy_checkout(folder: Path) -> Checkout:
     """A checkout with the parts that an audit needs."""
     for name in ("workflow", "config", "reports", "stepaudit"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name)  # with compiled modules, or every checkout compiles its own
     shutil.copy(ROOT / "Snakefile", folder / "Snakefile")
     (folder / "slurm").symlink_to((ROOT / "slurm").readlink())
     return Checkout(folder)

@@ -19,8 +19,8 @@ def test_a_dry_run_in_the_checkout_lists_jobs_of_every_rule_and_writes_nothing(c
 
 
 def test_a_configuration_given_by_name_replaces_the_default_and_is_not_merged_with_it(checkout):
-    methods = {"center": {}}
-    planned = checkout.planned(checkout.configure("own.yaml", audit="own", methods=methods, preserve={}))
+    changes = {"audit": "own", "shards": 2, "methods": {"center": {}}, "preserve": {}}
+    planned = checkout.planned(checkout.configure("own.yaml", **changes))
     assert planned == {"index": 1, "extract": 6, "train": 1, "predict": 2, "attribute": 2, "score": 2, "report": 1}
 
 

@@ -45,19 +45,19 @@ def test_an_audit_that_is_stopped_again_and_again_gives_the_tables_of_one_that_w
     checkout.configure("tiny.yaml")
 
     def written(least: int, most: int) -> Callable[[int], bool]:
-        """So many of the about 70 files of the audit are new."""
-        wanted = random.randint(least, most)
-        return lambda new: new >= wanted
+        """So many of the about 50 files of the audit are new."""
+        enough = random.randint(least, most)
+        return lambda new: new >= enough
 
     def explaining(_new: int) -> bool:
         return any(results.glob("maps/**/method=step/.*.parts/000000.parquet"))
 
-    assert interrupt(checkout, written(3, 12), signal.SIGKILL, *COMMAND) == -signal.SIGKILL
-    told = checkout.snakemake(*AFTER_A_KILL)
-    assert told.returncode != 0
-    assert "--unlock" in told.stdout
+    assert interrupt(checkout, written(3, 10), signal.SIGKILL, *COMMAND) == -signal.SIGKILL
+    locked = checkout.snakemake(*AFTER_A_KILL)
+    assert locked.returncode != 0
+    assert "--unlock" in locked.stdout
 
-    for moment in (written(8, 16), explaining, written(2, 8)):
+    for moment in (explaining, written(2, 6)):
         assert checkout.snakemake("--unlock").returncode == 0
         assert interrupt(checkout, moment, signal.SIGKILL, *AFTER_A_KILL) == -signal.SIGKILL
         if moment is explaining:

@@ -11,7 +11,7 @@ from stepaudit.audit import config
 from stepaudit.report import sql_files
 from stepaudit.store import database, schema, tables
 
-STAGES = {"index": 1, "extract": 6, "train": 1, "predict": 2, "attribute": 4, "preserve": 2, "score": 4, "report": 1}
+STAGES = {"index": 1, "extract": 3, "train": 1, "predict": 1, "attribute": 2, "preserve": 1, "score": 2, "report": 1}
 BROKEN = {
     "broken-no_video": "bad_video",
     "broken-damaged": "bad_video",
@@ -136,27 +136,27 @@ def test_a_changed_option_runs_the_jobs_of_its_method_again_and_no_others(audite
     step = TINY["methods"]["step"]
     methods = {**TINY["methods"], "step": {**step, "options": {**step["options"], "iterations": 21}}}
     planned = checkout.planned(checkout.configure("changed.yaml", methods=methods))
-    assert planned == {"attribute": 2, "preserve": 2, "score": 2, "report": 1}
+    assert planned == {"attribute": 1, "preserve": 1, "score": 1, "report": 1}
 
 
 def test_another_bound_searches_again_and_keeps_the_maps(audited):
     checkout, _ = audited
     preserve = {**TINY["preserve"], "bounds": ["top1"]}
-    assert checkout.planned(checkout.configure("changed.yaml", preserve=preserve)) == {"preserve": 2, "report": 1}
+    assert checkout.planned(checkout.configure("changed.yaml", preserve=preserve)) == {"preserve": 1, "report": 1}
 
 
 def test_a_new_method_runs_its_own_jobs_only(audited):
     checkout, _ = audited
     methods = {**TINY["methods"], "random_pixel": {}}
     planned = checkout.planned(checkout.configure("changed.yaml", methods=methods))
-    assert planned == {"attribute": 2, "score": 2, "report": 1}
+    assert planned == {"attribute": 1, "score": 1, "report": 1}
 
 
 @pytest.mark.parametrize(
     ("edited", "planned"),
     [
-        ("stepaudit/methods/step.py", {"attribute": 2, "preserve": 2, "score": 2, "report": 1}),
-        ("stepaudit/metrics/mass_in_box.py", {"score": 4, "report": 1}),
+        ("stepaudit/methods/step.py", {"attribute": 1, "preserve": 1, "score": 1, "report": 1}),
+        ("stepaudit/metrics/mass_in_box.py", {"score": 2, "report": 1}),
         ("reports/coverage.sql", {"report": 1}),
     ],
 )
