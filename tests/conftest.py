@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import command_line
 import demo_audit
 import pytest
+import questioned_audit
 import torch
 from hypothesis import settings
 
@@ -25,6 +27,12 @@ def _one_thread():
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def stepaudit() -> Callable[..., command_line.Ended]:
+    """`stepaudit(*words)` runs the command line in the present folder; its result is a tuple of status, out and err."""
+    return command_line.run
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +63,12 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]
         return folder
 
     return folder_of
+
+
+@pytest.fixture(scope="session")
+def questioned(made_once) -> Path:
+    """A folder with the audit of `questioned_audit`, `results/demo`, and its database."""
+    return made_once("questioned", lambda folder: questioned_audit.write(folder / "results"))
 
 
 @pytest.fixture

@@ -36,20 +36,6 @@ def file(tmp_path):
     return path
 
 
-@pytest.fixture
-def stepaudit(monkeypatch, capsys):
-    """Runs the command line. Returns exit status, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stepaudit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        written = capsys.readouterr()
-        return ended.value.code or 0, written.out, written.err
-
-    return run
-
-
 def options_of(command):
     return [name for parameter in COMMANDS[command].params for name in parameter.opts if name in ALL]
 

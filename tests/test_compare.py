@@ -8,15 +8,14 @@ import io
 import json
 import re
 import shutil
-import sys
-from functools import cache
+from functools import cache, partial
 
+import command_line
 import numpy as np
 import pytest
 from compared_audits import answer, audit, clip_rows, map_row, mass, quantities, search, written
 from scipy import stats
 
-from stepaudit import cli
 from stepaudit.commands.compare import command, conditions, map_similarity, sides
 from stepaudit.commands.compare.comparison import compared
 from stepaudit.errors import UsageError
@@ -443,18 +442,9 @@ def test_an_audit_beside_itself_differs_in_nothing_and_fails_no_gate(audits):
 
 
 @pytest.fixture
-def stepaudit(audits, monkeypatch, capsys):
+def stepaudit(audits):
     """Runs `stepaudit compare` on the two weeks. Returns exit status, standard output and standard error."""
-
-    def run(*arguments):
-        weeks = [f"{folder}:week" for folder in audits]
-        monkeypatch.setattr(sys, "argv", ["stepaudit", "compare", *weeks, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return run
+    return partial(command_line.run, "compare", *(f"{folder}:week" for folder in audits))
 
 
 def test_a_gate_that_holds_ends_with_status_0_and_the_list_says_what_each_name_means(stepaudit):

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepaudit import cli
 from stepaudit.audit import config
 from stepaudit.clips import decoding
 from stepaudit.commands.doctor import (
@@ -406,13 +405,10 @@ def test_findings_are_a_line_each_or_json():
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_the_command_ends_with_1_if_there_is_a_problem(quick_machine, monkeypatch, capsys, options):
+def test_the_command_ends_with_1_if_there_is_a_problem(quick_machine, stepaudit, monkeypatch, options):
     monkeypatch.setenv("OMP_NUM_THREADS", "none")
-    monkeypatch.setattr(sys, "argv", ["stepaudit", "doctor", "no.yaml", *options])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    out = capsys.readouterr().out
-    assert ended.value.code == 1
+    status, out, _ = stepaudit("doctor", "no.yaml", *options)
+    assert status == 1
     if options:
         found = {each["about"]: each["status"] for each in json.loads(out)}
         assert (found["threads"], found["configuration"]) == ("problem", "problem")

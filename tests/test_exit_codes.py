@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import command_line
 import pytest
 from tiny_audit import write_audit
 from typer.main import get_command
@@ -39,19 +40,11 @@ def _logs_of_bugs_vanish(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def stepaudit(monkeypatch, capsys, tmp_path):
-    """Runs the command line in an empty folder. Returns exit status, standard output and standard error."""
+def stepaudit(monkeypatch, tmp_path):
+    """Runs the command line in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STEPAUDIT_DEBUG", raising=False)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stepaudit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        written = capsys.readouterr()
-        return ended.value.code or 0, written.out, written.err
-
-    return run
+    return command_line.run
 
 
 def test_the_documentation_explains_every_status_and_names_the_variable_and_all_stages():

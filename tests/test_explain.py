@@ -1,11 +1,10 @@
 """`stepaudit explain`: one video in one command, as it is typed."""
 
-import io
 import json
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from urllib.error import URLError
 
+import command_line
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +12,7 @@ import torch
 from explained_audit import CLASSES, columns, write
 from PIL import Image
 
-from stepaudit import cli, maps
+from stepaudit import maps
 from stepaudit.audit.sections import Clips, Model
 from stepaudit.clips import cutting, decoding, tensors
 from stepaudit.clips.geometry import Geometry
@@ -90,18 +89,13 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def explain(place, monkeypatch, capsys, tmp_path):
+def explain(place, monkeypatch, tmp_path):
     """Runs the command in that folder. Returns exit status, standard output and standard error."""
     monkeypatch.chdir(place)
     monkeypatch.setattr(sys, "path", [str(place), *sys.path])
 
     def run(*given, video="my_video.mp4", model=TRAINED, out=tmp_path / "out"):
-        arguments = ["explain", video, "--model", model, "--out", out, *given]
-        monkeypatch.setattr(sys, "argv", ["stepaudit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        written = capsys.readouterr()
-        return ended.value.code or 0, written.out, written.err
+        return command_line.run("explain", video, "--model", model, "--out", out, *given)
 
     return run
 
@@ -122,15 +116,12 @@ def net(place):
 def done(place):
     """A run whose files and lines several tests look at: folder, standard output, standard error."""
     model, video = TRAINED, "my_video.mp4"
-    given = ["stepaudit", "explain", video, "--model", model, "--quick", "--option", "iterations=4", "--out", "done"]
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+    given = ["explain", video, "--model", model, "--quick", "--option", "iterations=4", "--out", "done"]
+    with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        patch.setattr(sys, "argv", given)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    assert not ended.value.code, err.getvalue()
-    return place / "done", out.getvalue(), err.getvalue()
+        status, out, err = command_line.run(*given)
+    assert status == 0, err
+    return place / "done", out, err
 
 
 def test_it_writes_all_files_and_says_what_it_found(done, place, net):

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import command_line
 import pytest
 import questioned_audit
 
-from stepaudit import cli
 from stepaudit.report import worked_questions
 from stepaudit.store import database
 
@@ -30,26 +30,23 @@ def lines(page: str, program: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(questioned, tmp_path_factory):
     """A working folder with the results of an audit, and what the examples read."""
     folder = tmp_path_factory.mktemp("place")
-    questioned_audit.write(folder / "results")
+    (folder / "results").symlink_to(questioned / "results")
     (folder / "my_question.sql").write_text("from accuracy;\n")
     return folder
 
 
 @pytest.fixture
-def stepaudit(place, monkeypatch, capsys):
+def stepaudit(place, monkeypatch):
     """Runs a command line of `stepaudit`. Returns what it prints."""
     monkeypatch.chdir(place)
 
     def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["stepaudit", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        written = capsys.readouterr()
-        assert not ended.value.code, written.err
-        return written.out
+        status, out, err = command_line.run(*arguments)
+        assert status == 0, err
+        return out
 
     return run
 

@@ -1,18 +1,15 @@
 """Maps as files: the same numbers as `Results.map`, harmless names, few in memory, and nothing half written."""
 
 import csv
-import sys
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
-import questioned_audit
 from questioned_audit import CLIPS, NAMES
 from tiny_audit import write_audit
 
 import stepaudit
-from stepaudit import cli
 from stepaudit.commands.export import map_source, maps, output_folder
 from stepaudit.commands.export.map_source import Chosen
 from stepaudit.errors import UsageError
@@ -22,9 +19,9 @@ SIDE = 16
 GRID = {"grid_shape": [16, 1, 1], "upsampling": "nearest", "ratio": 0.1, "volume": 0.5}
 
 
-@pytest.fixture(scope="module")
-def audit(tmp_path_factory) -> Path:
-    return questioned_audit.write(tmp_path_factory.mktemp("place"))
+@pytest.fixture
+def audit(questioned) -> Path:
+    return questioned / "results/demo"
 
 
 def index_of(folder: Path) -> list[dict]:
@@ -248,11 +245,9 @@ def test_the_memory_does_not_grow_with_the_maps(tmp_path):
     assert sum(tables.read("maps", folder / "maps")[0]["grid_shape"]) == 18
 
 
-def test_the_command_says_what_it_wrote(audit, tmp_path, monkeypatch, capsys):
+def test_the_command_says_what_it_wrote(audit, stepaudit, tmp_path):
     out = tmp_path / "out"
     arguments = ["maps", audit, "--out", out, "--method", "step", "--method", "center", "--ratio", "0.1", "--seed", "0"]
-    monkeypatch.setattr(sys, "argv", ["stepaudit", "export", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert not ended.value.code
-    assert f"{len(CLIPS)} maps in {out}" in capsys.readouterr().out
+    status, printed, _ = stepaudit("export", *arguments)
+    assert status == 0
+    assert f"{len(CLIPS)} maps in {out}" in printed

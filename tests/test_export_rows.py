@@ -5,16 +5,14 @@ import io
 import json
 import shutil
 import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
+import command_line
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-import questioned_audit
 from tiny_audit import write_audit
 
-from stepaudit import cli
 from stepaudit.audit import config
 from stepaudit.commands.export import latex, row_files, sources
 from stepaudit.errors import UsageError
@@ -24,33 +22,19 @@ from stepaudit.store import database
 NASTY = r"""a_b & 50% $x$ #1 {c} ~ ^ \input{/etc/passwd} <b> "q" 'r' `s` -- |t|"""
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("place")
-    questioned_audit.write(folder / "results")
-    return folder
-
-
 @pytest.fixture
-def connection(place):
-    with database.connect(place / "results/demo", small=True) as opened:
+def connection(questioned):
+    with database.connect(questioned / "results/demo", small=True) as opened:
         yield opened
 
 
 @pytest.fixture
-def export(place, monkeypatch, capsys, tmp_path):
+def export(questioned, monkeypatch, tmp_path):
     """Runs `stepaudit export` beside the results, writing into a folder of its own. Returns status, output, errors."""
-    (tmp_path / "results").symlink_to(place / "results")
+    (tmp_path / "results").symlink_to(questioned / "results")
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stepaudit", "export", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        written = capsys.readouterr()
-        return ended.value.code or 0, written.out, written.err
-
-    return run
+    return partial(command_line.run, "export")
 
 
 def query(sql):

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 from tiny_audit import clips, write_audit
 
-from stepaudit import cli
 from stepaudit.audit import config
 from stepaudit.commands.figure import clip_figures, figure_choice
 from stepaudit.errors import UsageError
@@ -273,15 +272,13 @@ def test_a_database_without_its_parquet_files_is_named(tmp_path):
         clip_figures.of_methods(folder)
 
 
-def test_the_commands_write_a_png_and_say_what_it_shows(tmp_path, monkeypatch, capsys):
+def test_the_commands_write_a_png_and_say_what_it_shows(tmp_path, stepaudit):
     folder = audit(tmp_path, maps=[map_row("a", model) for model in MODELS])
     for arguments in (["methods", "--methods", "ep3d", "--frames", "5"], ["compare", "--models", "large", "small"]):
         path = tmp_path / f"{arguments[0]}.png"
-        monkeypatch.setattr("sys.argv", ["stepaudit", "figure", *arguments, str(folder), "--out", str(path)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert ended.value.code in (0, None)
-        assert capsys.readouterr().out.startswith(f"{path}: clip a of planted")
+        status, out, _ = stepaudit("figure", *arguments, folder, "--out", path)
+        assert status == 0
+        assert out.startswith(f"{path}: clip a of planted")
         assert Image.open(path).format == "PNG"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 

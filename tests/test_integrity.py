@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import command_line
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from stepaudit import cli
 from stepaudit.audit import audit_folder, config, jobs
 from stepaudit.audit.audit_folder import Audit, Problem
 from stepaudit.commands.check import integrity, remedies, requested_rows, sound_files
@@ -118,11 +118,8 @@ def found_in_rows(audit: Audit) -> dict[str, str]:
     return told
 
 
-def check(monkeypatch, capsys, *arguments: object) -> tuple[int, str]:
-    monkeypatch.setattr("sys.argv", ["stepaudit", "check", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return ended.value.code or 0, capsys.readouterr().out
+def check(*arguments: object) -> tuple[int, str]:
+    return command_line.run("check", *arguments)[:2]
 
 
 def rewritten(audit: Audit, name: str, change: Callable[[list[dict]], list[dict]]) -> None:
@@ -138,9 +135,9 @@ def rewritten(audit: Audit, name: str, change: Callable[[list[dict]], list[dict]
         tables.write([{**old, "inputs": inputs}], "runs", record, signed=True)
 
 
-def test_a_sound_audit_has_no_problem_and_no_line(made, monkeypatch, capsys):
+def test_a_sound_audit_has_no_problem_and_no_line(made):
     assert integrity.problems(made) == []
-    assert check(monkeypatch, capsys, made.folder) == (0, "")
+    assert check(made.folder) == (0, "")
 
 
 def test_it_is_as_sound_in_another_place(copy):
@@ -491,13 +488,13 @@ def rows_of(audit: Audit) -> list:
         return [sorted(map(repr, database.fetch(connection, f"from {table}")[1])) for table in schema.TABLES]
 
 
-def test_what_is_removed_is_what_was_told_and_what_is_made_again_is_sound(copy, monkeypatch, capsys):
+def test_what_is_removed_is_what_was_told_and_what_is_made_again_is_sound(copy):
     damaged, missing = copy.folder / STEP, copy.folder / scores("noise")
     damaged.write_bytes(damaged.read_bytes()[:-1])
     missing.unlink()
     (copy.folder / "maps/stray.parquet").write_bytes(b"")
     before = {path for path in copy.folder.rglob("*") if path.is_file()}
-    status, out = check(monkeypatch, capsys, copy.folder)
+    status, out = check(copy.folder)
     assert status == 1
     for line in (
         "1 file not there:",
@@ -510,13 +507,13 @@ def test_what_is_removed_is_what_was_told_and_what_is_made_again_is_sound(copy, 
     command = next(line for line in out.splitlines() if " --force -- " in line)
     assert command.startswith(f"  snakemake --cores all --configfile {copy.folder}/config.yaml --config results=")
     assert command.endswith(f" --force -- {missing} {damaged}") or command.endswith(f" --force -- {damaged} {missing}")
-    status, out = check(monkeypatch, capsys, copy.folder, "--delete")
+    status, out = check(copy.folder, "--delete")
     assert out.splitlines()[-1] == "removed: 2 of these files"
     assert before - {path for path in copy.folder.rglob("*") if path.is_file()} == {
         damaged,
         copy.folder / "maps/stray.parquet",
     }
-    status, out = check(monkeypatch, capsys, copy.folder, "--targets")
+    status, out = check(copy.folder, "--targets")
     assert (status, set(out.splitlines())) == (1, {str(missing), str(damaged)})
     wanted = out.splitlines()
     run_jobs(copy.config, lambda name: name in wanted)
@@ -524,34 +521,34 @@ def test_what_is_removed_is_what_was_told_and_what_is_made_again_is_sound(copy, 
     assert found_in_files(copy) == found_in_rows(copy) == {}
 
 
-def test_where_the_configuration_was_edited_nothing_is_removed(copy, monkeypatch, capsys):
+def test_where_the_configuration_was_edited_nothing_is_removed(copy):
     path = copy.folder / "config.yaml"
     data = yaml.safe_load(path.read_text())
     data["methods"]["step"]["options"]["iterations"] = 7
     path.write_text(yaml.safe_dump(data, sort_keys=False))
     before = {path for path in copy.folder.rglob("*") if path.is_file()}
-    status, out = check(monkeypatch, capsys, copy.folder, "--delete")
+    status, out = check(copy.folder, "--delete")
     assert status == 1
     assert "config.yaml: nothing here was made with it as it is: it was edited or damaged" in out
     assert "snakemake --cores all --configfile CONFIG" in out
     assert {path for path in copy.folder.rglob("*") if path.is_file()} == before
 
 
-def test_while_the_workflow_runs_nothing_is_removed(copy, monkeypatch, capsys):
+def test_while_the_workflow_runs_nothing_is_removed(copy, monkeypatch):
     locks = copy.folder / ".snakemake/locks"
     locks.mkdir(parents=True)
     (locks / "0.output.lock").touch()
     monkeypatch.chdir(copy.folder)
     (copy.folder / "maps/stray.parquet").touch()
-    assert check(monkeypatch, capsys, copy.folder, "--delete")[0] == 2
+    assert check(copy.folder, "--delete")[0] == 2
     assert (copy.folder / "maps/stray.parquet").exists()
 
 
-def test_a_folder_without_an_audit_is_a_usage_error(tmp_path, monkeypatch, capsys):
-    assert check(monkeypatch, capsys, tmp_path)[0] == 2
+def test_a_folder_without_an_audit_is_a_usage_error(tmp_path):
+    assert check(tmp_path)[0] == 2
     (tmp_path / "config.yaml").write_text("audit: [")
-    assert check(monkeypatch, capsys, tmp_path)[0] == 2
-    assert check(monkeypatch, capsys, tmp_path / "config.yaml", "--delete")[0] == 2
+    assert check(tmp_path)[0] == 2
+    assert check(tmp_path / "config.yaml", "--delete")[0] == 2
 
 
 def test_many_problems_are_cut_short_and_their_files_listed(copy):

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import questioned_audit
 from questioned_audit import CLIPS, NAMES
 from tiny_audit import write_audit
 
@@ -16,9 +15,9 @@ QUESTIONS = list(worked_questions.all_questions())
 SHORT = {name: clip for clip, name in NAMES.items()}
 
 
-@pytest.fixture(scope="module")
-def audit(tmp_path_factory) -> Path:
-    return questioned_audit.write(tmp_path_factory.mktemp("questioned"))
+@pytest.fixture
+def audit(questioned) -> Path:
+    return questioned / "results/demo"
 
 
 @pytest.fixture

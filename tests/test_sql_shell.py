@@ -5,15 +5,14 @@ import io
 import os
 import re
 import signal
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import command_line
 import processes
 import pytest
-import questioned_audit
 
-from stepaudit import cli
 from stepaudit.commands.sql import dot_commands, line_editor, shell, statements
 from stepaudit.errors import UsageError
 from stepaudit.report import catalog
@@ -23,26 +22,17 @@ ENDLESS = "select count(*) from range(1000000000000) as a where hash(a.range) % 
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
+def place(questioned, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("place")
-    questioned_audit.write(folder / "results")
+    (folder / "results").symlink_to(questioned / "results")
     return folder
 
 
 @pytest.fixture
-def sql(place, monkeypatch, capsys):
+def sql(place, monkeypatch):
     """Runs `stepaudit sql results/demo`, with something piped in. Returns status, output and errors."""
     monkeypatch.chdir(place)
-
-    def run(*arguments: str, piped: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stepaudit", "sql", "results/demo", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        written = capsys.readouterr()
-        return ended.value.code or 0, written.out, written.err
-
-    return run
+    return partial(command_line.run, "sql", "results/demo")
 
 
 @pytest.fixture
@@ -78,8 +68,8 @@ def test_a_query_comes_from_the_line_a_file_or_a_pipe(sql, place):
     (place / "q.sql").write_text("-- a comment\nselect 2 as a;\nselect 3 as b;\n")
     assert sql("select 1 as a", "--format", "csv") == (0, "a\n1\n", "")
     assert sql("--file", "q.sql", "--format", "csv") == (0, "b\n3\n", "")
-    assert sql("--format", "json", piped="select 4 as c") == (0, '[{"c": 4}]\n', "")
-    assert sql("--format", "csv", piped=".questions\n")[1].startswith("name,question\nbackground_classes,")
+    assert sql("--format", "json", typed="select 4 as c") == (0, '[{"c": 4}]\n', "")
+    assert sql("--format", "csv", typed=".questions\n")[1].startswith("name,question\nbackground_classes,")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import csv
 import os
 import re
-import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -14,7 +13,6 @@ import yaml
 from epic_files import action, touch_videos, write_epic
 from PIL import Image
 
-from stepaudit import cli
 from stepaudit.audit import config, registry
 from stepaudit.audit.jobs import Job
 from stepaudit.commands.init import budgets, choices, command, configuration, layouts, sampling, survey
@@ -385,13 +383,7 @@ def test_what_it_writes_runs(boxed):
     assert boxes
 
 
-def test_the_command_asks_nothing_where_there_is_no_terminal(videos, monkeypatch, capsys):
-    def stepaudit(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stepaudit", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0, *capsys.readouterr()
-
+def test_the_command_asks_nothing_where_there_is_no_terminal(videos, stepaudit):
     status, out, err = stepaudit("init", "videos", "--out", "my.yaml")
     assert (status, err) == (0, "")
     assert "written: my.yaml" in out
