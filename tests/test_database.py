@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 import duckdb
 import numpy as np
@@ -128,39 +129,41 @@ def test_a_search_that_the_configuration_no_longer_asks_for_is_not_counted(tmp_p
     assert one(folder, "select count(*) from preservation") == 0
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "insert into clips (clip_id) values ('x')",
-        "delete from clips",
-        "drop table clips",
-        "create table mine as select 1",
-        "select 1; update clips set label = 'x'",
-        "copy clips to 'out.csv'",
-        "copy (select 1) to 'out.parquet' (format parquet)",
-        "export database 'out'",
-        "attach 'other.duckdb'",
-        "select * from read_csv('secret.csv')",
-        "select * from 'secret.csv'",
-        "select * from read_text('secret.csv')",
-        "from glob('*')",
-        "select * from read_csv('https://example.org/x.csv')",
-        "install httpfs",
-        "load httpfs",
-        "set enable_external_access = true",
-        "set temp_directory = 'spill'",
-        "set threads = 1",
-        "from secret",
-    ],
-)
-def test_sql_can_change_nothing_and_reach_nothing_outside(audit, tmp_path, monkeypatch, statement):
+FORBIDDEN = [
+    "insert into clips (clip_id) values ('x')",
+    "delete from clips",
+    "drop table clips",
+    "create table mine as select 1",
+    "select 1; update clips set label = 'x'",
+    "copy clips to 'out.csv'",
+    "copy (select 1) to 'out.parquet' (format parquet)",
+    "export database 'out'",
+    "attach 'other.duckdb'",
+    "select * from read_csv('secret.csv')",
+    "select * from 'secret.csv'",
+    "select * from read_text('secret.csv')",
+    "from glob('*')",
+    "select * from read_csv('https://example.org/x.csv')",
+    "install httpfs",
+    "load httpfs",
+    "set enable_external_access = true",
+    "set temp_directory = 'spill'",
+    "set threads = 1",
+    "from secret",
+]
+
+
+def test_sql_can_change_nothing_and_reach_nothing_outside(audit, tmp_path, monkeypatch):
     secret = pa.table({"a": [1]})  # a variable of the caller, which DuckDB for Python would find by itself
     assert secret.num_rows == 1
     monkeypatch.chdir(tmp_path)
     (tmp_path / "secret.csv").write_text("a\n1\n")
     before = (audit / "audit.duckdb").read_bytes()
-    with pytest.raises(UsageError):
-        database.query(audit, statement)
+    allowed = []
+    for statement in FORBIDDEN:
+        with suppress(UsageError):
+            allowed.append((statement, database.query(audit, statement)))
+    assert allowed == []
     assert (audit / "audit.duckdb").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "secret.csv"]
 

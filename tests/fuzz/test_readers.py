@@ -13,14 +13,14 @@ import pytest
 
 CAMPAIGN = Path(__file__).with_name("campaign.py")
 INPUTS = {
-    "videos": 650,
-    "pictures": 450,
-    "ucf101_24": 450,
-    "epic": 300,
-    "folder": 350,
-    "checkpoints": 400,
-    "configurations": 350,
-    "tables": 450,
+    "videos": 300,
+    "pictures": 280,
+    "ucf101_24": 280,
+    "epic": 200,
+    "folder": 230,
+    "checkpoints": 260,
+    "configurations": 230,
+    "tables": 270,
 }
 SECONDS = 600
 

@@ -34,22 +34,28 @@ def test_every_report_stands_in_the_readme_with_its_question():
     assert not missing
 
 
-def test_every_report_works_over_an_audit_without_any_rows(tmp_path):
-    folder = write_audit(tmp_path)
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """An audit without any rows, with its database."""
+    folder = write_audit(tmp_path_factory.mktemp("empty"))
     build_database.create(folder, config.load(folder / "config.yaml"))
-    with database.connect(folder) as connection:
-        answers = {report.name: database.records(connection, report.sql) for report in sql_files.all_reports()}
-    assert all(row["asked"] == 0 for row in answers.pop("coverage"))
-    assert not {name: rows for name, rows in answers.items() if rows}
+    return folder
 
 
-def test_every_claim_of_the_paper_answers_yes_no_or_cannot_tell(tmp_path):
+def test_every_report_works_over_an_audit_without_any_rows(empty):
+    rows = {}
+    with database.connect(empty) as connection:
+        for report in sql_files.all_reports():
+            rows[report.name] = database.records(connection, report.sql)
+    assert {row["asked"] for row in rows.pop("coverage")} == {0}
+    assert {name: found for name, found in rows.items() if found} == {}
+
+
+def test_every_claim_of_the_paper_answers_yes_no_or_cannot_tell(empty):
     claims = [report for report in sql_files.all_reports() if report.paper.startswith("section")]
     assert {report.name for report in claims} == {name for name in NAMES if name.startswith("claim_")}
-    folder = write_audit(tmp_path)
-    build_database.create(folder, config.load(folder / "config.yaml"))
     for report in claims:
-        assert {"claim", "dataset", "answer", "clips"} <= set(database.query(folder, report.sql)[0])
+        assert {"claim", "dataset", "answer", "clips"} <= set(database.query(empty, report.sql)[0])
 
 
 def test_sql_is_lower_case_and_every_rate_has_a_count_and_an_interval():
@@ -61,14 +67,12 @@ def test_sql_is_lower_case_and_every_rate_has_a_count_and_an_interval():
             assert "_low" in bare, report.name
 
 
-def test_every_view_and_table_has_a_comment(tmp_path):
-    folder = write_audit(tmp_path)
-    build_database.create(folder, config.load(folder / "config.yaml"))
-    views = database.query(folder, "select view_name, comment from duckdb_views() where not internal")[1]
+def test_every_view_and_table_has_a_comment(empty):
+    views = database.query(empty, "select view_name, comment from duckdb_views() where not internal")[1]
     assert len(views) > 15
     for name, comment in views:
         assert comment, name
-    tables = database.query(folder, "select table_name from duckdb_tables() where comment is null")[1]
+    tables = database.query(empty, "select table_name from duckdb_tables() where comment is null")[1]
     assert tables == []
 
 
