@@ -1,5 +1,7 @@
 """Rendering of the planted scenes as numpy arrays."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
@@ -9,43 +11,26 @@ EXPOSURES = 8  # moments that are averaged into a frame while the shutter is ope
 STRIPES, STRIPES_PER_FRAME = 0.08, 10  # of a background: amplitude, of a brightness range of 1; and how many there are
 
 
-def _disc(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.hypot(u, v) - 1.0
-
-
-def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.maximum(np.abs(u), np.abs(v)) - 0.886
-
-
-def _diamond(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return (np.abs(u) + np.abs(v) - 1.253) * np.sqrt(0.5)
-
-
-def _cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    longer, shorter = np.maximum(np.abs(u), np.abs(v)), np.minimum(np.abs(u), np.abs(v))
-    return np.maximum(longer - 1.166, shorter - 0.408)
-
-
-def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return _upward(u, v, 1.555)
-
-
-def _ring(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.abs(np.hypot(u, v) - 0.866) - 0.289
-
-
-def _star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.minimum(_upward(u, v, 1.347), _upward(u, -v, 1.347))
-
-
 def _upward(u: np.ndarray, v: np.ndarray, radius: float) -> np.ndarray:
-    """An equilateral triangle that points up."""
+    """Distance to the edge of an equilateral triangle that points up."""
     return np.maximum(v, np.abs(u) * np.sqrt(0.75) - v / 2) - radius / 2
 
 
 # Distance to the edge, negative inside. Each covers the area of the unit disc, so that no shape is larger than another.
-SHAPES = {"disc": _disc, "square": _square, "diamond": _diamond, "cross": _cross, "star": _star}
-DECOYS = {"ring": _ring, "triangle": _triangle}
+Shape = Callable[[np.ndarray, np.ndarray], np.ndarray]
+SHAPES: dict[str, Shape] = {
+    "disc": lambda u, v: np.hypot(u, v) - 1.0,
+    "square": lambda u, v: np.maximum(np.abs(u), np.abs(v)) - 0.886,
+    "diamond": lambda u, v: (np.abs(u) + np.abs(v) - 1.253) * np.sqrt(0.5),
+    "cross": lambda u, v: np.maximum(
+        np.maximum(np.abs(u), np.abs(v)) - 1.166, np.minimum(np.abs(u), np.abs(v)) - 0.408
+    ),
+    "star": lambda u, v: np.minimum(_upward(u, v, 1.347), _upward(u, -v, 1.347)),
+}
+DECOYS: dict[str, Shape] = {
+    "ring": lambda u, v: np.abs(np.hypot(u, v) - 0.866) - 0.289,
+    "triangle": lambda u, v: _upward(u, v, 1.555),
+}
 
 
 def coverage(actor: Actor, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

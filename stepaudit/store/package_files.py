@@ -16,8 +16,3 @@ def snakefile() -> Path:
     """The workflow's Snakefile."""
     installed = PACKAGE / "_workflow"
     return (installed if installed.is_dir() else CHECKOUT) / "Snakefile"
-
-
-def sources() -> list[Path]:
-    """The package's Python files, in order."""
-    return sorted(PACKAGE.rglob("*.py"))
