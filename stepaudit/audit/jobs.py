@@ -34,10 +34,9 @@ PLANNED = {stage: DIVISIONS.get(tables[0], "models") for stage, tables in WRITES
 
 @dataclass(frozen=True)
 class Job:
-    """A job of the workflow: its stage, and the part of the audit that it works on; a key that it lacks is empty.
+    """A job of the workflow, by its stage and keys; a key that it lacks is empty. It knows the files that it works on.
 
-    Only tables are named by whole keys: `Job(config, "score", dataset="demo", model="r3d", method="step")` knows the
-    files of all shards of these maps.
+    Without a shard it stands for a part of the audit: `Job(config, "score", "planted", "r3d", "step").files("maps")`.
     """
 
     config: Config = field(compare=False, repr=False)
@@ -120,23 +119,21 @@ class Job:
     @property
     def reads(self) -> dict[str, list[Path]]:
         """Its input files by name, but for source code."""
-        match self.stage:
-            case "extract":
-                return {"segments": [self.file("segments")], "boxes": [self.file("boxes")]}
-            case "train":
-                clips = {split: self.files("clips", split) for split in ("train", "validation")}
-                return {"segments": [self.file("segments")], **clips, "given": self.given}
-        if self.stage not in ("predict", "attribute", "preserve", "score"):
+        if self.stage in ("index", "report"):
             return {}
+        if self.stage == "extract":
+            return {"segments": [self.file("segments")], "boxes": [self.file("boxes")]}
+        if self.stage == "train":
+            clips = {split: self.files("clips", split) for split in ("train", "validation")}
+            return {"segments": [self.file("segments")], **clips, "given": self.given}
         reads = {"checkpoint": [self.checkpoint], "clips": self.sharing("clips")}
-        match self.stage:
-            case "attribute":
-                reads |= {"predictions": self.sharing("predictions"), "training_boxes": self.training_boxes}
-            case "preserve":
-                reads |= {"predictions": self.sharing("predictions")}
-            case "score":
-                reads |= {"maps": [self.file("maps")], "boxes": self.sharing("clip_boxes")}
-                reads |= {"references": self.reference_maps, "peers": self.peer_checkpoints}
+        if self.stage in ("attribute", "preserve"):
+            reads["predictions"] = self.sharing("predictions")
+        if self.stage == "attribute":
+            reads["training_boxes"] = self.training_boxes
+        if self.stage == "score":
+            reads |= {"maps": [self.file("maps")], "boxes": self.sharing("clip_boxes")}
+            reads |= {"references": self.reference_maps, "peers": self.peer_checkpoints}
         return reads
 
     @property
