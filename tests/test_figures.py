@@ -268,7 +268,7 @@ def test_a_database_without_its_parquet_files_is_named(tmp_path):
     folder = audit(tmp_path, maps=[map_row("a", "small")])
     for path in (folder / "clips").rglob("*.parquet"):
         path.unlink()
-    with pytest.raises(UsageError, match="no pixels of clip 'a' in it; the Parquet files must lie beside"):
+    with pytest.raises(UsageError, match="no pixels of clip 'a' in it; put the Parquet files beside"):
         clip_figures.of_methods(folder)
 
 
