@@ -79,3 +79,12 @@ join models on models.use = model_use
 left join methods on methods.use = method_use and (reach is null or reach = (methods.settings ->> '$.reach')::int)
 where method_use is null or methods.name is not null;
 comment on view paper_values is 'The paper''s numbers by the names of this configuration, for what it shares with the paper.';
+
+create view paper_smoothing as
+from (values ('ep3d', null), ('step', 'L_K'), ('ep3d_evenly', 'evenly'), ('ep3d_gaussian', 'gaussian'))
+    as methods(method_use, smoothing);
+comment on view paper_smoothing is 'What Table 4 of the paper compares: EP-3D, and what smooths its masks in time.';
+
+create view paper_two_maps as
+from (values ('r2plus1d_18', 'grad_cam'), ('r2plus1d_18', 'saliency_tubes')) as maps(model_use, method_use);
+comment on view paper_two_maps is 'Of which models and methods section 4.5 of the paper says that they have two distinct maps.';

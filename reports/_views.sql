@@ -1,51 +1,19 @@
--- What the reports share: macros for 95 % intervals, and views over the tables. They live inside audit.duckdb.
--- What many reports read and takes long over millions of rows is a table, made once: measured, reasons, pointing_rates, gains_over_ep3d.
--- README.md describes each; `comment on view` says it in one sentence.
+-- What the reports share: views over the tables, inside audit.duckdb. Every view says in its comment what it holds.
+-- What many reports read and takes long over millions of rows is a table, made once: measured, reasons.
+-- A temporary view `NAME_samples` says what is estimated: each becomes the table NAME (stepaudit/report/statistics/means.py).
 
--- Student's t, 97.5 % quantile: the Cornish-Fisher series, within 1 % of the truth. NULL below one degree of freedom.
-create macro t95(freedom) as case
-    when freedom >= 3 then 1.959964 + 2.372 / freedom + 2.822 / freedom ** 2 + 2.556 / freedom ** 3
-    when freedom >= 2 then 4.303
-    when freedom >= 1 then 12.706
-end;
+-- A column of what clips are a sample of. answer: yes or no of a clip (Wilson); share: in [0, 1]; difference: in [-1, 1];
+-- number: anything, a ratio of sums if there is a whole; median_of: its median with the interval of order statistics.
+create temp macro answer(x) as {'answer': x::double, 'whole': 1::double};
+create temp macro share(x) as {'share': x::double, 'whole': 1::double};
+create temp macro share_of(part, whole) as {'share': part::double, 'whole': whole::double};
+create temp macro difference(x) as {'difference': x::double, 'whole': 1::double};
+create temp macro number_of(part, whole) as {'number': part::double, 'whole': whole::double};
+create temp macro median_of(x) as {'median': x::double, 'whole': 1::double};
 
--- A number moved into [0, most]; NULL stays NULL (`least` and `greatest` would leave it out).
-create macro clamped(value, most) as case when value is not null then least(most, greatest(0, value)) end;
+create temp macro all_and(label) as if(label is null, [null], [null, label]);
 
--- Half the width of the 95 % interval of a mean over clips.
-create macro mean_margin(value) as t95(count(value) - 1) * stddev_samp(value) / sqrt(count(value));
-
--- Wilson score interval of a rate that was seen on `size` independent clips: the centre and half the width.
-create macro wilson_centre(rate, size) as (rate + 1.920729 / size) / (1 + 3.841459 / size);
-create macro wilson_margin(rate, size) as
-    1.959964 / (1 + 3.841459 / size) * sqrt(rate * (1 - rate) / size + 0.960365 / size ** 2);
-create macro wilson_low(rate, size) as clamped(wilson_centre(rate, size) - wilson_margin(rate, size), 1);
-create macro wilson_high(rate, size) as clamped(wilson_centre(rate, size) + wilson_margin(rate, size), 1);
-
--- Standard error of sum(part) / sum(whole) over clips, each clip a cluster (linearised ratio estimator).
-create macro clustered_error(part, whole) as sqrt(
-    clamped(
-        sum(part ** 2)
-        - 2 * sum(part) / sum(whole) * sum(part * whole)
-        + (sum(part) / sum(whole)) ** 2 * sum(whole ** 2),
-        'infinity'::double
-    ) * count(*) / nullif(count(*) - 1, 0)
-) / sum(whole);
-
--- How many independent clips would give a rate this standard error: at most one a frame, and one a clip where no clip
--- differs from the others (a rate of 0 or 100 %).
-create macro effective_size(rate, error, clips, frames) as case
-    when error > 1e-9 and rate > 0 and rate < 1
-        then least(frames, rate * (1 - rate) / error ** 2 * (1.959964 / t95(clips - 1)) ** 2)
-    else clips
-end;
-
--- Half the width of the 95 % interval of a mean difference, each clip a cluster; where all clips differ by the same, as
--- wide as Wilson's interval leaves the share of clips that differ so.
-create macro paired_margin(part, whole) as case
-    when clustered_error(part, whole) > 1e-9 then t95(count(*) - 1) * clustered_error(part, whole)
-    when count(*) > 1 then 2 * (1 - wilson_low(1, count(*))) * abs(sum(part) / sum(whole))
-end;
+create macro percent(share) as round(100 * share, 1);
 
 -- Whether something is greater than a threshold: the interval must leave one answer.
 create macro verdict(low, high, threshold) as case
@@ -57,6 +25,14 @@ end;
 create view test_clips as
 select * from clips where split = 'test' and view = 'middle';
 comment on view test_clips is 'The clips that are explained: the middle view of each test segment, in each size that a model takes.';
+
+create view controls as
+select entry.key as model, entry.value ->> '$.of' as original,
+    (entry.value ->> '$.randomise')::double as randomised,
+    coalesce((entry.value ->> '$.shuffle_labels')::boolean, false) as shuffled_labels
+from audit, json_each(config, '$.models') as entry
+where entry.value ->> '$.of' is not null;
+comment on view controls is 'Models of the configuration that are controls of another: which share of their layers is random, or that their labels were shuffled.';
 
 create view metric_values as
 select
@@ -196,7 +172,7 @@ create view pointing_floors as
 with floors as (
     select dataset, model, metric, clip_id, frame, method_use as floor, avg(hit) as hit
     from pointing_hits
-    where method_use in ('center', 'random_pixel', 'annotation_prior', 'motion_energy')
+    where method in (select name from methods where ignores_model)
     group by all
 )
 select hits.dataset, hits.model, method, ratio, hits.metric, hits.clip_id, floor,
@@ -208,96 +184,75 @@ join floors
 group by all;
 comment on view pointing_floors is 'Hits of a method and of each floor by clip, on the frames where both were measured.';
 
-create table pointing_rates as
-with asked as (
-    select dataset, model, method, method_use, ratio, metric, metric_use, count(distinct clip_id) as clips_asked
-    from score_rows
-    where metric_use in ('spatial_pointing', 'spatial_pointing_released', 'temporal_pointing') and part is null
-    group by all
-),
-rates as (
-    select dataset, model, method, ratio, metric, count(*) as clips, sum(frames) as frames,
-        sum(weight * hits) / sum(weight * frames) as rate,
-        clustered_error(weight * hits, weight * frames) as error,
-        avg(hits / frames) as clip_mean
-    from pointing_clips
-    group by all
-),
-floor_rates as (
-    select clips.dataset, clips.model, clips.method, clips.method_use, clips.ratio, clips.metric, floor,
-        sum(weight * floor_hits) / sum(weight * floors.frames) as floor_rate,
-        sum(weight * (floors.hits - floor_hits)) / sum(weight * floors.frames) as gain,
-        t95(count(*) - 1) * clustered_error(weight * (floors.hits - floor_hits), weight * floors.frames) as margin
-    from pointing_floors as floors
-    join pointing_clips as clips
-        on clips.dataset = floors.dataset and clips.model = floors.model and clips.method = floors.method
-        and clips.ratio is not distinct from floors.ratio and clips.metric = floors.metric
-        and clips.clip_id = floors.clip_id
-    group by all
-),
-floors as (
-    select dataset, model, method, ratio, metric,
-        max(floor_rate) filter (floor = 'center') as center,
-        max(floor_rate) filter (floor = 'random_pixel') as random,
-        max(floor_rate) filter (floor = 'annotation_prior') as prior,
-        max(floor_rate) filter (floor = 'motion_energy') as motion,
-        max({'rate': floor_rate, 'gain': gain, 'margin': margin})
-            filter (method_use not in ('center', 'random_pixel', 'annotation_prior', 'motion_energy')) as best
-    from floor_rates
-    group by all
-)
-select asked.*, coalesce(clips, 0) as clips, coalesce(frames, 0) as frames, rate,
-    wilson_low(rate, effective_size(rate, error, clips, frames)) as rate_low,
-    wilson_high(rate, effective_size(rate, error, clips, frames)) as rate_high,
-    clip_mean, center, random, prior, motion, best.gain as gain,
-    clamped(best.gain - best.margin + 1, 2) - 1 as gain_low, clamped(best.gain + best.margin + 1, 2) - 1 as gain_high,
-    case when rate is null then reason end as reason
-from asked
-left join rates
-    on asked.dataset = rates.dataset and asked.model = rates.model and asked.method = rates.method
-    and asked.ratio is not distinct from rates.ratio and asked.metric = rates.metric
-left join floors
-    on asked.dataset = floors.dataset and asked.model = floors.model and asked.method = floors.method
-    and asked.ratio is not distinct from floors.ratio and asked.metric = floors.metric
-left join reasons
-    on asked.dataset = reasons.dataset and asked.model = reasons.model and asked.method = reasons.method
-    and asked.ratio is not distinct from reasons.ratio and asked.metric = reasons.metric;
-comment on table pointing_rates is 'Pointing games: hit rate with 95 % interval (clips are the sampling unit), floors, paired gain over the best floor, and why there is no rate.';
-
 -- Smoothing in time is compared with EP-3D that was optimised in the same way.
 create view ep3d_pairs as
 with variants as (
-    select name, use, ratios,
+    select name, use, ratios, smoothing,
         settings ->> ['$.preset', '$.schedule', '$.iterations', '$.perturbation', '$.blur_sigma', '$.mask_sigma'] as way
     from methods
-    where use in ('step', 'ep3d', 'ep3d_evenly', 'ep3d_gaussian')
+    join paper_smoothing on use = paper_smoothing.method_use
 )
-select smooth.name as method, smooth.use as method_use, plain.name as ep3d,
+select smooth.name as method, smooth.use as method_use, smooth.smoothing, plain.name as ep3d,
     list_intersect(smooth.ratios, plain.ratios) as ratios
 from variants as smooth
-join variants as plain on smooth.use != 'ep3d' and plain.use = 'ep3d' and smooth.way is not distinct from plain.way;
+join variants as plain
+    on smooth.smoothing is not null and plain.smoothing is null and smooth.way is not distinct from plain.way;
 comment on view ep3d_pairs is 'STEP and the baselines of smoothness, each with the EP-3D of the same preset, schedule and perturbation.';
 
-create table gains_over_ep3d as
-with clips as (
-    select hits.dataset, hits.model, hits.method, pairs.ep3d, hits.ratio, hits.metric, hits.clip_id,
-        count(*) as frames, sum(hits.hit) as hits, sum(plain.hit) as ep3d_hits
-    from ep3d_pairs as pairs
-    join pointing_hits as hits on hits.method = pairs.method
-    join pointing_hits as plain
-        on plain.method = pairs.ep3d and hits.dataset = plain.dataset and hits.model = plain.model
-        and hits.ratio = plain.ratio and hits.metric = plain.metric and hits.clip_id = plain.clip_id
-        and hits.frame is not distinct from plain.frame
+create temp view accuracy_means_samples as
+select dataset, model, clip_id, answer(rank = 1) as top1, answer(rank <= 5) as top5,
+    share(target_probability) as target_probability
+from predictions;
+comment on view accuracy_means_samples is 'How often the target is the model''s first answer, or among its first five, and how probable it is.';
+
+-- The log holds the share alone, so that each validation clip counts with it.
+create temp view validation_means_samples as
+with validated as (
+    select dataset, count(distinct clip_id) as clips
+    from clips
+    where split = 'validation' and view = 'middle' and status = 'ok'
     group by all
 )
-select dataset, model, method, ep3d, ratio, metric, count(*) as clips, sum(frames) as frames,
-    count(*) filter (hits > ep3d_hits) as better_clips,
-    count(*) filter (hits < ep3d_hits) as worse_clips,
-    sum(hits) / sum(frames) as rate, sum(ep3d_hits) / sum(frames) as ep3d_rate,
-    sum(hits - ep3d_hits) / sum(frames) as gain, paired_margin(hits - ep3d_hits, frames) as margin
-from clips
+select dataset, model, epoch, unnest(range(clips)) as clip_id, answer(validation_accuracy) as right
+from training_log
+join validated using (dataset);
+comment on view validation_means_samples is 'How often a model was right on validation clips after each epoch.';
+
+create temp view class_rates_samples as
+select dataset, model, method, ratio, metric, metric_use, label, clip_id, share_of(hits, frames) as rate
+from pointing_clips
+where metric_use in ('spatial_pointing', 'temporal_pointing');
+comment on view class_rates_samples is 'Hit rates of the pointing games in each class.';
+
+create view frame_shares as
+select maps.dataset, model, method, ratio, label, clip_id, frame, avg(in_frame / whole) as share,
+    any_value(frames) as frames, any_value(greatest(1, frames // 8)) as ends
+from (
+    select *, unnest(frame_volume) as in_frame, list_sum(frame_volume) as whole, len(frame_volume) as frames,
+        generate_subscripts(frame_volume, 1) - 1 as frame
+    from maps
+    where status = 'ok' and list_sum(frame_volume) > 0
+) as maps
+left join segments using (dataset, clip_id)
 group by all;
-comment on table gains_over_ep3d is 'Pointing games on the frames where both were measured: hit rates of a smoothed method and of EP-3D, the paired gain with half its 95 % interval, and on how many clips either hits more.';
+comment on view frame_shares is 'The share of each clip''s map that lies in each frame, seeds averaged; an eighth of the frames, one at least, are `ends` at either side.';
+
+create temp view frame_means_samples as
+select dataset, model, method, ratio, unnest(all_and(label)) as label, frame, clip_id, share(share) as share
+from frame_shares;
+comment on view frame_means_samples is 'The share of a map that lies in each frame, in all classes (label NULL) and in each.';
+
+create temp view end_means_samples as
+with clips as (
+    select dataset, model, method, ratio, label, clip_id, any_value(ends / frames) as even,
+        sum(share) filter (frame < ends) as head, sum(share) filter (frame >= frames - ends) as tail
+    from frame_shares
+    group by all
+)
+select dataset, model, method, ratio, unnest(all_and(label)) as label, clip_id,
+    share(even) as even, share(head) as head, share(tail) as tail, share(head + tail) as ends
+from clips;
+comment on view end_means_samples is 'The share of a map that lies in the first and the last eighth of the frames, and in both, in all classes (label NULL) and in each.';
 
 -- The minimum preservation ratio as a survival time: a clip "survives" every ratio at which its probability is not kept.
 create view preservation_times as
@@ -308,28 +263,6 @@ from preservation
 join methods on method = methods.name
 where status = 'ok' and coalesce(seed, seeds[1]) = seeds[1];
 comment on view preservation_times is 'Each clip''s a* with the method''s first seed, between lower and upper; left-censored clips count at the smallest ratio tried, right-censored ones leave (reached = false) at the largest.';
-
-create view kaplan_meier as
-with counted as (
-    select dataset, model, method, bound, ratio,
-        count(*) filter (reached) as events, count(*) filter (not reached) as censored
-    from preservation_times
-    group by all
-),
-at_risk as (
-    select *, sum(events + censored) over (
-        partition by dataset, model, method, bound order by ratio rows between current row and unbounded following
-    )::bigint as at_risk
-    from counted
-)
-select *,
-    round(product(1 - events / at_risk) over so_far, 12) as survival,
-    sum(events / (at_risk * nullif(at_risk - events, 0))) over so_far as log_variance
-from at_risk
-window so_far as (
-    partition by dataset, model, method, bound order by ratio rows between unbounded preceding and current row
-);
-comment on view kaplan_meier is 'Kaplan-Meier curve: survival is the share of clips that need more than `ratio`; log_variance is Greenwood''s sum.';
 
 create view dataset_summary as
 select datasets.name as dataset, datasets.use,

@@ -95,3 +95,94 @@ select *,
     end as class
 from mask_answers;
 comment on view mask_classes is 'The class of each mask of the extremal family under the thresholds of the configuration; NULL for other maps.';
+
+create temp view class_means_samples as
+with clips as (
+    select dataset, model, method, ratio, metric, clip_id,
+        avg((class = 'focused')::int) filter (class not in ('vacuous', 'insufficient')) as focused,
+        avg((class = 'shortcut')::int) filter (class not in ('vacuous', 'insufficient')) as shortcut,
+        avg((class = 'adversarial')::int) filter (class not in ('vacuous', 'insufficient')) as adversarial
+    from mask_classes
+    where method in (select name from methods where optimises_masks)
+    group by all
+)
+select dataset, model, method, ratio, metric, clip_id,
+    answer(focused) as focused, answer(shortcut) as shortcut, answer(adversarial) as adversarial
+from clips;
+comment on view class_means_samples is 'Shares of the classes of masks over clips whose mask was put to the question, seeds averaged.';
+
+create temp view survival_means_samples as
+with clips as (
+    select dataset, model, method, ratio, metric, clip_id,
+        avg(clip) as clip,
+        avg(coalesce(kept, parts['soft.' || own_fill])) as own,
+        avg(empty) as no_mask,
+        avg(hard) as hard,
+        avg(shift) as shift,
+        avg(if(own_fill = 'blur', null, parts['soft.blur'])) as blur,
+        avg(parts['soft.other_blur']) as other_blur,
+        avg(if(own_fill = 'fade', null, parts['soft.fade'])) as fade,
+        avg(if(own_fill = 'freeze', null, parts['soft.freeze'])) as frozen,
+        avg(if(own_fill = 'noise', null, parts['soft.noise'])) as noise,
+        avg(list_avg([parts[part] for part in map_keys(parts) if starts_with(part, 'peer.')])) as peer,
+        avg(random) as random,
+        avg(outside) as outside,
+        avg(rival) as rival
+    from mask_answers
+    where clip is not null
+    group by all
+)
+select dataset, model, method, ratio, metric, clip_id, share(clip) as clip, share(own) as own, share(no_mask) as no_mask,
+    share(hard) as hard, share(shift) as shift, share(blur) as blur, share(other_blur) as other_blur, share(fade) as fade,
+    share(frozen) as frozen, share(noise) as noise, share(peer) as peer, share(random) as random,
+    share(outside) as outside, share(rival) as rival
+from clips;
+comment on view survival_means_samples is 'Mean probability of the target under the probes of `mask_survival`, seeds and peers averaged.';
+
+create temp view transfer_means_samples as
+with chosen as (
+    select *
+    from mask_answers
+    where model not in (select model from controls)
+    qualify dense_rank() over (partition by dataset, model, method order by metric, abs(ratio - 0.1), ratio) = 1
+),
+answers as (
+    select dataset, method, ratio, model, label, clip_id, model as asked,
+        coalesce(kept, parts['soft.' || own_fill]) as kept, clip as whole, empty
+    from chosen
+    union all
+    select dataset, method, ratio, model, label, clip_id, peer, parts['peer.' || peer], parts['peer_clip.' || peer],
+        parts['peer_empty.' || peer]
+    from (
+        select *, unnest([substr(part, 11) for part in map_keys(parts) if starts_with(part, 'peer_clip.')]) as peer
+        from chosen
+    )
+    where peer not in (select model from controls)
+),
+clips as (
+    select dataset, method, ratio, model, label, clip_id, asked, avg(kept) as kept, avg(whole) as whole, avg(empty) as empty
+    from answers
+    where kept is not null
+    group by all
+)
+select dataset, method, ratio, model, asked, unnest(all_and(label)) as label, clip_id,
+    share(kept) as kept, share(whole) as whole, share(empty) as empty
+from clips;
+comment on view transfer_means_samples is 'Mean probability of the target under a mask, on the clip and on the fill alone, of the model that the mask was made for and of others, in all classes (label NULL) and in each; of methods with ratios the one nearest to 0.1.';
+
+create temp view preservation_means_samples as
+with settings as (
+    select (config -> '$.preserve.share')::double as share from audit
+),
+clips as (
+    select dataset, model, method, ratio, share, label, clip_id,
+        avg(volume) as volume, avg(kept_probability) as kept, avg(target_probability) as own,
+        avg((kept_probability >= share * target_probability * (1 - 1e-6))::int) as keeping
+    from settings, (select maps.*, label from maps left join segments using (dataset, clip_id))
+    where status = 'ok' and ratio is not null and kept_probability is not null
+    group by all
+)
+select dataset, model, method, ratio, share, unnest(all_and(label)) as label, clip_id, share(volume) as volume,
+    share(own) as own, share(kept) as kept, number_of(kept, own) as relative, answer(keeping) as keeping
+from clips;
+comment on view preservation_means_samples is 'What optimised masks keep of the target''s probability (relative: of the clips'' own, sum over sum), and how many clips keep `share` of their own, in all classes (label NULL) and in each, seeds averaged.';

@@ -1,20 +1,8 @@
--- What the reports on minimum preservation ratios share: an exact test of pairs, and two searches of the same clip side by side.
-
--- Chance of so many heads in so many flips of a fair coin.
-create macro fair_coin(heads, flips) as
-    exp(lgamma(flips + 1) - lgamma(heads + 1) - lgamma(flips - heads + 1) - flips * ln(2));
-
--- Exact sign test, two-sided: the chance that a fair coin falls at least as unevenly. 1 without any decided pair.
-create macro sign_test(less, more) as
-    least(1, 2 * list_sum([fair_coin(heads, less + more) for heads in range(least(less, more) + 1)]));
+-- What the reports on minimum preservation ratios share: two searches of the same clip side by side.
 
 -- Median of a* over clips, of which right-censored ones need more than any other; NULL where one of those is in the middle.
 create macro median_ratio(ratio, censored) as
     nullif(quantile_disc(if(censored = 'right', 'infinity'::double, ratio), 0.5), 'infinity'::double);
-
--- Pointwise 95 % interval of a survival curve, log(-log) scale; NULL at 1 and 0, where the scale has no value.
-create macro survival_bound(survival, log_variance, side) as
-    survival ** exp(side * 1.959964 * sqrt(log_variance) / -ln(nullif(nullif(survival, 1), 0)));
 
 create view perturbation_pairs as
 with variants as (
@@ -63,46 +51,30 @@ select varied, one.dataset as dataset, model, method, bound, name, other_name, o
 from pairs;
 comment on view ratio_pairs is 'Two searches of the same clip that differ in the model, the bound or the perturbation: which needs less, as far as the brackets tell, and the difference of a* where both are known.';
 
-create view ratio_comparisons as
-with ranked as (
-    select *, count(difference) over pair as known, row_number() over (pair order by difference) as rank
-    from ratio_pairs
-    window pair as (partition by varied, dataset, model, method, bound, name, other_name)
-),
--- from_below: the chance that fewer than `rank` of the known differences lie below the true median; from_above likewise
-placed as (
-    select *,
-        sum(fair_coin(rank - 1, known)) filter (rank <= known) over (pair order by rank) as from_below,
-        sum(fair_coin(rank, known)) filter (rank <= known) over (pair order by rank desc) as from_above
-    from ranked
-    window pair as (partition by varied, dataset, model, method, bound, name, other_name)
-),
-compared as (
-    select varied, dataset, model, method, bound, name, other_name,
-        count(*) as clips,
-        count(*) filter (outcome = 'less') as less,
-        count(*) filter (outcome = 'more') as more,
-        count(*) filter (outcome = 'equal') as equal,
-        count(*) filter (outcome = 'undecided') as undecided,
-        count(difference) as known,
-        avg(difference) as mean_difference,
-        mean_margin(difference) as mean_difference_margin,
-        median(difference) as median_difference,
-        max(difference) filter (from_below <= 0.025) as median_difference_low,
-        min(difference) filter (from_above <= 0.025) as median_difference_high,
-        median_ratio(ratio, censored) as median,
-        median_ratio(other_ratio, other_censored) as other_median,
-        sign_test(count(*) filter (outcome = 'less'), count(*) filter (outcome = 'more')) as p
-    from placed
-    group by all
-),
--- Holm: the smallest p times the number of pairs, the next times one less, and so on, none below the one before
-stepped as (
-    select *, least(1, p * count(*) over (family order by p desc, name desc, other_name desc)) as stepped_p
-    from compared
-    window family as (partition by varied, dataset, model, method, bound)
+create temp view ratio_tests_samples as
+select varied, dataset, model, method, bound, name, other_name, [varied, dataset, model, method, bound] as family, clip_id,
+    answer(case outcome when 'less' then 1 when 'more' then 0 end) as less,
+    difference(difference) as mean_difference, median_of(difference) as median_difference
+from ratio_pairs;
+comment on view ratio_tests_samples is 'Pairs of searches: the share of the decided clips on which the first needs less, with the exact sign test and Holm''s correction over the pairs that were compared together, and differences of a*.';
+
+create view seed_ranges as
+with searched as (
+    select dataset, model, method, bound, clip_id, seed, censored, lower,
+        if(censored = 'left', upper, ratio) as ratio
+    from preservation
+    where status = 'ok'
+    qualify count(*) over (partition by dataset, model, method, bound, clip_id) > 1
 )
-select * exclude (stepped_p),
-    max(stepped_p) over (partition by varied, dataset, model, method, bound order by p, name, other_name) as p_holm
-from stepped;
-comment on view ratio_comparisons is 'Pairs of searches summed up over clips: how many need less, more, the same, or cannot be decided; differences and medians of a*; exact sign test, with Holm''s correction over the pairs that were compared together.';
+select dataset, model, method, bound, clip_id,
+    count(*) = count(*) filter (censored is null) as known,
+    count(distinct coalesce(censored, 'neither')) > 1 as mixed,
+    count(distinct (ratio, lower, censored)) = 1 as same,
+    max(ratio) - min(ratio) as range, var_samp(ratio) as variance, avg(ratio) as mean
+from searched
+group by all;
+comment on view seed_ranges is 'How a clip''s a* differs between the seeds of its searches.';
+
+create temp view seed_means_samples as
+select dataset, model, method, bound, clip_id, share(if(known, range, null)) as range from seed_ranges;
+comment on view seed_means_samples is 'Greatest less smallest a* of a clip over its seeds, mean over clips whose a* is known with every seed.';

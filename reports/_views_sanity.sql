@@ -1,12 +1,4 @@
--- Sanity checks: which models are controls, and how like the maps are that a metric `similarity` compares.
-
-create view controls as
-select entry.key as model, entry.value ->> '$.of' as original,
-    (entry.value ->> '$.randomise')::double as randomised,
-    coalesce((entry.value ->> '$.shuffle_labels')::boolean, false) as shuffled_labels
-from audit, json_each(config, '$.models') as entry
-where entry.value ->> '$.of' is not null;
-comment on view controls is 'Models of the configuration that are controls of another: which share of their layers is random, or that their labels were shuffled.';
+-- Sanity checks: how like the maps are that a metric `similarity` compares, and whether answers change with the order of frames.
 
 create view similarities as
 select dataset, model, method, method_use, ratio, metric_name as metric, split_part(part, '.', 1) as reference, clip_id,
@@ -17,15 +9,12 @@ where metric_use = 'similarity' and part is not null
 group by all;
 comment on view similarities is 'How like a clip''s map is the one that it is compared with (reference: seed, model or target): rank correlation and IoU, seeds averaged, NULL where a map is constant.';
 
-create view similarity_means as
-select similarities.* exclude (clip_id, rank, iou), (any_value(settings) ->> '$.threshold')::double as threshold,
-    count(*) as clips_asked, count(rank) as clips,
-    avg(rank) as rank, mean_margin(rank) as rank_margin,
-    avg(iou) as iou, mean_margin(iou) as iou_margin
+create temp view similarity_means_samples as
+select similarities.* exclude (rank, iou), (settings ->> '$.threshold')::double as threshold,
+    difference(rank) as rank, share(iou) as iou
 from similarities
-join metrics on similarities.metric = metrics.name
-group by all;
-comment on view similarity_means is 'Means of the similarities over clips with half their 95 % interval, and the rank correlation below which a map counts as changed.';
+join metrics on similarities.metric = metrics.name;
+comment on view similarity_means_samples is 'How like the maps are that a metric `similarity` compares, means over clips, and the rank correlation below which a map counts as changed.';
 
 create view entropies as
 select dataset, model, method, ratio, clip_id, avg(value) as entropy
@@ -34,5 +23,26 @@ where metric_use = 'entropy'
 group by all;
 comment on view entropies is 'Entropy of each clip''s map as a share of the greatest possible, seeds averaged.';
 
+create temp view entropy_means_samples as
+select own.dataset, own.model as control, own.method, own.ratio, own.clip_id, share(own.entropy) as entropy,
+    share(trained.entropy) as trained_entropy
+from controls
+join entropies as own on own.model = controls.model
+join entropies as trained
+    on trained.model = controls.original and own.dataset = trained.dataset and own.method = trained.method
+    and own.ratio is not distinct from trained.ratio and own.clip_id = trained.clip_id;
+comment on view entropy_means_samples is 'Entropy of a control''s maps beside that of the trained model''s, on the same clips.';
+
+create temp view order_means_samples as
+select orders.dataset, orders.model, frame_order, orders.clip_id,
+    difference(own.target_probability - orders.target_probability) as loss,
+    share(abs(own.target_probability - orders.target_probability)) as change,
+    share(if(orders.target_probability is null, null, own.target_probability)) as probability
+from frame_orders as orders
+join predictions as own
+    on orders.dataset = own.dataset and orders.model = own.model and orders.clip_id = own.clip_id
+where orders.model not in (select model from controls);
+comment on view order_means_samples is 'How much less probable the target is when the frames are shuffled, reversed or frozen, with (loss) and without (change) its sign.';
+
 -- Whether maps changed: their rank correlation must lie below the threshold with all of its interval.
-create macro changed(rank, margin, threshold) as verdict(-(rank + margin), -(rank - margin), -threshold);
+create macro changed(low, high, threshold) as verdict(-high, -low, -threshold);

@@ -1,4 +1,4 @@
--- What the tables estimates, comparisons and reliability are computed from (stepaudit/report/statistics/estimates.py, after these views).
+-- What the tables estimates, comparisons and reliability are computed from (stepaudit/report/statistics/estimates.py).
 
 create view measured_cells as
 with released as (
@@ -17,18 +17,11 @@ left join released
 comment on view measured_cells is 'What each metric measured by frame (NULL for a whole clip), seeds averaged, and the weight of a frame: 1, but that the released pointing game gives each class the same.';
 
 create view method_roles as
-select name as method, use,
-    use in ('center', 'random_pixel', 'annotation_prior', 'motion_energy') as is_floor
-from methods;
+select name as method, use, ignores_model as is_floor from methods;
 comment on view method_roles is 'Each method, and whether it is a floor: a pointer that ignores the model.';
 
 create view metric_roles as
-select name as metric, use, annotation,
-    use in (
-        'spatial_pointing', 'spatial_pointing_released', 'temporal_pointing', 'mass_in_box', 'box_share', 'box_auc',
-        'box_iou', 'mass_in_segment', 'segment_auc', 'kept_probability', 'entropy'
-    ) as is_share,
-    use = 'box_share' as is_constant
+select name as metric, use, annotation, is_share, ignores_map as is_constant
 from metrics;
 comment on view metric_roles is 'Each metric with its annotation, whether its values are known to lie between 0 and 1, and whether they are the same for all maps.';
 
@@ -53,3 +46,39 @@ left join reasons
     on missing.dataset = reasons.dataset and missing.model = reasons.model and missing.method = reasons.method
     and missing.ratio is not distinct from reasons.ratio and missing.metric = reasons.metric;
 comment on view unmeasured is 'Methods that a metric measured on no clip, and why: what cannot be measured by its nature comes first.';
+
+create temp view mass_means_samples as
+with boxes as (
+    select dataset, clip_id, avg(value) as box from clip_scores where metric_use = 'box_share' group by all
+),
+clips as (
+    select dataset, model, method, ratio, metric, clip_id, avg(value) as mass, any_value(box) as box
+    from clip_scores
+    left join boxes using (dataset, clip_id)
+    where metric_use = 'mass_in_box' and part is null and value is not null
+    group by all
+)
+select dataset, model, method, ratio, metric, clip_id, number_of(if(box is null, null, mass), box) as times, share(box) as box
+from clips;
+comment on view mass_means_samples is 'How many times more of the map lies on the boxes than a uniform map would put there, sum over sum, and the share of the boxes.';
+
+create temp view background_means_samples as
+with frames as (
+    select dataset, model, method, ratio, label, clip_id, frame,
+        any_value(value) filter (metric_use = 'mass_in_box') as on_box,
+        any_value(value) filter (metric_use = 'box_share') as box
+    from measured
+    where metric in (select name from metrics where annotation = 'own') and metric_use in ('mass_in_box', 'box_share')
+        and method in (select method from method_roles where not is_floor)
+    group by all
+    having on_box is not null and box is not null
+),
+clips as (
+    select dataset, model, method, ratio, label, clip_id, 1 - avg(on_box) as beside, 1 - avg(box) as background
+    from frames
+    group by all
+)
+select dataset, model, method, ratio, label, clip_id,
+    share(beside) as beside, share(background) as background, difference(beside - background) as more
+from clips;
+comment on view background_means_samples is 'The share of a map that lies beside the boxes, that of the picture, and their difference, in each class.';

@@ -6,38 +6,28 @@ with asked as (
     from datasets, methods, models as lstm, models as conv
     where lstm.use = 'vgg16_lstm' and conv.use = 'r2plus1d_18'
 ),
-brackets as (
-    select dataset, model, method, bound, clip_id, lower, upper from preservation_times
-),
-counts as (
-    select asked.dataset, vgg16lstm, r2plus1d, asked.method, asked.bound,
-        count(*) as clips,
-        count(*) filter (lstm.lower >= conv.upper) as larger,
-        count(*) filter (conv.lower >= lstm.upper) as smaller
-    from asked
-    join brackets as lstm
-        on asked.dataset = lstm.dataset and asked.method = lstm.method and asked.bound = lstm.bound
-        and vgg16lstm = lstm.model
-    join brackets as conv
-        on asked.dataset = conv.dataset and asked.method = conv.method and asked.bound = conv.bound
-        and r2plus1d = conv.model and lstm.clip_id = conv.clip_id
-    group by all
-),
-shares as (
-    select asked.*, coalesce(clips, 0) as clips, coalesce(larger, 0) as larger, coalesce(smaller, 0) as smaller,
-        larger / nullif(larger + smaller, 0) as share
-    from asked
-    left join counts using (dataset, vgg16lstm, r2plus1d, method, bound)
+compared as (
+    select dataset, method, bound, name as lstm, other_name as conv, more as larger, less as smaller, clips,
+        1 - less_share as share, 1 - less_share_high as share_low, 1 - less_share_low as share_high
+    from ratio_comparisons
+    where varied = 'model'
+    union all
+    select dataset, method, bound, other_name, name, less, more, clips, less_share, less_share_low, less_share_high
+    from ratio_comparisons
+    where varied = 'model'
 )
 select 'VGG16LSTM needs a larger ratio than R(2+1)D' as claim,
-    dataset, vgg16lstm, r2plus1d, method, bound,
-    verdict(wilson_low(share, larger + smaller), wilson_high(share, larger + smaller), 0.5) as answer,
-    round(100 * share, 1) as larger_percent,
-    round(100 * wilson_low(share, larger + smaller), 1) as larger_percent_low,
-    round(100 * wilson_high(share, larger + smaller), 1) as larger_percent_high,
-    larger as larger_clips,
-    smaller as smaller_clips,
-    clips - larger - smaller as undecided_clips,
-    clips
-from shares
+    asked.dataset, vgg16lstm, r2plus1d, asked.method, asked.bound,
+    verdict(share_low, share_high, 0.5) as answer,
+    percent(share) as larger_percent,
+    percent(share_low) as larger_percent_low,
+    percent(share_high) as larger_percent_high,
+    coalesce(larger, 0) as larger_clips,
+    coalesce(smaller, 0) as smaller_clips,
+    coalesce(clips - larger - smaller, 0) as undecided_clips,
+    coalesce(clips, 0) as clips
+from asked
+left join compared
+    on asked.dataset = compared.dataset and asked.method = compared.method and asked.bound = compared.bound
+    and vgg16lstm = lstm and r2plus1d = conv
 order by all

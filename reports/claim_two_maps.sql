@@ -14,7 +14,7 @@ reasons as (
     group by all
 ),
 asked as (
-    select dataset, model, method, models.use = 'r2plus1d_18' and methods.use in ('grad_cam', 'saliency_tubes') as claimed
+    select dataset, model, method, (models.use, methods.use) in (select (model_use, method_use) from paper_two_maps) as claimed
     from (select distinct dataset, model, method from maps) as made
     join models on made.model = models.name
     join methods on made.method = methods.name

@@ -6,16 +6,6 @@ with asked as (
     where metric_use = 'deletion_insertion'
     group by all
 ),
-means as (
-    select dataset, model, method, ratio, metric, fill, unit, in_sample, count(*) as clips,
-        avg(insertion - deletion) as gain, mean_margin(insertion - deletion) as gain_margin,
-        avg(deletion) as deletion, mean_margin(deletion) as deletion_margin,
-        avg(insertion) as insertion, mean_margin(insertion) as insertion_margin, avg(random) as random,
-        sum(deletion) / sum(random) as deletion_times, t95(count(*) - 1) * clustered_error(deletion, random) as fall,
-        sum(insertion) / sum(random) as insertion_times, t95(count(*) - 1) * clustered_error(insertion, random) as rise
-    from faithfulness_areas
-    group by all
-),
 reasons as (
     select dataset, model, method, ratio, metric, mode(concat_ws(': ', cause_status, cause)) as reason
     from failed
@@ -23,26 +13,24 @@ reasons as (
     group by all
 )
 select asked.dataset, asked.model, asked.method, asked.ratio, asked.metric, fill, unit, in_sample,
-    round(100 * gain, 1) as gain_points,
-    round(100 * clamped(gain - gain_margin + 1, 2) - 100, 1) as gain_points_low,
-    round(100 * clamped(gain + gain_margin + 1, 2) - 100, 1) as gain_points_high,
-    round(100 * deletion, 1) as deletion_percent,
-    round(100 * clamped(deletion - deletion_margin, 1), 1) as deletion_percent_low,
-    round(100 * clamped(deletion + deletion_margin, 1), 1) as deletion_percent_high,
-    round(100 * insertion, 1) as insertion_percent,
-    round(100 * clamped(insertion - insertion_margin, 1), 1) as insertion_percent_low,
-    round(100 * clamped(insertion + insertion_margin, 1), 1) as insertion_percent_high,
-    round(100 * random, 1) as random_percent,
+    percent(gain) as gain_points, percent(gain_low) as gain_points_low, percent(gain_high) as gain_points_high,
+    percent(deletion) as deletion_percent,
+    percent(deletion_low) as deletion_percent_low,
+    percent(deletion_high) as deletion_percent_high,
+    percent(insertion) as insertion_percent,
+    percent(insertion_low) as insertion_percent_low,
+    percent(insertion_high) as insertion_percent_high,
+    percent(random) as random_percent,
     round(deletion_times, 2) as deletion_times,
-    round(clamped(deletion_times - fall, deletion_times), 2) as deletion_times_low,
-    round(deletion_times + fall, 2) as deletion_times_high,
+    round(deletion_times_low, 2) as deletion_times_low,
+    round(deletion_times_high, 2) as deletion_times_high,
     round(insertion_times, 2) as insertion_times,
-    round(clamped(insertion_times - rise, insertion_times), 2) as insertion_times_low,
-    round(insertion_times + rise, 2) as insertion_times_high,
-    coalesce(clips, 0) as clips, clips_asked,
+    round(insertion_times_low, 2) as insertion_times_low,
+    round(insertion_times_high, 2) as insertion_times_high,
+    coalesce(gain_clips, 0) as clips, asked.clips_asked,
     case when fill is null then reason end as reason
 from asked
-left join means
+left join faithfulness_means as means
     on asked.dataset = means.dataset and asked.model = means.model and asked.method = means.method
     and asked.ratio is not distinct from means.ratio and asked.metric = means.metric
 left join reasons

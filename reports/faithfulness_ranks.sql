@@ -2,9 +2,10 @@
 -- One row per dataset, model, metric, unit and two fills. Methods (each with its ratio) in the order of insertion less deletion, every two on the same clips; a pair is clear under a fill if its 95 % interval leaves 0. Yes: at least 1 % of the pairs are clear under both and reversed (chance: 1 in 800). No: every pair that is clear under one lies the same way under the other.
 with pairs as (
     select one.dataset, one.model, one.metric, one.unit, one.fill, other.fill as other_fill, one.contender, one.other,
-        one.clips, sign(one.difference) as way, sign(other.difference) as other_way,
-        coalesce(abs(one.difference) > one.margin, false) as clear,
-        coalesce(abs(other.difference) > other.margin, false) as other_clear,
+        one.half_difference_clips as clips,
+        sign(one.half_difference) as way, sign(other.half_difference) as other_way,
+        verdict(one.half_difference_low, one.half_difference_high, 0) != 'cannot tell' as clear,
+        verdict(other.half_difference_low, other.half_difference_high, 0) != 'cannot tell' as other_clear,
         one.in_sample or other.in_sample as in_sample
     from faithfulness_pairs as one
     join faithfulness_pairs as other using (dataset, model, metric, unit, contender, other)

@@ -6,9 +6,9 @@ select dataset, method, bound, name as model, other_name as other_model,
         when less > more then name || ' needs less of a clip than ' || other_name
         else other_name || ' needs less of a clip than ' || name
     end as answer,
-    round(100 * less / nullif(less + more, 0), 1) as less_percent,
-    round(100 * wilson_low(less / nullif(less + more, 0), less + more), 1) as less_percent_low,
-    round(100 * wilson_high(less / nullif(less + more, 0), less + more), 1) as less_percent_high,
+    percent(less_share) as less_percent,
+    percent(less_share_low) as less_percent_low,
+    percent(less_share_high) as less_percent_high,
     less as less_clips,
     more as more_clips,
     equal as equal_clips,
@@ -20,8 +20,8 @@ select dataset, method, bound, name as model, other_name as other_model,
     round(median_difference_low, 4) as median_difference_ratio_low,
     round(median_difference_high, 4) as median_difference_ratio_high,
     round(mean_difference, 4) as mean_difference_ratio,
-    round(mean_difference - mean_difference_margin, 4) as mean_difference_ratio_low,
-    round(mean_difference + mean_difference_margin, 4) as mean_difference_ratio_high,
+    round(mean_difference_low, 4) as mean_difference_ratio_low,
+    round(mean_difference_high, 4) as mean_difference_ratio_high,
     known as known_clips
 from ratio_comparisons
 where varied = 'model'

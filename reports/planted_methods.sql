@@ -6,33 +6,10 @@ with asked as (
     where looks_at is not null
     group by all
 ),
-shares as (
-    select dataset, method, ratio,
-        if(looks_at = 'object', on_support, null) as object,
-        if(looks_at = 'background', on_support, null) as background,
-        if(looks_at = 'decoy', on_support, null) as decoy,
-        part, spatial, temporal, segment_auc, on_decoy, volume, support
-    from planted_scores
-    where decided and looks_at is not null
-),
-means as (
-    select dataset, method, ratio,
-        avg(object) as object, mean_margin(object) as object_margin,
-        avg(background) as background, mean_margin(background) as background_margin,
-        avg(decoy) as decoy, mean_margin(decoy) as decoy_margin,
-        avg(object) filter (part = 'head') as head,
-        avg(object) filter (part = 'middle') as middle,
-        avg(object) filter (part = 'tail') as tail,
-        avg(if(object is null, null, spatial)) as spatial,
-        mean_margin(if(object is null, null, spatial)) as spatial_margin,
-        avg(if(object is null, null, temporal)) as temporal,
-        mean_margin(if(object is null, null, temporal)) as temporal_margin,
-        avg(if(object is null, null, segment_auc)) as segment_auc,
-        avg(if(object is null, null, on_decoy)) as on_decoy,
-        mean_margin(if(object is null, null, on_decoy)) as on_decoy_margin,
-        avg(abs(volume - support)) filter (object is not null and ratio is not null) as area_error,
-        count(object) as clips
-    from shares
+parts as (
+    select dataset, method, ratio, map_from_entries(list((part, on_support))) as on_support
+    from planted_truth_means
+    where part is not null
     group by all
 ),
 reasons as (
@@ -43,35 +20,44 @@ reasons as (
     group by all
 )
 select asked.dataset, asked.method, asked.ratio,
-    round(100 * object, 1) as object_percent,
-    round(100 * clamped(object - object_margin, 1), 1) as object_percent_low,
-    round(100 * clamped(object + object_margin, 1), 1) as object_percent_high,
-    round(100 * background, 1) as background_percent,
-    round(100 * clamped(background - background_margin, 1), 1) as background_percent_low,
-    round(100 * clamped(background + background_margin, 1), 1) as background_percent_high,
-    round(100 * decoy, 1) as decoy_percent,
-    round(100 * clamped(decoy - decoy_margin, 1), 1) as decoy_percent_low,
-    round(100 * clamped(decoy + decoy_margin, 1), 1) as decoy_percent_high,
-    round(100 * head, 1) as head_percent,
-    round(100 * middle, 1) as middle_percent,
-    round(100 * tail, 1) as tail_percent,
-    round(100 * spatial, 1) as spatial_percent,
-    round(100 * clamped(spatial - spatial_margin, 1), 1) as spatial_percent_low,
-    round(100 * clamped(spatial + spatial_margin, 1), 1) as spatial_percent_high,
-    round(100 * temporal, 1) as temporal_percent,
-    round(100 * clamped(temporal - temporal_margin, 1), 1) as temporal_percent_low,
-    round(100 * clamped(temporal + temporal_margin, 1), 1) as temporal_percent_high,
-    round(100 * segment_auc, 1) as segment_auc_percent,
-    round(100 * on_decoy, 1) as on_decoy_percent,
-    round(100 * clamped(on_decoy - on_decoy_margin, 1), 1) as on_decoy_percent_low,
-    round(100 * clamped(on_decoy + on_decoy_margin, 1), 1) as on_decoy_percent_high,
-    round(100 * area_error, 1) as area_error_points,
-    coalesce(clips, 0) as clips, clips_asked,
-    if(object is null and background is null and decoy is null, reason, null) as reason
+    percent(object.on_support) as object_percent,
+    percent(object.on_support_low) as object_percent_low,
+    percent(object.on_support_high) as object_percent_high,
+    percent(background.on_support) as background_percent,
+    percent(background.on_support_low) as background_percent_low,
+    percent(background.on_support_high) as background_percent_high,
+    percent(decoy.on_support) as decoy_percent,
+    percent(decoy.on_support_low) as decoy_percent_low,
+    percent(decoy.on_support_high) as decoy_percent_high,
+    percent(parts.on_support['head']) as head_percent,
+    percent(parts.on_support['middle']) as middle_percent,
+    percent(parts.on_support['tail']) as tail_percent,
+    percent(object.spatial) as spatial_percent,
+    percent(object.spatial_low) as spatial_percent_low,
+    percent(object.spatial_high) as spatial_percent_high,
+    percent(object.temporal) as temporal_percent,
+    percent(object.temporal_low) as temporal_percent_low,
+    percent(object.temporal_high) as temporal_percent_high,
+    percent(object.segment_auc) as segment_auc_percent,
+    percent(object.on_decoy) as on_decoy_percent,
+    percent(object.on_decoy_low) as on_decoy_percent_low,
+    percent(object.on_decoy_high) as on_decoy_percent_high,
+    percent(object.area_error) as area_error_points,
+    coalesce(object.on_support_clips, 0) as clips, asked.clips_asked,
+    if(coalesce(object.on_support, background.on_support, decoy.on_support) is null, reason, null) as reason
 from asked
-left join means
-    on asked.dataset = means.dataset and asked.method = means.method and asked.ratio is not distinct from means.ratio
+left join planted_truth_means as object
+    on object.looks_at = 'object' and object.part is null and asked.dataset = object.dataset
+    and asked.method = object.method and asked.ratio is not distinct from object.ratio
+left join planted_truth_means as background
+    on background.looks_at = 'background' and asked.dataset = background.dataset
+    and asked.method = background.method and asked.ratio is not distinct from background.ratio
+left join planted_truth_means as decoy
+    on decoy.looks_at = 'decoy' and asked.dataset = decoy.dataset
+    and asked.method = decoy.method and asked.ratio is not distinct from decoy.ratio
+left join parts
+    on asked.dataset = parts.dataset and asked.method = parts.method and asked.ratio is not distinct from parts.ratio
 left join reasons
     on asked.dataset = reasons.dataset and asked.method = reasons.method
     and asked.ratio is not distinct from reasons.ratio
-order by asked.dataset, object desc nulls last, asked.method, asked.ratio
+order by asked.dataset, object.on_support desc nulls last, asked.method, asked.ratio

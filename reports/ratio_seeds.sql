@@ -17,32 +17,19 @@ over_seeds as (
     from medians
     group by all
 ),
-clips as (
-    select dataset, model, method, bound, clip_id,
-        count(*) = count(*) filter (censored is null) as known,
-        count(distinct coalesce(censored, 'neither')) > 1 as mixed,
-        count(distinct (ratio, lower, censored)) = 1 as same,
-        max(ratio) - min(ratio) as range, var_samp(ratio) as variance, avg(ratio) as mean
-    from searched
-    group by all
-),
 spread as (
     select dataset, model, method, bound, count(*) as clips,
         count(*) filter (known) as known_clips,
         count(*) filter (mixed) as mixed_clips,
         count(*) filter (same) as same_clips,
-        avg(range) filter (known) as range,
-        mean_margin(if(known, range, null)) as margin,
         max(range) filter (known) as largest_range,
         sqrt(avg(variance) filter (known)) as within_clips,
         stddev_samp(mean) filter (known) as between_clips
-    from clips
+    from seed_ranges
     group by all
 )
 select dataset, model, method, bound, seeds,
-    round(range, 4) as range_ratio,
-    round(clamped(range - margin, 1), 4) as range_ratio_low,
-    round(clamped(range + margin, 1), 4) as range_ratio_high,
+    round(range, 4) as range_ratio, round(range_low, 4) as range_ratio_low, round(range_high, 4) as range_ratio_high,
     round(largest_range, 4) as largest_range_ratio,
     (config -> '$.preserve.tolerance')::double as tolerance_ratio,
     round(within_clips, 4) as seed_deviation_ratio,
@@ -53,4 +40,5 @@ select dataset, model, method, bound, seeds,
     if(same_clips = clips, 'every seed gives the same masks: the method does not use its seed', null) as note
 from audit, spread
 join over_seeds using (dataset, model, method, bound)
+join seed_means using (dataset, model, method, bound)
 order by all

@@ -1,17 +1,17 @@
 -- Temporal pointing game: how often does the most important frame lie in the annotated action? (Table 5)
 -- One row per dataset, model, method, ratio and metric. Clips with the action in none or all of their frames are left out; floors on the same clips. Intervals: 95 %. Last what the paper prints.
 select dataset, model, method, ratio, metric,
-    round(100 * rate, 1) as hit_percent,
-    round(100 * rate_low, 1) as hit_percent_low,
-    round(100 * rate_high, 1) as hit_percent_high,
+    percent(rate) as hit_percent,
+    percent(rate_low) as hit_percent_low,
+    percent(rate_high) as hit_percent_high,
     clips, clips_asked,
-    round(100 * center, 1) as center_percent,
-    round(100 * random, 1) as random_percent,
-    round(100 * prior, 1) as prior_percent,
-    round(100 * motion, 1) as motion_percent,
-    round(100 * gain, 1) as gain_points,
-    round(100 * gain_low, 1) as gain_points_low,
-    round(100 * gain_high, 1) as gain_points_high,
+    percent(center) as center_percent,
+    percent(random) as random_percent,
+    percent(prior) as prior_percent,
+    percent(motion) as motion_percent,
+    percent(gain) as gain_points,
+    percent(gain_low) as gain_points_low,
+    percent(gain_high) as gain_points_high,
     printed as paper_percent,
     reason
 from pointing_rates

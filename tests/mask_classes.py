@@ -5,7 +5,7 @@ from tiny_audit import answer, clips, write_audit
 from stepaudit.errors import AuditError
 from stepaudit.metrics import mask_survival
 
-METHODS = {"step": {"ratios": [0.1]}}
+METHODS = {"step": {"ratios": [0.1]}, "cam": {"use": "grad_cam"}}
 
 
 def measured(mask, clip, model, target, *, boxes, peers=None, in_action=None, ratio=None):
@@ -22,11 +22,11 @@ def evidence(folder, parts_of, report="evidence_clips", *, kept=0.9, metrics=Non
         metrics: options of each metric that is said to have measured them.
     """
     rows, options = clips(*parts_of), metrics or {"survival": {}}
-    keys = {"ratio": 0.1, "perturbation": "blur:sigma=5", **of_map}
+    keys = {"method": "step", "ratio": 0.1, "perturbation": "blur:sigma=5", **of_map}
     kept_of = kept if isinstance(kept, dict) else dict.fromkeys(parts_of, kept)
     rows["maps"] = [{"clip_id": clip_id, "kept_probability": kept_of[clip_id], **keys} for clip_id in parts_of]
     rows["scores"] = [
-        {"clip_id": clip_id, "ratio": keys["ratio"], "metric": metric, **_fate(value)}
+        {"clip_id": clip_id, "method": keys["method"], "ratio": keys["ratio"], "metric": metric, **_fate(value)}
         for clip_id, parts in parts_of.items()
         for name in options
         for metric, value in _by_metric(name, parts).items()

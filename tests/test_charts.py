@@ -158,15 +158,20 @@ def test_pointing_rates_stand_beside_their_floors_in_all_and_in_each_class(tmp_p
     ]
     made = drawn(tmp_path, {"scores": found})
     (row,) = rows_of(made["spatial-pointing"], contender="step 0.1")
-    assert (row["percent"], row["center"], row["random"], row["best"]) == (50, 50, 16.7, 50)
+    assert [row[name] for name in ("percent", "floor0", "floor1", "floor2")] == [
+        50,
+        50,
+        50,
+        16.7,
+    ]  # best, centre, random
     assert (row["frames"], row["clips"]) == (6, 3)
     with database.connect(tmp_path / "tiny") as connection:
         (rate,) = database.records(connection, "from pointing_rates where method = 'step' and ratio = 0.1")
     assert (row["low"], row["high"]) == (round(100 * rate["rate_low"], 1), round(100 * rate["rate_high"], 1))
     (row,) = rows_of(made["spatial-pointing"], contender="step 0.1", label="one")
-    assert (row["percent"], row["center"], row["best"], row["clips"]) == (75, 25, 25, 2)
+    assert (row["percent"], row["floor1"], row["floor0"], row["clips"]) == (75, 25, 25, 2)
     (row,) = rows_of(made["temporal-pointing"])
-    assert (row["percent"], row["clips"], row.get("best")) == (50, 2, None)
+    assert (row["percent"], row["clips"], row.get("floor0")) == (50, 2, None)
     assert len(marks(made["spatial-pointing"].spec, "symbol")) == 3 + 3 * 3  # dots, and three strokes beside each
     assert made["spatial-pointing"].svg.count("best trivial pointer") == 1
 

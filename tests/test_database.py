@@ -62,7 +62,7 @@ def test_the_file_alone_opens_elsewhere_with_its_views(audit, tmp_path, monkeypa
 def test_the_configuration_stands_in_the_database(audit):
     assert database.query(audit, "select name, use from models")[1] == [("r3d", "r2plus1d_18")]
     sql = "select * exclude (settings) from methods where name = 'step'"
-    assert database.query(audit, sql)[1] == [("step", "step", "{}", [0.1], [0], [])]
+    assert database.query(audit, sql)[1] == [("step", "step", "{}", False, True, [0.1], [0], [])]
     assert one(audit, "select config_hash from audit") == config.load(audit / "config.yaml").hash
     assert one(audit, "select config ->> '$.datasets.planted.root' from audit") == "data"
 

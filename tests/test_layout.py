@@ -195,6 +195,18 @@ def test_no_name_of_a_method_model_or_data_set_stands_in_a_condition():
     ]
 
 
+def test_no_sql_file_names_a_method_in_a_condition():
+    """A method says itself what it is; a report may give one a column, and the paper's tables name theirs."""
+    reports = ROOT / "reports"
+    name = re.compile(f"(?<!\\[)'({'|'.join(registry.components('methods'))})'")
+    assert not [
+        f"{path.relative_to(reports)}: {line.strip()}"
+        for path in sorted(reports.rglob("*.sql"))
+        for line in path.read_text().splitlines()
+        if name.search(line.partition("--")[0]) and not re.match(r" *(from \(values )?\('", line)
+    ]
+
+
 @cache
 def tracked() -> tuple[Path, ...]:
     """Files of the repository, or, where this is none, all that Git would not ignore by name."""

@@ -236,3 +236,15 @@ def test_the_annotation_of_a_metric_that_is_imported_from_elsewhere_is_known(tmp
     (tmp_path / "passed_on.py").write_text("from elsewhere import score\n")
     monkeypatch.chdir(tmp_path)
     assert registry.find("metrics", "passed_on:score").per_frame
+
+
+def test_a_component_says_itself_what_it_is_in_a_file_of_its_own_or_of_a_package(installed, module):
+    """Read from the source: `own_pointer` cannot even be imported."""
+    text = "import not_there\n\nignores_model: bool = True\noptimises_masks = False\n\n\ndef attribute():\n    ...\n"
+    installed("stepaudit.methods", "pointer", f"{module('own_pointer', text)}:attribute")
+    for use in ("pointer", "own_pointer:attribute"):
+        component = registry.find("methods", use)
+        assert component.declares("ignores_model")
+        assert not component.declares("optimises_masks")
+        assert not component.declares("attribute")
+    assert not Component("methods", "compiled", "compiled:attribute", None).declares("ignores_model")

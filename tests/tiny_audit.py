@@ -3,9 +3,12 @@
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from stepaudit.audit import config
 from stepaudit.audit.jobs import Job
 from stepaudit.report import build_database, sql_files
+from stepaudit.report.statistics.intervals import ratio_intervals
 from stepaudit.store import database, schema, tables
 
 CONFIG = {
@@ -67,6 +70,13 @@ def _file(audit: config.Config, table: str, keys: dict[str, str]) -> Path:
     if table == "runs":
         return Job(audit, keys["stage"], shard="test-000").record
     return Job(audit, "", **keys, shard="test-000").file(table)
+
+
+def interval(parts: list[float], wholes: list[float] | None = None, *, least: int | None = 0) -> tuple[float, float]:
+    """Ends of the 95 % interval of a mean over clips (or of a ratio of sums), by the engine that all reports share."""
+    column = [np.array(values, float)[:, None] for values in (parts, wholes or [1] * len(parts))]
+    found = ratio_intervals(*column, least=least)
+    return found.low[0], found.high[0]
 
 
 def _place(keys: tuple[str, ...]):

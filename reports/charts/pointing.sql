@@ -1,44 +1,46 @@
 -- Pointing games: how often does a method's peak fall where something is annotated, and how often that of a pointer that ignores the model?
 -- One row per dataset, model, method, ratio, metric and class (NULL: all classes), of the spatial and the temporal game; controls are left out. Floors on the method's own frames. Intervals: 95 %, clips are the sampling unit.
-with rates as (
-    select dataset, model, method, ratio, metric, metric_use, label, count(*) as clips, sum(frames) as frames,
-        sum(hits) / sum(frames) as rate, clustered_error(hits, frames) as error
-    from pointing_clips
-    where metric_use in ('spatial_pointing', 'temporal_pointing') and model not in (select model from controls)
-    group by grouping sets (
-        (dataset, model, method, ratio, metric, metric_use), (dataset, model, method, ratio, metric, metric_use, label)
-    )
-    having grouping(label) = 1 or label is not null
+with counts as (
+    select dataset, model, method, ratio, metric, label, sum(frames) as frames from pointing_clips group by all
+),
+rates as (
+    select dataset, model, method, ratio, metric, metric_use, null as label, rate, rate_low, rate_high, clips, frames
+    from pointing_rates
+    where metric_use in ('spatial_pointing', 'temporal_pointing') and rate is not null
+    union all by name
+    select class_rates.* exclude (clips_asked, rate_clips), rate_clips as clips, frames
+    from class_rates
+    join counts
+        on class_rates.dataset = counts.dataset and class_rates.model = counts.model
+        and class_rates.method = counts.method and class_rates.ratio is not distinct from counts.ratio
+        and class_rates.metric = counts.metric and class_rates.label = counts.label
 ),
 floor_rates as (
-    select dataset, model, method, ratio, metric, label, floor, sum(floor_hits) / sum(frames) as rate
+    select dataset, model, method, ratio, metric, unnest(if(label is null, [null], [null, label])) as label, floor,
+        floor_hits, frames
     from pointing_floors
-    join segments using (dataset, clip_id)
-    group by grouping sets (
-        (dataset, model, method, ratio, metric, floor), (dataset, model, method, ratio, metric, floor, label)
-    )
-    having grouping(label) = 1 or label is not null
+    left join segments using (dataset, clip_id)
 ),
 floors as (
-    select dataset, model, method, ratio, metric, label,
-        max(rate) filter (floor = 'center') as center,
-        max(rate) filter (floor = 'random_pixel') as random,
-        max(rate) as best
+    select dataset, model, method, ratio, metric, label, floor, percent(sum(floor_hits) / sum(frames)) as percent
     from floor_rates
+    group by all
+),
+beside as (
+    select dataset, model, method, ratio, metric, label, max(percent) as best,
+        list({'floor': floor, 'percent': percent} order by floor) as floors
+    from floors
     group by all
 )
 select rates.dataset, rates.model, rates.method, concat_ws(' ', rates.method, rates.ratio) as contender, rates.metric,
     metric_use, rates.label,
-    round(100 * rate, 1) as percent,
-    round(100 * wilson_low(rate, effective_size(rate, error, clips, frames)), 1) as low,
-    round(100 * wilson_high(rate, effective_size(rate, error, clips, frames)), 1) as high,
-    round(100 * center, 1) as center,
-    round(100 * random, 1) as random,
-    round(100 * best, 1) as best,
+    percent(rate) as percent, percent(rate_low) as low, percent(rate_high) as high,
+    best, coalesce(floors, []) as floors,
     frames::bigint as frames, clips
 from rates
-left join floors
-    on rates.dataset = floors.dataset and rates.model = floors.model and rates.method = floors.method
-    and rates.ratio is not distinct from floors.ratio and rates.metric = floors.metric
-    and rates.label is not distinct from floors.label
+left join beside
+    on rates.dataset = beside.dataset and rates.model = beside.model and rates.method = beside.method
+    and rates.ratio is not distinct from beside.ratio and rates.metric = beside.metric
+    and rates.label is not distinct from beside.label
+where rates.model not in (select model from controls)
 order by rates.dataset, rates.model, rates.metric, rates.method, rates.ratio, rates.label

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -99,6 +99,12 @@ class Component:
             return function.returns is not None and _is_list(function.returns)
         annotation = inspect.signature(self.load()).return_annotation
         return annotation is not inspect.Signature.empty and _is_list(_expression(annotation))
+
+    def declares(self, name: str) -> bool:
+        """Whether the component's module sets `name = True`, such as `ignores_model` beside a method's function."""
+        _, module = _parse(self.source, self.origin)
+        values = [node.value for node in module.body if _assigns(node, name)] if module else []
+        return bool(values) and isinstance(values[-1], ast.Constant) and values[-1].value is True
 
     def problems(self, options: dict[str, Any]) -> list[str]:
         """Problems of these options, a sentence each."""
@@ -185,6 +191,11 @@ def _is_list(annotation: ast.expr) -> bool:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name in ("list", "List")
     return False
+
+
+def _assigns(node: ast.stmt, name: str) -> TypeGuard[ast.Assign | ast.AnnAssign]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
 def _type_problem(annotation: str, value: Any) -> str | None:

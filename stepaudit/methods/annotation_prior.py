@@ -5,6 +5,8 @@ from torch import Tensor, nn
 from stepaudit.errors import NotApplicableError
 from stepaudit.maps import Maps
 
+ignores_model = True
+
 
 def attribute(
     model: nn.Module, clips: Tensor, targets: Tensor, *, box_prior: Tensor, ratios: None = None, seed: int = 0

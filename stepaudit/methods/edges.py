@@ -7,6 +7,8 @@ from stepaudit.maps import Maps
 from stepaudit.methods._grey import grey
 from stepaudit.methods._scale import scaled
 
+ignores_model = True
+
 
 def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
     """Magnitude of the grey frames' Sobel gradient, scaled to a maximum of 1 in each clip. The border is continued.

@@ -10,6 +10,8 @@ from stepaudit.extremal.settings import settings
 from stepaudit.maps import Maps
 from stepaudit.methods._extremal import explain, passes_of
 
+optimises_masks = True
+
 
 def attribute(
     model: nn.Module,

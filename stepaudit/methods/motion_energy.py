@@ -9,6 +9,8 @@ from stepaudit.maps import Maps
 from stepaudit.methods._grey import grey
 from stepaudit.methods._scale import scaled
 
+ignores_model = True
+
 
 def attribute(
     model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0, smoothing: float = 0.02

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from stepaudit.maps import Maps
 
+ignores_model = True
+
 
 def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
     """One pixel in every frame, drawn uniformly; clip and seed decide it, so that a row depends on no other.

@@ -6,6 +6,8 @@ from stepaudit.errors import AuditError, NoAnnotationError
 from stepaudit.metrics._boxes import Box, covered
 from stepaudit.metrics._rank import accuracy
 
+is_share = True
+
 
 def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError]:
     """Probability that a random pixel inside the boxes of a frame has a greater importance than a random one outside.

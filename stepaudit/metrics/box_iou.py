@@ -6,6 +6,8 @@ from torch import Tensor
 from stepaudit.errors import AuditError, NoAnnotationError
 from stepaudit.metrics._boxes import Box, covered
 
+is_share = True
+
 
 def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError]:
     """Intersection over union of the boxes of a frame with the equally many most important pixels of the frame.

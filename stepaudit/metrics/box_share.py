@@ -6,6 +6,9 @@ from torch import Tensor
 from stepaudit.errors import NoAnnotationError
 from stepaudit.metrics._boxes import Box, covered
 
+ignores_map = True
+is_share = True
+
 
 def score(importance: Tensor, boxes: list[list[Box]]) -> float:
     """Share of the pixels of the annotated frames that lie inside the boxes.

@@ -4,6 +4,8 @@ from torch import Tensor
 
 from stepaudit.errors import NoPeakError
 
+is_share = True
+
 
 def score(importance: Tensor) -> float:
     """Shannon entropy of the map's mass over the voxels, as a share of the greatest possible, the logarithm of T·H·W.

@@ -10,6 +10,8 @@ from stepaudit.errors import NonFiniteError
 from stepaudit.extremal.perturbation import Perturbation, blend, hard_mask
 from stepaudit.layers import frozen, target_log_probability
 
+is_share = True
+
 
 def score(
     importance: Tensor,

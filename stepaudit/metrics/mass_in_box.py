@@ -6,6 +6,8 @@ from torch import Tensor
 from stepaudit.errors import NoAnnotationError, NoPeakError
 from stepaudit.metrics._boxes import Box, covered
 
+is_share = True
+
 
 def score(importance: Tensor, boxes: list[list[Box]]) -> float:
     """Share of the map's mass in the annotated frames that lies inside the boxes.

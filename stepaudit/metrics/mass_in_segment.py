@@ -5,6 +5,8 @@ from torch import Tensor
 from stepaudit.errors import NoPeakError
 from stepaudit.metrics._action import frames_of
 
+is_share = True
+
 
 def score(importance: Tensor, in_action: list[bool] | None) -> float:
     """Share of the map's mass that lies in the frames of the action.

@@ -5,6 +5,8 @@ from torch import Tensor
 from stepaudit.metrics._action import frames_of
 from stepaudit.metrics._rank import accuracy
 
+is_share = True
+
 
 def score(importance: Tensor, in_action: list[bool] | None) -> float:
     """Probability that a random frame of the action has a greater mass than a random frame outside it.

@@ -10,6 +10,8 @@ from stepaudit.errors import NoPeakError
 from stepaudit.metrics._boxes import Box
 from stepaudit.metrics._peak import is_constant
 
+is_share = True
+
 
 def score(importance: Tensor, boxes: list[list[Box]], *, tolerance_px: float = 7.0) -> list[float]:
     """Hit of every frame under the released evaluation of Li et al. 2021: 1 or 0, and 0 without a box.

@@ -8,6 +8,8 @@ from stepaudit.errors import NoPeakError, NotApplicableError
 from stepaudit.metrics._action import frames_of
 from stepaudit.metrics._peak import is_constant, share, tied
 
+is_share = True
+
 
 def score(importance: Tensor, in_action: list[bool] | None, steps: int, *, by: Literal["sum", "max"] = "sum") -> float:
     """1 if the greatest frame lies in the action, 0 if not; between 0 and 1 if frames tie.

@@ -9,6 +9,7 @@ import ast
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from stepaudit.audit.jobs import in_groups, tables_of
 from stepaudit.audit.registry import Component
 from stepaudit.errors import UsageError
 from stepaudit.report import sql_files
-from stepaudit.report.statistics import estimates
+from stepaudit.report.statistics import estimates, means, survival
 from stepaudit.running import locks
 from stepaudit.store import package_files, writing
 from stepaudit.store.database import FILE
@@ -31,18 +32,19 @@ from stepaudit.version import __version__
 
 STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that stepaudit takes can read it
 WORKING = {"memory_limit": "2GB"}  # what is larger is spilled to the disk
-COMPONENT = pa.schema([("name", TEXT), ("use", TEXT), ("options", TEXT), ("settings", TEXT)])
+COMPONENT = [("name", TEXT), ("use", TEXT), ("options", TEXT), ("settings", TEXT)]
+DECLARED = {"methods": ("ignores_model", "optimises_masks"), "metrics": ("is_share", "ignores_map")}
 COMMENTS = {
     "audit": "One row: the audit's name, its configuration as JSON with the hash, and what wrote this file.",
     "datasets": "The configuration's data sets: name, what it uses, options as JSON, settings (options with defaults).",
     "models": "The configuration's models: name, what it uses, options and settings as JSON, size of their clips.",
-    "methods": "The configuration's methods, also with their ratios, seeds, and the bounds that they are searched for.",
-    "metrics": "The configuration's metrics: name, what it uses, options and settings as JSON.",
+    "methods": "The configuration's methods, also with what they say of themselves, ratios, seeds and searched bounds.",
+    "metrics": "The configuration's metrics: name, what it uses, options and settings as JSON, what it says of itself.",
 }
 
 
 def create(folder: Path, config: Config) -> Path:
-    """Writes the database of the audit in `folder`, under a temporary name first.
+    """Write the database of the audit in `folder`, under a temporary name first.
 
     Raises:
         UsageError: a table was written with another schema, a view or a report is no valid SQL, or another process is
@@ -77,8 +79,11 @@ def _create(folder: Path, config: Config) -> Path:
         _continue(connection)
         _forget_jobs(connection, config)
         _write_config(connection, config)
-        _create_views(connection)
+        shared = sql_files.shared()
+        results = {file: shared.pop(file) for file in list(shared) if file.startswith(sql_files.RESULTS)}
+        _create_views(connection, shared)
         _write_estimates(connection)
+        _create_views(connection, results)
         _create_reports(connection)
         connection.commit()
         connection.execute("use memory; detach audit")
@@ -87,7 +92,7 @@ def _create(folder: Path, config: Config) -> Path:
 
 @contextmanager
 def _spilling(folder: Path) -> Iterator[Path]:
-    """A folder beside the database for what does not fit into `WORKING` memory, empty at first and gone at the end."""
+    """Folder beside the database for rows beyond the `WORKING` memory, empty at first and removed at the end."""
     path = folder / f".{FILE}.spilled"
     if path.is_symlink():
         path.unlink()
@@ -131,8 +136,8 @@ def _comment(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 
 def _partitions(table: Table, folder: Path, current: set[Path]) -> dict[tuple, list[str]]:
-    """Files of a table by the columns that stand in their paths; what the configuration no longer names is left out."""
-    found: dict[tuple, list[str]] = {}
+    """Files of a table by the columns in their paths, without those of an earlier configuration."""
+    by_partition: dict[tuple, list[str]] = {}
     for path in parquet_files(folder / table.name):
         values = path_columns(path.relative_to(folder))
         if missing := set(table.partitions) - set(values):
@@ -141,12 +146,12 @@ def _partitions(table: Table, folder: Path, current: set[Path]) -> dict[tuple, l
             )
         if table.name == "runs" or path.relative_to(folder) in current:
             check_schema(table.name, path)
-            found.setdefault(tuple((key, values[key]) for key in table.partitions), []).append(str(path))
-    return found
+            by_partition.setdefault(tuple((key, values[key]) for key in table.partitions), []).append(str(path))
+    return by_partition
 
 
 def _forget_jobs(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
-    """Leaves out the jobs of what the configuration no longer names."""
+    """Delete the jobs of an earlier configuration."""
     shards = {job.shard for group in in_groups(config) for job in group if job.shard}
     kinds = ("dataset", "model", "method")
     known = {kind: list(getattr(config, f"{kind}s")) for kind in kinds} | {"size": list(config.sizes)}
@@ -183,18 +188,20 @@ def _components(config: Config, kind: str) -> pa.Table:
             "options": as_json(entry.options),
             "settings": as_json(_defaults(config.component(kind, name)) | entry.options),
         }
+        | {declared: config.component(kind, name).declares(declared) for declared in DECLARED.get(kind, ())}
         for name, entry in getattr(config, kind).items()
     ]
-    return pa.Table.from_pylist(rows, schema=COMPONENT)
+    declared = [(name, pa.bool_()) for name in DECLARED.get(kind, ())]
+    return pa.Table.from_pylist(rows, schema=pa.schema([*COMPONENT, *declared]))
 
 
 def _defaults(component: Component) -> dict[str, Any]:
     """The options' defaults; those that are no literals, as a package of others may have them, are not known."""
-    found = {}
+    defaults = {}
     for name, (_, default) in (component.options or {}).items():
         with suppress(ValueError):
-            found[name] = ast.literal_eval(default)
-    return found
+            defaults[name] = ast.literal_eval(default)
+    return defaults
 
 
 def _methods(config: Config) -> pa.Table:
@@ -208,16 +215,19 @@ def _methods(config: Config) -> pa.Table:
     )
 
 
-def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    for file, sql in sql_files.shared().items():
+def _create_views(connection: duckdb.DuckDBPyConnection, files: dict[str, str]) -> None:
+    for file, sql in files.items():
         _execute(connection, file, sql)
 
 
 def _write_estimates(connection: duckdb.DuckDBPyConnection) -> None:
-    """Tables that are computed from the views, for the reports to read."""
+    """Tables of estimates that are computed from the views, for the reports to read."""
     for table, rows in estimates.make(connection):
         _create_table(connection, table.name, rows)
         _comment(connection, table)
+    for name, comment, rows in chain(means.make(connection), survival.make(connection)):
+        _create_table(connection, name, rows)
+        connection.execute(f"comment on table {name} is {_literal(comment)}")
 
 
 def _create_reports(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,4 +1,4 @@
-"""What an audit's database holds: tables, views, reports and their columns, each with a sentence."""
+"""Tables, views, reports and columns of an audit's database, each with a sentence."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +25,7 @@ TEXTS = "columns.yaml"  # beside the reports: a sentence for each column of a vi
 ENDS = {  # of columns beside the one whose number they bound
     "_low": "Lower end of the 95 % interval of `{}`; NULL if clips do not tell.",
     "_high": "Upper end of the 95 % interval of `{}`; NULL if clips do not tell.",
-    "_margin": "Half the width of the 95 % interval of `{}`.",
+    "_clips": "Clips that `{}` rests on: the sampling unit.",
 }
 
 
@@ -49,34 +49,34 @@ class Column:
 
 def relations(connection: duckdb.DuckDBPyConnection) -> dict[str, Relation]:
     """Every table, view and report, by its name."""
-    asked = {report.name for report in sql_files.all_reports()}
-    found = {}
+    reports = {report.name for report in sql_files.all_reports()}
+    known = {}
     for row in records(connection, RELATIONS):
-        kind = "report" if row["kind"] == "view" and row["name"] in asked else row["kind"]
-        found[row["name"]] = Relation(row["name"], kind, row["comment"] or "")
-    return found
+        kind = "report" if row["kind"] == "view" and row["name"] in reports else row["kind"]
+        known[row["name"]] = Relation(row["name"], kind, row["comment"] or "")
+    return known
 
 
 def columns(connection: duckdb.DuckDBPyConnection, relation: str) -> list[Column]:
     """The columns of a table or view. Raises UsageError if there is none of that name."""
-    found = all_columns(connection)
-    if relation not in found:
-        nearest = did_you_mean(relation, list(found)).partition(" (known")[0]
+    known = all_columns(connection)
+    if relation not in known:
+        nearest = did_you_mean(relation, list(known)).partition(" (known")[0]
         raise UsageError(f"no table or view '{relation}'{nearest}; `.tables` lists them")
-    return found[relation]
+    return known[relation]
 
 
 def all_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Column]]:
     """The columns of every table and view, by its name."""
-    found: dict[str, list[Column]] = {}
+    by_relation: dict[str, list[Column]] = {}
     for row in records(connection, COLUMNS):
         text = row["comment"] or text_of(row["relation"], row["name"])
-        found.setdefault(row["relation"], []).append(Column(row["name"], row["type"], text))
-    return found
+        by_relation.setdefault(row["relation"], []).append(Column(row["name"], row["type"], text))
+    return by_relation
 
 
 def text_of(relation: str, column: str) -> str:
-    """What a column of a view means: what `columns.yaml` says of it there, or anywhere; empty if it says nothing."""
+    """Meaning of a column from `columns.yaml`, of that view or in general; empty if there is none."""
     texts = _texts()
     for key in (f"{relation}.{column}", column):
         if key in texts:

@@ -1,4 +1,4 @@
-"""The questions of `reports/*.sql`: where the files lie, and what each asks."""
+"""The questions of `reports/*.sql` and the views between."""
 
 import re
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from pathlib import Path
 
 from stepaudit.errors import UsageError
 from stepaudit.store import package_files
+
+RESULTS = "_results"  # files of views over the tables of estimates, which are made before them
 
 
 @dataclass(frozen=True)
@@ -25,26 +27,27 @@ class Report:
     @property
     def paper(self) -> str:
         """The place of the paper that it answers, such as `Table 1` or `section 4.2`; empty if none."""
-        found = re.search(r"\(([^()]*(?:Table|section) [\d.]+)\)$", self.question)
-        return found[1] if found else ""
+        match = re.search(r"\(([^()]*(?:Table|section) [\d.]+)\)$", self.question)
+        return match[1] if match else ""
 
     @property
     def order(self) -> tuple:
-        """Sorts reports: the paper's tables, what stands beside a table after it, its claims in words, all others."""
-        kind, number = re.search(r"(?:(Table|section) ([\d.]+))?$", self.paper).groups()
+        """Sort key: the paper's tables, each followed by the reports beside it, then its claims, then all others."""
+        match = re.search(r"(Table|section) ([\d.]+)$", self.paper)
+        kind, number = match.groups() if match else (None, None)
         place = [int(part) for part in number.split(".")] if number else []
         return (("Table", "section", None).index(kind), place, self.paper, self.name)
 
 
 def shared() -> dict[str, str]:
-    """The SQL that makes what reports share, by the file's name: the paper's numbers, macros and views."""
+    """SQL of the shared views and macros, by the file's name."""
     return {path.name: path.read_text() for path in sorted(package_files.reports().glob("_*.sql"))}
 
 
 def all_reports() -> list[Report]:
     """Every report, in the paper's order. Raises UsageError if a file does not begin with its question and its note."""
-    found = [read(path) for path in package_files.reports().glob("[!_.]*.sql")]
-    return sorted(found, key=lambda report: report.order)
+    reports = [read(path) for path in package_files.reports().glob("[!_.]*.sql")]
+    return sorted(reports, key=lambda report: report.order)
 
 
 def read(path: Path) -> Report:

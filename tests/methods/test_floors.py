@@ -6,6 +6,8 @@ from narrow_models import some_clips
 from scipy.stats import chisquare
 from torch import nn
 
+from stepaudit.audit import registry
+from stepaudit.errors import NotApplicableError
 from stepaudit.methods import center, random_pixel
 
 MODEL = nn.Identity()  # floors do not ask the model
@@ -65,3 +67,27 @@ def test_center_falls_to_the_bell_curves_value():
     frame = center.attribute(MODEL, torch.rand(1, 3, 1, 401, 401), torch.zeros(1)).full()[0, 0]
     assert (frame[200, 300] / frame[200, 200]).item() == pytest.approx(0.6065, abs=2e-3)
     assert (frame[100, 200] / frame[200, 200]).item() == pytest.approx(0.6065, abs=2e-3)
+
+
+class Mute(nn.Module):
+    """A model that cannot be asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.activation_layer = nn.Conv3d(3, 2, 1)
+
+    def forward(self, clips):
+        raise LookupError("asked")
+
+
+@pytest.mark.parametrize("name", registry.names("methods"))
+def test_a_method_ignores_the_model_if_and_only_if_it_needs_no_answer(name):
+    component = registry.find("methods", name)
+    needs = {"ratios": torch.tensor([0.1]), "box_prior": torch.ones(8, 32, 32)}
+    keywords = {key: value for key, value in needs.items() if key in component.requires}
+    given = (Mute(), some_clips(1, frames=8), torch.zeros(1, dtype=torch.long))
+    if component.declares("ignores_model"):
+        assert component.load()(*given, **keywords).full().shape[0] == 1
+    else:
+        with pytest.raises((LookupError, NotApplicableError)):
+            component.load()(*given, **keywords)

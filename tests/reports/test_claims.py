@@ -1,8 +1,9 @@
 """The paper's claims in words: rows on which the answer is yes, no, or not to be told."""
 
+import numpy as np
 import pytest
 from test_report_pointing import frames
-from tiny_audit import answer, clips, write_audit
+from tiny_audit import answer, clips, interval, write_audit
 
 MODELS = {"conv": {"use": "r2plus1d_18"}, "lstm": {"use": "vgg16_lstm"}}
 METHODS = {"step": {"ratios": [0.1]}, "ep3d": {"ratios": [0.1]}}
@@ -106,8 +107,8 @@ def test_yes_where_step_hits_more_frames_clip_by_clip(tmp_path):
     row = step_against_ep3d(tmp_path, [([1, 1, 1, 0], [1, 0, 0, 0]), ([1, 1, 0, 0], [0, 0, 0, 0])] * 4)
     assert (row["answer"], row["gain_points"], row["step_percent"], row["ep3d_percent"]) == ("yes", 50, 62.5, 12.5)
     assert (row["step_better_clips"], row["ep3d_better_clips"], row["equal_clips"], row["clips"]) == (8, 0, 0, 8)
-    # all clips differ by a half: as wide as 8 of 8 leave it, 2 · (1 - 0.676) · 50
-    assert row["gain_points_low"] == pytest.approx(50 - 32.4, abs=0.1)
+    # all clips differ by a half, as if STEP hit more on 4 of 8 and EP-3D on none (Newcombe): 0.5 - √(0.285² + 0.324²)
+    assert row["gain_points_low"] == pytest.approx(6.8, abs=0.1)
 
 
 def test_no_where_ep3d_hits_more(tmp_path):
@@ -165,18 +166,18 @@ def head_and_tail(folder, profiles, model="conv", method="ep3d", **others):
 
 
 def test_yes_where_the_ends_hold_more_than_their_frames_share(tmp_path):
-    profiles = [volumes(head=0.6, tail=0.3, middle=middle) for middle in (0.05, 0.06, 0.05, 0.06)]
+    profiles = [volumes(head=0.6, tail=0.3, middle=middle) for middle in (0.05, 0.06) * 6]
     row = head_and_tail(tmp_path, profiles, step=volumes())["conv"]
-    # 1.2 + 0.6 of 2.4 or of 2.52: 75 and 71.43; mean 73.2, sd 2.062, ± 3.182 · 2.062 / 2
+    # 1.2 + 0.6 of 2.4 or of 2.52: 75 and 71.43
     assert (row["claim"], row["answer"]) == ("EP-3D favours the head and tail frames", "yes")
-    assert (row["ends_percent"], row["even_percent"], row["clips"]) == (73.2, 25, 4)
-    assert row["ends_percent_low"] == pytest.approx(73.2 - 3.28, abs=0.1)
+    assert (row["ends_percent"], row["even_percent"], row["clips"]) == (73.2, 25, 12)
+    assert row["ends_percent_low"] == pytest.approx(100 * interval([0.75, 1.8 / 2.52] * 6)[0], abs=0.06)
     assert (row["head_percent"], row["tail_percent"]) == (48.8, 24.4)
-    assert (row["step"], row["step_ends_percent"], row["step_clips"]) == ("step", 25, 4)
+    assert (row["step"], row["step_ends_percent"], row["step_clips"]) == ("step", 25, 12)
 
 
 def test_no_where_the_ends_hold_less(tmp_path):
-    profiles = [volumes(head=0.01, tail=tail) for tail in (0.01, 0.02, 0.03)]
+    profiles = [volumes(head=0.01, tail=tail) for tail in np.linspace(0.01, 0.03, 8)]
     assert head_and_tail(tmp_path, profiles)["conv"]["answer"] == "no"
 
 
@@ -186,7 +187,7 @@ def test_ends_that_hold_more_in_one_clip_and_less_in_another_tell_nothing(tmp_pa
 
 
 def test_for_vgg16lstm_only_the_front_counts(tmp_path):
-    front, back = ([volumes(**{end: share}) for share in (0.5, 0.6, 0.7)] for end in ("head", "tail"))
+    front, back = ([volumes(**{end: share}) for share in np.linspace(0.5, 0.7, 8)] for end in ("head", "tail"))
     row = head_and_tail(tmp_path / "front", front, "lstm")["lstm"]
     assert (row["claim"], row["answer"], row["even_percent"]) == ("EP-3D favours the front frames", "yes", 12.5)
     assert head_and_tail(tmp_path / "back", back, "lstm")["lstm"]["answer"] == "no"

@@ -1,5 +1,5 @@
 import pytest
-from tiny_audit import answer, clips, write_audit
+from tiny_audit import answer, clips, interval, write_audit
 
 
 def prediction(clip_id, rank, probability):
@@ -15,9 +15,8 @@ def test_rates_count_only_clips_with_a_prediction_and_have_wilson_intervals(tmp_
     # Wilson, 2 of 4: 15.0 to 85.0; 3 of 4: 30.1 to 95.4
     assert (row["top1_percent_low"], row["top1_percent_high"]) == (15.0, 85.0)
     assert (row["top5_percent_low"], row["top5_percent_high"]) == (30.1, 95.4)
-    # sd = √(0.02/3) = 0.0816, divided by √4, times t(3) = 3.182: ± 0.130; the series for t is within 1 %
-    assert row["target_probability_low"] == pytest.approx(0.370, abs=0.002)
-    assert row["target_probability_high"] == pytest.approx(0.630, abs=0.002)
+    expected = interval([0.5, 0.5, 0.6, 0.4])
+    assert (row["target_probability_low"], row["target_probability_high"]) == pytest.approx(expected, abs=0.0006)
 
 
 def test_a_model_whose_predictions_all_failed_has_no_rate(tmp_path):
@@ -27,8 +26,9 @@ def test_a_model_whose_predictions_all_failed_has_no_rate(tmp_path):
     assert {value for name, value in row.items() if "percent" in name or "probability" in name} == {None}
 
 
-def test_the_mean_of_one_clip_has_no_interval(tmp_path):
+def test_the_mean_of_one_clip_has_wilsons_interval_of_one_observation(tmp_path):
     (row,) = answer(write_audit(tmp_path, {**clips("a"), "predictions": [prediction("a", 1, 0.9)]}), "accuracy")
     assert row["target_probability"] == 0.9
-    assert row["target_probability_low"] is None
-    assert row["target_probability_high"] is None
+    # z² = 3.841: (0.9 + 1.921) / 4.841 ± 1.96 / 4.841 · √(0.09 + 0.960)
+    assert row["target_probability_low"] == pytest.approx(0.168, abs=0.001)
+    assert row["target_probability_high"] == pytest.approx(0.998, abs=0.001)

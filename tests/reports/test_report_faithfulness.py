@@ -5,6 +5,7 @@ from itertools import combinations
 import pytest
 from scipy import stats
 from tiny_audit import clips, write_audit
+from tiny_audit import interval as estimated
 
 from stepaudit.audit import config
 from stepaudit.report import build_database
@@ -18,6 +19,7 @@ METHODS = {
     "noise": {"use": "random_pixel"},
 }
 METRICS = {"deletion_insertion": {}}
+CLIPS = "abcdefghijklmnopqrstu"
 
 
 def scored(clip_id, parts, method="step", metric="deletion_insertion", **others):
@@ -33,7 +35,7 @@ def areas(clip_id, deletion, insertion, random=0.5, method="step", on="blur.bloc
 
 def gains(method, fill, *values, **others):
     """Areas of clips a, b, …, of which insertion less deletion is the value."""
-    pairs = zip("abcdefgh", values, strict=False)
+    pairs = zip(CLIPS, values, strict=False)
     on = f"{fill}.blocks"
     return [row for name, gain in pairs for row in areas(name, 0.5 - gain, 0.5, method=method, on=on, **others)]
 
@@ -54,20 +56,40 @@ def interval(row, column):
     return tuple(row[f"{column}{bound}"] for bound in ("", "_low", "_high"))
 
 
-def test_areas_gain_and_times_are_means_over_clips_with_students_interval(tmp_path):
-    scores = [*areas("a", 0.2, 0.6), *areas("b", 0.3, 0.8), *areas("c", 0.4, 1.0)]
-    uneven = [areas("a", 0.1, 0.6, 0.2), areas("b", 0.2, 0.6, 0.6), areas("c", 0.3, 0.6, 0.4)]
+def percent(value, ends):
+    return tuple(100 * number for number in (value, *ends))
+
+
+def test_areas_gain_and_times_are_means_over_clips_with_their_interval(tmp_path):
+    even = zip(CLIPS, [(0.2, 0.6), (0.3, 0.8), (0.4, 1.0)] * 7, strict=True)
+    scores = [row for clip, both in even for row in areas(clip, *both)]
+    uneven = [
+        areas(clip, *of)
+        for clip, of in zip(CLIPS, [(0.1, 0.6, 0.2), (0.2, 0.6, 0.6), (0.3, 0.6, 0.4)] * 7, strict=True)
+    ]
     scores += [row | {"model": "other"} for rows in uneven for row in rows]
     row, other = sorted(answers(tmp_path, scores), key=lambda row: row["model"] == "other")
-    assert (row["fill"], row["unit"], row["clips"], row["clips_asked"], row["reason"]) == ("blur", "blocks", 3, 3, None)
-    assert interval(row, "deletion_percent") == (30, 5.2, 54.8)  # sd 0.1, error 0.0577, × t(2) = 4.303: ± 24.84
-    assert interval(row, "insertion_percent") == (80, 30.3, 100)  # sd 0.2: ± 49.7, cut at 100
-    assert interval(row, "gain_points") == (50, 25.2, 74.8)  # 0.4, 0.5, 0.6
+    assert (row["fill"], row["unit"], row["clips"], row["clips_asked"], row["reason"]) == (
+        "blur",
+        "blocks",
+        21,
+        21,
+        None,
+    )
+    # sd 0.0837, error 0.0183, × t(20) = 2.086: ± 3.8; and twice of it: the bootstrap's are close to that
+    assert interval(row, "deletion_percent") == pytest.approx((30, 26.2, 33.8), abs=0.3)
+    assert interval(row, "deletion_percent") == pytest.approx(percent(0.3, estimated([0.2, 0.3, 0.4] * 7)), abs=0.06)
+    assert interval(row, "insertion_percent") == pytest.approx(percent(0.8, estimated([0.6, 0.8, 1.0] * 7)), abs=0.06)
+    gain = estimated([0.4, 0.5, 0.6] * 7, least=-1)
+    assert interval(row, "gain_points") == pytest.approx(percent(0.5, gain), abs=0.06)
     assert row["random_percent"] == 50
-    # 0.6 of 1.2; residuals 0.1 − 0.1 = 0, 0.2 − 0.3 = −0.1, 0.3 − 0.2 = 0.1: error √(0.02 · 3/2) / 1.2, × 4.303
-    assert interval(other, "deletion_times") == (0.5, 0, 1.12)
-    # 1.8 of 1.2; residuals 0.6 − 0.3, 0.6 − 0.9, 0.6 − 0.6: error √(0.18 · 3/2) / 1.2 = 0.433, × 4.303
-    assert interval(other, "insertion_times") == (1.5, 0, 3.36)
+    # 0.6 of 1.2; residuals 0.1 − 0.1 = 0, 0.2 − 0.3 = −0.1, 0.3 − 0.2 = 0.1: error √(7 · 0.02 · 21/20) / 8.4, × 2.086
+    assert interval(other, "deletion_times") == pytest.approx((0.5, 0.4, 0.6), abs=0.011)
+    # 1.8 of 1.2; residuals 0.6 − 0.3, 0.6 − 0.9, 0.6 − 0.6: error √(7 · 0.18 · 21/20) / 8.4 = 0.137, × 2.086
+    random = [0.2, 0.6, 0.4] * 7
+    assert interval(other, "insertion_times") == pytest.approx((1.5, 1.21, 1.79), abs=0.06)
+    expected = (1.5, *estimated([0.6] * 21, random, least=None))
+    assert interval(other, "insertion_times") == pytest.approx(expected, abs=0.006)
 
 
 def test_fills_units_and_metrics_of_this_use_are_rows_of_their_own_and_seeds_are_averaged(tmp_path):
@@ -82,7 +104,9 @@ def test_fills_units_and_metrics_of_this_use_are_rows_of_their_own_and_seeds_are
         ("fine", "blur-pyramid", "pixels", 20, 1),
         ("fine.st", "freeze", "tubelets", 10, 1),
     ]
-    assert interval(found[0], "gain_points") == (20, None, None)  # one clip tells nothing about its spread
+    assert interval(found[0], "gain_points") == pytest.approx(
+        percent(0.2, estimated([0.2], least=-1)), abs=0.06
+    )  # one observation
 
 
 def test_a_fill_on_which_the_maps_were_made_is_in_sample(tmp_path):
@@ -129,7 +153,7 @@ def test_what_has_no_curve_is_a_row_with_its_reason(tmp_path):
 
 def test_curves_stand_beside_a_random_order_of_which_as_much_is_seen(tmp_path):
     scores = []
-    for name, fall in (("a", 0.0), ("b", 0.1), ("c", 0.2)):
+    for name, fall in zip(CLIPS, [0.0, 0.1, 0.2] * 7, strict=True):
         parts = {f"deletion.blur.blocks.{share}": v for share, v in (("0", 0.9), ("0.25", 0.5 - fall), ("1", 0.1))}
         parts |= {f"random.blur.blocks.{share}": value for share, value in (("0", 0.1), ("0.75", 0.8), ("1", 0.9))}
         parts |= {"insertion.blur.blocks.0.75": 0.7, "deletion.blur.blocks.auc": 0.5}
@@ -138,21 +162,22 @@ def test_curves_stand_beside_a_random_order_of_which_as_much_is_seen(tmp_path):
     assert list(rows) == [("deletion", 0), ("deletion", 0.25), ("deletion", 1), ("insertion", 0.75)]
     # without a quarter of the units, beside a random order that still shows three quarters
     row = rows["deletion", 0.25]
-    assert interval(row, "probability_percent") == (40, 15.2, 64.8)
-    assert (row["random_percent"], row["clips"], row["in_sample"]) == (80, 3, False)
+    assert interval(row, "probability_percent") == pytest.approx(percent(0.4, estimated([0.5, 0.4, 0.3] * 7)), abs=0.06)
+    assert (row["random_percent"], row["clips"], row["in_sample"]) == (80, 21, False)
     assert [rows[key]["random_percent"] for key in rows] == [90, 80, 10, 80]
 
 
 def test_the_order_depends_on_the_fill_if_a_clear_pair_is_reversed_and_does_not_if_it_stays(tmp_path):
     """Each case is a metric of its own: what METHODS gain under blur, and under fade."""
-    low, middle, high = (0.1, 0.2, 0.31), (0.3, 0.3, 0.5), (0.4, 0.5, 0.6)
+    low, middle, high = (0.1, 0.2, 0.31) * 7, (0.3, 0.3, 0.5) * 7, (0.4, 0.5, 0.6) * 7
+    wide, top = (0.4, 0.1, 0.9) * 7, (0.7, 0.81, 0.9) * 7
     cases = {
         "reversed": ((high, low), (low, high)),
         "stays": ((high, low), (high, low)),
-        "open": (((0.4, 0.1, 0.9), middle), (low, high)),
+        "open": ((wide, middle), (low, high)),
         "single": ((high[:1], low[:1]), (low[:1], high[:1])),
-        "weakly_turned": ((high, low), (middle, (0.4, 0.1, 0.9))),
-        "one_of_three": (((0.7, 0.81, 0.9), low, high), ((0.7, 0.81, 0.9), low, (0.05, 0.3, 0.2))),
+        "weakly_turned": ((high, low), (middle, wide)),
+        "one_of_three": ((top, low, high), (top, low, (0.05, 0.3, 0.2) * 7)),
         "on_the_clips_of_both": (((0.4, 0.8, 0.9), (0.6,)), (high, (0.7,))),  # on the one clip grad_cam leads
         "of_the_label_alone": ((high, low, (), high), (high, low, (), low)),
     }
@@ -169,14 +194,14 @@ def test_the_order_depends_on_the_fill_if_a_clear_pair_is_reversed_and_does_not_
     rows = {row["metric"]: row for row in answers(tmp_path, scores, maps, "faithfulness_ranks", metrics)}
     columns = ("answer", "kendall_tau", "clips", "turned_pairs", "agreed_pairs", "reversed_pairs")
     assert {name: tuple(row[column] for column in columns) for name, row in rows.items()} == {
-        "reversed": ("yes", -1, 3, 1, 0, 1),
-        "stays": ("no", 1, 3, 0, 1, 0),
-        "open": ("cannot tell", -1, 3, 1, 0, 0),
+        "reversed": ("yes", -1, 21, 1, 0, 1),
+        "stays": ("no", 1, 21, 0, 1, 0),
+        "open": ("cannot tell", -1, 21, 1, 0, 0),
         "single": ("cannot tell", -1, 1, 1, 0, 0),
-        "weakly_turned": ("cannot tell", -1, 3, 1, 0, 0),
-        "one_of_three": ("cannot tell", 0.33, 3, 1, 2, 0),  # occlusion is clearly above grad_cam under blur alone
+        "weakly_turned": ("cannot tell", -1, 21, 1, 0, 0),
+        "one_of_three": ("cannot tell", 0.33, 21, 1, 2, 0),  # occlusion is clearly above grad_cam under blur alone
         "on_the_clips_of_both": ("cannot tell", 1, 1, 0, 0, 0),
-        "of_the_label_alone": ("no", 1, 3, 0, 1, 0),
+        "of_the_label_alone": ("no", 1, 21, 0, 1, 0),
     }
     row = rows["reversed"]
     assert (row["fill"], row["other_fill"], row["unit"], row["methods"], row["pairs"]) == (
@@ -196,7 +221,7 @@ def test_one_pair_that_is_reversed_among_more_than_a_hundred_may_be_chance(tmp_p
         row
         for fill, of in places.items()
         for i, place in enumerate(of)
-        for row in gains("step", fill, *(0.1 * place + 1e-4 * (i * j % 31) for j in (1, 4, 9)), ratio=(i + 1) / 100)
+        for row in gains("step", fill, *(0.1 * place + 1e-4 * (i * j % 31) for j in range(1, 13)), ratio=(i + 1) / 100)
     ]
     (row,) = answers(tmp_path, scores, report="faithfulness_ranks")
     assert (row["answer"], row["methods"], row["pairs"], row["reversed_pairs"]) == ("cannot tell", 15, 105, 1)

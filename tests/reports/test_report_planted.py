@@ -1,6 +1,8 @@
 """The reports of the planted benchmark: what is averaged, which clips count, and what answers yes or no."""
 
-from tiny_audit import answer, clips, write_audit
+import numpy as np
+import pytest
+from tiny_audit import answer, clips, interval, write_audit
 
 from stepaudit.audit import config
 from stepaudit.report import build_database
@@ -43,6 +45,10 @@ def support(mass, share=0.05, **others):
     return {"support.mass": mass, "support.share": share, **others}
 
 
+def ends(row, column):
+    return row[f"{column}_low"] / 100, row[f"{column}_high"] / 100
+
+
 def test_means_are_over_clips_that_the_model_is_sure_of(tmp_path):
     scores = {
         ("step", "a"): support(0.4, **{"on_decoy.mass": 0.1, "on_decoy.peak": 0}),
@@ -54,7 +60,7 @@ def test_means_are_over_clips_that_the_model_is_sure_of(tmp_path):
     )
     assert (row["clips"], row["clips_asked"], row["looks_at"], row["ratio"]) == (2, 3, "object", 0.1)
     assert (row["on_support_percent"], row["support_percent"]) == (50, 5)
-    assert (row["on_support_percent_low"], row["on_support_percent_high"]) == (0, 100)  # 0.5 ± 12.7 · 0.1
+    assert ends(row, "on_support_percent") == pytest.approx(interval([0.4, 0.6]), abs=6e-4)
     assert (row["on_decoy_percent"], row["peak_on_decoy_percent"]) == (20, 50)
     assert row["area_error_points"] == 5  # a mask of 10 %, a support of 5 %
     assert row["spatial_percent"] is None
@@ -119,30 +125,32 @@ def test_each_network_set_by_hand_has_a_column_and_the_rest_is_of_the_one_that_l
     assert [row[f"{name}_percent"] for name in ("object", "background", "decoy")] == [60, 20, 20]
     assert [row[f"{name}_percent"] for name in ("head", "middle", "tail")] == [50, None, 70]
     assert (row["on_decoy_percent"], row["area_error_points"], row["clips"], row["clips_asked"]) == (40, 15, 2, 2)
-    assert (row["object_percent_low"], row["object_percent_high"]) == (0, 100)  # 0.6 ± 12.7 · 0.1
+    assert ends(row, "object_percent") == pytest.approx(interval([0.5, 0.7]), abs=6e-4)
 
 
 LOST = "L_K loses evidence, preset matched"
 
 
 def test_step_loses_evidence_if_it_keeps_less_than_ep3d_on_the_same_clips(tmp_path):
-    row = parts(tmp_path, step=[0.3, 0.4, 0.5], ep3d=[0.7, 0.9, 0.8])[LOST, "head"]
-    assert (row["method"], row["other"], row["answer"], row["clips"]) == ("step", "ep3d", "yes", 3)
+    row = parts(tmp_path, step=[0.3, 0.4, 0.5] * 7, ep3d=[0.7, 0.9, 0.8] * 7)[LOST, "head"]
+    assert (row["method"], row["other"], row["answer"], row["clips"]) == ("step", "ep3d", "yes", 21)
     assert (row["kept_percent"], row["other_kept_percent"]) == (40, 80)
-    # differences -0.4, -0.5, -0.3: sd 0.1, error 0.0577 · √(no frames, a clip each), × t(2) = 4.303: 0.248
-    assert (row["gain_points"], row["gain_points_low"], row["gain_points_high"]) == (-40, -64.8, -15.2)
+    # differences -0.4, -0.5, -0.3: sd 0.0837, error 0.0183, × t(20) = 2.086: 0.038; the bootstrap's is close to it
+    assert row["gain_points"] == -40
+    assert ends(row, "gain_points") == pytest.approx((-0.438, -0.362), abs=0.003)
+    assert ends(row, "gain_points") == pytest.approx(interval([-0.4, -0.5, -0.3] * 7, least=-1), abs=6e-4)
 
 
 def test_it_loses_nothing_if_it_keeps_more_and_one_cannot_tell_if_clips_disagree(tmp_path):
     found = parts(tmp_path, [0.2, 0.8, 0.5], [0.5, 0.4, 0.6], mended=[0.9, 1.0, 0.9])
     assert found[LOST, "head"]["answer"] == "cannot tell"
     assert found["corrected repairs it", "head"]["answer"] == "cannot tell"  # 0.7, 0.2, 0.4: 0.43 ± 0.63
-    row = parts(tmp_path / "b", [1.5, 2.0, 1.2], [0.3, 0.4, 0.3])[LOST, "head"]
+    row = parts(tmp_path / "b", [1.5, 2.0, 1.2] * 7, [0.3, 0.4, 0.3] * 7)[LOST, "head"]
     assert (row["answer"], row["kept_percent"]) == ("no", 100)  # nothing is kept more than wholly
 
 
 def test_corrected_repairs_what_matched_lost_if_it_keeps_more(tmp_path):
-    row = parts(tmp_path, [0.2, 0.3, 0.25], [0.9, 0.9, 0.9], [0.8, 0.9, 0.9])["corrected repairs it", "head"]
+    row = parts(tmp_path, [0.2, 0.3, 0.25] * 7, [0.9] * 21, [0.8, 0.9, 0.9] * 7)["corrected repairs it", "head"]
     assert (row["method"], row["other"], row["answer"]) == ("mended", "step", "yes")
     assert (row["kept_percent"], row["other_kept_percent"]) == (86.7, 25)
 
@@ -161,8 +169,10 @@ def test_head_and_tail_are_also_taken_together_and_set_against_the_middle(tmp_pa
     both = rows["head and tail"]
     assert (both["gain_points"], rows["middle"]["gain_points"], both["beyond_middle_points"]) == (-65, -15, -50)
     assert rows["middle"]["beyond_middle_points"] is None
-    # each interval is 12.7 · 0.05 to either side: 63.5 points; together √2 of it
-    assert (both["beyond_middle_points_low"], both["beyond_middle_points_high"]) == (-139.8, 39.8)
+    # of independent means: as far from the difference as both ends together (Zou and Donner 2008)
+    (low, high), (middle_low, middle_high) = (interval(each, least=-1) for each in ([-0.6, -0.7], [-0.2, -0.1]))
+    below, above = np.hypot(-0.65 - low, middle_high + 0.15), np.hypot(high + 0.65, -0.15 - middle_low)
+    assert ends(both, "beyond_middle_points") == pytest.approx((-0.5 - below, -0.5 + above), abs=6e-4)
 
 
 def predicted(folder, *pairs):

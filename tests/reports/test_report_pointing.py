@@ -1,5 +1,6 @@
 import pytest
-from tiny_audit import answer, clips, write_audit
+from scipy import stats
+from tiny_audit import answer, clips, interval, write_audit
 
 METHODS = {
     "step": {"ratios": [0.1]},
@@ -52,12 +53,11 @@ def test_rate_is_over_annotated_frames_with_floors_beside_it(tmp_path):
 
 def test_intervals_take_clips_as_the_sampling_unit(tmp_path):
     row = by_method(two_clips(tmp_path), "spatial_pointing")["step"]
-    # residuals of the hits 3 - 4·⅔ = ⅓ and 1 - 2·⅔ = -⅓: error √(2/9 · 2) / 6 = 0.111; ⅔·⅓/0.111² = 18 frames' worth,
-    # × (1.96 / t(1))² = (1.96 / 12.706)²: 0.428 clips' worth; Wilson: 0.517 ± 0.472
-    assert row["hit_percent_low"] == pytest.approx(4.5, abs=0.1)
-    assert row["hit_percent_high"] == pytest.approx(98.8, abs=0.1)
-    # differences 1 and 1 of 4 and 2 frames have the same error: ⅓ ± 12.706 · 0.111 leaves [-1, 1]
-    assert (row["gain_points_low"], row["gain_points_high"]) == (-100, 100)
+    # half of the draws have no spread: Wilson's interval of ⅔ seen on (4 + 2)² / (4² + 2²) = 1.8 clips of equal length
+    assert row["hit_percent_low"] == pytest.approx(14.8, abs=0.1)
+    assert row["hit_percent_high"] == pytest.approx(95.8, abs=0.1)
+    low, high = interval([1, 1], [4, 2], least=-1)  # differences of the hits
+    assert (row["gain_points_low"], row["gain_points_high"]) == pytest.approx((100 * low, 100 * high), abs=0.06)
 
 
 def test_sixteen_equal_frames_of_a_clip_count_as_one_observation(tmp_path):
@@ -65,10 +65,10 @@ def test_sixteen_equal_frames_of_a_clip_count_as_one_observation(tmp_path):
     rows = [row for clip_id, hit in hits.items() for row in frames(clip_id, [hit] * 16)]
     audit = write_audit(tmp_path, {**clips(*hits), "scores": rows}, methods=METHODS)
     row = by_method(audit, "spatial_pointing")["step"]
-    # error √(0.6·0.4 / 9): 9 clips' worth, × (1.96 / t(9) = 2.262)²: 6.76; Wilson of 0.6: 26.9 to 86.0
     assert (row["hit_percent"], row["frames"], row["clips"]) == (60, 160, 10)
-    assert row["hit_percent_low"] == pytest.approx(26.9, abs=0.3)
-    assert row["hit_percent_high"] == pytest.approx(86.0, abs=0.3)
+    wilson = stats.binomtest(6, 10).proportion_ci(method="wilson")
+    assert row["hit_percent_low"] == pytest.approx(100 * wilson.low, abs=0.06)
+    assert row["hit_percent_high"] == pytest.approx(100 * wilson.high, abs=0.06)
 
 
 def test_all_hits_still_have_an_interval(tmp_path):
@@ -108,7 +108,8 @@ def test_gain_is_over_the_better_floor(tmp_path):
     audit = write_audit(tmp_path, {**clips("a"), "scores": rows}, methods=METHODS)
     row = by_method(audit, "spatial_pointing")["step"]
     assert (row["center_percent"], row["random_percent"], row["gain_points"]) == (25, 50, 25)
-    assert row["gain_points_low"] is None  # one clip tells nothing about its spread
+    assert row["gain_points_low"] < -50  # one clip tells nothing about its spread: as wide as one observation leaves it
+    assert row["gain_points_high"] > 75
 
 
 def test_with_one_floor_the_gain_is_over_that_one(tmp_path):

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from tiny_audit import answer, write_audit
+from tiny_audit import interval as estimated
 
 from stepaudit.store import database
 
@@ -33,9 +34,13 @@ def mask(clip_id, kept, own, ratio=0.1, **others):
     }
 
 
+TWELVE = [(0.4, 0.8), (0.6, 0.6), (0.5, 0.6)] * 4
 FAILED = {"status": "non_finite", "error": "NaN"}
 CURVES = {  # a model for each case
-    "three_clips": [mask("a", 0.4, 0.8), mask("b", 0.6, 0.6), mask("c", 0.5, 0.6), mask("a", 0.8, 0.8, ratio=0.2)],
+    "twelve_clips": [
+        *(mask(clip, *both) for clip, both in zip("abcdefghijkl", TWELVE, strict=True)),
+        mask("a", 0.8, 0.8, ratio=0.2),
+    ],
     "at_the_bound": [mask("a", 0.72, 0.8), mask("b", 0.7199, 0.8)],
     "hardly_known": [mask("a", 0.101, 0.001), mask("b", 0.5, 1.0)],
     "two_seeds": [mask("a", 0.4, 0.8, seed=0), mask("a", 0.8, 0.8, seed=3), mask("b", None, None, seed=0, **FAILED)],
@@ -57,14 +62,16 @@ def curves(tmp_path_factory):
 
 
 def test_kept_probability_is_shown_as_it_is_and_as_a_share_of_the_clips_own(curves):
-    first, second = curves["three_clips"]
-    # 0.5, sd 0.1: ± 4.303 · 0.1 / √3
-    assert interval(first, "kept_probability") == pytest.approx((0.5, 0.2516, 0.7484), abs=1e-4)
-    # 1.5 of 2; residuals 0.4 - 0.6, 0.6 - 0.45, 0.5 - 0.45: error √(0.065 · 3 / 2) / 2 = 0.1561, × 4.303: ± 0.6718
-    assert interval(first, "kept_percent") == pytest.approx((75, 7.8, 142.2), abs=0.1)
+    first, second = curves["twelve_clips"]
+    kept, own = zip(*TWELVE, strict=True)
+    assert interval(first, "kept_probability") == pytest.approx((0.5, *estimated(kept)), abs=1e-4)
+    # 1.5 of 2; residuals 0.4 - 0.6, 0.6 - 0.45, 0.5 - 0.45: error √(4 · 0.065 · 12 / 11) / 8 = 0.0666, × t(11) = 2.2
+    assert interval(first, "kept_percent") == pytest.approx((75, 60.3, 89.7), abs=2)  # the bootstrap's is close to it
+    low, high = estimated(kept, own, least=None)
+    assert interval(first, "kept_percent") == pytest.approx((75, 100 * low, 100 * high), abs=0.06)
     assert of(first, "ratio", "volume_ratio", "own_probability", "share") == (0.1, 0.11, 0.6667, 0.9)
-    assert interval(first, "keeping_percent") == (33.3, 6.1, 79.2)  # b alone; Wilson, 1 of 3
-    assert first["clips"] == 3
+    assert interval(first, "keeping_percent") == (33.3, 13.8, 60.9)  # b and its like; Wilson, 4 of 12
+    assert first["clips"] == 12
     assert of(second, "ratio", "kept_percent", "keeping_percent", "clips") == (0.2, 100, 100, 1)
 
 
@@ -82,7 +89,7 @@ def test_a_clip_that_the_model_hardly_knows_does_not_decide_the_relative_curve(c
 def test_seeds_are_averaged_and_what_failed_is_left_out(curves):
     (row,) = curves["two_seeds"]
     assert of(row, "kept_probability", "keeping_percent", "clips") == (0.6, 50, 1)
-    assert row["kept_probability_low"] is None  # one clip tells nothing about its spread
+    assert row["kept_probability_low"] == pytest.approx(estimated([0.6])[0], abs=1e-4)  # as of one observation
 
 
 def test_maps_that_were_not_optimised_at_a_ratio_have_no_curve(curves):

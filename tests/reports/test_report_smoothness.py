@@ -1,6 +1,6 @@
 import pytest
 from test_report_pointing import frames
-from tiny_audit import answer, clips, write_audit
+from tiny_audit import answer, clips, interval, write_audit
 
 METHODS = {
     "plain": {"use": "ep3d", "ratios": [0.1]},
@@ -50,10 +50,10 @@ def test_the_interval_of_the_gain_takes_clips_as_the_sampling_unit(tmp_path):
     more = {"a": 4, "b": 2, "c": 2, "d": 4}
     hits = {"plain": dict.fromkeys(more, [0] * 8), "even": {c: [1] * n + [0] * (8 - n) for c, n in more.items()}}
     row = rows_of(tmp_path, hits)["even"]
-    # per clip 0.5, 0.25, 0.25, 0.5: mean 0.375, sd 0.1443, error 0.0722, × t(3) = 3.182: ± 0.2297
+    low, high = interval(list(more.values()), [8] * 4, least=-1)
     assert row["over_ep3d_points"] == 37.5
-    assert row["over_ep3d_points_low"] == pytest.approx(37.5 - 22.97, abs=0.3)
-    assert row["over_ep3d_points_high"] == pytest.approx(37.5 + 22.97, abs=0.3)
+    ends = (row["over_ep3d_points_low"], row["over_ep3d_points_high"])
+    assert ends == pytest.approx((100 * low, 100 * high), abs=0.06)
 
 
 def test_a_method_of_another_preset_is_not_compared_with_it(tmp_path):

@@ -136,6 +136,21 @@ def test_a_method_that_is_worse_than_the_best_floor_is_said_to_be(tmp_path):
     assert row["p"] == round(2 / 2**12, 4)
 
 
+def test_a_method_that_an_edge_detector_beats_points_no_better_than_trivial_pointers(tmp_path):
+    random, scores = np.random.default_rng(1), []
+    for method, rate in (("step", 0.62), ("center", 0.3), ("edges", 0.95)):
+        for clip in range(15):
+            hits = random.random(16) < np.clip(random.normal(rate, 0.25), 0, 1)
+            scores += framed(hits.astype(float), method, f"c{clip:02}")
+    methods = {"step": {"ratios": [0.1]}, "center": {}, "edges": {}}
+    folder = audit(tmp_path, scores, methods=methods)
+    (row,) = records(folder, "from method_gains")
+    assert (row["best_floor"], row["answer"]) == ("edges", "no")
+    assert row["gain_high"] < 0
+    (row,) = [row for row in records(folder, "from spatial_pointing") if row["method"] == "step"]
+    assert row["gain_points_high"] < 0
+
+
 def test_without_floors_or_without_values_the_row_stays(tmp_path):
     failed = {"method": "grad_cam", "metric": "mass_in_box", "clip_id": "c00", "status": "no_peak", "error": "flat"}
     step, cam = sorted(

@@ -1,5 +1,6 @@
 """Charts of rates: a dot with its interval for each method, beside pointers that ignore the model."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,8 @@ from stepaudit.report.charts.looks import SOFT, Looks
 from stepaudit.report.page.page import Chart
 
 ROW = 20  # px of a method
-FLOORS = {
-    "best": ("best trivial pointer", [1, 0]),
-    "center": ("the centre", [6, 3]),
-    "random": ("a random pixel", [2, 2]),
-}
+BEST = "best trivial pointer"
+DASHES = ([1, 0], [6, 3], [2, 2], [4, 1], [1, 4], [8, 2, 2, 2])
 CONTENDERS = alt.Y("contender:N", title=None, sort=alt.EncodingSortField("place", op="min"), axis=alt.Axis(grid=True))
 GAMES = {
     "spatial_pointing": "Share of frames whose peak falls on the box",
@@ -28,13 +26,13 @@ def pointing(rows: Sequence[dict], looks: Looks, game: str) -> Chart | None:
     title = f"{GAMES[game]}, with 95 % intervals. Strokes: what pointers that ignore the model reach on the same clips."
     tooltip = tips(model="model", contender="method", metric="metric", percent=("hits, %", ".1f"))
     tooltip += tips(interval="95 % interval", frames=("frames", "d"), clips=("clips", "d"))
-    tooltip += tips(**{floor: (f"{name}, %", ".1f") for floor, (name, _) in FLOORS.items()})
+    shown, floors = _with_floors(_placed([row for row in rows if row["metric_use"] == game], looks))
+    tooltip += tips(**{field: (f"{name}, %", ".1f") for field, name in floors.items()})
 
     def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         x = alt.X("percent:Q", title="hits, %", scale=alt.Scale(domain=[0, 100]))
-        return [_strokes(), *_dots(visible, looks, x, tooltip, ".1f")]
+        return [_strokes(floors), *_dots(visible, looks, x, tooltip, ".1f")]
 
-    shown = _placed([row for row in rows if row["metric_use"] == game], looks)
     panels = ["dataset", "model", "metric"]
     return chart(game.replace("_", "-"), game, title, shown, layers, panels=panels, height=alt.Step(ROW))
 
@@ -102,12 +100,25 @@ def _dots(rows: Sequence[dict], looks: Looks, x: alt.X, tooltip: Sequence[alt.To
     return [bars, dots]
 
 
-def _strokes() -> alt.Chart:
+def _with_floors(rows: Sequence[dict]) -> tuple[list[dict], dict[str, str]]:
+    """Rows with a field for each floor's rate, the best floor first, and the floors' names by field."""
+    floors = sorted({each["floor"] for row in rows for each in row["floors"]})
+    fields = {name: f"floor{number}" for number, name in enumerate([BEST, *floors])}
+    reached = [{BEST: row["best"]} | {each["floor"]: each["percent"] for each in row["floors"]} for row in rows]
+    shown = [
+        {key: value for key, value in row.items() if key != "floors"}
+        | {field: values.get(name) for name, field in fields.items()}
+        for row, values in zip(rows, reached, strict=True)
+    ]
+    return shown, {field: name for name, field in fields.items()}
+
+
+def _strokes(floors: dict[str, str]) -> alt.Chart:
     """Rates of trivial pointers as a stroke across the row of each method; together they make lines."""
-    names = ", ".join(f"{floor}: '{name}'" for floor, (name, _) in FLOORS.items())
-    scale = alt.Scale(domain=list(FLOORS), range=[dash for _, dash in FLOORS.values()])
+    names = ", ".join(f"{field}: {json.dumps(name)}" for field, name in floors.items())
+    scale = alt.Scale(domain=list(floors), range=[DASHES[place % len(DASHES)] for place in range(len(floors))])
     legend = alt.Legend(labelExpr=f"({{{names}}})[datum.label]", symbolType="M-1,0H1", symbolSize=200)
-    reached = alt.Chart().transform_fold(list(FLOORS), as_=["floor", "reached"])
+    reached = alt.Chart().transform_fold(list(floors), as_=["floor", "reached"])
     reached = reached.transform_filter("isValid(datum.reached)")
     strokes = reached.mark_point(shape="M0,-0.5V0.5", size=(2 * ROW) ** 2, stroke=SOFT, strokeWidth=1.5)
     dashes = alt.StrokeDash("floor:N", title=None, scale=scale, legend=legend)

@@ -49,7 +49,7 @@ MASKS = """
     select class, count(*) as masks
     from mask_classes
     where metric = (select min(metric) from evidence)
-        and method in (select method from maps where kept_probability is not null)
+        and method in (select name from methods where optimises_masks)
     group by all
 """
 SHARES = """

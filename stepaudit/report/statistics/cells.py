@@ -1,4 +1,4 @@
-"""What metrics measured, as arrays: values of every frame or clip, and their sums over clips.
+"""Scores as arrays: values of every frame or clip, and their sums over clips.
 
 A *use* is a method at a ratio, as one metric measures it; a *cell* is a frame of a clip, or a whole clip.
 """
@@ -36,7 +36,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over the cells of N clips for k columns, each [N, k]: weighted values, weights, and how many cells."""
+    """Sums over the cells of N clips for k columns, each [N, k]: weighted values, weights, counts of cells."""
 
     parts: Array
     wholes: Array
@@ -44,7 +44,7 @@ class Sums:
 
 
 def load(connection: duckdb.DuckDBPyConnection) -> None:
-    """Copies the view `measured_cells` once, as temporary tables `cells` and `uses`, with numbers in place of names."""
+    """Copy the view `measured_cells` to temporary tables `cells` and `uses`, with numbers in place of names."""
     connection.execute("""
         create or replace temp table uses as
             select row_number() over (order by dataset, model, metric, method, ratio) as use, *
@@ -64,59 +64,60 @@ def load(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def unload(connection: duckdb.DuckDBPyConnection) -> None:
-    """Drops the temporary tables."""
+    """Drop the temporary tables."""
     connection.execute("drop table cells; drop table uses")
 
 
 def read(connection: duckdb.DuckDBPyConnection, dataset: str, model: str, metrics: Sequence[str]) -> Cells:
-    """The cells of some metrics of a model on a data set, from the temporary tables; there is at least one."""
+    """Cells of some metrics of a model on a data set, at least one, from the temporary tables."""
     chosen = "dataset = ? and model = ? and list_contains(?, metric)"
-    values = [dataset, model, list(metrics)]
+    keys = [dataset, model, list(metrics)]
     uses = connection.execute(
-        f"select use, metric, method, ratio, is_floor from uses where {chosen} order by use", values
+        f"select use, metric, method, ratio, is_floor from uses where {chosen} order by use", keys
     )
     numbers, *named = zip(*uses.fetchall(), strict=True)
-    rows = connection.execute(f"select cells.* from cells join uses using (use) where {chosen}", values).fetchnumpy()
+    rows = connection.execute(f"select cells.* from cells join uses using (use) where {chosen}", keys).fetchnumpy()
     row = np.searchsorted(numbers, rows["use"])
     places, column = np.unique(rows["clip"] * (1 << 31) + rows["frame"], return_inverse=True)
-    found, weights = np.full((2, len(numbers), len(places)), np.nan)
-    found[row, column], weights[row, column] = rows["value"], rows["weight"]
+    values, weights = np.full((2, len(numbers), len(places)), np.nan)
+    values[row, column], weights[row, column] = rows["value"], rows["weight"]
     starts = np.flatnonzero(np.diff(places >> 31, prepend=-1))
-    return Cells([Use(*names) for names in zip(*named, strict=True)], found, weights, starts)
+    return Cells([Use(*names) for names in zip(*named, strict=True)], values, weights, starts)
 
 
 def sums(cells: Cells) -> Sums:
-    """Of every use, a column each."""
-    found = [_over_clips(cells, cells.values[some], cells.weights[some]) for some in _batches(cells, len(cells.uses))]
-    return _beside(found)
+    """Sums of every use, a column each."""
+    batches = [_over_clips(cells, cells.values[some], cells.weights[some]) for some in _batches(cells, len(cells.uses))]
+    return _beside(batches)
 
 
 def difference_sums(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tuple[Sums, Sums]:
-    """Of pairs of uses, over the cells where both were measured: first less second, and the first alone."""
-    found = [_of_pairs(cells, first[some], second[some]) for some in _batches(cells, len(first))]
-    return tuple(map(_beside, zip(*found, strict=True)))
+    """Sums of pairs of uses over the cells where both were measured: first less second, and the first alone."""
+    batches = [_of_pairs(cells, first[some], second[some]) for some in _batches(cells, len(first))]
+    differences, values = map(_beside, zip(*batches, strict=True))
+    return differences, values
 
 
 def together(cells: Cells) -> np.ndarray:
-    """Whether each two uses were measured in the same cells anywhere, [uses, uses]."""
+    """True for each two uses with a cell in common, [uses, uses]."""
     measured = np.isfinite(cells.values).astype(np.float32)
     return measured @ measured.T > 0
 
 
 def alike(present: np.ndarray) -> Iterator[np.ndarray]:
-    """Columns that have the same rows, group by group: their numbers.
+    """Numbers of the columns of each group with the same rows.
 
     Args:
         present: [rows, columns], bool.
     """
-    found: dict[bytes, list[int]] = {}
+    groups: dict[bytes, list[int]] = {}
     for number, column in enumerate(present.T):
-        found.setdefault(np.packbits(column).tobytes(), []).append(number)
-    yield from map(np.array, found.values())
+        groups.setdefault(np.packbits(column).tobytes(), []).append(number)
+    yield from map(np.array, groups.values())
 
 
 def _batches(cells: Cells, count: int) -> Iterator[slice]:
-    """So many rows of cells in batches that fit `BLOCK`, one at least."""
+    """Slices of so many rows of cells, each within `BLOCK` numbers; one at least."""
     size = max(1, BLOCK // max(1, cells.values.shape[1]))
     yield from (slice(start, start + size) for start in range(0, max(1, count), size))
 

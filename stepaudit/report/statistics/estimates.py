@@ -20,11 +20,11 @@ Pairs = list[tuple[int, int]]
 
 
 def make(connection: duckdb.DuckDBPyConnection) -> list[tuple[Table, pa.Table]]:
-    """The tables with their rows, from the views of `reports/_*.sql`, which must be there."""
+    """Tables with their rows, from the views of `reports/_views*.sql`."""
     cells.load(connection)
-    measured = connection.execute("select distinct dataset, model, metric from uses order by all").fetchall()
+    places = connection.execute("select distinct dataset, model, metric from uses order by all").fetchall()
     rows: dict[str, list[dict]] = {table.name: [] for table in TABLES}
-    for place in measured:
+    for place in places:
         for name, row in _of_metric(connection, *place):
             rows[name].append(dict(zip(("dataset", "model", "metric"), place, strict=True)) | row)
     rows["estimates"] += _unmeasured(connection)
@@ -37,24 +37,24 @@ def _schema(table: Table) -> pa.Schema:
 
 
 def _unmeasured(connection: duckdb.DuckDBPyConnection) -> list[dict]:
-    """Rows of what was asked for and never measured, with the reason."""
+    """Rows without any value, with the reason."""
     names = ("dataset", "model", "method", "ratio", "metric", "reason")
-    found = connection.execute(f"select {', '.join(names)} from unmeasured order by all")
-    return [dict(zip(names, row, strict=True)) | {"clips": 0, "frames": 0} for row in found.fetchall()]
+    rows = connection.execute(f"select {', '.join(names)} from unmeasured order by all").fetchall()
+    return [dict(zip(names, row, strict=True)) | {"clips": 0, "frames": 0} for row in rows]
 
 
 def _of_metric(
     connection: duckdb.DuckDBPyConnection, dataset: str, model: str, metric: str
 ) -> Iterator[tuple[str, dict]]:
-    """Table and row of everything that is computed of a metric."""
-    is_share = connection.execute("select is_share from metric_roles where metric = ?", [metric]).fetchone()[0]
-    found = cells.read(connection, dataset, model, [metric])
-    for row in _estimates(found, is_share):
+    """Rows of a metric, each with the name of its table."""
+    is_share = connection.execute("select is_share from metric_roles where metric = ?", [metric]).fetchall()[0][0]
+    measured = cells.read(connection, dataset, model, [metric])
+    for row in _estimates(measured, is_share):
         yield "estimates", row
-    for family, pairs in (("floor", _with_floors(found.uses)), ("method", _of_methods(found.uses))):
-        for row in _comparisons(found, pairs, is_share):
+    for family, pairs in (("floor", _with_floors(measured.uses)), ("method", _of_methods(measured.uses))):
+        for row in _comparisons(measured, pairs, is_share):
             yield "comparisons", {"family": family, **row}
-    yield "reliability", _reliability(found)
+    yield "reliability", _reliability(measured)
     for (control,) in connection.execute(
         "select control from annotation_pairs where metric = ? order by control", [metric]
     ).fetchall():
@@ -70,7 +70,7 @@ def _with_floors(uses: Sequence[Use]) -> Pairs:
 
 
 def _of_methods(uses: Sequence[Use]) -> Pairs:
-    """Each two methods at the same ratio, or of which one has none; masks of different size are not compared."""
+    """Each two methods at the same ratio, or one of them without; masks of different size are not compared."""
     methods = [i for i, use in enumerate(uses) if not use.is_floor]
     return [
         (i, j)
@@ -81,7 +81,7 @@ def _of_methods(uses: Sequence[Use]) -> Pairs:
 
 
 def _of_annotations(uses: Sequence[Use], metric: str) -> Pairs:
-    """Each method's measure with the clip's own annotation, and its measure with the control's."""
+    """Each method's value with the clip's own annotation, and its value with the control's."""
     numbers = range(len(uses))
     return [
         (i, j)
@@ -91,31 +91,31 @@ def _of_annotations(uses: Sequence[Use], metric: str) -> Pairs:
     ]
 
 
-def _estimates(found: Cells, is_share: bool) -> list[dict]:
-    sums = cells.sums(found)
+def _estimates(measured: Cells, is_share: bool) -> list[dict]:
+    sums = cells.sums(measured)
     rows = _intervals(sums, 0 if is_share else None)
-    return [{"method": use.method, "ratio": use.ratio, **row} for use, row in zip(found.uses, rows, strict=True)]
+    return [{"method": use.method, "ratio": use.ratio, **row} for use, row in zip(measured.uses, rows, strict=True)]
 
 
-def _comparisons(found: Cells, pairs: Pairs, is_share: bool) -> list[dict]:
+def _comparisons(measured: Cells, pairs: Pairs, is_share: bool) -> list[dict]:
     """Rows of pairs of uses, without those that were nowhere measured together; p is corrected over all of them."""
-    known = cells.together(found) if pairs else None
-    pairs = [pair for pair in pairs if known[pair]]
-    size = max(1, cells.BLOCK // len(found.starts))
+    together = cells.together(measured)
+    pairs = [pair for pair in pairs if together[pair]]
+    size = max(1, cells.BLOCK // len(measured.starts))
     draws = max(DRAWS, DRAWS_A_PAIR * len(pairs))
     batches = (pairs[start : start + size] for start in range(0, len(pairs), size))
-    rows = [row for some in batches for row in _of_some(found, some, is_share, draws)]
+    rows = [row for some in batches for row in _of_some(measured, some, is_share, draws)]
     adjusted = holm(np.array([row["p"] for row in rows]))
     return [row | {"holm_p": float(value)} for row, value in zip(rows, adjusted, strict=True)]
 
 
-def _of_some(found: Cells, pairs: Pairs, is_share: bool, draws: int) -> list[dict]:
-    differences, values = cells.difference_sums(found, *map(list, zip(*pairs, strict=True)))
+def _of_some(measured: Cells, pairs: Pairs, is_share: bool, draws: int) -> list[dict]:
+    differences, values = cells.difference_sums(measured, *map(list, zip(*pairs, strict=True)))
     intervals = _intervals(differences, -1 if is_share else None)
     means = values.parts.sum(axis=0) / values.wholes.sum(axis=0)
     tests = _tests(differences, draws)
     return [
-        _pair(found.uses[i], found.uses[j]) | _difference(row, float(mean)) | test
+        _pair(measured.uses[i], measured.uses[j]) | _difference(row, float(mean)) | test
         for (i, j), row, mean, test in zip(pairs, intervals, means, tests, strict=True)
     ]
 
@@ -135,7 +135,7 @@ def _difference(row: dict, mean: float) -> dict:
 
 
 def _tests(differences: Sums, draws: int) -> list[dict]:
-    """p values of pairs, and on how many clips either is better."""
+    """p values of pairs, and counts of the clips on which either is better."""
     parts = differences.parts
     rounding = 1e-9 * np.abs(parts).max(initial=0)
     p = np.empty(parts.shape[1])
@@ -143,8 +143,8 @@ def _tests(differences: Sums, draws: int) -> list[dict]:
         clips = differences.wholes[:, columns[0]] > 0
         p[columns] = sign_flip_test(parts[np.ix_(clips, columns)], draws=draws)
     names = ("p", "better_clips", "worse_clips")
-    columns = (p, (parts > rounding).sum(axis=0), (parts < -rounding).sum(axis=0))
-    return [dict(zip(names, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    values = (p, (parts > rounding).sum(axis=0), (parts < -rounding).sum(axis=0))
+    return [dict(zip(names, row, strict=True)) for row in zip(*(column.tolist() for column in values), strict=True)]
 
 
 def _intervals(sums: Sums, least: int | None) -> list[dict]:
@@ -153,21 +153,21 @@ def _intervals(sums: Sums, least: int | None) -> list[dict]:
     for columns in cells.alike(sums.wholes > 0):
         clips = sums.wholes[:, columns[0]] > 0
         chosen = np.ix_(clips, columns)
-        found = ratio_intervals(sums.parts[chosen], sums.wholes[chosen], least=least)
-        each = zip(found.value.tolist(), _known(found.low), _known(found.high), found.way, strict=True)
+        estimate = ratio_intervals(sums.parts[chosen], sums.wholes[chosen], least=least)
+        each = zip(estimate.value.tolist(), _known(estimate.low), _known(estimate.high), estimate.way, strict=True)
         for column, values in zip(columns, each, strict=True):
             counts = {"clips": int(clips.sum()), "frames": int(sums.frames[:, column].sum())}
             rows[column] = dict(zip(("value", "low", "high", "way"), values, strict=True)) | counts
     return rows
 
 
-def _reliability(found: Cells) -> dict:
-    """How reproducibly a metric ranks the methods that it measured on at least half of its clips."""
-    methods = [i for i, use in enumerate(found.uses) if not use.is_floor]
-    sums = _columns(cells.sums(found), methods)
-    measured = sums.wholes > 0
-    often = np.flatnonzero(measured.sum(axis=0) * 2 >= max(1, measured.any(axis=1).sum()))
-    clips = measured[:, often].all(axis=1)
+def _reliability(measured: Cells) -> dict:
+    """Reliability of a metric's ranking of the methods with a value on at least half of its clips."""
+    methods = [i for i, use in enumerate(measured.uses) if not use.is_floor]
+    sums = _columns(cells.sums(measured), methods)
+    known = sums.wholes > 0
+    often = np.flatnonzero(known.sum(axis=0) * 2 >= max(1, known.any(axis=1).sum()))
+    clips = known[:, often].all(axis=1)
     totals, frames = sums.parts[np.ix_(clips, often)].T, sums.wholes[np.ix_(clips, often)].T
     counts = {"methods": len(often), "clips": int(clips.sum())}
     reason = _no_ranking(totals, frames)

@@ -1,4 +1,4 @@
-"""What a sample of clips tells: intervals of a ratio of sums over clips, paired tests, correction for many of them.
+"""Intervals and paired tests for ratios of sums over clips, and Holm's correction: one engine for every number.
 
 Clips are the sampling unit: the sixteen frames of a clip are nearly one observation. Everything is vectorised over
 columns (a method, a pair of methods, a simulated sample), and the same seed gives the same numbers.
@@ -6,7 +6,7 @@ columns (a method, a pair of methods, a simulated sample), and the same seed giv
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import comb
+from math import exp, lgamma, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ UNITS = 2000  # that are drawn or flipped at most: of more clips, groups
 
 @dataclass(frozen=True)
 class Intervals:
-    """Values [k] with their 95 % intervals, NaN where there is none; `way` says how each was made, or None."""
+    """Values [k] with their 95 % intervals, NaN for none, and the name of the `way` in which each was made."""
 
     value: Array
     low: Array
@@ -62,10 +62,10 @@ def ratio_intervals(
     value = _ratio(parts, wholes)
     low, high = np.full_like(value, np.nan), np.full_like(value, np.nan)
     if len(parts) > 1:
-        units = (in_groups(each) for each in (_residuals(parts, wholes, value), wholes))
-        margin = _bootstrap_margin(*units, seed, resamples)
-        found = np.isfinite(margin)
-        low[found], high[found] = (value - margin)[found], (value + margin)[found]
+        residuals = in_groups(_residuals(parts, wholes, value))
+        margin = _bootstrap_margin(residuals, in_groups(wholes), seed, resamples)
+        finite = np.isfinite(margin)
+        low[finite], high[finite] = (value - margin)[finite], (value + margin)[finite]
     if least is None or not len(parts):
         return Intervals(value, low, high, [None if np.isnan(x) else "bootstrap-t" for x in low])
     low, high = np.maximum(low, least), np.minimum(high, 1)
@@ -81,6 +81,19 @@ def wilson(share: Array, size: Array) -> tuple[Array, Array]:
     spread = np.maximum(share * (1 - share), 0) / size
     margin = Z / (1 + Z**2 / size) * np.sqrt(spread + Z**2 / (4 * size**2))
     return np.maximum(centre - margin, 0), np.minimum(centre + margin, 1)
+
+
+def share_intervals(share: Array, clips: int | Array) -> Intervals:
+    """Wilson's intervals of shares [k] of clips that each answer yes or no."""
+    low, high = wilson(share, np.broadcast_to(np.asarray(clips, float), share.shape))
+    return Intervals(share, low, high, ["wilson"] * len(share))
+
+
+def students_t(freedom: float) -> float:
+    """97.5 % quantile of Student's t, within 0.2 %: the Cornish-Fisher series (Abramowitz and Stegun 26.7.5)."""
+    if freedom < 3:
+        return (np.nan, 12.7062, 4.30265)[int(freedom)]
+    return Z + 2.372271 / freedom + 2.822507 / freedom**2 + 2.555852 / freedom**3 + 1.589536 / freedom**4
 
 
 def sign_flip_test(differences: Array, *, seed: int = 0, draws: int = DRAWS) -> Array:
@@ -112,7 +125,8 @@ def sign_flip_test(differences: Array, *, seed: int = 0, draws: int = DRAWS) -> 
 def sign_test(less: int, more: int) -> float:
     """Exact two-sided p value of the sign test: of `less` + `more` decided pairs; 1 without any."""
     pairs = less + more
-    return min(1.0, 2 * sum(comb(pairs, count) for count in range(min(less, more) + 1)) / 2**pairs)
+    logs = (lgamma(pairs + 1) - lgamma(k + 1) - lgamma(pairs - k + 1) for k in range(min(less, more) + 1))
+    return min(1.0, 2 * sum(exp(ways - pairs * log(2)) for ways in logs))
 
 
 def in_groups(sums: Array, most: int = UNITS) -> Array:
@@ -147,7 +161,7 @@ def _ratio(parts: Array, wholes: Array) -> Array:
 
 
 def _residuals(parts: Array, wholes: Array, value: Array) -> Array:
-    """A clip's part less the ratio times its whole [N, k]; what is only rounding becomes 0."""
+    """A clip's part less the ratio times its whole [N, k]; rounding errors become 0."""
     residuals = parts - value * wholes
     return np.where(np.abs(residuals) > 1e-10 * np.abs(parts).max(axis=0), residuals, 0)
 
@@ -170,7 +184,7 @@ def _bootstrap_margin(residuals: Array, wholes: Array, seed: int, resamples: int
 
 
 def _studentised(*sums: Array) -> Array:
-    """How far each resample's ratio is from the sample's, in its own standard errors: 0 / 0 is 0, x / 0 infinite."""
+    """Distance of each resample's ratio from the sample's in its own standard errors: 0 / 0 is 0, x / 0 infinite."""
     deviation, error = _errors(*sums)
     flat = error == 0
     return np.where(flat, np.where(deviation == 0, 0, np.inf), np.abs(deviation) / np.where(flat, 1, error))
@@ -188,7 +202,7 @@ def _errors(residual: Array, whole: Array, squares: Array, products: Array, whol
 
 
 def _counts(clips: int, columns: int, seed: int, resamples: int) -> Iterator[Array]:
-    """How often each resample holds each clip, [b, N] in batches."""
+    """Counts of each clip in each resample, [b, N] in batches."""
     random = np.random.default_rng(seed)
     batch = max(1, BLOCK // max(clips, columns))
     for start in range(0, resamples, batch):
@@ -225,4 +239,5 @@ def _random_signs(clips: int, draws: int, seed: int) -> Iterator[Array]:
     random = np.random.default_rng(seed)
     batch = max(1, BLOCK // clips)
     for start in range(0, draws, batch):
-        yield 1.0 - 2.0 * random.integers(0, 2, (min(batch, draws - start), clips), dtype=np.int8)
+        flips = random.integers(0, 2, (min(batch, draws - start), clips), dtype=np.int8)
+        yield 1.0 - 2.0 * flips.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Whether a metric ranks methods alike on other clips: split-half reliability and Krippendorff's α."""
+"""Reliability of rankings of methods on other clips: split halves and Krippendorff's α."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,11 +84,11 @@ def ranks(values: Array) -> Array:
         values: [rows, k].
     """
     rounding = 1e-10 * np.abs(values).max(initial=0)
-    found = np.full(values.shape, 0.5)
+    ranked = np.full(values.shape, 0.5)
     for column in values.T:
         gap = values - column[:, None]
-        found += np.where(gap > rounding, 1, np.where(gap < -rounding, 0, 0.5))
-    return found
+        ranked += np.where(gap > rounding, 1, np.where(gap < -rounding, 0, 0.5))
+    return ranked
 
 
 def _correlations(first: Array, second: Array) -> Array:
