@@ -153,7 +153,7 @@ class Guard:
         return self._models[id(model)]
 
     def _undone(self, plugin: str, process: ProcessState, model: ModelState | None) -> bool:
-        """Undo a call's side effects, with one warning. Returns whether the model must be loaded again."""
+        """Undo a call's side effects, with one warning. Returns True if the model must be loaded again."""
         changes, spoiled = model.restore() if model is not None else ([], False)
         changes += process.restore()
         if changes:

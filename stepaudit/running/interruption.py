@@ -88,7 +88,7 @@ def end(reason: str, status: int = AGAIN) -> NoReturn:
 
 
 def _leave_it_to_the_thread(*_: object) -> None:
-    """Signal handler that does nothing, unlike the default, which would end the process anywhere."""
+    """Signal handler that does nothing; the default would end the process anywhere."""
 
 
 def _watch(signals: int) -> None:
