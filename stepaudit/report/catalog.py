@@ -39,7 +39,7 @@ class Relation:
 
 
 @dataclass(frozen=True)
-class Column:
+class ViewColumn:
     """A column: its name, DuckDB's type in lower case, and a sentence; empty where nobody wrote one."""
 
     name: str
@@ -57,7 +57,7 @@ def relations(connection: duckdb.DuckDBPyConnection) -> dict[str, Relation]:
     return known
 
 
-def columns(connection: duckdb.DuckDBPyConnection, relation: str) -> list[Column]:
+def columns(connection: duckdb.DuckDBPyConnection, relation: str) -> list[ViewColumn]:
     """The columns of a table or view. Raises UsageError if there is none of that name."""
     known = all_columns(connection)
     if relation not in known:
@@ -66,12 +66,12 @@ def columns(connection: duckdb.DuckDBPyConnection, relation: str) -> list[Column
     return known[relation]
 
 
-def all_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Column]]:
+def all_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[ViewColumn]]:
     """The columns of every table and view, by its name."""
-    by_relation: dict[str, list[Column]] = {}
+    by_relation: dict[str, list[ViewColumn]] = {}
     for row in records(connection, COLUMNS):
         text = row["comment"] or text_of(row["relation"], row["name"])
-        by_relation.setdefault(row["relation"], []).append(Column(row["name"], row["type"], text))
+        by_relation.setdefault(row["relation"], []).append(ViewColumn(row["name"], row["type"], text))
     return by_relation
 
 
