@@ -1,4 +1,4 @@
-"""stepaudit: what video classifiers look at, and how little they need, over whole data sets.
+"""Audits of video classifiers over whole data sets: importance maps and minimum preservation ratios.
 
 The Python API (docs/python_api.md): `explain` and `load_model`, `read_clip`, `render`, `save` for clips of your own,
 `open_results` for the results of an audit. Each is imported when it is first asked for: torch takes seconds.

@@ -1,4 +1,4 @@
-"""The Python API, `import stepaudit`: what explains clips of your own. docs/python_api.md tells of all of it."""
+"""The Python API, `import stepaudit`: explanations of clips of your own; see docs/python_api.md."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,7 +94,7 @@ def explain(
     seed: int = 0,
     **options: Any,
 ) -> Explanation:
-    """Where a model looks: a map for each clip.
+    """Importance maps of a model, one for each clip.
 
     Args:
         model: clips [N, 3, T, H, W] to logits [N, K], on any device and in any mode, which it keeps; or what
@@ -129,9 +129,9 @@ def explain(
     if not isinstance(clips, Tensor) or clips.ndim != 5 or clips.shape[1] != 3 or not clips.is_floating_point():
         raise UsageError("clips: give a float tensor [N, 3, T, H, W] in [0, 1], as `stepaudit.read_clip` does")
     place = next((parameter.device for parameter in net.parameters()), clips.device)
-    given = clips.to(place)
+    clips = clips.to(place)
     return explained(
-        net, given, _targets(targets, given), _ratios(ratio, len(given)), method=method, options=options, seed=seed
+        net, clips, _targets(targets, clips), _ratios(ratio, len(clips)), method=method, options=options, seed=seed
     )
 
 
@@ -141,7 +141,7 @@ def render(frames: np.ndarray | Tensor, importance: np.ndarray | Tensor, *, mask
     Args:
         frames: uint8 [T, H, W, 3], or a clip [3, T, H, W] in [0, 1].
         importance: the map, [T, H, W], not negative.
-        mask: whether it is a mask, which is shown as it is; other maps are shown in shares of their greatest value.
+        mask: draws the values as they are; other maps are drawn in shares of their greatest value.
 
     Returns:
         uint8 [T, H, W, 3], for `save`.
@@ -166,10 +166,10 @@ def render(frames: np.ndarray | Tensor, importance: np.ndarray | Tensor, *, mask
 def _targets(targets: Tensor | Sequence[int] | int | None, clips: Tensor) -> Tensor | None:
     if targets is None:
         return None
-    found = torch.as_tensor(targets, device=clips.device)
-    if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
+    indices = torch.as_tensor(targets, device=clips.device)
+    if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
         raise UsageError("targets: give whole numbers, the indices of classes")
-    return found.long().expand(len(clips)) if found.ndim == 0 else found.long()
+    return indices.long().expand(len(clips)) if indices.ndim == 0 else indices.long()
 
 
 def _ratios(ratio: float | Sequence[float], count: int) -> list[float]:

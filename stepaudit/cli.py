@@ -162,7 +162,7 @@ def _run(run: Callable, stage: str, config_file: Path, **keys: str) -> None:
 
 @app.command()
 def index(config: ConfigFile, dataset: DatasetName) -> None:
-    """Read a data set: which stretch of which video, and what is annotated there."""
+    """Read a data set: stretches of its videos, and their annotations."""
     from stepaudit.stages import index
 
     _run(index.run, "index", config, dataset=dataset)
@@ -194,7 +194,7 @@ def predict(config: ConfigFile, dataset: DatasetName, model: ModelName, shard: S
 
 @app.command()
 def attribute(config: ConfigFile, dataset: DatasetName, model: ModelName, method: MethodName, shard: Shard) -> None:
-    """Explain what a model says of the test clips of a shard."""
+    """Make a method's maps of a model on the test clips of a shard."""
     from stepaudit.stages import attribute
 
     _run(attribute.run, "attribute", config, dataset=dataset, model=model, method=method, shard=shard)
@@ -362,7 +362,7 @@ def compare(
     ] = None,
     out: Annotated[Path | None, _option("--out", "Folder for compare.html, .csv and .json.")] = None,
     dataset: Annotated[str | None, _option("--dataset", "Data set; default: the only one.")] = None,
-    everything: Annotated[bool, _option("--list", "Show every quantity by name, and what it means.")] = False,
+    everything: Annotated[bool, _option("--list", "Show every quantity with its name and meaning.")] = False,
 ) -> None:
     """Compare two models, or two audits of one, on the same clips: a gate for releases."""
     from stepaudit.commands.compare import command
@@ -446,7 +446,7 @@ def doctor(
     slurm: Annotated[bool, _option("--slurm", "The Slurm profile is to be used.")] = False,
     json: Annotated[bool, _option("--json", "Print a list in JSON.")] = False,
 ) -> None:
-    """Look at Python, PyTorch, GPU, ffmpeg, disk and data, and say what to do. Status 1: an audit would fail."""
+    """Check Python, PyTorch, GPU, ffmpeg, disk and data, and print the next steps. Status 1: an audit would fail."""
     from stepaudit.commands.doctor import doctor, findings
 
     results = []
@@ -461,7 +461,7 @@ def doctor(
 
 @app.command()
 def plan(config: ConfigFile) -> None:
-    """Say how an audit is divided into jobs, and what they are estimated to take."""
+    """Print an audit's jobs by stage, and their estimated time."""
     from stepaudit.audit import config as configuration
     from stepaudit.audit import planning
     from stepaudit.store.formats import format_rows
@@ -474,7 +474,7 @@ def status(
     results: Results,
     watch: Annotated[bool, _option("--watch", "Look again every five seconds until all is done.")] = False,
 ) -> None:
-    """Say what of an audit is done, running and failed, by stage, and how long the rest takes."""
+    """Print an audit's finished, running and failed jobs by stage, and the time left."""
     import time
 
     from rich.console import Console
@@ -495,9 +495,9 @@ def status(
 def check(
     path: Annotated[Path, _argument("Configuration file, or results of an audit, such as results/demo.")],
     delete: Annotated[bool, _option("--delete", "Remove damaged, foreign and orphaned files.")] = False,
-    targets: Annotated[bool, _option("--targets", "Only list the files to make anew.")] = False,
+    targets: Annotated[bool, _option("--targets", "Only list the files to make again.")] = False,
 ) -> None:
-    """Check a configuration and say how much it asks for; or whether an audit is sound, and what to run if not."""
+    """Check a configuration and print its size; or check an audit for damaged, missing and foreign files."""
     from stepaudit.audit import config as configuration
 
     if path.is_dir():

@@ -8,8 +8,8 @@ from torch import nn
 
 from stepaudit.clips import decoding
 from stepaudit.clips.geometry import Geometry
-from stepaudit.commands.explain.command import _told
-from stepaudit.commands.explain.watching import watched
+from stepaudit.commands.explain.command import _progress
+from stepaudit.commands.explain.model_calls import observed
 from stepaudit.errors import UsageError
 from stepaudit.report.pictures import movie, overlay, pictures
 
@@ -106,7 +106,7 @@ def test_a_file_of_another_kind_or_in_no_folder_is_told(tmp_path):
 def test_passes_are_counted_as_they_cost_and_the_probability_is_the_softmax():
     model, told = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), []
     clips = torch.rand(2, 3, 1, 2, 2)
-    with watched(model, 1, lambda *news: told.append(news)):
+    with observed(model, 1, lambda *news: told.append(news)):
         with torch.no_grad():
             expected = model(clips).softmax(dim=1)[:, 1].mean().item()
         model(clips)
@@ -118,7 +118,7 @@ def test_passes_are_counted_as_they_cost_and_the_probability_is_the_softmax():
 
 def test_a_model_is_watched_no_more_after_an_error():
     model = nn.Linear(2, 2)
-    with pytest.raises(ValueError, match="a bug"), watched(model, None, lambda *news: None):
+    with pytest.raises(ValueError, match="a bug"), observed(model, None, lambda *news: None):
         raise ValueError("a bug")
     assert not model._forward_hooks
 
@@ -135,7 +135,7 @@ def test_progress_never_ends_before_the_work_and_ends_even_if_there_was_less(mon
         yield lambda pieces=1, note="": moves.append((pieces, note))
 
     monkeypatch.setattr(command, "progress", recorded)
-    with _told("x", 10) as tell:
+    with _progress("x", 10) as tell:
         for passes in (3, 9, 12, 15):
             tell(passes, 0.5)
     assert [pieces for pieces, _ in moves] == [3, 6, 0, 0, 1]

@@ -1,4 +1,4 @@
-"""What the command line of `explain` asks for, checked before anything is loaded."""
+"""Arguments of the command `explain`, checked before anything is loaded."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ NEAR = 3  # names of classes to suggest
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks for; see its help."""
+    """Values of the command line; see its help."""
 
     video: Path
     model: str
@@ -44,16 +44,16 @@ class Request:
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
     """Options given as `key=value`, whose values are read as YAML. Raises UsageError for anything else."""
-    found = {}
+    options = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not (sign and key.strip()):
             raise UsageError(f"--option {pair}: write key=value, such as preset=corrected")
         try:
-            found[key.strip()] = yaml.safe_load(value)
+            options[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise UsageError(f"--option {pair}: the value is no YAML") from error
-    return found
+    return options
 
 
 def check_video(request: Request) -> None:
@@ -68,12 +68,12 @@ def check_video(request: Request) -> None:
 
 
 def options_of(component: Component, request: Request) -> dict[str, Any]:
-    """The method's options: those given, and before them what `--quick` sets."""
+    """Options of the method: the given ones, over those of `--quick`."""
     return {**(quick_options(component) if request.quick else {}), **request.options}
 
 
 def quick_options(component: Component) -> dict[str, Any]:
-    """What `--quick` sets of a method; nothing of one that has nothing to save."""
+    """Options of `explain --quick` for a method; none if it has nothing to save."""
     return {key: value for key, value in QUICK.items() if key in (component.options or {})}
 
 
@@ -90,7 +90,7 @@ def device_of(name: str) -> torch.device:
 
 
 def sized(clips: Clips, size: str | None, fit: str | None) -> Clips:
-    """How the clip is cut: as the model says, or as requested. Raises UsageError if that is no size."""
+    """Frames, size and fit of the clip: requested ones over the model's. Raises UsageError for an invalid one."""
     change: dict[str, Any] = {}
     if size is not None:
         numbers = re.fullmatch(r"(\d{1,5})x(\d{1,5})x(\d{1,5})", size)

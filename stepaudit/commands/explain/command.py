@@ -15,10 +15,10 @@ from stepaudit.clips import cutting, decoding
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.commands.explain import arguments, explanation
 from stepaudit.commands.explain.arguments import Request, quick_options
+from stepaudit.commands.explain.clip_report import ClipReport
 from stepaudit.commands.explain.explanation import Explanation, explained
 from stepaudit.commands.explain.files import Folder
-from stepaudit.commands.explain.report import Report
-from stepaudit.commands.explain.watching import Tell
+from stepaudit.commands.explain.model_calls import Observer
 from stepaudit.errors import UsageError
 from stepaudit.layers import frozen
 from stepaudit.networks.by_name import Chosen, choose
@@ -43,17 +43,17 @@ def run(request: Request) -> Iterator[str]:
     folder = Folder(request.out or Path(f"{request.video.stem}_explained"), overwrite=request.overwrite)
     try:
         clip = _cut(request, clips)
-        yield _told_clip(request, clip, "as asked" if request.size else chosen.origin)
+        yield _clip_line(request, clip, "as asked" if request.size else chosen.origin)
         yield from _notes(component, options, request, clips)
-        found, classes = _explained(request, chosen, to_tensor([clip]).to(device), options, component)
-        report = Report(request.video.stem, clip, chosen.name, request.model, classes, found)
+        explained_clip, classes = _explained(request, chosen, to_tensor([clip]).to(device), options, component)
+        report = ClipReport(request.video.stem, clip, chosen.name, request.model, classes, explained_clip)
         yield from report.lines()
         yield f"wrote {folder.path}: {', '.join(folder.write(report))}"
     finally:
         folder.leave()
 
 
-def _told_clip(request: Request, clip: dict, origin: str) -> str:
+def _clip_line(request: Request, clip: dict, origin: str) -> str:
     frames = clip["frames"]
     size = f"{clip['height']} × {clip['width']} pixels"
     return f"clip: {request.video.name}, {len(frames)} frames from {frames[0]} to {frames[-1]}, {size} ({origin})"
@@ -66,7 +66,7 @@ def _cut(request: Request, clips: Clips) -> dict:
 
 
 def _notes(component: Component, options: dict[str, Any], request: Request, clips: Clips) -> Iterator[str]:
-    """What should be known before it begins."""
+    """Notes to print before the method runs."""
     quick, passes = quick_options(component), _passes(component, options, clips)
     if request.quick and not quick:
         yield f"note: --quick changes nothing for {request.method}"
@@ -84,19 +84,19 @@ def _explained(
     """The explanation of a clip [1, 3, T, H, W], and the names of the classes."""
     chosen.net.to(clip.device)
     size = Clips(frames=clip.shape[2], height=clip.shape[3], width=clip.shape[4])
-    classes = _first_answer(chosen, clip, size)
+    classes = _class_names(chosen, clip, size)
     index = None if request.target is None else arguments.target_of(request.target, classes)
     target = None if index is None else torch.tensor([index], device=clip.device)
-    with _told(f"{request.method} of {request.video.name}", _passes(component, options, size)) as tell:
-        found = explained(
+    with _progress(f"{request.method} of {request.video.name}", _passes(component, options, size)) as observer:
+        result = explained(
             chosen.net, clip, target, [request.ratio],
-            method=request.method, options=options, seed=request.seed, tell=tell,
+            method=request.method, options=options, seed=request.seed, observer=observer,
         )  # fmt: skip
-    return found, classes
+    return result, classes
 
 
-def _first_answer(chosen: Chosen, clip: Tensor, clips: Clips) -> list[str]:
-    """Names of the classes, of a model that is asked with the clip. Raises UsageError if it does not take it."""
+def _class_names(chosen: Chosen, clip: Tensor, clips: Clips) -> list[str]:
+    """Names of the model's classes, after a first call with the clip. Raises UsageError if that fails."""
     name = f"model '{chosen.name}'"
     try:
         with frozen(chosen.net), torch.no_grad():
@@ -116,23 +116,23 @@ def _first_answer(chosen: Chosen, clip: Tensor, clips: Clips) -> list[str]:
 
 
 @contextmanager
-def _told(description: str, total: int) -> Iterator[Tell]:
-    """A bar, or lines in a log, of the passes through a model, with the target's probability."""
+def _progress(description: str, total: int) -> Iterator[Observer]:
+    """Progress bar, or log lines, of the passes through a model, with the target's probability."""
     done, last = 0, ""
     with progress(description, total) as advance:
 
-        def tell(passes: int, probability: float | None) -> None:
+        def observer(passes: int, probability: float | None) -> None:
             nonlocal done, last
             last = "" if probability is None else f"probability {probability:.3f}"
             new = min(passes, total - 1) - done  # how many there are is an estimate: the end is where it ends
             done += new
             advance(new, last)
 
-        yield tell
+        yield observer
         advance(total - done, last)
 
 
 def _passes(component: Component, options: dict[str, Any], clips: Clips) -> int:
-    """Forward passes of the model that a map takes, about; one with its gradient counts as three."""
+    """Estimated forward passes of the model for a map; one with its gradient counts as three."""
     passes = component.companion("passes")
     return passes((clips.frames, clips.height, clips.width), **options) if passes else 3

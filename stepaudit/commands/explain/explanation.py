@@ -1,4 +1,4 @@
-"""Explaining clips outside of an audit: numbers in, numbers out, for the command `explain` and the Python API."""
+"""Explanations of clips outside of an audit, for the command `explain` and the Python API."""
 
 import time
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stepaudit.adapters import check_logits
 from stepaudit.audit.registry import Component, find
-from stepaudit.commands.explain.watching import Tell, watched
+from stepaudit.commands.explain.model_calls import Observer, observed
 from stepaudit.errors import NonFiniteError, UsageError
 from stepaudit.extremal.perturbation import Perturbation, blend, hard_mask
 from stepaudit.layers import frozen
@@ -24,14 +24,14 @@ AT_ONCE = 16  # clips in a call that asks for no gradient
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a model looks at in N clips, as a method tells it.
+    """Explanation of a model on N clips by a method.
 
     Args:
         clips: [N, 3, T, H, W] in [0, 1].
         targets: [N], the classes explained.
         method: its name.
         options: the method's options that were given.
-        ratios: N shares of voxels: what the masks were asked to keep or, of maps that are none, what `kept` keeps.
+        ratios: N shares of voxels: the requested volumes of masks, or of the part that other maps keep.
         seed: of the method's randomness.
         compact: the maps at the method's own resolution.
         maps: the full maps, [N, T, H, W] in [0, 1], float32.
@@ -58,7 +58,7 @@ class Explanation:
 
     @property
     def is_mask(self) -> bool:
-        """Whether the maps are masks that were optimised; else they only rank the voxels."""
+        """True for optimised masks; other maps only rank the voxels."""
         return "kept_probability" in self.compact.details
 
     @property
@@ -68,7 +68,7 @@ class Explanation:
 
     @property
     def kept_probability(self) -> Tensor:
-        """Softmax probability of each target on what is kept of its clip, [N].
+        """Softmax probability of each target on the kept part of its clip, [N].
 
         That is the clip perturbed by its mask. Of a map that is no mask the greatest voxels are kept, `ratios` of them,
         and the rest is blurred.
@@ -128,18 +128,18 @@ def explained(
     method: str,
     options: dict[str, Any],
     seed: int = 0,
-    tell: Tell | None = None,
+    observer: Observer | None = None,
 ) -> Explanation:
     """The explanation of clips.
 
     Args:
         model: clips to logits [N, K]; in any mode, which it keeps.
         clips: [N, 3, T, H, W] in [0, 1], on the model's device.
-        targets: [N] class indices; None are the classes that the model finds the most probable.
+        targets: [N] class indices; None for the most probable classes.
         ratios: N preservation ratios, in (0, 1).
         method: name of a registered method, or `module:object`.
         options: of the method.
-        tell: hears of the model's passes, see `watching.watched`.
+        observer: is called with the model's passes, see `model_calls.observed`.
 
     Raises:
         UsageError: no such method or option, or the model answers something else than logits.
@@ -147,25 +147,25 @@ def explained(
     """
     component = checked(method, options, ratios)
     with frozen(model), torch.no_grad():
-        logits = _answers(model, clips)
+        logits = _logits(model, clips)
     if targets is None:
         targets = logits.argmax(dim=1)
     check_targets(targets, clips, logits.shape[1])
     takes_ratio = "ratios" in component.requires
-    given = torch.tensor(list(ratios), device=clips.device) if takes_ratio else None
-    one = targets[0].item() if len(targets.unique()) == 1 else None
+    per_row = torch.tensor(list(ratios), device=clips.device) if takes_ratio else None
+    one = int(targets[0]) if len(targets.unique()) == 1 else None
     start = time.monotonic()
-    with watched(model, one, tell) if tell else nullcontext():
-        compact = component.load()(model, clips, targets, ratios=given, seed=seed, **options)
+    with observed(model, one, observer) if observer else nullcontext():
+        compact = component.load()(model, clips, targets, ratios=per_row, seed=seed, **options)
     full = compact.full()
     if not (full.isfinite().all() and compact.grid.isfinite().all()):
         raise NonFiniteError("the map holds NaN or infinite values")
     seconds = time.monotonic() - start
-    kept_clips = _kept(clips, compact, full, ratios)
+    kept_clips = _kept_clips(clips, compact, full, ratios)
     with frozen(model), torch.no_grad():
-        kept = _answers(model, kept_clips)
-    asked = (clips, targets, method, options, list(ratios), seed)
-    return Explanation(*asked, compact, full, logits, kept_clips, kept, takes_ratio, seconds)
+        kept_logits = _logits(model, kept_clips)
+    request = (clips, targets, method, options, list(ratios), seed)
+    return Explanation(*request, compact, full, logits, kept_clips, kept_logits, takes_ratio, seconds)
 
 
 def checked(method: str, options: dict[str, Any], ratios: Sequence[float] = ()) -> Component:
@@ -196,29 +196,29 @@ def _of_targets(logits: Tensor, targets: Tensor) -> Tensor:
     return logits.softmax(dim=1).gather(1, targets[:, None])[:, 0]
 
 
-def _answers(model: nn.Module, clips: Tensor) -> Tensor:
-    """Logits [N, K]. Raises UsageError where it answers something else, NonFiniteError for NaN."""
-    found = []
+def _logits(model: nn.Module, clips: Tensor) -> Tensor:
+    """Logits [N, K]. Raises UsageError for any other output, NonFiniteError for NaN."""
+    outputs = []
     for part in clips.split(AT_ONCE):
         output = model(part)
         classes = output.shape[-1] if isinstance(output, Tensor) and output.ndim else 0
         check_logits(output, len(part), classes, type(model).__name__)
-        found.append(output)
-    logits = torch.cat(found)
+        outputs.append(output)
+    logits = torch.cat(outputs)
     if not logits.isfinite().all():
         raise NonFiniteError("the model's logits hold NaN or infinite values")
     return logits
 
 
-def _kept(clips: Tensor, compact: Maps, full: Tensor, ratios: Sequence[float]) -> Tensor:
+def _kept_clips(clips: Tensor, compact: Maps, full: Tensor, ratios: Sequence[float]) -> Tensor:
     """The clips perturbed by their masks, or by hard masks of the maps' greatest voxels."""
     if "kept_probability" in compact.details:
-        return blend(_perturbation(compact.details["perturbation"]).levels(clips), full)
+        return blend(_perturbation(str(compact.details["perturbation"])).levels(clips), full)
     masks = torch.stack([hard_mask(one, ratio) for one, ratio in zip(full, ratios, strict=True)])
     return blend(Perturbation().levels(clips), masks)
 
 
 def _perturbation(text: str) -> Perturbation:
-    """The perturbation of its name in the table."""
+    """Inverse of a perturbation's name in the table."""
     name, _, parameter = text.partition(":")
     return Perturbation(name, float(parameter.removeprefix("sigma=")) if parameter else None)

@@ -1,4 +1,4 @@
-"""The files that `explain` writes, and the care that it takes of those of others."""
+"""The files of `explain`; files of others are never replaced unasked."""
 
 import json
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from stepaudit.commands.explain.report import Report
+from stepaudit.commands.explain.clip_report import ClipReport
 from stepaudit.errors import StorageError, UsageError
 from stepaudit.report.pictures import movie, overlay
 from stepaudit.store import checksums, tables
@@ -19,7 +19,7 @@ FILES = ("overlay.mp4", "overlay.webp", "strip.png", MAPS, PREDICTIONS, "rows.js
 
 
 class Folder:
-    """Where the files go. Nothing is replaced that an earlier `explain` did not write.
+    """Output folder of `explain`. Only files of an earlier `explain` are replaced.
 
     Raises:
         UsageError: a file of such a name lies there that it did not write, or that was changed since.
@@ -43,7 +43,7 @@ class Folder:
         except OSError as error:
             raise StorageError(f"{path}: cannot be written ({error.strerror}); name another --out") from error
 
-    def write(self, report: Report) -> list[str]:
+    def write(self, report: ClipReport) -> list[str]:
         """Writes all files, first in a hidden folder, so that a reader finds old or new ones. Returns their names."""
         with tempfile.TemporaryDirectory(dir=self.path, prefix=".explain-") as hidden:
             _write(report, Path(hidden))
@@ -58,15 +58,15 @@ class Folder:
                 self.path.rmdir()
 
     def _own(self, name: str) -> bool:
-        """Whether the summary that lies there lists this very file; the summary knows itself by its form."""
+        """True if the summary in the folder lists this very file; the summary is recognised by its form."""
         try:
-            listed = json.loads((self.path / SUMMARY).read_text())["files"]
-            return name == SUMMARY or listed.get(name) == checksums.sha256(self.path / name)
+            written = json.loads((self.path / SUMMARY).read_text())["files"]
+            return name == SUMMARY or written.get(name) == checksums.sha256(self.path / name)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
 
 
-def _write(report: Report, folder: Path) -> None:
+def _write(report: ClipReport, folder: Path) -> None:
     """All files of a report. The summary comes last and lists the others with the SHA-256 of their bytes."""
     rows = {"maps": report.maps(), "predictions": report.predictions()}
     frames = overlay.movie(report.shown())
@@ -87,5 +87,5 @@ def schema(table: str) -> pa.Schema:
 
 
 def _plain(value: object) -> object:
-    """What JSON knows in the place of NumPy's numbers."""
+    """JSON encoder for NumPy arrays and scalars."""
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

@@ -53,17 +53,17 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]], *, caption: str =
     return document_of(grid(names, rows), caption, label)
 
 
-def document_of(found: Grid, caption: str, label: str) -> str:
+def document_of(grid: Grid, caption: str, label: str) -> str:
     """A grid as a `table` environment; arguments are those of `table`."""
-    columns = "".join("r" if numeric else "l" for numeric in found.numeric) or "l"
+    columns = "".join("r" if numeric else "l" for numeric in grid.numeric) or "l"
     lines = [
         r"\begin{table}",
         r"  \centering",
         rf"  \begin{{tabular}}{{{columns}}}",
         r"    \toprule",
-        f"    {_line(map(escaped, found.headers))}",
+        f"    {_line(map(escaped, grid.headers))}",
         r"    \midrule",
-        *(f"    {_line(map(_cell, row))}" for row in found.rows),
+        *(f"    {_line(map(_cell, row))}" for row in grid.rows),
         r"    \bottomrule",
         r"  \end{tabular}",
         *([rf"  \caption{{{escaped(caption)}}}"] if caption else []),
@@ -74,7 +74,7 @@ def document_of(found: Grid, caption: str, label: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text in which LaTeX obeys nothing."""
+    """A text with all of LaTeX's special characters escaped."""
     return "".join(SIGNS.get(sign, sign) for sign in text)
 
 

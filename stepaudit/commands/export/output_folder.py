@@ -41,7 +41,7 @@ class OutputFolder:
 
     @contextmanager
     def written(self, name: str) -> Iterator[Path]:
-        """A temporary path, which replaces the file of this name within the folder when the block ends.
+        """A temporary path, moved to this name within the folder when the block ends.
 
         Raises:
             UsageError: the name leads out of the folder.

@@ -1,4 +1,4 @@
-"""Figures of one clip of an audit: what was asked for, or is chosen by rule, drawn as the paper draws it."""
+"""Figures of one clip of an audit, requested or chosen by rule, drawn as the paper draws it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ RATIO, FRAMES = 0.1, 8
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing, and the sentence that says what it shows."""
+    """A drawing, and a sentence about its content."""
 
     image: Image.Image
     text: str
@@ -50,17 +50,17 @@ def of_methods(
         chosen_model = figure_sources.names(connection, "models", [model] if model else [])[0]
         chosen_methods = figure_sources.names(connection, "methods", methods)
         clips, maps = figure_sources.read(connection, dataset, [chosen_model], chosen_methods)
-        found = figure_choice.most_explained(figure_choice.usable(clips, clip), maps)
-        shown = figure_sources.ClipFrames(connection, folder, found, frames)
-        probabilities = figure_sources.probabilities(connection, found, [chosen_model])
-    of_method = {name: [row for row in _of_clip(maps, found) if row["method"] == name] for name in chosen_methods}
+        shown_clip = figure_choice.most_explained(figure_choice.usable(clips, clip), maps)
+        shown = figure_sources.ClipFrames(connection, folder, shown_clip, frames)
+        probabilities = figure_sources.probabilities(connection, shown_clip, [chosen_model])
+    of_method = {name: [row for row in _of_clip(maps, shown_clip) if row["method"] == name] for name in chosen_methods}
     rows = {name: figure_choice.nearest_ratio(given, ratio) for name, given in of_method.items()}
-    subtitle = f"{found['clip_id']} of {found['dataset']}, explained on {chosen_model}"
+    subtitle = f"{shown_clip['clip_id']} of {shown_clip['dataset']}, explained on {chosen_model}"
     drawn = [shown.clip_row(probabilities), *(shown.map_row(name, row) for name, row in rows.items())]
     rule = "" if clip else ", the first by name that most methods explain (annotated clips before others)"
     return Figure(
-        figures.draw(found["label"], subtitle, shown.headers(), drawn),
-        f"clip {found['clip_id']} of {found['dataset']}{rule}; model {chosen_model}",
+        figures.draw(shown_clip["label"], subtitle, shown.headers(), drawn),
+        f"clip {shown_clip['clip_id']} of {shown_clip['dataset']}{rule}; model {chosen_model}",
     )
 
 
@@ -95,20 +95,20 @@ def of_models(
         of_model = {row["model"]: row for row in _of_clip(candidates, masks[0])}
         shown = [figure_sources.ClipFrames(connection, folder, of_model[model], frames) for model in pair]
         probabilities = figure_sources.probabilities(connection, masks[0], pair)
-    found = shown[0].clip
+    shown_clip = shown[0].clip
     equal = figure_choice.difference(masks) <= figure_choice.CLOSE
     kind = "that keep nearly the same probability" if equal else "whose probabilities are nearest to each other"
-    subtitle = f"{found['clip_id']} of {found['dataset']}, masks of {mask} {kind}"
+    subtitle = f"{shown_clip['clip_id']} of {shown_clip['dataset']}, masks of {mask} {kind}"
     drawn = [
         shown[0].clip_row(probabilities),
         *(one.map_row(row["model"], row) for one, row in zip(shown, masks, strict=True)),
     ]
     why = "the first by name whose masks keep about the same" if equal else "the one whose masks differ least"
     rule = "" if clip else f", {why} (annotated clips before others)"
-    kept = "; ".join(f"{row['model']} keeps {row['kept_probability']:.3f} at ratio {row['ratio']:g}" for row in masks)
+    shares = "; ".join(f"{row['model']} keeps {row['kept_probability']:.3f} at ratio {row['ratio']:g}" for row in masks)
     return Figure(
-        figures.draw(found["label"], subtitle, shown[0].headers(), drawn),
-        f"clip {found['clip_id']} of {found['dataset']}{rule}; {mask}: {kept}",
+        figures.draw(shown_clip["label"], subtitle, shown[0].headers(), drawn),
+        f"clip {shown_clip['clip_id']} of {shown_clip['dataset']}{rule}; {mask}: {shares}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Which clip and maps a figure shows: rows of an audit's tables in, the chosen ones out, by stated rules."""
+"""Rules that choose the clip and the maps of a figure: rows of an audit's tables in, the chosen ones out."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ def key(row: dict) -> tuple[str, str]:
 
 
 def usable(clips: Sequence[dict], clip_id: str | None = None) -> list[dict]:
-    """The clips that were extracted, or of them the one asked for: annotated ones first, otherwise in the order given.
+    """The extracted clips, or the requested one: annotated ones first, otherwise in the given order.
 
     Args:
         clips: rows of `clips`, with `boxed`.
@@ -23,13 +23,17 @@ def usable(clips: Sequence[dict], clip_id: str | None = None) -> list[dict]:
     Raises:
         UsageError: there is no such clip, or none could be extracted.
     """
-    found = [row for row in clips if clip_id in (None, row["clip_id"])]
-    if clip_id is not None and not found:
+    candidates = [row for row in clips if clip_id in (None, row["clip_id"])]
+    if clip_id is not None and not candidates:
         nearest = get_close_matches(clip_id, sorted({row["clip_id"] for row in clips}), n=3, cutoff=0)
         raise UsageError(f"no test clip '{clip_id}'; nearest names: {', '.join(nearest) or 'none, there is no clip'}")
-    good = [row for row in found if row["status"] == "ok"]
+    good = [row for row in candidates if row["status"] == "ok"]
     if not good:
-        reason = f"{found[0]['clip_id']} is {found[0]['status']}: {found[0]['error']}" if found else "there is none"
+        reason = (
+            f"{candidates[0]['clip_id']} is {candidates[0]['status']}: {candidates[0]['error']}"
+            if candidates
+            else "there is none"
+        )
         raise UsageError(f"no test clip to show: {reason}; name another with --clip")
     return sorted(good, key=lambda row: not row["boxed"])
 
@@ -61,9 +65,9 @@ def equally_kept(masks: Sequence[Sequence[dict]]) -> list[dict]:
 
 
 def difference(chosen: Sequence[dict]) -> float:
-    """How far the kept probabilities of masks lie apart."""
-    kept = [row["kept_probability"] for row in chosen]
-    return max(kept) - min(kept)
+    """Range of the kept probabilities of masks."""
+    probabilities = [row["kept_probability"] for row in chosen]
+    return max(probabilities) - min(probabilities)
 
 
 def most_equal(choices: Sequence[list[dict]]) -> list[dict]:

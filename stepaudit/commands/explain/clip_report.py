@@ -1,4 +1,4 @@
-"""What is told of an explained clip: lines to print, rows of the tables, a summary, and the pictures' captions."""
+"""Report of an explained clip: lines to print, rows of the tables, a summary, and the pictures' captions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,32 +16,32 @@ TOP = 5  # classes to print
 
 
 @dataclass(frozen=True)
-class Report:
+class ClipReport:
     """An explained clip with its names.
 
     Args:
         clip_id: name of the clip.
-        clip: what the table `clips` holds of it.
+        clip: its row of the table `clips`.
         model: its name.
-        given: how the model was named on the command line.
+        model_argument: `--model` of the command line.
         classes: names of the model's classes, K.
-        found: the explanation, of one clip.
+        explanation: of one clip.
     """
 
     clip_id: str
     clip: dict
     model: str
-    given: str
+    model_argument: str
     classes: Sequence[str]
-    found: Explanation
+    explanation: Explanation
 
     @property
     def label(self) -> str:
-        """Name of the class that is explained."""
-        return self.classes[self.found.targets[0].item()]
+        """Name of the explained class."""
+        return self.classes[int(self.explanation.targets[0])]
 
     def lines(self) -> list[str]:
-        """What is printed: the classes before and after, the ratio, the time."""
+        """Lines to print: probabilities of the clip and of the kept part, the ratio, the time."""
         names = ["class", "clip", "kept", ""]
         rows = [
             [row["class"], f"{row['clip']:.3f}", f"{row['kept']:.3f}", "explained" if row["explained"] else ""]
@@ -50,26 +50,26 @@ class Report:
         table = formats.format_rows(names, rows, "table").rstrip("\n").split("\n")
         return [
             *(line.rstrip() for line in table),
-            f"kept: {self.kept}",
-            f"time: {self.found.seconds:.1f} s on {self.found.clips.device.type}",
+            f"kept: {self.kept_part}",
+            f"time: {self.explanation.seconds:.1f} s on {self.explanation.clips.device.type}",
         ]
 
     @property
-    def kept(self) -> str:
-        """What is kept of the clip, in words."""
-        found, ratio = self.found, self.found.ratios[0]
-        if not found.is_mask:
+    def kept_part(self) -> str:
+        """Description of the kept part of the clip."""
+        ratio = self.explanation.ratios[0]
+        if not self.explanation.is_mask:
             return f"the {100 * ratio:g} % of voxels that the map ranks highest, the rest blurred (the map is no mask)"
-        wanted = f"asked {ratio:g}, reached" if found.takes_ratio else "reached"
-        perturbation = found.compact.details["perturbation"]
-        return f"by the mask, ratio {wanted} {found.volume[0].item():.3f}; {perturbation} elsewhere"
+        reached = f"asked {ratio:g}, reached" if self.explanation.takes_ratio else "reached"
+        perturbation = self.explanation.compact.details["perturbation"]
+        return f"by the mask, ratio {reached} {self.explanation.volume[0].item():.3f}; {perturbation} elsewhere"
 
     def top(self) -> list[dict]:
-        """The most probable classes of the clip, and besides the one explained and the first of what is kept."""
-        before, after = (logits[0].softmax(dim=0) for logits in (self.found.logits, self.found.kept_logits))
-        target = self.found.targets[0].item()
+        """The most probable classes of the clip, the explained class, and the top class of the kept part."""
+        before, after = (logits[0].softmax(dim=0) for logits in (self.explanation.logits, self.explanation.kept_logits))
+        target = int(self.explanation.targets[0])
         shown = before.argsort(descending=True)[:TOP].tolist()
-        shown += [index for index in dict.fromkeys([target, after.argmax().item()]) if index not in shown]
+        shown += [index for index in dict.fromkeys([target, int(after.argmax())]) if index not in shown]
         return [
             {
                 "class": self.classes[index],
@@ -83,60 +83,60 @@ class Report:
 
     def maps(self) -> list[dict]:
         """The row of the table `maps`."""
-        return self.found.table([self.clip_id], self.model)
+        return self.explanation.table([self.clip_id], self.model)
 
     def predictions(self) -> list[dict]:
         """The row of the table `predictions`."""
-        probability, rank = probability_and_rank(self.found.logits, self.found.targets)
+        probability, rank = probability_and_rank(self.explanation.logits, self.explanation.targets)
         row = {
             "clip_id": self.clip_id,
             "model": self.model,
-            "target": self.found.targets[0].item(),
+            "target": self.explanation.targets[0].item(),
             "label": self.label,
             "target_probability": probability[0].item(),
             "rank": rank[0].item(),
-            "probabilities": self.found.logits[0].softmax(dim=0).tolist(),
+            "probabilities": self.explanation.logits[0].softmax(dim=0).tolist(),
             "status": "ok",
         }
         return [{column.name: row.get(column.name) for column in schema.TABLES["predictions"].columns}]
 
     def summary(self) -> dict:
-        """What was asked and found, without the maps."""
-        row, found = self.maps()[0], self.found
+        """Request and results, without the maps."""
+        row, explanation = self.maps()[0], self.explanation
         left_out = {"grid", "grid_shape", "frame_volume", "dataset", "status", "error", "options", "volume"}
         return {
             **{key: value for key, value in row.items() if key not in left_out},
-            "options": found.options,
+            "options": explanation.options,
             "label": self.label,
-            "model_given": self.given,
-            "is_mask": found.is_mask,
-            "volume": found.volume[0].item(),
-            "probability_of_kept": found.kept_probability[0].item(),
+            "model_given": self.model_argument,
+            "is_mask": explanation.is_mask,
+            "volume": explanation.volume[0].item(),
+            "probability_of_kept": explanation.kept_probability[0].item(),
             "top": self.top(),
             "frames": self.clip["frames"],
             "size": [len(self.clip["frames"]), self.clip["height"], self.clip["width"]],
             "frame_volume": row["frame_volume"],
-            "device": str(found.clips.device),
+            "device": str(explanation.clips.device),
             "versions": decides.versions(),
         }
 
     def shown(self) -> overlay.Shown:
         """The clip, ready to be drawn."""
-        found = self.found
-        before, after = found.probability[0].item(), found.kept_probability[0].item()
-        name = f"{found.method} {found.ratios[0]:g}" if found.takes_ratio else found.method
+        explanation = self.explanation
+        before, after = explanation.probability[0].item(), explanation.kept_probability[0].item()
+        name = f"{explanation.method} {explanation.ratios[0]:g}" if explanation.takes_ratio else explanation.method
         captions = (f"clip: {self.label} {before:.2f}", name, f"kept: {self.label} {after:.2f}")
-        share = shares(found.maps[0].cpu().numpy(), mask=found.is_mask).clip(0, 1)
-        frames, kept = (overlay.pictures_of(clips[0]) for clips in (found.clips, found.kept_clips))
-        return overlay.Shown(frames, share, kept, captions)
+        share = shares(explanation.maps[0].cpu().numpy(), mask=explanation.is_mask).clip(0, 1)
+        frames, kept_frames = (overlay.pictures_of(each[0]) for each in (explanation.clips, explanation.kept_clips))
+        return overlay.Shown(frames, share, kept_frames, captions)
 
     def strip(self) -> Image.Image:
-        """Frames in a row, with the map and with what is kept."""
-        found = self.found
+        """Frames in a row: as they are, with the map, and the kept part."""
+        explanation = self.explanation
         notes = (
-            [f"probability {found.probability[0].item():.3f}"],
-            [f"ratio reached {found.volume[0].item():.3f}"] if found.is_mask else [],
-            [f"probability {found.kept_probability[0].item():.3f}"],
+            [f"probability {explanation.probability[0].item():.3f}"],
+            [f"ratio reached {explanation.volume[0].item():.3f}"] if explanation.is_mask else [],
+            [f"probability {explanation.kept_probability[0].item():.3f}"],
         )
         subtitle = f"{self.clip_id}, explained on {self.model}"
         return overlay.strip(self.shown(), self.label, subtitle, self.clip["frames"], notes)
