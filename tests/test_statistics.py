@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stepaudit.report.statistics.intervals import UNITS, Z, holm, in_groups, ratio_intervals, sign_flip_test, wilson
+from stepaudit.report.statistics import survival
+from stepaudit.report.statistics.intervals import (
+    UNITS,
+    Z,
+    holm,
+    in_groups,
+    ratio_intervals,
+    share_intervals,
+    sign_flip_test,
+    students_t,
+    wilson,
+)
 from stepaudit.report.statistics.reliability import krippendorff_alpha, ranking_alpha, ranks, split_half
 
 FRAMES = ([1, 2, 4, 8, 12, 16], [0.1, 0.1, 0.2, 0.2, 0.1, 0.3])
@@ -110,6 +121,37 @@ def test_where_clips_are_alike_a_share_has_wilsons_interval_and_anything_else_no
     assert unknown.way == [None] * 3
     assert np.isnan([unknown.low, unknown.high]).all()
     assert unknown.value.tolist() == [1, 0, 0.5]
+
+
+@pytest.mark.parametrize("clips", [1, 7, 40])
+def test_yes_or_no_of_each_clip_has_wilsons_interval(clips):
+    for count in (0, clips // 3, clips):
+        expected = stats.binomtest(count, clips).proportion_ci(method="wilson")
+        found = share_intervals(np.array([count / clips]), clips)
+        assert (found.low[0], found.high[0]) == pytest.approx((expected.low, expected.high))
+
+
+def test_students_t_is_scipys():
+    for freedom in range(1, 200):
+        assert students_t(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=2e-3)
+    assert np.isnan(students_t(0))
+
+
+def test_survival_curves_and_their_intervals_are_scipys():
+    random = np.random.default_rng(0)
+    times, limits = random.choice([0.05, 0.1, 0.2, 0.4, 0.7], (2, 60), p=[0.1, 0.2, 0.3, 0.2, 0.2])
+    reached, seen = times <= limits, np.minimum(times, limits)
+    ratios = np.unique(seen)
+    events, censored = (np.array([(of & (seen == ratio)).sum() for ratio in ratios]) for of in (reached, ~reached))
+    at_risk, curve, _, low, high = survival.curve(events.astype(float), censored.astype(float))
+    sample = stats.CensoredData(uncensored=seen[reached], right=seen[~reached])
+    expected = stats.ecdf(sample).sf
+    ends = expected.confidence_interval(method="log-log")
+    assert at_risk.tolist() == [(seen >= ratio).sum() for ratio in ratios]
+    assert curve == pytest.approx(expected.evaluate(ratios))
+    inner = curve > 0
+    assert low[inner] == pytest.approx(ends.low.evaluate(ratios)[inner])
+    assert high[inner] == pytest.approx(ends.high.evaluate(ratios)[inner])
 
 
 def test_two_pointers_that_hit_the_same_frames_may_still_differ_on_other_clips():
