@@ -101,7 +101,7 @@ class Component:
         return annotation is not inspect.Signature.empty and _is_list(_expression(annotation))
 
     def declares(self, name: str) -> bool:
-        """Whether the component's module sets `name = True`, such as `ignores_model` beside a method's function."""
+        """True if the component's module sets `name = True`, such as `ignores_model` beside a method's function."""
         _, module = _parse(self.source, self.origin)
         values = [node.value for node in module.body if _assigns(node, name)] if module else []
         return bool(values) and isinstance(values[-1], ast.Constant) and values[-1].value is True
