@@ -26,6 +26,7 @@ bench: .venv/installed
 lint: .venv/installed
 	ruff check .
 	ruff format --check .
+	mypy
 	snakefmt --check Snakefile workflow
 
 format: .venv/installed

@@ -37,7 +37,7 @@ def test_after_an_error_the_old_file_is_there_and_nothing_else(tmp_path):
     assert names(tmp_path) == ["f"]
 
 
-@pytest.mark.parametrize("name", ["f", ".f.tmp", f".f.{os.getpid()}.tmp"])
+@pytest.mark.parametrize("name", ["f", ".f.tmp", f".f.{os.getpid()}.tmp"], ids=["file", "temporary", "own temporary"])
 def test_a_link_is_replaced_and_what_it_leads_to_is_untouched(tmp_path, name):
     outside = tmp_path / "outside"
     outside.write_text("theirs")
