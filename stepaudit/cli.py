@@ -241,9 +241,9 @@ def sql(
     format: Annotated[str, _option("--format", "table, csv, json, md or lines.")] = "table",
 ) -> None:
     """Ask the tables of an audit, read-only; at a terminal, without a query, in a shell."""
-    from stepaudit.commands.sql import shell
+    from stepaudit.commands.sql import command
 
-    shell.run(results, query, file, format, _write)
+    command.run(results, query, file, format, _write)
 
 
 @export.command("table")
@@ -447,10 +447,10 @@ def doctor(
     json: Annotated[bool, _option("--json", "Print a list in JSON.")] = False,
 ) -> None:
     """Check Python, PyTorch, GPU, ffmpeg, disk and data, and print the next steps. Status 1: an audit would fail."""
-    from stepaudit.commands.doctor import doctor, findings
+    from stepaudit.commands.doctor import command, findings
 
     results = []
-    for each in doctor.examine(config, slurm=slurm):
+    for each in command.examine(config, slurm=slurm):
         results.append(each)
         if not json:
             typer.echo(findings.line(each))
@@ -521,7 +521,9 @@ def _check_audit(folder: Path, delete: bool, targets: bool) -> None:
     from stepaudit.commands.check import integrity, remedies
 
     if delete and any(Path(".snakemake/locks").glob("*")):
-        raise UsageError("the workflow is running here, or was killed: wait for it, or run `snakemake --unlock`, first")
+        raise UsageError(
+            "Snakemake's lock is set: wait for the run to end, or, if it was killed, run `snakemake --unlock` first"
+        )
     audit = audit_folder.of_folder(folder)
     problems = integrity.problems(audit)
     removed = remedies.delete(audit, problems) if delete else []

@@ -17,8 +17,8 @@ from stepaudit.audit import config
 from stepaudit.clips import decoding
 from stepaudit.commands.doctor import (
     audit_checks,
+    command,
     disk_use,
-    doctor,
     findings,
     machine_checks,
     torch_probe,
@@ -378,13 +378,13 @@ def test_the_estimate_of_the_disk_is_what_clips_maps_and_weights_take(folder):
 
 def test_examine_tells_each_thing_once_and_of_a_bad_configuration_what_is_wrong(folder, quick_machine):
     config.save(audit(folder), folder / "c.yaml")
-    found = {each.about: each for each in doctor.examine(folder / "c.yaml")}
-    assert len(found) == len(list(doctor.examine(folder / "c.yaml")))
+    found = {each.about: each for each in command.examine(folder / "c.yaml")}
+    assert len(found) == len(list(command.examine(folder / "c.yaml")))
     assert (found["torch"].status, found["gpu"].status) == ("problem", "warning")
     about = {"data own", "annotation own", "model small", "results", "disk", "temporary"}
     assert {name: found[name].status for name in about} == dict.fromkeys(about, "ok")
     (folder / "c.yaml").write_text("audit: a\n")
-    found = {each.about: each for each in doctor.examine(folder / "c.yaml")}
+    found = {each.about: each for each in command.examine(folder / "c.yaml")}
     assert found["configuration"].status == "problem"
     assert "models: missing" in found["configuration"].text
     assert not about & set(found)

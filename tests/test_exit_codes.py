@@ -58,7 +58,7 @@ def test_the_documentation_explains_every_status_and_names_the_variable_and_all_
 def test_the_numbers_are_those_that_shells_and_signals_have():
     assert list(ExitCode) == sorted(ExitCode)
     assert ExitCode.AGAIN == interruption.AGAIN == os.EX_TEMPFAIL == 75
-    assert ExitCode.INTERRUPTED == interruption.STATUSES[signal.SIGINT] == 128 + signal.SIGINT
+    assert ExitCode.INTERRUPTED == interruption.EXIT_STATUSES[signal.SIGINT] == 128 + signal.SIGINT
     assert ExitCode.CLOSED == 128 + signal.SIGPIPE
     assert ExitCode.BUG == os.EX_SOFTWARE == 70
 

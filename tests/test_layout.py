@@ -130,7 +130,7 @@ def test_no_command_or_stage_imports_another():
 
 
 def command(module: str) -> str:
-    """`sql` of `commands.sql.shell`."""
+    """`sql` of `commands.sql.command`."""
     return module.split(".")[1] if "." in module else "_"
 
 

@@ -122,6 +122,21 @@ def test_modes_momenta_hooks_and_random_states_are_left_as_they_were():
     assert {module.momentum for module in model.modules() if hasattr(module, "momentum")} == momenta
 
 
+def test_momenta_are_restored_when_the_model_raises():
+    class Full(nn.Flatten):
+        def forward(self, clips):
+            if len(clips) > 1:  # one clip shows the order of layers, the others give the statistics
+                raise RuntimeError("full")
+            return super().forward(clips)
+
+    model = nn.Sequential(nn.BatchNorm3d(3), Full(), nn.Linear(3 * 8 * 32 * 32, 2)).eval()
+    new = copy.deepcopy(model)
+    nn.init.ones_(new[2].weight)
+    with pytest.raises(RuntimeError, match="full"):
+        randomise.cascade(model, new, 1.0, bytes_of(4), batch_size=2)
+    assert model[0].momentum == 0.1
+
+
 def test_a_model_that_is_always_built_alike_is_refused():
     model = narrow("r2plus1d_18")
     with pytest.raises(UsageError, match=r"built with the same weights every time.*let its `build` draw random ones"):

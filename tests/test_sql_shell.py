@@ -13,7 +13,7 @@ import command_line
 import processes
 import pytest
 
-from stepaudit.commands.sql import dot_commands, line_editor, shell, statements
+from stepaudit.commands.sql import command, dot_commands, line_editor, statements
 from stepaudit.errors import UsageError
 from stepaudit.report import catalog
 from stepaudit.store import database
@@ -40,7 +40,7 @@ def terminal(place):
     environment = {"TERM": "dumb", "XDG_STATE_HOME": str(place / "state"), "OMP_NUM_THREADS": "1"}
     opened = processes.Terminal(["sql", "results/demo"], place, environment)
     opened.until("Ctrl-D ends")
-    opened.until(shell.PROMPT)
+    opened.until(command.PROMPT)
     yield opened
     opened.close()
 
@@ -81,7 +81,7 @@ def test_a_query_comes_from_the_line_a_file_or_a_pipe(sql, place):
         (("--file", "results/demo/audit.duckdb"), "it is no UTF-8 text"),
         (("select 1", "--format", "tabel"), "no format 'tabel'; did you mean 'table'?"),
         ((".tabels",), "no command '.tabels'; did you mean '.tables'?"),
-        ((".format csv",), ".format: for the shell"),
+        ((".format csv",), ".format works only in the shell"),
         ((".schema min_rati",), "no table or view 'min_rati'; did you mean 'min_ratio'?"),
         ((".question seed_effect",), "no question 'seed_effect'; did you mean 'seed_effects'?"),
         (("--file", "copies.sql"), "LocalFileSystem has been disabled"),
@@ -128,7 +128,7 @@ def test_no_sentence_is_left_of_a_column_that_is_gone(place):
 
 def test_a_shell_takes_statements_of_several_lines_and_goes_on_after_an_error(terminal):
     terminal.type("select 40 + 2\n")
-    terminal.until(re.escape(shell.CONTINUED))
+    terminal.until(re.escape(command.CONTINUED))
     terminal.type("  as answer;\n")
     assert "answer" in terminal.until("42.*stepaudit> ")
     terminal.type("from nope;\n")
@@ -160,7 +160,7 @@ def test_ctrl_c_drops_a_line_or_stops_a_query_and_the_shell_goes_on(terminal):
     terminal.type("select 'half")
     time.sleep(0.3)
     terminal.type("\x03")
-    terminal.until(shell.PROMPT)
+    terminal.until(command.PROMPT)
     terminal.type(ENDLESS)
     time.sleep(1)
     began = time.monotonic()
@@ -211,7 +211,7 @@ def test_names_that_a_terminal_would_obey_are_never_completed():
 
 def test_a_shell_without_a_database_says_what_to_run(tmp_path):
     with pytest.raises(UsageError, match="run `stepaudit report"):
-        shell.Shell(tmp_path, "table", str).run()
+        command.Shell(tmp_path, "table", str).run()
 
 
 def test_history_lies_in_the_users_state_folder(monkeypatch, tmp_path):

@@ -25,14 +25,14 @@ def _left_out(entries: Any) -> set[str]:
     return {name for name, entry in entries.items() if entry is False} if isinstance(entries, dict) else set()
 
 
-def _without_training_on(models: Any, datasets: set[str]) -> Any:
-    """The models without settings for data sets that are left out."""
+def _without_training_on(models: Any, left_out: set[str]) -> Any:
+    """The models, whose `training_on` has no entry for a data set that is left out."""
     if not isinstance(models, dict):
         return models
     changed = dict(models)
     for name, entry in models.items():
         if isinstance(entry, dict) and isinstance(on := entry.get("training_on"), dict):
-            changed[name] = {**entry, "training_on": {key: value for key, value in on.items() if key not in datasets}}
+            changed[name] = {**entry, "training_on": {key: value for key, value in on.items() if key not in left_out}}
     return changed
 
 

@@ -35,7 +35,7 @@ class Plan:
         try:
             return self.entries["/".join(names)]["shards"]
         except KeyError as error:
-            raise UsageError(f"{'/'.join(names)} is not planned yet; run the workflow, or `stepaudit plan`") from error
+            raise UsageError(f"{'/'.join(names)} is not planned yet; run the workflow") from error
 
     def seconds(self, *names: str) -> float | None:
         """Estimated time of one shard of a part; None if it is not known."""

@@ -44,7 +44,7 @@ def planned(config: Config) -> Config:
 
 
 def overview(config: Config) -> tuple[list[str], list[tuple]]:
-    """Columns and rows: stage, number of jobs, clips of the largest job and its estimated minutes.
+    """Table of the plan, as column names and rows: of each stage the jobs, the largest one's clips and its minutes.
 
     `attribute`, `preserve` and `score` are planned together, for the longest of the three.
     """

@@ -47,7 +47,8 @@ class Component:
         try:
             return getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError) as error:
-            raise UsageError(f"{self.kind[:-1]} '{self.name}': cannot import {self.origin} ({error})") from error
+            origin = f"{self.kind[:-1]} '{self.name}': cannot import {self.origin} ({error})"
+            raise UsageError(f"{origin}; install it, or correct the name") from error
 
     def companion(self, name: str) -> Callable | None:
         """Another function of the component's module, if it has one: `passes` of a method, `count` of a data set."""

@@ -310,6 +310,7 @@ def sentence(problem: ErrorDetails, root: type[BaseModel]) -> str:
 
 
 def _known_keys(parents: list, root: type[BaseModel]) -> list[str]:
+    """Keys of the section at a path, such as `models`, `r2plus1d`; all entries of a named section have the same."""
     kind: Any = root
     for part in parents:
         if isinstance(kind, type) and issubclass(kind, BaseModel):

@@ -62,7 +62,7 @@ def training_seconds(job: Job, counts: Counter) -> float:
 
 
 def _passes(config: Config, kind: str, name: str, model: str) -> float:
-    """Forward passes of a model for a map of a method, or a score of a metric; one with its gradient counts thrice."""
+    """Forward passes that a method needs a map, or a metric a score; a pass with its gradient counts as three."""
     component, clips = config.component(kind, name), config.clips_of(model)
     passes = component.companion("passes")
     if passes is not None:

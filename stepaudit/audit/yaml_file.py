@@ -88,7 +88,9 @@ def _values(value: Any, origin: str, depth: int, known: dict[int, int]) -> int:
             _check_keys(value, origin)
         known[id(value)] = 1 + sum(_values(each, origin, depth + 1, known) for each in inner)
     if known[id(value)] > MOST_VALUES:
-        raise UsageError(f"{origin}: more than {MOST_VALUES} values, counted as often as an alias repeats them")
+        raise UsageError(
+            f"{origin}: more than {MOST_VALUES} values (each use of an alias counts); remove aliases, or split the file"
+        )
     return known[id(value)]
 
 

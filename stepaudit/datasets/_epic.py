@@ -81,7 +81,11 @@ def read_videos(folder: Path) -> dict[str, Info]:
 
 
 def read_boxes(folder: Path, videos: dict[str, Info]) -> Boxes:
-    """The object boxes, x0, y0, x1, y1 in the pixels of each video's own resolution, cut to its frame."""
+    """Object boxes x0, y0, x1, y1 in pixels of each video's own resolution, clipped to its frame.
+
+    Returns:
+        Boxes by video and label, then by frame, counted from 0.
+    """
     names = read_classes(folder, "noun")
     boxes: Boxes = defaultdict(dict)
     for row in _rows(folder / OBJECTS, ("noun_class", "video_id", "frame", "bounding_boxes")):

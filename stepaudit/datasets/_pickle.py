@@ -36,7 +36,7 @@ OPCODES = (
 
 
 class _Dtype:
-    """Substitute for a dtype until its byte order is known."""
+    """Stand-in for a NumPy dtype while unpickling, since its byte order comes later."""
 
     def __init__(self, code: str, *_: Any):
         if type(code) is not str or not KINDS.fullmatch(code):

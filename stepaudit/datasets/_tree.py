@@ -39,7 +39,7 @@ def find_videos(root: Path) -> list[Found]:
     if not videos:
         endings = ", ".join(VIDEOS)
         raise UsageError(
-            f"{root}: no video in it; put video files ({endings}), or folders of frames, in a folder a class"
+            f"{root}: no video in it; put video files ({endings}), or folders of frames, in one folder per class"
         )
     return videos
 
@@ -76,7 +76,7 @@ def _visible(folder: Path) -> list[Path]:
         for path in paths:
             path.name.encode()
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be read ({error.strerror})") from error
+        raise UsageError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
     except UnicodeEncodeError as error:
         raise UsageError(f"{folder}: a name in it is no UTF-8, {error.object!r}; rename that file") from error
     return paths

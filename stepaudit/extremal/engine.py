@@ -151,7 +151,7 @@ class _Optimiser:
 
 
 def _in_parts(work: Callable[[slice], T], count: int, size: int) -> list[T]:
-    """Results of the work for all rows, `size` rows at once; half as many after each lack of memory.
+    """Results of the work for all rows, `size` at a time; the size is halved after each out-of-memory error.
 
     Raises:
         OutOfMemoryError: one row alone does not fit.

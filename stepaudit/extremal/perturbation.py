@@ -38,7 +38,7 @@ class Perturbation:
 
 
 def blend(levels: Tensor, masks: Tensor) -> Tensor:
-    """m ⊗ x: interpolates each pixel linearly between the two levels around its mask value.
+    """m ⊗ x: each pixel interpolated linearly between its two nearest levels, which lie in equal steps from 0 to 1.
 
     Args:
         levels: [L, N, 3, T, H, W], the last one untouched. With L = 2 this is m·x + (1 − m)·fill.

@@ -51,7 +51,7 @@ class SmoothMax:
 
     @property
     def margin(self) -> int:
-        """Pixels that the mask extends beyond the frame on each side."""
+        """Pixels that a padded mask extends beyond the frame on each side; 0 without padding."""
         return round(self.sigma) if self.padded else 0
 
     @property

@@ -112,7 +112,7 @@ def load_initial(model: nn.Module, weights: str) -> None:
 
 
 def _to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str | None]:
-    """Module to fill with the weights, and the prefix of its parameters to leave out."""
+    """Module that receives the weights, and the prefix of its head, which keeps its own; None if nothing does."""
     backbone, head = getattr(model, "backbone", None), getattr(model, "head", None)
     if not isinstance(backbone, nn.Module):
         backbone = model

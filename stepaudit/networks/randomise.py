@@ -93,19 +93,25 @@ def _nearest(name: str, called: dict[str, int]) -> str:
 
 
 def _take_statistics(model: nn.Module, chosen: list[nn.Module], clips: Tensor, batch_size: int) -> None:
-    """Set running statistics of the chosen layers to their means over batches of equal size."""
+    """Recompute the batch norms' statistics among the chosen layers: means over batches of equal size.
+
+    Args:
+        clips: [N, 3, T, H, W], uint8.
+    """
     norms = [module for module in chosen if isinstance(module, _BatchNorm) and _has_statistics(module)]
     momenta = [norm.momentum for norm in norms]
     if not norms:
         return
-    with frozen(model), torch.no_grad():
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.train().momentum = None  # the mean over all batches
-        for part in clips.tensor_split(-(-len(clips) // batch_size)):
-            model(_float(part, model))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    try:
+        with frozen(model), torch.no_grad():
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.train().momentum = None  # the mean over all batches
+            for part in clips.tensor_split(-(-len(clips) // batch_size)):
+                model(_float(part, model))
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def _float(clips: Tensor, model: nn.Module) -> Tensor:

@@ -174,7 +174,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str, values: dict) -> Ro
 
 
 def _only(rows: list[dict], key: str, value: object, what: str) -> list[dict]:
-    """The rows with a value; None stands for the only value, or for the least seed. Raises UsageError."""
+    """Rows whose `key` has a value; with None the only value there is, or the smallest seed. Raises UsageError."""
     known = sorted({row[key] for row in rows if row[key] is not None})
     if value is None:
         if len(known) > 1 and key != "seed":

@@ -16,7 +16,7 @@ from typing import NoReturn
 import psutil
 
 AGAIN = os.EX_TEMPFAIL  # exit status 75
-STATUSES = {signal.SIGTERM: AGAIN, signal.SIGINT: 128 + signal.SIGINT}
+EXIT_STATUSES = {signal.SIGTERM: AGAIN, signal.SIGINT: 128 + signal.SIGINT}
 WARNING = signal.SIGURG  # Slurm sends it to all processes of a job, and whoever does not know it ignores it
 SHOW_CURSOR = "\x1b[?25h\n"  # a progress bar hides it
 
@@ -37,7 +37,7 @@ def heeded() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (*STATUSES, WARNING)}
+    before = {number: signal.getsignal(number) for number in (*EXIT_STATUSES, WARNING)}
     read, write = os.pipe()
     os.set_blocking(write, False)
     wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
@@ -95,8 +95,8 @@ def _watch(signals: int) -> None:
     """Act on the numbers of signals that arrive in a pipe."""
     while received := os.read(signals, 1):
         number = received[0]
-        if number in STATUSES:
-            end("stopped", STATUSES[signal.Signals(number)])
+        if number in EXIT_STATUSES:
+            end("stopped", EXIT_STATUSES[signal.Signals(number)])
         if number == WARNING:
             ask("stopped before the time limit")
 

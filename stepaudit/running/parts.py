@@ -49,10 +49,10 @@ class Parts:
         self._report()
         interruption.pause()
 
-    def finish(self, batches: int) -> None:
-        """Writes the output from all batches, in order, and removes the parts."""
+    def finish(self, count: int) -> None:
+        """Writes the output from all `count` batches, in order, and removes the parts."""
         schema = TABLES[self.table].schema
-        data = [tables.read_arrow(self.table, self._kept.path(_name(batch))) for batch in range(batches)]
+        data = [tables.read_arrow(self.table, self._kept.path(_name(batch))) for batch in range(count)]
         tables.write_arrow(pa.concat_tables(data) if data else schema.empty_table(), self.output)
         self._kept.remove()
 

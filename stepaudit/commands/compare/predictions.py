@@ -42,7 +42,11 @@ def identical(rows: Sequence[dict]) -> bool:
 
 
 def quantities(rows: Sequence[dict]) -> list[Quantity]:
-    """Accuracy, newly wrong clips and the target's probability."""
+    """Accuracy, newly wrong clips and the target's probability, B less A.
+
+    Args:
+        rows: of `of_clips`, a clip each; columns of the two sides begin with `a_` and `b_`.
+    """
     if not rows:
         reason = "no clip has a prediction of both"
         names = ("accuracy_increase", "newly_wrong", "target_probability_increase")
@@ -50,7 +54,7 @@ def quantities(rows: Sequence[dict]) -> list[Quantity]:
     right = [(is_right(row, "a"), is_right(row, "b")) for row in rows]
     won, lost = right.count((False, True)), right.count((True, False))
     accuracy = _difference("accuracy_increase", rows, right, tested=False)
-    p = number(sign_test(lost, won))
+    p = number(sign_test(lost, won))  # exact, where one clip is right or wrong
     was_right = [row for row in rows if is_right(row, "a")]
     wrong = [{"clip_id": row["clip_id"], "of": (), "part": not is_right(row, "b"), "whole": 1} for row in was_right]
     return [

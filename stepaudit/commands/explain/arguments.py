@@ -52,7 +52,7 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
         try:
             options[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise UsageError(f"--option {pair}: the value is no YAML") from error
+            raise UsageError(f"--option {pair}: the value is not valid YAML; put it in quotes") from error
     return options
 
 

@@ -92,7 +92,7 @@ def _write(source: MapSource, output: OutputFolder, row: dict, format: str) -> s
             np.savez_compressed(path, **arrays(row, clip["frames"] if clip else None))
     elif clip is None:
         raise UsageError(
-            f"the pixels of clip '{row['clip_id']}' are not there; cut them with the workflow, or take --format npz"
+            f"the pixels of clip '{row['clip_id']}' are missing; run the workflow to extract them, or use --format npz"
         )
     else:
         from stepaudit.report.pictures import movie, pictures

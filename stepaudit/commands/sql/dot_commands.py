@@ -63,7 +63,7 @@ def answer(connection: duckdb.DuckDBPyConnection, text: str, format: str = "tabl
             return formats.format_rows(["command", "shows"], list(HELP.items()), "table")
     names = [each.partition(" ")[0] for each in HELP]
     if command in names:
-        raise UsageError(f"{command}: for the shell, `stepaudit sql results/<audit>` without a query")
+        raise UsageError(f"{command} works only in the shell; start it with `stepaudit sql results/<audit>`")
     raise UsageError(f"no command '{command}'{did_you_mean(command, names)}")
 
 

@@ -20,7 +20,7 @@ TOKEN = re.compile(
 
 
 def split(text: str) -> tuple[list[str], str]:
-    """The finished statements, without their semicolons, and the rest of the text."""
+    """Complete statements, without semicolons, and the text after the last one: perhaps an unfinished statement."""
     finished, start = [], 0
     for token in TOKEN.finditer(text):
         if token["open"]:

@@ -126,7 +126,7 @@ def _strokes(floors: dict[str, str]) -> alt.Chart:
 
 
 def _censored(tooltip: Sequence[alt.Tooltip]) -> list[alt.Chart]:
-    """Triangles at the edges, where clips are censored."""
+    """Triangles at the left and right edge of the chart, in rows whose `below` or `above` counts censored clips."""
     marks = (
         alt.Chart()
         .mark_point(size=60, filled=False, strokeWidth=1.5, stroke=SOFT)

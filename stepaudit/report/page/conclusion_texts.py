@@ -23,8 +23,9 @@ def of_pair(pair: dict, needs: Sequence[dict]) -> Conclusion:
     """Comparison of the minimum ratios of two models.
 
     Args:
-        pair: the row of `model_pairs`, and `both_left`, `both_right`: clips on which both searches are censored so.
-        needs: the rows of `min_ratio` of both models.
+        pair: row of `model_pairs`, with `both_left` and `both_right`: clips whose searches are both left- (right-)
+            censored.
+        needs: rows of `min_ratio` of both models.
     """
     less, more, decided = pair["less_clips"], pair["more_clips"], pair["less_clips"] + pair["more_clips"]
     one, other = (pair["model"], pair["other_model"]) if less >= more else (pair["other_model"], pair["model"])
