@@ -11,7 +11,7 @@ comment on view similarities is 'How like a clip''s map is the one that it is co
 
 create temp view similarity_means_samples as
 select similarities.* exclude (rank, iou), (settings ->> '$.threshold')::double as threshold,
-    difference(rank) as rank, share(iou) as iou
+    difference(rank) as rank, answer(similarities.rank >= (settings ->> '$.threshold')::double) as unchanged, share(iou) as iou
 from similarities
 join metrics on similarities.metric = metrics.name;
 comment on view similarity_means_samples is 'How like the maps are that a metric `similarity` compares, means over clips, and the rank correlation below which a map counts as changed.';
@@ -44,5 +44,10 @@ join predictions as own
 where orders.model not in (select model from controls);
 comment on view order_means_samples is 'How much less probable the target is when the frames are shuffled, reversed or frozen, with (loss) and without (change) its sign.';
 
--- Whether maps changed: their rank correlation must lie below the threshold with all of its interval.
-create macro changed(low, high, threshold) as verdict(-high, -low, -threshold);
+-- Whether maps changed: yes, if their mean rank correlation lies below the threshold with its whole interval; no, if it
+-- lies above, or if the maps of most clips do: the share of unchanged ones is over one half with its whole interval.
+create macro changed(low, high, unchanged_low, threshold) as case
+    when high < threshold then 'yes'
+    when low > threshold or unchanged_low > 0.5 then 'no'
+    else 'cannot tell'
+end;

@@ -4,7 +4,7 @@ with learned as (
     select dataset, model, any_value(train_accuracy) as accuracy from training_log where best group by all
 )
 select means.dataset, original as model, means.model as control, method, ratio, metric,
-    changed(means.rank_low, means.rank_high, threshold) as answer,
+    changed(means.rank_low, means.rank_high, unchanged_low, threshold) as answer,
     round(means.rank, 3) as rank, round(means.rank_low, 3) as rank_low, round(means.rank_high, 3) as rank_high,
     round(iou, 3) as iou, round(iou_low, 3) as iou_low, round(iou_high, 3) as iou_high,
     threshold, means.rank_clips as clips, means.clips_asked,

@@ -1,9 +1,9 @@
 -- Random weights: does a method's map change when layers of the model, from the output down, hold random weights?
--- One row per dataset, model, method, ratio, metric and randomised share of the layers; the answer stands at the greatest. Yes: the rank correlation with the trained model's maps is below the threshold, with its whole 95 % interval; a method without a yes may not depend on the model at all. Cannot tell: also where other seeds change the map as much. Clips of which a map is constant are asked but not counted.
+-- One row per dataset, model, method, ratio, metric and randomised share of the layers; the answer stands at the greatest. Yes: the rank correlation with the trained model's maps is below the threshold, with its whole 95 % interval; no: it is above, or more than half of the clips are, with the interval; a method without a yes may not depend on the model at all. Cannot tell: also where other seeds change the map as much. Clips of which a map is constant are asked but not counted.
 with seeds as (select dataset, model, method, ratio, metric, rank as seed_rank from similarity_means where reference = 'seed'),
 changes as (
     select means.* exclude (model), controls.original as model, randomised, controls.model as control, seed_rank,
-        changed(means.rank_low, means.rank_high, threshold) as change,
+        changed(means.rank_low, means.rank_high, unchanged_low, threshold) as change,
         randomised = max(randomised) over (
             partition by means.dataset, controls.original, means.method, means.ratio, means.metric
         ) as deepest
