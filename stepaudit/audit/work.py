@@ -64,6 +64,8 @@ def training_seconds(job: Job, counts: Counter) -> float:
 def _passes(config: Config, kind: str, name: str, model: str) -> float:
     """Forward passes that a method needs a map, or a metric a score; a pass with its gradient counts as three."""
     component, clips = config.component(kind, name), config.clips_of(model)
+    if component.declares("ignores_model"):
+        return 0
     passes = component.companion("passes")
     if passes is not None:
         return passes((clips.frames, clips.height, clips.width), **getattr(config, kind)[name].options)

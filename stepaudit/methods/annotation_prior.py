@@ -24,8 +24,3 @@ def attribute(
         raise NotApplicableError("no training clip of the data set has a box")
     grid = box_prior.half().float().expand(len(clips), -1, -1, -1).to(clips.device)
     return Maps(grid, "nearest", clips.shape[-3:])
-
-
-def passes(size: tuple[int, int, int], **options: object) -> int:
-    """No pass through the model."""
-    return 0

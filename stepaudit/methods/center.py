@@ -26,8 +26,3 @@ def attribute(
 def _bell(size: int, width: float) -> Tensor:
     offsets = (torch.arange(size) + 0.5) / size - 0.5
     return torch.exp(-(offsets**2) / (2 * width**2))
-
-
-def passes(size: tuple[int, int, int], **options: object) -> int:
-    """No pass through the model."""
-    return 0

@@ -27,8 +27,3 @@ def _smooth(frames: Tensor, dim: int) -> Tensor:
     """Each pixel twice, with its two neighbours on an axis. Sums, not a convolution: a flat frame has no edges."""
     length = frames.shape[dim] - 2
     return frames.narrow(dim, 0, length) + frames.narrow(dim, 2, length) + 2 * frames.narrow(dim, 1, length)
-
-
-def passes(size: tuple[int, int, int], **options: object) -> int:
-    """No pass through the model."""
-    return 0

@@ -33,8 +33,3 @@ def attribute(
     change = torch.cat([change[:, :1], change, change[:, -1:]], dim=1)
     energy = gaussian_blur((change[:, 1:] + change[:, :-1]) / 2, smoothing * min(clips.shape[-2:]))
     return Maps(scaled(energy), "nearest", clips.shape[-3:])
-
-
-def passes(size: tuple[int, int, int], **options: object) -> int:
-    """No pass through the model."""
-    return 0

@@ -23,8 +23,3 @@ def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None 
         pixels = torch.randint(row[0].numel(), (len(row), 1), generator=generator)
         row.view(len(row), -1).scatter_(1, pixels, 1.0)
     return Maps(grid.to(clips.device), "nearest", clips.shape[-3:])
-
-
-def passes(size: tuple[int, int, int], **options: object) -> int:
-    """No pass through the model."""
-    return 0
