@@ -82,7 +82,7 @@ def _run(*words: str) -> None:
 
 
 def _own_files(folder: Path) -> None:
-    """What a user of the how-tos has: configurations of the checkout, videos in a folder for each class, a network."""
+    """Folder of a reader of the how-tos: configurations of the checkout, a folder of videos per class, a network."""
     shutil.copytree(ROOT / "config", folder / "config")
     (planted,) = (folder / "data" / "planted").iterdir()
     for label in AUDIT["datasets"]["planted"]["options"]["classes"]:

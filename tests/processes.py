@@ -61,7 +61,7 @@ class Terminal:
         os.write(self.terminal, text.encode())
 
     def until(self, pattern: str, seconds: float = PATIENCE) -> str:
-        """What it showed since the last time, up to a pattern."""
+        """Output since the last call, up to a pattern."""
         end = time.monotonic() + seconds
         while not (found := re.search(pattern, self.seen, re.S)):
             assert time.monotonic() < end, f"no {pattern!r} in {self.seen!r}"

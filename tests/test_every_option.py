@@ -128,7 +128,7 @@ def written(pattern: str) -> dict[Path, int]:
 
 
 def fault(press: Press) -> str:
-    """What is wrong with the outcome of a press; empty if it did what it should."""
+    """Problem of a press, as a sentence; empty if there is none."""
     before = written(press.writes) if press.writes else {}
     try:
         ended = command_line.run(*shlex.split(press.words))
