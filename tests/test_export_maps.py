@@ -104,7 +104,7 @@ def test_an_audit_that_is_not_finished_gives_what_is_there(tmp_path):
     with np.load(tmp_path / "out" / good["file"]) as archive:
         assert archive["map"][:, 0, 0] == pytest.approx(grid.astype(np.float32))
         assert archive["source_frames"].size == 0
-    with pytest.raises(UsageError, match="the pixels of clip 'a' are not there"):
+    with pytest.raises(UsageError, match="the pixels of clip 'a' are missing"):
         maps.write(folder, tmp_path / "film", Chosen(), format="mp4")
 
 
