@@ -27,6 +27,10 @@ from stepaudit.clips.geometry import Geometry
 from stepaudit.errors import AuditError, BadVideoError
 
 STILLS = frozenset({".png", ".jpg", ".jpeg"})
+VIDEOS = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".vob"),
+    *(".ts", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".ogv"),
+)
 CONTAINERS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,h264,hevc,m4v"
 SCALER = "bilinear+accurate_rnd+full_chroma_int+bitexact"
 SECONDS = 600.0  # of decoding: an hour of 1080p takes a minute or two

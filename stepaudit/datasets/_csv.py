@@ -1,4 +1,7 @@
-"""CSV files of users, with errors that name the file, the line and the column."""
+"""CSV files of users, with errors that name the file, the line and the column.
+
+Cells are separated by commas, semicolons or tabs, as the header is. Text becomes composed Unicode (NFC).
+"""
 
 import csv
 import math
@@ -6,11 +9,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
+from unicodedata import normalize
 
 from stepaudit.errors import UsageError, did_you_mean
 
+SEPARATORS = ",;\t"
 LIMIT = 2**31  # of frames and pixels: a column of the tables holds no more
 MOST_COLUMNS = 200  # EPIC-KITCHENS' widest file has 14
+LONGEST_HEADER = 2**16  # characters
 SHOWN = 80  # characters of a cell in a message
 MANY = 20  # names; a message that lists more of them helps nobody
 
@@ -22,6 +28,7 @@ class Row:
     path: Path
     line: int
     cells: dict[str, str | None]
+    decimal_comma: bool = False
 
     def text(self, column: str) -> str:
         """Text of a cell."""
@@ -31,24 +38,18 @@ class Row:
         return text
 
     def integer(self, column: str) -> int:
-        """Whole number in a cell. Raises UsageError if it is none, or larger than any video."""
-        text = self.text(column)
-        try:
-            number = int(text)
-        except ValueError:
-            raise self.complaint(column, f"'{text[:SHOWN]}' is no whole number") from None
+        """Whole number in a cell, also as 4.0. Raises UsageError if it is none, or larger than any video."""
+        number = self._parsed(column)
+        if not number.is_integer():
+            raise self.complaint(column, f"'{self.text(column)[:SHOWN]}' is no whole number")
         self._limit(column, number)
-        return number
+        return int(number)
 
     def number(self, column: str) -> float:
         """Number in a cell. Raises UsageError if it is none, or larger than any video."""
-        text = self.text(column)
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
+        number = self._parsed(column)
         if not math.isfinite(number):
-            raise self.complaint(column, f"'{text[:SHOWN]}' is no finite number")
+            raise self.complaint(column, f"'{self.text(column)[:SHOWN]}' is no finite number")
         self._limit(column, number)
         return number
 
@@ -60,9 +61,17 @@ class Row:
             raise self.complaint(column, f"'{text[:SHOWN]}'{hint}")
         return text
 
+    def _parsed(self, column: str) -> float:
+        """Number in a cell; NaN if it is none."""
+        text = self.text(column)
+        try:
+            return float(text.replace(",", ".") if self.decimal_comma else text)
+        except ValueError:
+            return math.nan
+
     def _limit(self, column: str, number: float) -> None:
         if abs(number) >= LIMIT:
-            raise self.complaint(column, f"{str(number)[:SHOWN]} is larger than any video")
+            raise self.complaint(column, f"{self.text(column)[:SHOWN]} is larger than any video")
 
     def complaint(self, column: str, text: str) -> UsageError:
         """Error that names this line and the column."""
@@ -77,9 +86,11 @@ def read_rows(path: Path, required: Collection[str], optional: Collection[str]) 
     """
     try:
         with open_file(path) as file:
-            reader = csv.DictReader(file, strict=True)
-            _check_columns(path, list(reader.fieldnames or []), required, optional)
-            return [_row(path, reader.line_num, line) for line in reader]
+            separator = _separator(file)
+            reader = csv.DictReader(file, strict=True, delimiter=separator)
+            reader.fieldnames = columns = [name.strip() for name in reader.fieldnames or []]
+            _check_columns(path, columns, required, optional)
+            return [_row(path, reader.line_num, line, separator == ";") for line in reader]
     except (csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: no UTF-8 CSV file ({error}); save it as one") from error
 
@@ -88,7 +99,8 @@ def read_header(path: Path) -> list[str]:
     """Column names of a file. Raises UsageError if it cannot be read."""
     try:
         with open_file(path) as file:
-            return next(csv.reader(file, strict=True), [])
+            reader = csv.reader(file, strict=True, delimiter=_separator(file))
+            return [name.strip() for name in next(reader, [])]
     except (csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: no UTF-8 CSV file ({error}); save it as one") from error
 
@@ -102,6 +114,13 @@ def open_file(path: Path) -> TextIO:
     except (OSError, ValueError) as error:  # a ValueError: there is no such name, as one with NUL in it
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{path}: cannot be read ({reason}); a CSV file's path is relative to `root`") from error
+
+
+def _separator(file: TextIO) -> str:
+    """The separator that is most frequent in the first line."""
+    header = file.readline(LONGEST_HEADER)
+    file.seek(0)
+    return max(SEPARATORS, key=header.count)
 
 
 def _check_columns(path: Path, columns: list[str], required: Collection[str], optional: Collection[str]) -> None:
@@ -121,7 +140,8 @@ def _check_columns(path: Path, columns: list[str], required: Collection[str], op
             raise UsageError(f"{path}, line 1: column '{name}' stands twice; remove one")
 
 
-def _row(path: Path, line: int, cells: dict) -> Row:
+def _row(path: Path, line: int, cells: dict, decimal_comma: bool) -> Row:
     if None in cells or None in cells.values():
         raise UsageError(f"{path}, line {line}: {'more' if None in cells else 'fewer'} cells than columns")
-    return Row(path, line, {name: text.strip() or None for name, text in cells.items()})
+    composed = {name: normalize("NFC", text.strip()) or None for name, text in cells.items()}
+    return Row(path, line, composed, decimal_comma)

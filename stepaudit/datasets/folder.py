@@ -1,4 +1,4 @@
-"""Your own videos: `root/<class>/*.mp4` (or .avi, .mov, .mkv, .webm), or folders of numbered .png or .jpg frames.
+"""Your own videos: `root/<class>/*.mp4` (or .avi, .mov, .mkv, .webm …), or folders of numbered .png or .jpg frames.
 
 Three CSV files, all optional, say more. Their column `video` is a path below the root, such as `jump/a.mp4`.
 
@@ -12,10 +12,12 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from stepaudit.clips.splits import draw_groups
 from stepaudit.datasets._csv import Row, read_rows
-from stepaudit.datasets._tree import Found, find_videos
+from stepaudit.datasets._tree import Found, find_videos, split_of
+from stepaudit.datasets._tree import left_out as left_out
 from stepaudit.errors import UsageError
 from stepaudit.store.schema import SPLITS
 
@@ -79,7 +81,7 @@ def _group(pattern: str | None, name: str) -> str | None:
     if pattern is None:
         return None
     try:
-        match = re.search(pattern, name)
+        match = re.search(normalize("NFC", pattern), name)
         group = match and match[1]
     except (re.error, IndexError) as error:
         text = f"{pattern!r} is no regular expression with a group ({error}); one such is '_(g[0-9]+)_'"
@@ -106,7 +108,9 @@ def _listed(path: Path, folders: dict[str, Place]) -> dict[str, Place]:
 
 
 def _place(row: Row, folder: Place) -> Place:
-    split = row.one_of("split", (*SPLITS, UNUSED)) if "split" in row.cells else folder.split
+    split = folder.split
+    if "split" in row.cells:
+        split = split_of(row.text("split")) or row.one_of("split", (*SPLITS, UNUSED))
     if folder.split not in (None, split) and split != UNUSED:
         raise row.complaint("split", f"'{split}', but the video lies in {folder.split}/; move it, or change the line")
     return Place(split, row.cells.get("group") or folder.group)

@@ -1,7 +1,9 @@
 """The user's own folders: where splits, segments and boxes come from, and what is said about mistakes."""
 
+import re
 from collections import Counter
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -199,3 +201,81 @@ def test_bad_roots_and_options_say_what_to_do(root, tmp_path_factory):
     ):
         with pytest.raises(UsageError, match=text):
             folder.read(place, **options)
+
+
+def test_other_endings_that_ffmpeg_reads_are_videos_too(tmp_path):
+    names = ["dive/a.mpg", "dive/b.m4v", "dive/c.TS", "goal/d.wmv", "goal/e.3gp"]
+    rows, _ = folder.read(touch(tmp_path, *names))
+    assert [row["video_id"] for row in rows] == names
+
+
+SENTENCES = {
+    ("dive/a.mp4", "goal/b.mp4", "train.csv"): [],
+    ("dive/a.mp4", "goal/b.gif", "goal/c.mp4", "goal/d.gif", "goal/e.txt"): [
+        r"left out: 2 \.gif, 1 \.txt in class folders, such as goal/b\.gif; convert them if they are videos \(.*\.mp4"
+    ],
+    ("dive/a.mp4", "goal/b.mp4", "x.mp4", "y.avi"): [
+        r"left out: 2 videos lie beside the class folders \(x\.mp4, y\.avi\); move each"
+    ],
+    ("dive/a.mp4", "goal/readme"): [
+        r"left out: class folders without a video \(goal\); add videos",
+        r"left out: 1 without ending in class folders, such as goal/readme",
+    ],
+    ("dive/a.mp4", "dive/thumbs/1.png", "goal/b.mp4"): [
+        r"folders of pictures beside video files count as videos of their own \(dive/thumbs\); move them out"
+    ],
+    ("dive/a.mp4", "dive/labels/a.xml", "goal/b.mp4"): [r"left out: 1 folders in class folders, such as dive/labels"],
+    ("bus/a.mp4", "train/b.mp4", "plane/c.mp4"): [r"train: taken for a class, not for a split, since videos lie right"],
+    ("Dive/a.mp4", "dive/b.mp4"): [r"classes whose names differ in capitals alone \(Dive, dive\); rename one"],
+}
+
+
+@pytest.mark.parametrize("names", SENTENCES, ids=range(len(SENTENCES)))
+def test_what_is_left_out_of_a_folder_is_said_with_the_reason(tmp_path, names):
+    said = folder.left_out(touch(tmp_path, *names))
+    assert len(said) == len(SENTENCES[names])
+    for sentence, expected in zip(said, SENTENCES[names], strict=True):
+        assert re.match(expected, sentence), sentence
+
+
+def test_split_folders_have_the_names_that_people_give_them(tmp_path):
+    rows, _ = folder.read(touch(tmp_path, "Training/a/1.mp4", "val/a/2.mp4", "valid/b/3.mp4", "Test/a/4.mp4"))
+    assert splits(rows) == {
+        "Training/a/1.mp4": "train",
+        "val/a/2.mp4": "validation",
+        "valid/b/3.mp4": "validation",
+        "Test/a/4.mp4": "test",
+    }
+
+
+def test_a_class_may_be_called_train_but_a_split_needs_class_folders(tmp_path):
+    rows, _ = folder.read(touch(tmp_path / "a", "bus/a.mp4", "bus/b.mp4", "train/c.mp4", "train/d.mp4"))
+    assert Counter((row["label"], row["split"]) for row in rows) == {
+        (label, split): 1 for label in ("bus", "train") for split in ("train", "test")
+    }
+    for names in (("train/c.mp4", "test/d.mp4"), ("train/dive/c.mp4", "test/d.mp4")):
+        with pytest.raises(UsageError, match=r"it holds videos, but no class folders; put each video in a folder of"):
+            folder.read(touch(tmp_path / str(len(names[0])), *names))
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_separators_decimals_and_whole_numbers_are_read_as_spreadsheets_write_them(tmp_path, separator):
+    decimal = "5,5" if separator == ";" else "5.5"
+    lines = [["video", " frame", "x0", "y0", "x1", "y1"], ["a/1.mp4", "4.0", "1", "2.0", decimal, "7"]]
+    text = "\ufeff" + "\r\n".join(separator.join(line) for line in lines)
+    (touch(tmp_path, "a/1.mp4", "a/2.mp4") / "boxes.csv").write_text(text, encoding="utf-8")
+    _, boxes = folder.read(tmp_path, boxes="boxes.csv")
+    assert boxes == [{"video_id": "a/1.mp4", "frame": 4, "label": "a", "x0": 1, "y0": 2, "x1": 5.5, "y1": 7}]
+
+
+def test_names_in_two_unicode_forms_are_the_same_name(tmp_path):
+    composed, decomposed = (normalize(form, "Caf\u00e9/\u00fc_a.mp4") for form in ("NFC", "NFD"))
+    touch(tmp_path, f"train/{decomposed}", f"test/{composed}")
+    (tmp_path / "boxes.csv").write_text(f"video,frame,x0,y0,x1,y1\ntrain/{composed},1,2,3,4,5\n", encoding="utf-8")
+    rows, boxes = folder.read(tmp_path, boxes="boxes.csv")
+    assert [row["label"] for row in rows] == ["Caf\u00e9", "Caf\u00e9"]
+    assert boxes[0]["video_id"] == rows[1]["video_id"] == f"train/{composed}"
+    assert Path(rows[1]["path"]).is_file()
+    touch(tmp_path, f"test/{decomposed}")
+    with pytest.raises(UsageError, match="in two Unicode forms; rename one"):
+        folder.read(tmp_path)

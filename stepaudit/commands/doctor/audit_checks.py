@@ -62,6 +62,12 @@ def _unreadable(path: Path) -> str:
     return ""
 
 
+def left_out(config: Config, dataset: str) -> list[Finding]:
+    """A warning for each kind of file that the reader of a data set does not take, if it says so."""
+    listed = config.component("datasets", dataset).companion("left_out")
+    return [warning(f"data {dataset}", text, "") for text in (listed(config.datasets[dataset].root) if listed else [])]
+
+
 def annotation(config: Config, dataset: str, rows: DatasetRows | UsageError | None) -> Finding | None:
     """Check that the boxes and actions that the metrics need exist; None if that is not known yet."""
     if rows is None or isinstance(rows, UsageError):

@@ -63,6 +63,8 @@ def _audit(settings: Config, probed: dict) -> Iterator[Finding]:
         except UsageError as error:
             rows[dataset] = error
         yield audit_checks.videos(dataset, rows[dataset])
+        if not isinstance(rows[dataset], UsageError):
+            yield from audit_checks.left_out(settings, dataset)
         if annotated := audit_checks.annotation(settings, dataset, rows[dataset]):
             yield annotated
     for model in settings.models:

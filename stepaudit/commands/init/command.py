@@ -41,6 +41,8 @@ def run(
         folder = Path(ask("Folder of your videos", default="."))
     seen = survey.look(folder)
     echo(f"{folder}: {configuration.summary(seen)}")
+    for note in seen.notes:
+        echo(f"note: {note}")
     choices = Choices(folder, Path(), **{name: value for name, value in given.items() if value is not None})
     for question in QUESTIONS:
         if ask and given.get(question.field) is None:

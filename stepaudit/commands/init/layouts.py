@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from stepaudit.audit import registry
+from stepaudit.clips import decoding
 from stepaudit.errors import UsageError
 
-ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 TABLES = ("videos", "segments", "boxes")  # CSV files of the user's own annotation
 GROUP = r"_(g\d+)_c\d+"  # as in UCF-101's and HMDB's names: clips of one scene
 EPIC_FILES = (  # of EPIC-KITCHENS-55, as its two download scripts lay them out
@@ -35,6 +35,11 @@ class Source:
     def rows(self) -> tuple[list[dict], list[dict]]:
         """Segments and boxes. Raises UsageError as the reader."""
         return registry.find("datasets", self.use).load()(self.root, **self.options)
+
+    def left_out(self) -> list[str]:
+        """Sentences about files that the reader does not take; none if it does not say."""
+        listed = registry.find("datasets", self.use).companion("left_out")
+        return listed(self.root) if listed else []
 
     def problem(self) -> UsageError | None:
         """The error of the reader; None if it reads the folder."""
@@ -111,7 +116,7 @@ def _class_root(folder: Path) -> Path:
     roots = [path for path in below if replace(source, root=path).problem() is None]
     if len(roots) == 1:
         return roots[0]
-    if loose := sorted(path.name for path in folder.iterdir() if path.suffix.lower() in ENDINGS):
+    if loose := sorted(path.name for path in folder.iterdir() if path.suffix.lower() in decoding.VIDEOS):
         raise UsageError(
             f"{folder}: {len(loose)} videos are not in a folder of their class, such as {loose[0]}; make a folder for "
             f"each class, such as {folder / 'jump' / loose[0]}"
