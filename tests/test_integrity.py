@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -16,10 +17,10 @@ from stepaudit.audit.audit_folder import Audit, Problem
 from stepaudit.commands.check import integrity, remedies, requested_rows, sound_files
 from stepaudit.errors import UsageError
 from stepaudit.networks import checkpoint
-from stepaudit.report import build_database
+from stepaudit.report import build_database, sql_files
 from stepaudit.running import run_records
 from stepaudit.stages import attribute, extract, index, predict, preserve, score, train
-from stepaudit.store import database, schema, tables
+from stepaudit.store import checksums, database, package_files, schema, tables
 
 STAGES = {
     module.__name__.rpartition(".")[2]: module
@@ -66,10 +67,13 @@ def run_jobs(made: config.Config, wanted: Callable[[str], bool] = lambda name: T
 
 
 def write_report(folder: Path) -> None:
-    """What of the report `check` looks at: the database, and that there is a page."""
+    """What of the report `check` looks at: the database, files of the right names, and their checksums."""
     build_database.create(folder, config.load(folder / "config.yaml"))
     (folder / "report").mkdir(exist_ok=True)
-    (folder / "report/index.html").write_text("the page")
+    database_file, *others = sql_files.written(folder)
+    for path in others:
+        path.write_text(f"{path.name}\n")
+    checksums.write_list(audit_folder.checksums(folder), [database_file, *others])
 
 
 def parse(results: Path, root: Path, **changes: dict) -> config.Config:
@@ -148,7 +152,7 @@ def test_it_is_as_sound_in_another_place(copy):
 def test_every_file_of_the_tables_is_known(made):
     """The truth is the folder: what the stages have written."""
     written = {str(path.relative_to(made.folder)) for path in made.folder.rglob("*") if path.is_file()}
-    beside = {name for name in written if name.startswith("report/")} | {"config.yaml", "audit.duckdb"}
+    beside = {name for name in written if name.startswith("report/")} | {"config.yaml", "audit.duckdb", "SHA256SUMS"}
     assert written - beside == made.files.keys() | made.records.keys()
 
 
@@ -471,6 +475,17 @@ class TestReport:
             )
         }
 
+    def test_a_page_or_csv_file_that_has_changed_is_told(self, copy):
+        (copy.folder / "report/index.html").write_text("")
+        (copy.folder / "report/accuracy.csv").write_text("model,accuracy\nr3d,100\n")
+        changed = ("report", "its bytes have changed since it was written")
+        assert found_in_report(copy) == {"report/index.html": changed, "report/accuracy.csv": changed}
+
+    def test_the_list_of_checksums_is_one_that_sha256sum_checks(self, made):
+        done = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=made.folder, capture_output=True, text=True)
+        assert done.returncode == 0
+        assert done.stdout.splitlines()[0] == "audit.duckdb: OK"
+
     def test_a_flipped_bit_of_the_database_is_told_or_changes_nothing(self, copy):
         path, random, records = copy.folder / "audit.duckdb", Random(0), sound_files.problems(copy)[1]
         before, rows = path.read_bytes(), rows_of(copy)
@@ -480,7 +495,7 @@ class TestReport:
             problems = list(integrity._of_report(copy, records))
             told += len(problems)
             assert problems or rows_of(copy) == rows
-        assert told > 1
+        assert told == 8
 
 
 def rows_of(audit: Audit) -> list:
@@ -505,7 +520,7 @@ def test_what_is_removed_is_what_was_told_and_what_is_made_again_is_sound(copy):
         assert f"{line}\n" in out or f"{line}: " in out
     assert f"stepaudit check {copy.folder} --delete\n" in out
     command = next(line for line in out.splitlines() if " --force -- " in line)
-    assert command.startswith(f"  snakemake --cores all --configfile {copy.folder}/config.yaml --config results=")
+    assert f"--cores all --configfile {copy.folder}/config.yaml --config results=" in command
     assert command.endswith(f" --force -- {missing} {damaged}") or command.endswith(f" --force -- {damaged} {missing}")
     status, out = check(copy.folder, "--delete")
     assert out.splitlines()[-1] == "removed: 2 of these files"
@@ -519,6 +534,24 @@ def test_what_is_removed_is_what_was_told_and_what_is_made_again_is_sound(copy):
     run_jobs(copy.config, lambda name: name in wanted)
     run_jobs(copy.config, lambda name: name == str(copy.folder / scores("step")))  # which Snakemake knows is older
     assert found_in_files(copy) == found_in_rows(copy) == {}
+
+
+def test_the_commands_work_in_the_folder_where_they_are_printed(tmp_path, monkeypatch):
+    """From elsewhere they first go to the folder of the run, and keep the names by which Snakemake knows the files."""
+    project, elsewhere = tmp_path / "my project", tmp_path / "elsewhere"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    settings = config.parse({**PLAN, "datasets": {"planted": {"root": "videos"}}})
+    config.save(settings, settings.folder / "config.yaml")
+    snakemake = f"snakemake -s {package_files.snakefile()} --cores all --configfile results/tiny/config.yaml"
+    missing = [Problem("missing", "report/index.html", "")]
+    here = list(remedies.steps(audit_folder.of_folder(Path("results/tiny")), missing))
+    assert here[0] == f"{snakemake} --force -- results/tiny/report/index.html"
+    assert list(remedies.steps(audit_folder.of_folder(Path("results/tiny").resolve()), missing)) == here
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    there = list(remedies.steps(audit_folder.of_folder(Path("../my project/results/tiny")), missing))
+    assert there == [f"cd '{project}' && {step}" for step in here]
 
 
 def test_where_the_configuration_was_edited_nothing_is_removed(copy):

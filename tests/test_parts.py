@@ -1,7 +1,10 @@
 """A shard that is made batch by batch."""
 
 import logging
+import os
 import signal
+import subprocess
+import sys
 import time
 from random import Random
 
@@ -32,6 +35,18 @@ from pathlib import Path
 from stepaudit.running.parts import Parts
 parts = Parts("clips", Path(sys.argv[1]), "x")
 print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+FORKING = """
+import multiprocessing, os, sys, time
+from pathlib import Path
+from stepaudit.running.parts import Parts
+parts = Parts("clips", Path(sys.argv[1]), "x")
+worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+worker.start()
+print(worker.pid, flush=True)
 time.sleep(60)
 """
 
@@ -246,3 +261,17 @@ def test_a_folder_that_cannot_be_written_is_named_with_what_to_do(tmp_path):
         with pytest.raises(StorageError, match=rf"^{disk}/clips: cannot be written \(.*\); give yourself the right"):
             Parts("clips", disk / "clips" / "test-000.parquet", "x")
         assert not list(disk.iterdir())
+
+
+def test_a_worker_that_outlives_its_killed_job_does_not_hold_the_lock(output):
+    job = subprocess.Popen([sys.executable, "-c", FORKING, output], stdout=subprocess.PIPE, text=True)
+    worker = int(job.stdout.readline())
+    try:
+        with pytest.raises(UsageError, match=f"process {job.pid} on .* is making it"):
+            Parts("clips", output, "x")
+        job.kill()
+        job.communicate()
+        os.kill(worker, 0)  # it is still there
+        assert 0 not in Parts("clips", output, "x")
+    finally:
+        os.kill(worker, signal.SIGKILL)

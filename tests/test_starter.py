@@ -342,8 +342,10 @@ def test_it_says_how_long_it_takes_and_what_to_run_next(videos):
 
 
 def test_snakemake_is_given_the_rules_of_the_checkout_where_there_are_none(tmp_path):
-    assert configuration.snakemake(ROOT) == "snakemake"
-    assert configuration.snakemake(tmp_path) == f"snakemake -s {ROOT / 'Snakefile'}"
+    assert package_files.snakemake(ROOT) == "snakemake"
+    assert package_files.snakemake(tmp_path) == f"snakemake -s {ROOT / 'Snakefile'}"
+    (tmp_path / "Snakefile").write_text("rule another_project: output: 'x'")
+    assert package_files.snakemake(tmp_path) == f"snakemake -s {ROOT / 'Snakefile'}"
 
 
 def test_snakemake_is_given_the_rules_of_the_package_where_that_was_installed(tmp_path, monkeypatch):
@@ -351,7 +353,7 @@ def test_snakemake_is_given_the_rules_of_the_package_where_that_was_installed(tm
     rules = tmp_path / "stepaudit" / "_workflow" / "Snakefile"
     rules.parent.mkdir(parents=True)
     monkeypatch.setattr(package_files, "PACKAGE", tmp_path / "stepaudit")
-    assert configuration.snakemake(tmp_path) == f"snakemake -s {rules}"
+    assert package_files.snakemake(tmp_path) == f"snakemake -s {rules}"
     included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert included["force-include"]["Snakefile"] == "stepaudit/_workflow/Snakefile"
     assert included["force-include"]["workflow"] == "stepaudit/_workflow/workflow"

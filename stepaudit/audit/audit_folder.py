@@ -74,6 +74,11 @@ def answer(folder: Path, report: str) -> Path:
     return folder / REPORT / f"{report}.csv"
 
 
+def checksums(folder: Path) -> Path:
+    """The checksums of the report's files of the audit in a folder."""
+    return folder / "SHA256SUMS"
+
+
 def of_folder(folder: Path) -> Audit:
     """The audit that lies in a folder. Raises UsageError if there is none, or its configuration or plan is no such."""
     folder = folder if folder.name not in ("", "..") else folder.resolve()

@@ -275,6 +275,11 @@ def explaining(config: Config, stage: str) -> list[Job]:
     return _divided(parts)
 
 
+def files_of(config: Config) -> list[Path]:
+    """All tables and checkpoints of the audit."""
+    return [path for group in in_groups(config) for job in group for path in job.writes]
+
+
 def tables_of(config: Config) -> set[Path]:
     """All Parquet files of the audit but its `runs`, relative to its folder; others are of earlier configurations."""
     return {path.relative_to(config.folder) for group in in_groups(config) for job in group for path in job.tables}

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepaudit.audit import audit_folder
 from stepaudit.errors import UsageError
-from stepaudit.store import package_files
+from stepaudit.store import database, package_files
 
 RESULTS = "_results"  # files of views over the tables of estimates, which are made before them
 
@@ -58,3 +59,9 @@ def read(path: Path) -> Report:
             f"{path}: the first two lines must be comments: the question, and the grain with what is left out"
         )
     return Report(path.stem, question[3:], note[3:], sql.strip())
+
+
+def written(folder: Path) -> list[Path]:
+    """The files of the report of the audit in a folder: the database, the page, and a CSV for each question."""
+    answers = [audit_folder.answer(folder, report.name) for report in all_reports()]
+    return [folder / database.FILE, audit_folder.page(folder), *answers]

@@ -1,4 +1,4 @@
-"""Lock files that one process holds at a time. A lock ends with its process, however that ends.
+"""Lock files that one process holds at a time. A lock ends with its process, however that ends, and is not inherited.
 
 Unlike the package filelock, a lock names its holder, can be removed with its folder, and is granted with a warning on
 file systems without locks.
@@ -77,6 +77,15 @@ def _is_at(file: int, path: Path) -> bool:
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file), path.stat())
     return False
+
+
+def _close_in_child() -> None:
+    """Close a forked process's copies of the locks: a worker that outlives its job would hold them on."""
+    while _held:
+        os.close(_held.popitem()[1])
+
+
+os.register_at_fork(after_in_child=_close_in_child)
 
 
 def _name() -> str:

@@ -12,13 +12,13 @@ from stepaudit.audit.jobs import Job
 from stepaudit.report import build_database, charts, sql_files
 from stepaudit.report.page import chapters, conclusions, gallery, grids, page, summary
 from stepaudit.running import job_notes
-from stepaudit.store import database, writing
+from stepaudit.store import checksums, database, writing
 
 log = logging.getLogger(__name__)
 
 
 def run(folder: Path) -> Path:
-    """Writes the database, `report/<question>.csv` and `report/index.html` of an audit. Returns the page's path.
+    """Writes the database, `report/<question>.csv`, `report/index.html` and their checksums. Returns the page's path.
 
     Args:
         folder: of the audit, `results/<audit>`.
@@ -37,6 +37,7 @@ def _reported(folder: Path, config: Config) -> Path:
         html = _page(connection, folder, config)
     path = audit_folder.page(folder)
     writing.write_text(path, html)
+    checksums.write_list(audit_folder.checksums(folder), sql_files.written(folder))
     log.info("%d reports, %.1f MB: %s", len(sql_files.all_reports()), len(html) / 1e6, path)
     return path
 

@@ -4,7 +4,10 @@ The table `runs` has the checksum of every other file. A file of `runs` carries 
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
+
+from stepaudit.store.writing import write_text
 
 KEY, PREFIX, BLANK = b"stepaudit_sha256", b"sha256 of this file: ", b"0" * 64
 
@@ -13,6 +16,18 @@ def sha256(path: Path) -> str:
     """Checksum of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_list(path: Path, files: Iterable[Path]) -> None:
+    """List of the checksums of files in the same folder, or below it, as `sha256sum` writes and checks it."""
+    lines = [f"{sha256(file)}  {file.relative_to(path.parent).as_posix()}\n" for file in files]
+    write_text(path, "".join(lines))
+
+
+def read_list(path: Path) -> dict[str, str]:
+    """Checksums of such a list, by name."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def sign(path: Path) -> None:

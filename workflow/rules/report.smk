@@ -14,8 +14,7 @@ shown_tables = (
 
 rule report:
     input:
-        scores=[path for each in stepaudit.audit.jobs.explaining(audit, "score") for path in each.tables],
-        preservation=[path for each in stepaudit.audit.jobs.explaining(audit, "preserve") for path in each.tables],
+        tables=stepaudit.audit.jobs.files_of(audit),  # all: Snakemake makes again only what is asked for
         questions=sorted(stepaudit.store.package_files.reports().glob("*.sql")),
         charts=sorted(stepaudit.store.package_files.reports().glob("charts/*.sql")),
         template=sorted(stepaudit.store.package_files.reports().glob("*.jinja")),
@@ -38,6 +37,7 @@ rule report:
             if question.name in shown_tables
         ],
         database=audit.folder / stepaudit.store.database.FILE,
+        checksums=stepaudit.audit.audit_folder.checksums(audit.folder),
     log:
         job("report").log,
     benchmark:

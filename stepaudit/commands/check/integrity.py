@@ -9,13 +9,13 @@ from pathlib import Path
 
 import yaml
 
-from stepaudit.audit import plan
+from stepaudit.audit import audit_folder, plan
 from stepaudit.audit.audit_folder import FILE, Audit, Problem
 from stepaudit.commands.check import requested_rows, sound_files
 from stepaudit.errors import UsageError
-from stepaudit.store import database, schema
+from stepaudit.report import sql_files
+from stepaudit.store import checksums, database, schema
 
-PAGE = Path("report", "index.html")
 LEFT = re.compile(r"\.(.+\.(?:parquet|safetensors))\..+")  # finished parts beside a file that is not written yet
 
 
@@ -106,11 +106,18 @@ def _unfinished(audit: Audit, path: Path) -> bool:
 
 
 def _of_report(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
-    """Problems of the database and the page. The database has the records of its source files."""
-    for name in (database.FILE, str(PAGE)):
-        if not (audit.folder / name).is_file():
+    """Problems of the database, the page and the CSV files. The database has the records of its source files."""
+    listed = audit_folder.checksums(audit.folder)
+    digests = checksums.read_list(listed) if listed.is_file() else {}
+    changed = set()
+    for path in (listed, *sql_files.written(audit.folder)):
+        name = audit.name(path)
+        if not path.is_file():
             yield Problem("report", name, "it is not there")
-    if (audit.folder / database.FILE).is_file():
+        elif path != listed and digests and sound_files.digest(path) != digests.get(name):
+            changed.add(name)
+            yield Problem("report", name, "its bytes have changed since it was written")
+    if (audit.folder / database.FILE).is_file() and database.FILE not in changed:
         try:
             if text := _outdated(audit, records):
                 yield Problem("report", database.FILE, text)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stepaudit.audit.audit_folder import FILE, KINDS, Audit, Problem
+from stepaudit.store import package_files
 
 DELETED = ("damaged", "foreign", "orphan")
 REMADE = ("missing", "damaged", "foreign", "unrecorded", "rows", "report")
@@ -28,20 +29,21 @@ def lines(audit: Audit, problems: list[Problem]) -> Iterator[str]:
 
 
 def steps(audit: Audit, problems: list[Problem]) -> Iterator[str]:
-    """Command lines, in their order, for the folder that the workflow was run from."""
+    """Command lines, in their order, for the present folder."""
     kinds = {problem.kind for problem in problems}
     if "configuration" in kinds:
-        yield f"snakemake --cores all --configfile CONFIG   # your own file: it is saved as {FILE} again"
-        yield f"{_check(audit)}   # again: all else above may come from the configuration"
+        command = f"{_there(audit)}{package_files.snakemake(_folder(audit))}"
+        yield f"{command} --cores all --configfile CONFIG   # your own file: it is saved as {FILE} again"
+        yield f"{_there(audit)}{_check(audit)}   # again: all else above may come from the configuration"
         return
     if "version" in kinds:
         yield "read these files with the stepaudit that wrote them, or make them again with this one, as follows"
     if to_delete(audit, problems):
-        yield f"{_check(audit)} --delete"
+        yield f"{_there(audit)}{_check(audit)} --delete"
     if names := targets(audit, problems):
         yield _remake(audit, names)
     if kinds - {"orphan"}:
-        yield f"{_snakemake(audit)}   # makes everything again that depends on these files"
+        yield f"{_there(audit)}{_snakemake(audit)}   # makes everything again that depends on these files"
 
 
 def targets(audit: Audit, problems: list[Problem]) -> list[str]:
@@ -51,7 +53,7 @@ def targets(audit: Audit, problems: list[Problem]) -> list[str]:
         if problem.kind in REMADE:
             own = [name for name in audit.files if audit.files[name] == problem.job]
             names += [problem.name] if problem.name not in audit.records else own
-    return [str(audit.folder / name) for name in dict.fromkeys(names)]
+    return [str(_results(audit) / name) for name in dict.fromkeys(names)]
 
 
 def to_delete(audit: Audit, problems: list[Problem]) -> list[Path]:
@@ -77,19 +79,41 @@ def delete(audit: Audit, problems: list[Problem]) -> list[Path]:
     return gone
 
 
+def _folder(audit: Audit) -> Path:
+    """The folder that the workflow was run from, as far as it can be known: the saved paths begin there."""
+    saved, folder = audit.saved.folder, audit.folder.resolve()
+    if not saved.is_absolute() and saved.resolve() != folder:
+        above = folder.parents[len(saved.parts) - 1]
+        if ".." not in saved.parts and above / saved == folder:
+            return above
+    return Path()
+
+
+def _there(audit: Audit) -> str:
+    return "" if _folder(audit) == Path() else f"cd {shlex.quote(str(_folder(audit)))} && "
+
+
+def _results(audit: Audit) -> Path:
+    """The audit's folder under the name that Snakemake knows it by, unless it was moved."""
+    same = (_folder(audit) / audit.saved.folder).resolve() == audit.folder.resolve()
+    return audit.saved.folder if same else audit.folder
+
+
 def _check(audit: Audit) -> str:
-    return f"stepaudit check {shlex.quote(str(audit.folder))}"
+    return f"stepaudit check {shlex.quote(str(_results(audit)))}"
 
 
 def _remake(audit: Audit, names: list[str]) -> str:
     if len(names) <= SHOWN:
-        return f"{_snakemake(audit)} --force -- {shlex.join(names)}"
-    return f"{_check(audit)} --targets | tr '\\n' '\\0' | xargs -0 {_snakemake(audit)} --force --"
+        return f"{_there(audit)}{_snakemake(audit)} --force -- {shlex.join(names)}"
+    targets = f"{_check(audit)} --targets | tr '\\n' '\\0'"
+    return f"{_there(audit)}{targets} | xargs -0 {_snakemake(audit)} --force --"
 
 
 def _snakemake(audit: Audit) -> str:
     """Snakemake's command with the saved configuration, also for an audit that was moved."""
-    command = f"snakemake --cores all --configfile {shlex.quote(str(audit.folder / FILE))}"
-    if audit.saved.folder == audit.folder:
+    folder, command = _results(audit), package_files.snakemake(_folder(audit))
+    command += f" --cores all --configfile {shlex.quote(str(folder / FILE))}"
+    if folder == audit.saved.folder:
         return command
-    return f"{command} --config results={shlex.quote(str(audit.folder.parent))} audit={shlex.quote(audit.folder.name)}"
+    return f"{command} --config results={shlex.quote(str(folder.parent))} audit={shlex.quote(folder.name)}"

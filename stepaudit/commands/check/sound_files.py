@@ -72,10 +72,11 @@ def _digests(audit: Audit) -> dict[str, str | OSError]:
     """Checksum of every file that should be there and is. Threads help, since hashing releases Python's lock."""
     names = [name for name in audit.files if (audit.folder / name).is_file()]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return dict(zip(names, pool.map(lambda name: _digest(audit.folder / name), names), strict=True))
+        return dict(zip(names, pool.map(lambda name: digest(audit.folder / name), names), strict=True))
 
 
-def _digest(path: Path) -> str | OSError:
+def digest(path: Path) -> str | OSError:
+    """Checksum of a file, or the error of a disk that cannot read it."""
     try:
         return checksums.sha256(path)
     except OSError as error:  # a bad sector, or no permission

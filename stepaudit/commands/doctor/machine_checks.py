@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -172,7 +173,7 @@ def workflow(folder: Path, checkout: Path = CHECKOUT) -> Finding:
     if _has_rules(folder):
         return fine("workflow", "the Snakefile is here")
     if _has_rules(checkout):
-        return fine("workflow", f"not in this folder, so `snakemake -s {checkout / 'Snakefile'}`")
+        return fine("workflow", f"not in this folder, so `snakemake -s {shlex.quote(str(checkout / 'Snakefile'))}`")
     advice = "get stepaudit's repository, and run Snakemake in it"
     return warning("workflow", "no Snakefile and workflow/Snakefile in this folder", advice)
 

@@ -1,5 +1,6 @@
 """`stepaudit init`: looks at the videos, asks, writes a configuration, and prints its cost and the next commands."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from stepaudit.audit import config, planning
 from stepaudit.commands.init import configuration, survey
 from stepaudit.commands.init.choices import QUESTIONS, Choices, Question
 from stepaudit.errors import UsageError
+from stepaudit.store import package_files
 
 Ask = Callable[..., str]
 LONG = 12 * 3600  # seconds, on one core
@@ -79,9 +81,9 @@ def _next_steps(path: Path) -> Iterator[str]:
     if seconds > LONG:
         yield "That is long: start with `--budget quick`, choose fewer methods, or use a GPU."
     yield "Next:"
-    yield f"  stepaudit doctor {path}"
-    yield f"  {configuration.snakemake()} -n --configfile {path}"
-    yield f"  {configuration.snakemake()} --cores all --configfile {path}"
+    yield f"  stepaudit doctor {shlex.quote(str(path))}"
+    yield f"  {package_files.snakemake()} -n --configfile {shlex.quote(str(path))}"
+    yield f"  {package_files.snakemake()} --cores all --configfile {shlex.quote(str(path))}"
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,6 @@
 """A commented configuration for a folder of videos, from its survey and the user's choices."""
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -76,12 +75,6 @@ def write(made: Draft, out: Path, *, force: bool = False) -> None:
         writing.write_text(path, text)
 
 
-def snakemake(folder: Path | None = None) -> str:
-    """The Snakemake command for a folder, by default this one; without a Snakefile there, with the installed one."""
-    here = (folder or Path.cwd()) / "Snakefile"
-    return "snakemake" if here.exists() else f"snakemake -s {shlex.quote(str(package_files.snakefile()))}"
-
-
 def summary(survey: Survey) -> str:
     """The survey in a sentence without its full stop."""
     decoded = [each for each in survey.seen if not each.error]
@@ -144,7 +137,7 @@ def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dic
         "box_metrics": budget.box_metrics,
         "action_metrics": budget.action_metrics,
         "out": choices.out,
-        "snakemake": snakemake(),
+        "snakemake": package_files.snakemake(),
     }
 
 
