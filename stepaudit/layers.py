@@ -8,20 +8,88 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
+
+from stepaudit.errors import NotApplicableError
 
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[nn.Module]:
-    """The model in evaluation mode and without parameter gradients; both are restored, also after an error."""
+    """The model, isolated, in evaluation mode, without parameter gradients; all is restored, also after an error."""
     training = {module: module.training for module in model.modules()}
     trainable = {parameter: parameter.requires_grad for parameter in model.parameters()}
     try:
-        yield model.eval().requires_grad_(False)
+        with isolated(model):
+            yield model.eval().requires_grad_(False)
     finally:
         for module, mode in training.items():
             module.training = mode
         for parameter, mode in trainable.items():
             parameter.requires_grad_(mode)
+
+
+@contextmanager
+def isolated(model: nn.Module) -> Iterator[nn.Module]:
+    """The model on copies of its inputs; see `isolate`. It is restored, also after an error."""
+    handles = isolate(model)
+    try:
+        yield model
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def isolate(model: nn.Module) -> list[RemovableHandle]:
+    """Let the model work on copies of its inputs and give copies of its output, in float32.
+
+    A network that normalises in place (`clips.sub_(mean)`) then leaves its caller's clips as they are, and one that
+    fills the same tensor at every call leaves its earlier outputs as they are.
+
+    Returns:
+        Handles of the hooks that do it; none if the model is isolated already.
+    """
+    if _copied_inputs in model._forward_pre_hooks.values():
+        return []
+    return [
+        model.register_forward_pre_hook(_copied_inputs, prepend=True),
+        model.register_forward_hook(_copied_output),
+    ]
+
+
+def _copied_inputs(_module: nn.Module, inputs: tuple) -> tuple:
+    return tuple(each.clone() if isinstance(each, Tensor) else each for each in inputs)
+
+
+def _copied_output(_module: nn.Module, _inputs: tuple, output: Any) -> Any:
+    """A copy of a tensor of numbers, as float32; `adapters.check_logits` judges all else."""
+    if not isinstance(output, Tensor):
+        return output
+    return output.clone() if output.dtype == torch.float32 or not output.is_floating_point() else output.float()
+
+
+@contextmanager
+def without_gradient(model: nn.Module) -> Iterator[nn.Module]:
+    """The model on clips that no gradient reaches, so that `gradient` refuses it."""
+    handle = model.register_forward_pre_hook(lambda _module, inputs: tuple(each.detach() for each in inputs))
+    try:
+        yield model
+    finally:
+        handle.remove()
+
+
+def gradient(values: Tensor, inputs: Tensor) -> Tensor:
+    """Gradient of the sum of values to inputs, of their shape.
+
+    Raises:
+        NotApplicableError: the values do not depend on the inputs in a way that PyTorch can differentiate.
+    """
+    (slope,) = torch.autograd.grad(values.sum(), inputs, allow_unused=True) if values.requires_grad else (None,)
+    if slope is None:
+        raise NotApplicableError(
+            "no gradient reaches the clip: the model cuts it off (`torch.no_grad`, `detach`, rounding); use methods "
+            "that need no gradient, such as rise or occlusion, or let the model compute with gradients"
+        )
+    return slope
 
 
 @contextmanager
@@ -36,9 +104,20 @@ def hooked(layer: nn.Module, hook: Callable[[nn.Module, Any, Any], Any]) -> Iter
 
 @contextmanager
 def recorded(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """A list of the layer's outputs, one for each forward pass so far."""
+    """A list of the layer's outputs, one for each of its calls so far; gradients can be taken to them.
+
+    The model continues with copies, because it may change them in place, as `nn.ReLU(inplace=True)` does.
+    """
     outputs: list[Tensor] = []
-    with hooked(layer, lambda _module, _inputs, output: outputs.append(output)):
+
+    def record(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        if isinstance(output, Tensor):
+            graph = torch.is_grad_enabled() and not output.requires_grad and output.is_floating_point()
+            outputs.append(output.detach().requires_grad_() if graph else output)
+            return outputs[-1].clone()
+        raise NotApplicableError(f"the layer that is read gives a {type(output).__name__}, not one tensor")
+
+    with hooked(layer, record):
         yield outputs
 
 

@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from stepaudit import layers
+from stepaudit.errors import NotApplicableError
 
 
 def test_a_frozen_model_is_in_evaluation_mode_without_gradients_and_then_as_it_was():
@@ -64,3 +65,62 @@ def test_blur_equals_scipys(sigma, padding, mode):
 def test_a_blur_of_zero_pixels_changes_nothing():
     frames = torch.rand(2, 5, 7)
     assert layers.gaussian_blur(frames, 0) is frames
+
+
+class InPlace(nn.Module):
+    """Normalises its clips in place, by a view that PyTorch does not count, and fills one tensor at every call."""
+
+    answer = torch.zeros(2, 1)
+
+    def forward(self, clips):
+        clips.data.sub_(0.5)
+        self.answer.copy_(clips.mean(dim=(1, 2)).detach()[:, None])
+        return self.answer
+
+
+def test_an_isolated_model_changes_neither_its_callers_clips_nor_its_earlier_outputs():
+    model, clips = InPlace(), torch.tensor([[[0.5]], [[1.0]]])
+    with layers.isolated(model), layers.isolated(model):
+        first, second = model(clips), model(clips + 1)
+    assert first.flatten().tolist() == [0.0, 0.5]
+    assert second.flatten().tolist() == [1.0, 1.5]
+    assert clips.flatten().tolist() == [0.5, 1.0]
+    assert not model._forward_hooks
+    assert not model._forward_pre_hooks
+
+
+def test_gradients_pass_through_the_copies_and_outputs_of_other_precision_come_as_float32():
+    model = nn.Linear(2, 1, dtype=torch.bfloat16)
+    inputs = torch.ones(1, 2, dtype=torch.bfloat16, requires_grad=True)
+    with layers.frozen(model):
+        output = model(inputs)
+    assert output.dtype == torch.float32
+    assert torch.equal(layers.gradient(output, inputs), model.weight)
+
+
+@pytest.mark.parametrize("cut", [lambda x: x.detach(), lambda x: (255 * x).long() / 255], ids=["detach", "long"])
+def test_what_no_gradient_reaches_is_not_applicable(cut):
+    inputs = torch.ones(2, requires_grad=True)
+    for values in (cut(inputs), cut(inputs) * torch.ones(2, requires_grad=True)):
+        with pytest.raises(NotApplicableError, match="no gradient reaches the clip"):
+            layers.gradient(values, inputs)
+
+
+def test_a_model_without_gradient_answers_the_same_and_refuses_to_be_differentiated():
+    model, inputs = nn.Linear(2, 1), torch.ones(1, 2, requires_grad=True)
+    with layers.without_gradient(model):
+        output = model(inputs)
+        with pytest.raises(NotApplicableError, match="no gradient"):
+            layers.gradient(output, inputs)
+    assert torch.equal(output, model(inputs))
+    assert layers.gradient(model(inputs), inputs).shape == (1, 2)
+
+
+def test_what_is_recorded_is_what_the_layer_gave_although_the_next_one_works_in_place():
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, -1.0]])), model[0].bias.zero_()
+    with layers.recorded(model[0]) as outputs:
+        result = model(torch.ones(1, 2))
+    assert outputs[0].tolist() == [[1.0, -1.0]]
+    assert result.tolist() == [[1.0, 0.0]]

@@ -15,7 +15,7 @@ from stepaudit.extremal.prepared import prepared
 from stepaudit.extremal.settings import Settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.extremal.temporal import temporal_gaussian
-from stepaudit.layers import frozen, probability_and_rank, target_log_probability
+from stepaudit.layers import frozen, gradient, probability_and_rank, target_log_probability
 
 T = TypeVar("T")
 
@@ -133,7 +133,7 @@ class _Optimiser:
     def slope(self, rows: slice, levels: Tensor, masks: Tensor) -> Tensor:
         """Gradient of each row's −log Φ_c to its mask, both [n, T, H, W]."""
         masks = masks.requires_grad_()
-        return torch.autograd.grad(self.data(rows, levels, masks).sum(), masks)[0]
+        return gradient(self.data(rows, levels, masks), masks)
 
     def data(self, rows: slice, levels: Tensor, masks: Tensor) -> Tensor:
         """−log Φ_c of each row's clip under its mask, [n]."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from stepaudit.layers import gradient
 from stepaudit.methods._scale import rectified
 
 
@@ -18,13 +19,16 @@ def target_gradients(forward: Callable[[Tensor], Tensor], clips: Tensor, targets
 
     Returns:
         [N, 3, T, H, W].
+
+    Raises:
+        NotApplicableError: no gradient reaches the clips.
     """
     inputs = clips.detach().requires_grad_()
     with torch.enable_grad():
         logits = forward(inputs)
         values = logits if score == "logit" else logits.softmax(dim=1)
         own = values.gather(1, targets[:, None])
-        (gradients,) = torch.autograd.grad(own.sum(), inputs)
+        gradients = gradient(own, inputs)
     return gradients + 0 * own.detach()[..., None, None, None]  # NaN plus a constant has a finite gradient
 
 

@@ -31,23 +31,37 @@ def attribute(
         score: what is differentiated: the class's logit (the method's paper) or its probability.
 
     Raises:
-        NotApplicableError: the model names no `activation_layer`.
+        NotApplicableError: the model names no `activation_layer`, or no gradient reaches it.
     """
     layer = getattr(model, "activation_layer", None)
     if layer is None:
         raise NotApplicableError(f"{type(model).__name__} names no activation_layer, which Grad-CAM reads")
-    activations, gradients = _activations_and_gradients(model, layer, clips, targets, score)
-    axes = tuple(range(2, activations.ndim))
-    weighted = (gradients.mean(dim=axes, keepdim=True) * activations).sum(dim=1).relu()
-    return Maps(scaled(weighted.reshape(len(clips), -1, *weighted.shape[-2:])), "trilinear", clips.shape[-3:])
+    grids = [_weighted(*pair) for pair in _activations_and_gradients(model, layer, clips, targets, score)]
+    if wrong := [len(grid) for grid in grids if len(grid) % len(clips)]:
+        raise NotApplicableError(f"activation_layer gives {wrong[0]} maps for {len(clips)} clips: not as many for each")
+    maps = torch.cat([grid.reshape(len(clips), -1, *grid.shape[-2:]) for grid in grids], dim=1)
+    return Maps(scaled(maps), "trilinear", clips.shape[-3:])
+
+
+def _weighted(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_c of activations times their channel's mean gradient, rectified: [n, C, …] to [n, …]."""
+    return (gradients.mean(dim=tuple(range(2, activations.ndim)), keepdim=True) * activations).sum(dim=1).relu()
 
 
 def _activations_and_gradients(
     model: nn.Module, layer: nn.Module, clips: Tensor, targets: Tensor, score: str
-) -> tuple[Tensor, Tensor]:
+) -> list[tuple[Tensor, Tensor]]:
+    """The layer's outputs and their gradients: of one call, or of a call for each frame, in order."""
     with frozen(model), recorded(layer) as outputs, torch.enable_grad():
         logits = model(clips.detach().requires_grad_())
         values = logits if score == "logit" else logits.softmax(dim=1)
-        chosen = values.gather(1, targets[:, None]).sum()
-        (gradients,) = torch.autograd.grad(chosen, outputs[0])
-    return outputs[0].detach(), gradients
+        own = values.gather(1, targets[:, None])
+        if len(outputs) != 1 and {each.ndim for each in outputs} != {4}:
+            raise NotApplicableError(
+                f"{type(model).__name__} calls its activation_layer {len(outputs)} times, not once"
+            )
+        gradients = torch.autograd.grad(own.sum(), outputs, allow_unused=True) if own.requires_grad else [None]
+    if all(each is None for each in gradients):
+        raise NotApplicableError(f"no gradient reaches activation_layer from the logits of {type(model).__name__}")
+    slopes = [torch.zeros_like(one) if slope is None else slope for one, slope in zip(outputs, gradients, strict=True)]
+    return [(one.detach(), slope) for one, slope in zip(outputs, slopes, strict=True)]

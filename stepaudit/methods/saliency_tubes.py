@@ -43,7 +43,7 @@ def _weighted_activations(model: nn.Module, layer: nn.Module, clips: Tensor, tar
     """Σ_c w_c · activation_c, [N, t, h, w]; not finite if the logit is not."""
     with frozen(model), _called(model) as classifiers, _differentiable(layer) as outputs, torch.enable_grad():
         logits = model(clips.detach()).gather(1, targets[:, None])[:, 0]
-        if not logits.requires_grad:
+        if not (outputs and logits.requires_grad):
             raise NotApplicableError("Saliency Tubes find no gradient from the logits to activation_layer")
         (gradients,) = torch.autograd.grad(logits.sum(), outputs[-1:], materialize_grads=True)
     activations, logits = outputs[-1].detach(), logits.detach()

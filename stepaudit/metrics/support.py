@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from stepaudit.errors import AuditError, NonFiniteError, NoPeakError
-from stepaudit.layers import frozen
+from stepaudit.layers import frozen, gradient
 
 
 def score(importance: Tensor, clip: Tensor, model: nn.Module) -> dict[str, float | AuditError]:
@@ -39,7 +39,7 @@ def support(model: nn.Module, clip: Tensor) -> Tensor:
         clips = clip[None].detach().requires_grad_()
         logits = model(clips)[0]
         weights = torch.arange(1, len(logits) + 1, device=logits.device).sqrt()
-        (gradient,) = torch.autograd.grad((logits * weights).sum(), clips)
-    if not gradient.isfinite().all():
+        slope = gradient(logits * weights, clips)
+    if not slope.isfinite().all():
         raise NonFiniteError("the gradient of the model's logits is NaN or infinite")
-    return (gradient[0] != 0).any(dim=0)
+    return (slope[0] != 0).any(dim=0)

@@ -14,7 +14,7 @@ from stepaudit.audit.registry import find
 from stepaudit.audit.sections import Model
 from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
-from stepaudit.layers import computing_in
+from stepaudit.layers import computing_in, isolate
 from stepaudit.networks.weight_files import first_line, from_safetensors, from_torch
 from stepaudit.store import writing
 from stepaudit.store.tables import as_json
@@ -81,8 +81,12 @@ def _about(text: str) -> dict[str, Any]:
 
 
 def build(entry: Model, classes: int) -> nn.Module:
-    """Model of a configuration's entry with its own initial weights."""
-    return find("models", entry.use).load()(classes, **entry.options)
+    """Model of a configuration's entry with its own initial weights, which works on copies of its clips."""
+    model = find("models", entry.use).load()(classes, **entry.options)
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model '{entry.use}' gives a {type(model).__name__}; let it return a torch.nn.Module")
+    isolate(model)
+    return model
 
 
 def load_initial(model: nn.Module, weights: str) -> None:

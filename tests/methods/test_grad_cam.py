@@ -91,3 +91,74 @@ def test_evidence_that_is_not_finite_is_not_passed_off_as_none(broken):
 def test_a_model_without_an_activation_layer_cannot_be_explained():
     with pytest.raises(NotApplicableError, match="Sequential names no activation_layer"):
         grad_cam.attribute(nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), some_clips(1), torch.tensor([0]))
+
+
+class Rectified(nn.Module):
+    """Two convolutions with a ReLU behind each; the read one is the last convolution."""
+
+    def __init__(self, *, in_place: bool):
+        super().__init__()
+        torch.manual_seed(0)
+        first, last = nn.Conv3d(3, 6, 3, 2, 1), nn.Conv3d(6, 8, 3, 1, 1)
+        self.features = nn.Sequential(first, nn.ReLU(in_place), last, nn.ReLU(in_place))
+        self.classifier = nn.Linear(8, CLASSES)
+
+    @property
+    def activation_layer(self):
+        return self.features[2]
+
+    def forward(self, clips):
+        return 10 * self.classifier(self.features(clips - 0.5).mean(dim=(2, 3, 4)))
+
+
+def test_a_relu_in_place_behind_the_layer_does_not_change_the_map():
+    clips = some_clips(2)
+    found, expected = (
+        grad_cam.attribute(Rectified(in_place=in_place), clips, TARGETS).full() for in_place in (True, False)
+    )
+    assert expected.std() > 0.05  # the premise: a map with structure
+    assert torch.equal(found, expected)
+
+
+class FrameByFrame(nn.Module):
+    """A CNN over single frames, called once a frame or once for all; the mean over frames is the answer."""
+
+    def __init__(self, *, loop: bool):
+        super().__init__()
+        torch.manual_seed(1)
+        self.loop, self.activation_layer = loop, nn.Conv2d(3, 4, 3, stride=2)
+        self.classifier = nn.Linear(4, CLASSES)
+
+    def forward(self, clips):
+        frames = clips.transpose(1, 2)
+        if self.loop:
+            maps = torch.stack([self.activation_layer(frame) for frame in frames.unbind(1)], dim=1)
+        else:
+            maps = self.activation_layer(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        return self.classifier(maps.relu().mean(dim=(1, 3, 4)))
+
+
+def test_a_layer_that_is_called_frame_by_frame_has_the_map_of_all_frames():
+    clips = some_clips(2)
+    found, expected = (grad_cam.attribute(FrameByFrame(loop=loop), clips, TARGETS).grid for loop in (True, False))
+    assert found.shape == (2, 8, 15, 15)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
+
+
+class Unreached(Rectified):
+    """Its convolutions run without gradients, or are not called at all."""
+
+    def __init__(self, called: bool):
+        super().__init__(in_place=False)
+        self.called = called
+
+    def forward(self, clips):
+        with torch.no_grad():
+            features = self.features(clips) if self.called else clips.repeat(1, 3, 1, 1, 1)[:, :8]
+        return self.classifier(features.mean(dim=(2, 3, 4)))
+
+
+@pytest.mark.parametrize(("called", "text"), [(True, "no gradient reaches activation_layer"), (False, "0 times")])
+def test_a_layer_that_no_gradient_reaches_is_not_applicable(called, text):
+    with pytest.raises(NotApplicableError, match=text):
+        grad_cam.attribute(Unreached(called), some_clips(2), TARGETS)

@@ -143,6 +143,34 @@ def test_a_row_alone_has_the_map_that_it_has_in_a_batch(method):
         assert together.detail("kept_probability", last) == pytest.approx(alone.detail("kept_probability", 0), abs=1e-4)
 
 
+class Scaled(nn.Module):
+    """A model on clips of half the contrast, which it makes of its input, perhaps in place and unseen by PyTorch."""
+
+    def __init__(self, inner: nn.Module, *, in_place: bool):
+        super().__init__()
+        self.inner, self.in_place = inner, in_place
+
+    @property
+    def activation_layer(self) -> nn.Module | None:
+        return self.inner.activation_layer
+
+    def forward(self, clips: Tensor) -> Tensor:
+        if self.in_place:
+            clips.data.mul_(0.5)
+            return self.inner(clips)
+        return self.inner(0.5 * clips.detach() + (clips - clips.detach()))  # the same values and gradients
+
+
+@every_method
+def test_a_model_that_writes_into_its_input_has_the_maps_of_one_that_does_not(method):
+    family, clips = next(iter(suited(method))), some_clips(COUNT)
+    found, expected = (attribute(method, Scaled(narrow(family), in_place=each), clips) for each in (True, False))
+    assert torch.equal(clips, some_clips(COUNT))
+    assert torch.equal(found.grid, expected.grid)
+    for name in ("kept_probability", "kept_rank"):
+        assert found.detail(name, 0) == expected.detail(name, 0)
+
+
 def failing(module: nn.Module, at: int) -> list[int]:
     """Makes a module raise at its n-th call; the list counts them. A hook, so that the model's parts stay in reach."""
     calls: list[int] = []
