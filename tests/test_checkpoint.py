@@ -191,7 +191,7 @@ def test_a_narrow_network_takes_weights_of_its_own_width(tmp_path):
 @pytest.mark.parametrize(
     ("width", "change", "text"),
     [
-        (4, lambda state: None, r"do not fit R2Plus1D: \d+ of \d+ parameters .*; a narrow model .* takes no full-size"),
+        (4, lambda state: None, r"do not fit VideoResNet18: \d+ of \d+ parameters .*; a narrow model .* no full-size"),
         (2, lambda state: state.pop("stem.0.weight"), "1 of .*, such as stem.0.weight"),
         (2, lambda state: state.update({"stem.3.weight": torch.ones(1)}), "1 of .*, such as stem.3.weight"),
         (2, lambda state: state.update({"stem.3.weight": "text"}), "1 of .*, such as stem.3.weight"),

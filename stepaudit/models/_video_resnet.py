@@ -19,7 +19,6 @@ class VideoResNet18(Normalised):
 
     backbone: "_Backbone"
     input_size: ClassVar[tuple[int, int, int]] = (16, 112, 112)
-    weights: ClassVar[str]
     head: ClassVar[str] = "fc."
 
     def __init__(self, classes: int, width: int, stem: nn.Module, convolutions: Sequence[type[nn.Module]]):

@@ -20,7 +20,6 @@ class MViTv2(Normalised):
     """
 
     input_size: ClassVar[tuple[int, int, int]] = (16, 224, 224)
-    weights: ClassVar[str] = "MViT_V2_S_Weights.KINETICS400_V1"
     head: ClassVar[str] = "head."
     activation_layer: ClassVar[None] = None  # its convolutions make patches and pool queries, keys and values
 

@@ -1,26 +1,15 @@
 """R(2+1)D-18, a 3D-CNN whose convolutions are split into space and time. Tran et al. 2018."""
 
-from typing import ClassVar
-
 from torch import nn
 from torchvision.models.video.resnet import Conv2Plus1D
 
 from stepaudit.models._video_resnet import VideoResNet18, stem_2plus1d
 
 
-class R2Plus1D(VideoResNet18):
-    """Clips [N, 3, T, H, W] in [0, 1] to logits [N, K]; T a multiple of 8 keeps all frames equal."""
-
-    weights: ClassVar[str] = "R2Plus1D_18_Weights.KINETICS400_V1"
-
-    def __init__(self, classes: int, width: int):
-        super().__init__(classes, width, stem_2plus1d(width), [Conv2Plus1D] * 4)
-
-
 def build(classes: int, *, width: int = 64) -> nn.Module:
-    """R(2+1)D-18 for a number of classes.
+    """R(2+1)D-18 for a number of classes. Clips whose length is a multiple of 8 keep all frames equal.
 
     Args:
         width: channels of the first stage; 64 is the full network, which takes torchvision's weights.
     """
-    return R2Plus1D(classes, width)
+    return VideoResNet18(classes, width, stem_2plus1d(width), [Conv2Plus1D] * 4)

@@ -14,7 +14,6 @@ class ResNet50LSTM(FrameLSTM):
 
     backbone: "_Backbone"
     input_size: ClassVar[tuple[int, int, int]] = (16, 224, 224)
-    weights: ClassVar[str] = "ResNet50_Weights.IMAGENET1K_V1"
 
     def __init__(self, classes: int, width: int, depths: tuple[int, ...], hidden: int, dropout: float):
         backbone = _Backbone(width, depths)

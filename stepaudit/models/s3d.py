@@ -35,7 +35,6 @@ class S3D(Normalised):
 
     backbone: "_Backbone"
     input_size: ClassVar[tuple[int, int, int]] = (128, 224, 224)
-    weights: ClassVar[str] = "S3D_Weights.KINETICS400_V1"
     head: ClassVar[str] = "classifier."
 
     def __init__(self, classes: int, width: int, momentum: float, dropout: float):

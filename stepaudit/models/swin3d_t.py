@@ -20,7 +20,6 @@ class Swin3D(Normalised):
     """
 
     input_size: ClassVar[tuple[int, int, int]] = (32, 224, 224)
-    weights: ClassVar[str] = "Swin3D_T_Weights.KINETICS400_V1"
     head: ClassVar[str] = "head."
     activation_layer: ClassVar[None] = None  # the only convolution makes the patches, before any attention
 

@@ -17,15 +17,12 @@ class VGG16LSTM(FrameLSTM):
 
     backbone: "_Backbone"
     input_size: ClassVar[tuple[int, int, int]] = (16, 224, 224)
-    weights: str = "VGG16_Weights.IMAGENET1K_V1"
 
     def __init__(
         self, classes: int, width: int, features: int, hidden: int, batch_norm: bool, pooled: int, dropout: float
     ):
         backbone = _Backbone(width, features, batch_norm, pooled, dropout)
         super().__init__(backbone, ReLULSTMCell(features, hidden), classes, dropout)
-        if batch_norm:
-            self.weights = "VGG16_BN_Weights.IMAGENET1K_V1"
 
     @property
     def activation_layer(self) -> nn.Module:

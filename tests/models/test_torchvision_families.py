@@ -1,6 +1,8 @@
 """Families that are torchvision's networks: at full size they are equal, and they take its weights from a file."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -37,6 +39,8 @@ FAMILIES = {
     "swin3d_t": Family(swin3d_t.build, torchvisions.video.swin3d_t, (6, 48, 64)),
     "resnet50_lstm": Family(resnet50_lstm.build, torchvisions.resnet50, (2, 40, 48)),
 }
+PAGE = Path(__file__).parents[2] / "config" / "MODELS.md"  # its table names the weights of each family
+WEIGHTS = dict(re.findall(r"^\| `(\w+)` \| `(\w+\.\w+)` \|", PAGE.read_text(), re.M))
 every_family = pytest.mark.parametrize("name", FAMILIES)
 ALL = {
     "r2plus1d_18": (r2plus1d_18.build, torchvisions.video.r2plus1d_18),
@@ -102,31 +106,32 @@ def test_weights_from_a_file_make_it_torchvisions_network_but_for_its_head(name,
     clips = torch.rand(1, 3, *size)
     with torch.no_grad():
         if kept:
-            result, expected = model(clips), source(normalised(clips, model.weights))
+            result, expected = model(clips), source(normalised(clips, WEIGHTS[name]))
         else:
-            images = normalised(clips, model.weights).transpose(1, 2).flatten(0, 1)
+            images = normalised(clips, WEIGHTS[name]).transpose(1, 2).flatten(0, 1)
             result, expected = model.backbone(model.normalise(clips).transpose(1, 2).flatten(0, 1)), source(images)
     assert expected.std() > 0
     torch.testing.assert_close(result, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_weights_and_the_size_that_a_family_states_are_torchvisions(name):
-    """Preset and meta data of the weights: pixels of the crop, frames where they are given."""
+def test_the_weights_in_the_documentation_are_of_the_same_network_and_size(name):
+    """Meta data and preset of the weights: number of parameters, pixels of the crop, frames where they are given."""
     with torch.device("meta"):
-        model = ALL[name][0](400)
-    weights = get_weight(type(model).weights)
+        model, theirs = ALL[name][0](400), ALL[name][1]()
+    weights = get_weight(WEIGHTS[name])
+    assert weights.meta["num_params"] == sum(part.numel() for part in theirs.parameters())
     frames, height, width = type(model).input_size
     assert height == width == weights.transforms().crop_size[0]
     if "clip_len" in weights.meta["_docs"]:
         assert f"clip_len={frames}`" in weights.meta["_docs"]
 
 
-def test_the_variant_of_vgg16_with_batch_normalisation_states_its_own_weights():
+def test_the_variant_of_vgg16_with_batch_normalisation_takes_torchvisions_weights():
     with torch.device("meta"):
         model, theirs = vgg16_lstm.build(3, batch_norm=True), torchvisions.vgg16_bn()
-    assert model.weights == "VGG16_BN_Weights.IMAGENET1K_V1"
-    assert get_weight(model.weights).meta["num_params"] == sum(part.numel() for part in theirs.parameters())
+    meta = get_weight("VGG16_BN_Weights.IMAGENET1K_V1").meta
+    assert meta["num_params"] == sum(part.numel() for part in theirs.parameters())
     assert set(shapes(model.backbone)) <= set(shapes(theirs))
 
 
