@@ -1,5 +1,6 @@
 """Decoding: real files of several containers, rates and faults, whose frames carry their numbers."""
 
+import itertools
 import os
 import subprocess
 from pathlib import Path
@@ -132,12 +133,138 @@ def test_a_video_of_the_net_is_not_fetched():
         decoding.source_size(Path("http://127.0.0.1:9/a.mp4"))
 
 
-def test_a_damaged_file_gives_the_frames_that_are_left(numbered, tmp_path):
+def test_a_file_that_is_cut_short_is_a_bad_video_and_says_how_many_frames_decode(numbered, tmp_path):
     content = numbered.read_bytes()
-    (tmp_path / "damaged.mp4").write_bytes(content[: len(content) * 2 // 3])
-    found = numbers(tmp_path / "damaged.mp4")
-    assert 5 < len(found) < 60
-    assert found[:5] == [0, 1, 2, 3, 4]
+    (tmp_path / "short.mp4").write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(BadVideoError, match=r"short\.mp4: \d+ frames decoded, .* damaged.* ffmpeg -i short.mp4"):
+        numbers(tmp_path / "short.mp4")
+
+
+def test_what_lies_before_the_damage_is_read(numbered, tmp_path):
+    content = numbered.read_bytes()
+    (tmp_path / "short.mp4").write_bytes(content[:-40])  # cuts the last frame
+    assert numbers(tmp_path / "short.mp4", start=3, stop=9) == list(range(3, 9))
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+def test_damage_in_the_middle_is_a_bad_video(numbered, tmp_path, ending):
+    path = tmp_path / f"damaged.{ending}"
+    ffmpeg("-i", numbered, "-c", "copy", path)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 600] = bytes(600)
+    path.write_bytes(content)
+    with pytest.raises(BadVideoError, match=r"damaged, so that their numbers are in doubt"):
+        numbers(path)
+
+
+def test_a_complaint_about_the_sound_is_none_about_the_frames():
+    for line, serious in (
+        ("[mp3float @ 0x1f] [error] Header missing", False),
+        ("[h264 @ 0x1f] [error] error while decoding MB 1 1", True),
+        ("[in#0/mpegts @ 0x1f] [warning] Packet corrupt (stream = 0)", True),
+        ("[h264 @ 0x1f] [warning] Guessed something", False),
+    ):
+        assert bool(decoding._damage([line])) == serious
+
+
+STREAMS = {  # of two encodings one behind the other
+    "colours": (["-pix_fmt", "yuv420p"], ["-pix_fmt", "yuv444p"]),
+    "size": ([], ["-vf", "scale=64:48:flags=neighbor"]),
+    "depth": (["-pix_fmt", "yuv420p"], ["-pix_fmt", "yuv420p10le"]),
+    "range": ([], ["-vf", "scale=out_range=full", "-color_range", "pc"]),
+}
+
+
+@pytest.mark.parametrize("change", STREAMS)
+def test_frames_are_counted_from_the_first_across_a_change_of_the_format(tmp_path, change):
+    path = tmp_path / "two.mp4"
+    for part, options in enumerate(STREAMS[change]):
+        frames = np.ascontiguousarray(numbered_frames(60)[30 * part : 30 * part + 30])
+        size = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "128x96", "-i", "pipe:"]
+        command = [decoding.ffmpeg_binary(), "-v", "error", *size, "-c:v", "libx264", *options, "-f", "h264", "pipe:"]
+        made = subprocess.run(command, input=frames.data, capture_output=True, check=True).stdout
+        with path.open("ab") as both:
+            both.write(made)
+    assert numbers(path) == list(range(60))
+    assert numbers(path, start=10, stop=50) == list(range(10, 50))
+    assert numbers(path, start=35, stop=55) == list(range(35, 55))
+
+
+@pytest.mark.parametrize("ratio", ["1/1", "2/1", "8/9"])
+def test_pixels_that_are_not_square_keep_the_shape_that_a_player_shows(tmp_path, ratio):
+    across, down = map(int, ratio.split("/"))
+    rows, columns = np.mgrid[:96, : 160 * down // across]
+    inside = (rows - 48) ** 2 + (columns * across / down - 80) ** 2 < 40**2
+    frames = np.repeat(np.where(inside, 230, 20).astype(np.uint8)[None, :, :, None], 3, axis=0).repeat(3, axis=3)
+    encode(frames, tmp_path / "square.mp4", "25")
+    assert ffmpeg("-i", tmp_path / "square.mp4", "-vf", f"setsar={ratio}", tmp_path / "a.mp4").returncode == 0
+    assert decoding.source_size(tmp_path / "a.mp4") == (96, 160)
+    with decoding.decoded(tmp_path / "a.mp4", Geometry(96, 160, 64, 64, "crop")) as decoded:
+        light = decoded[[1]][0].mean(axis=2) > 125
+    assert light.any(axis=0).sum() == pytest.approx(80 * 64 / 96, abs=2)
+    assert light.any(axis=1).sum() == pytest.approx(80 * 64 / 96, abs=2)
+
+
+def test_pixels_that_a_rounded_header_calls_nearly_square_are_square(numbered, tmp_path):
+    assert ffmpeg("-i", numbered, "-vf", "setsar=400/399", tmp_path / "a.mp4").returncode == 0
+    assert decoding.source_size(tmp_path / "a.mp4") == (96, 128)
+
+
+def test_a_gif_is_read(numbered, tmp_path):
+    assert ffmpeg("-i", numbered, tmp_path / "a.gif").returncode == 0
+    assert numbers(tmp_path / "a.gif") == list(range(60))
+
+
+CODECS = {  # whether their frames can be counted without decoding
+    "b-frames.mp4": (["-c:v", "libx264", "-bf", "3"], True),
+    "edit-list.mp4": (["-ss", "0.12", "-c:v", "libx264", "-bf", "3"], True),
+    "b-frames.mkv": (["-c:v", "libx264", "-bf", "3", "-vf", "setpts=(N+N*N/9)/25/TB"], True),
+    "vp9.webm": (["-c:v", "libvpx-vp9", "-deadline", "realtime"], True),
+    "open.mp4": (["-c:v", "libx264", "-bf", "3", "-x264-params", "open-gop=1"], False),
+    "refresh.mp4": (["-c:v", "libx264", "-intra-refresh", "1", "-sc_threshold", "0"], False),
+    "mpeg4.mp4": (["-c:v", "mpeg4", "-bf", "2"], False),
+    "mpeg2.mkv": (["-c:v", "mpeg2video", "-bf", "2"], False),
+    "transport.ts": (["-c:v", "libx264"], False),
+}
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_a_late_stretch_is_the_same_as_when_the_whole_video_is_decoded(numbered, tmp_path, monkeypatch, name):
+    options, seekable = CODECS[name]
+    if (made := ffmpeg("-i", numbered, *options, "-g", 12, tmp_path / name)).returncode:
+        pytest.skip(f"this ffmpeg cannot write it: {made.stderr.decode()}")
+    to = Geometry(96, 128, 96, 128)
+    with decoding.decoded(tmp_path / name, to) as frames:
+        whole = np.array(frames)
+    monkeypatch.setattr(decoding, "LATE", 1)
+    for start, stop in ((11, 30), (13, 14), (36, 52), (40, None), (50, 99)):
+        with decoding.decoded(tmp_path / name, to, start=start, stop=stop) as frames:
+            assert np.array_equal(frames[range(len(frames))], whole[start:stop])
+    with (tmp_path / "spool").open("w+b") as spool:
+        count = decoding._sought(tmp_path / name, to, 40, 50, spool, 60)
+    assert count == (10 if seekable else None)
+
+
+def test_a_stretch_behind_the_last_frame_says_so(numbered, monkeypatch):
+    monkeypatch.setattr(decoding, "LATE", 1)
+    with pytest.raises(BadVideoError, match="no frame decodes from frame 60 on"):
+        numbers(numbered, start=60)
+
+
+def test_a_long_video_may_take_as_long_as_it_likes_while_frames_come(numbered, monkeypatch):
+    times = itertools.count(step=decoding.STALLED / 4)  # two looks at the clock for each piece of the output
+    monkeypatch.setattr(decoding, "monotonic", lambda: next(times))
+    assert numbers(numbered) == list(range(60))
+    assert next(times) > 2 * decoding.STALLED
+
+
+def test_a_decoder_that_puts_out_nothing_is_stopped(numbered, tmp_path, monkeypatch, fresh_binary):
+    write_script(tmp_path / "ffmpeg", "exec sleep 60")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(decoding, "STALLED", 0.1)
+    with pytest.raises(BadVideoError, match=r"numbered\.mp4: not decoded within 0\.1 s"):
+        decoding.source_size(numbered)
 
 
 def test_decoding_has_a_time_limit(numbered):

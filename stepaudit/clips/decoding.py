@@ -7,11 +7,11 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from errno import ELOOP, ENAMETOOLONG, ENOMEM, ENOSPC
-from functools import cache
-from mmap import ACCESS_READ, mmap
+from errno import ELOOP, ENAMETOOLONG, ENOMEM
+from functools import cache, lru_cache
+from math import inf
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from signal import SIGKILL, SIGTERM
@@ -21,26 +21,30 @@ from typing import IO, Protocol, cast
 import ffmpeg
 import imageio_ffmpeg
 import numpy as np
-from PIL import Image
 
+from stepaudit.clips import seeking
 from stepaudit.clips.geometry import Geometry
-from stepaudit.errors import AuditError, BadVideoError
+from stepaudit.clips.seeking import Packets, Window
+from stepaudit.clips.stills import MOST_PIXELS, Pictures, frames_in, picture_size
+from stepaudit.errors import BadVideoError
 
-STILLS = frozenset({".png", ".jpg", ".jpeg"})
 VIDEOS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".vob"),
     *(".ts", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".ogv"),
 )
-CONTAINERS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,h264,hevc,m4v"
+CONTAINERS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,h264,hevc,m4v,gif"
 SCALER = "bilinear+accurate_rnd+full_chroma_int+bitexact"
-SECONDS = 600.0  # of decoding: an hour of 1080p takes a minute or two
-MOST_PIXELS = 2**26  # of a frame, as it is and as it is scaled: twice those of 8K
+STALLED = 600.0  # seconds without a new frame; a video may be as long as it likes
+SQUARE = 0.02  # that pixels may be wider or narrower than high, as by a rounded header, and count as square
+LATE = 100  # frames; a stretch that begins earlier is decoded from the first frame on
 MEMORY = 4 * 2**30  # bytes that ffmpeg may reserve: 8K of ten bits with 16 reference frames takes half of it
 SPOOL = 4 * 2**30  # bytes of scaled frames: 75 minutes of 112 × 112 at 25 a second
-SCANS = 100  # of a JPEG; a progressive one has ten or so, each a pass over all its pixels
-FORMATS = ("PNG", "JPEG")  # Pillow knows forty more, some of which start other programs
+CHUNK = 2**20  # bytes read at once
 COMPLAINTS = 2**16  # bytes kept of ffmpeg's messages; a damaged video can cause gigabytes of them
 STOPPED = (255, -SIGKILL, -SIGTERM)  # exit statuses of ffmpeg when it, or the machine, is stopped
+PREFIX = re.compile(r"\[[^]]*@ 0x\w+]\s*|\[(?:warning|error|fatal|panic)]\s*")
+SERIOUS = re.compile(r"\[(?:error|fatal|panic)]|\[warning].*corrupt")
+SOUND = re.compile(r"\[(?:mp[123]|aac|e?ac3|dca|truehd|vorbis|opus|flac|alac|pcm_|adpcm_|wma|amr|cook)\w* @ ")
 
 
 class Frames(Protocol):
@@ -59,34 +63,28 @@ def ffmpeg_binary() -> str:
     return shutil.which("ffmpeg") or imageio_ffmpeg.get_ffmpeg_exe()
 
 
-def picture_size(file: Path) -> tuple[int, int]:
-    """Height and width of a picture by its header. Raises BadVideoError if it is none."""
-    with _picture(file) as image:
-        return image.height, image.width
-
-
-def source_size(path: Path, *, seconds: float = SECONDS) -> tuple[int, int]:
-    """Height and width of the first frame, in pixels: a video's as a player shows it, upright; a picture's as stored.
+def source_size(path: Path, *, seconds: float = inf) -> tuple[int, int]:
+    """Height and width of the first frame, in pixels: a video's as a player shows it, upright and with square pixels; a
+    picture's as stored.
 
     Raises:
         BadVideoError: no frame decodes, or not within `seconds`.
     """
     if _is_folder(path):
-        return picture_size(_stills(path)[0])
-    first = {"format": "image2pipe", "vcodec": "ppm", "pix_fmt": "rgb24", "frames:v": 1}
-    command = _source(path)["V:0"].output("pipe:", **first)
-    with tempfile.TemporaryFile() as picture:
-        error = _run(command, path, picture, seconds)
-        picture.seek(0)
-        header = re.match(rb"P6\s(\d+)\s(\d+)\s", picture.read(64))
-    if header is None:
-        raise BadVideoError(f"{path.name}: no frame decodes ({error})")
-    return int(header[2]), int(header[1])
+        return picture_size(frames_in(path)[0])
+    first, heard = _source(path)["V:0"].output("pipe:", format="framecrc", **{"frames:v": 1}), bytearray()
+    complaints = _run(first, path, heard.extend, seconds)
+    head = {name: re.search(rb"^#%b 0: (\d+)[x/](\d+)" % name, heard, re.MULTILINE) for name in (b"dimensions", b"sar")}
+    size, pixel = head[b"dimensions"], head[b"sar"]
+    if size is None or not re.search(rb"^0,", heard, re.MULTILINE):
+        raise BadVideoError(f"{path.name}: {_no_frame(complaints)}")
+    shape = int(pixel[1]) / int(pixel[2]) if pixel and b"0" not in pixel.groups() else 1
+    return int(size[2]), int(size[1]) if abs(shape - 1) < SQUARE else max(round(int(size[1]) * shape), 1)
 
 
 @contextmanager
 def decoded(
-    path: Path, geometry: Geometry, *, start: int = 0, stop: int | None = None, seconds: float = SECONDS
+    path: Path, geometry: Geometry, *, start: int = 0, stop: int | None = None, seconds: float = inf
 ) -> Iterator[Frames]:
     """Existing frames of [start, stop), decoded in one pass; frame i is source frame start + i.
 
@@ -97,78 +95,75 @@ def decoded(
         stop: None: the end of the video.
 
     Raises:
-        BadVideoError: no frame decodes, or not all within `seconds`, or they are too large or too many.
+        BadVideoError: no frame decodes, or not all within `seconds`, they are too large or too many, or the file is
+            damaged, so that nobody knows which frame is which.
     """
     if geometry.scaled_height * geometry.scaled_width > MOST_PIXELS:
         raise BadVideoError(f"{path.name}: {geometry.source_width}×{geometry.source_height} are too narrow for a clip")
     if _is_folder(path):
-        yield _Pictures(_stills(path)[start:stop], geometry)
+        yield Pictures(frames_in(path)[start:stop], geometry)
         return
     with tempfile.TemporaryFile() as spool:
         frame = (geometry.height, geometry.width, 3)
-        most = SPOOL // int(np.prod(frame))
-        error = _run(_scaled(path, geometry, start, stop, most + 1), path, spool, seconds)
-        count = spool.seek(0, 2) // int(np.prod(frame))
-        if count > most:
-            raise BadVideoError(f"{path.name}: more than {most} frames; name a shorter segment of it")
-        if count == 0:
-            raise BadVideoError(f"{path.name}: no frame decodes from frame {start} on ({error})")
+        count = _sought(path, geometry, start, stop, spool, seconds)
+        if count is None:
+            count = _counted(path, geometry, start, stop, spool, seconds)
         yield np.memmap(spool, np.uint8, "r", shape=(count, *frame))
 
 
-class _Pictures:
-    """Frames of a folder, scaled like a video's."""
+def _sought(
+    path: Path, geometry: Geometry, start: int, stop: int | None, spool: IO[bytes], seconds: float
+) -> int | None:
+    """Write the frames [start, stop) to `spool`, decoded from the key frame before them. Returns their number.
 
-    def __init__(self, files: list[Path], geometry: Geometry):
-        self.files, self.geometry = files, geometry
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, indices: Sequence[int]) -> np.ndarray:
-        return np.stack([self._read(self.files[index]) for index in indices])
-
-    def _read(self, file: Path) -> np.ndarray:
-        to = self.geometry
-        with _picture(file) as image:
-            if image.size != (to.source_width, to.source_height):
-                sizes = f"{image.width}×{image.height}, the first is {to.source_width}×{to.source_height}"
-                raise BadVideoError(f"{file.parent.name}/{file.name}: {sizes}")
-            scaled = image.convert("RGB").resize((to.scaled_width, to.scaled_height), Image.Resampling.BILINEAR)
-        return np.asarray(scaled)[to.top : to.top + to.height, to.left : to.left + to.width]
-
-
-def _stills(folder: Path) -> list[Path]:
-    files = [file for file in folder.iterdir() if file.suffix.lower() in STILLS and not file.name.startswith(".")]
-    if not files:
-        raise BadVideoError(f"{folder.name}: no {', '.join(sorted(STILLS))} files")
-    return sorted(files, key=lambda file: _natural(file.name))
+    None, with an empty `spool`, where it is not proved that they are those of the whole video.
+    """
+    frame = geometry.height * geometry.width * 3
+    window = _window(path, start, stop, seconds) if start >= LATE else None
+    if window is None or window.count > SPOOL // frame:
+        return None
+    times = {"start": window.first} | ({} if window.last is None else {"end": window.last})
+    source = _source(path, format_whitelist=seeking.CONTAINERS, ss=window.seek, seek_timestamp=1, noaccurate_seek=None)
+    command = _scaled(source["V:0"].filter("trim", **times), geometry, window.count + 1).global_args("-copyts")
+    complaints = _run(command, path, spool.write, seconds)
+    if spool.tell() == window.count * frame and not _damage(complaints):
+        return window.count
+    spool.seek(0)
+    spool.truncate()
+    return None
 
 
-def _natural(name: str) -> list[int | str]:
-    """Key that sorts 'frame10' behind 'frame9'."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+def _counted(path: Path, geometry: Geometry, start: int, stop: int | None, spool: IO[bytes], seconds: float) -> int:
+    """Write the frames [start, stop) to `spool`, counted from the first. Returns their number."""
+    frame = geometry.height * geometry.width * 3
+    most = SPOOL // frame
+    # Not in ffmpeg's filters: they begin again, and count from 0, where size or colours change.
+    end = start + most + 1 if stop is None else min(stop, start + most + 1)
+    take = _behind(start * frame, spool)
+    complaints = _run(_scaled(_source(path)["V:0"], geometry, end), path, take, seconds)
+    count = spool.tell() // frame
+    if count > most:
+        raise BadVideoError(f"{path.name}: more than {most} frames; name a shorter segment of it")
+    if count == 0:
+        raise BadVideoError(f"{path.name}: {_no_frame(complaints, f' from frame {start} on')}")
+    if damage := _damage(complaints):
+        promised = "" if stop is None else f" of {stop - start}"
+        raise BadVideoError(
+            f"{path.name}: {count}{promised} frames decoded, and it is damaged, so that their numbers are in doubt "
+            f"({_plain(damage[0])}); look at it, and encode it again: ffmpeg -i {path.name} repaired.mp4"
+        )
+    return count
 
 
-@contextmanager
-def _picture(file: Path) -> Iterator[Image.Image]:
-    """Opened picture. Errors while it is used become BadVideoError, too."""
-    name = f"{file.parent.name}/{file.name}"
-    if file.exists() and not file.is_file():
-        raise BadVideoError(f"{name}: no file")
-    try:
-        # Mapped, because reading from a file reserves as much as a chunk of it claims to have.
-        with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
-            image = Image.open(cast(IO[bytes], content), formats=FORMATS)  # mmap has all methods that Pillow calls
-            if image.width * image.height > MOST_PIXELS:
-                raise BadVideoError(f"{name}: {image.width}×{image.height} are too many pixels")
-            if image.format != "PNG" and len(re.findall(b"\xff\xda", content)) > SCANS:
-                raise BadVideoError(f"{name}: more than {SCANS} scans")  # hours of passes over all pixels
-            yield image
-    except (AuditError, MemoryError):
-        raise
-    except Exception as error:  # Pillow raises anything on a damaged file
-        raise BadVideoError(f"{name}: no readable picture") from error
+def _behind(skip: int, spool: IO[bytes]) -> Callable[[bytes], object]:
+    """A function that writes all bytes given to it but the first `skip`."""
+
+    def take(data: bytes) -> None:
+        nonlocal skip
+        spool.write(data[skip:])
+        skip = max(0, skip - len(data))
+
+    return take
 
 
 def _is_folder(path: Path) -> bool:
@@ -189,22 +184,19 @@ def _is_folder(path: Path) -> bool:
     return stat.S_ISDIR(mode)
 
 
-def _source(path: Path):
+def _source(path: Path, **options):
     """Input of ffmpeg: a local file of a known container, since a playlist inside a '.mp4' could name others."""
     limits = {"protocol_whitelist": "file,pipe", "format_whitelist": CONTAINERS, "max_pixels": MOST_PIXELS}
-    return ffmpeg.input(f"file:{path}", **limits, threads=1)
+    return ffmpeg.input(f"file:{path}", **limits | options, threads=1)
 
 
-def _scaled(path: Path, geometry: Geometry, start: int, stop: int | None, most: int):
-    trim = {"start_frame": start} if stop is None else {"start_frame": start, "end_frame": stop}
-    frames = (
-        _source(path)["V:0"]
-        .filter("trim", **trim)
-        .filter("scale", geometry.scaled_width, geometry.scaled_height, flags=SCALER)
+def _scaled(frames, geometry: Geometry, most: int):
+    scaled = (
+        frames.filter("scale", geometry.scaled_width, geometry.scaled_height, flags=SCALER)
         .filter("format", "rgb24")
         .filter("crop", geometry.width, geometry.height, geometry.left, geometry.top)
     )
-    return frames.output("pipe:", format="rawvideo", pix_fmt="rgb24", **{"frames:v": most}, **_one_for_one())
+    return scaled.output("pipe:", format="rawvideo", pix_fmt="rgb24", **{"frames:v": most}, **_one_for_one())
 
 
 @cache
@@ -214,50 +206,95 @@ def _one_for_one() -> dict[str, str]:
     return {"fps_mode" if b"-fps_mode" in options else "vsync": "passthrough"}
 
 
-def _run(command, path: Path, output: IO[bytes], seconds: float) -> str:
-    """Run ffmpeg. Returns its last error line, if any.
+def _window(path: Path, start: int, stop: int | None, seconds: float) -> Window | None:
+    try:
+        file = path.stat()
+    except OSError:
+        return None
+    listed = _packets(path, file.st_size, file.st_mtime_ns, seconds)
+    return None if listed is None else seeking.window(listed, start, stop)
+
+
+@lru_cache(maxsize=8)
+def _packets(path: Path, _size: int, _time: int, seconds: float) -> Packets | None:
+    """The packets of a video, read without decoding; None if they do not prove which frame is which."""
+    video, listing = _source(path, format_whitelist=seeking.CONTAINERS)["V:0"], bytearray()
+    # Twice: all packets, and those of an H.264 video that hold a picture after which nothing before is needed.
+    options = {"format": "framecrc", "c": "copy", "copyinkf": None, "bsf:v:1": "filter_units=pass_types=5"}
+    command = ffmpeg.output(video, video, "pipe:", **options).global_args("-copyts")
+    complaints = _run(command, path, listing.extend, seconds)
+    return None if _damage(complaints) else seeking.packets(bytes(listing))
+
+
+def _run(command, path: Path, take: Callable[[bytes], object], seconds: float) -> list[str]:
+    """Run ffmpeg, and give its output to `take`. Returns its complaints, a line each.
 
     Raises:
-        BadVideoError: it took longer than `seconds`, or more memory than allowed.
+        BadVideoError: it took longer than `seconds`, or more memory than allowed, or stopped to put out anything.
         OSError: it was stopped, or the disk is full; the video is not at fault.
     """
     limits = ("-max_alloc", str(MEMORY // 2), "-filter_complex_threads", "1")
-    quiet = command.global_args("-nostdin", "-hide_banner", "-loglevel", "error", *limits)
-    code, output_end = _ended(quiet.compile(cmd=ffmpeg_binary()), path, output, seconds)
+    quiet = command.global_args("-nostdin", "-hide_banner", "-loglevel", "level+warning", *limits)
+    code, output_end = _ended(quiet.compile(cmd=ffmpeg_binary()), path, take, seconds)
     complaints = output_end.decode(errors="replace").replace(f"file:{path}: ", "").strip()
-    if code in STOPPED or os.strerror(ENOSPC) in complaints:
+    if code in STOPPED:
         raise OSError(f"{path}: ffmpeg ended with {code}: {complaints}")
     if os.strerror(ENOMEM) in complaints:
         raise BadVideoError(f"{path.name}: its decoder asks for more than {MEMORY / 2**30:g} GB of memory")
-    lines = complaints.splitlines()
-    return re.sub(r"\[[^]]*@ 0x\w+]\s*", "", lines[-1]) if lines else "no complaint of ffmpeg"
+    return complaints.splitlines()
 
 
-def _ended(arguments: list[str], path: Path, output: IO[bytes], seconds: float) -> tuple[int, bytes]:
+def _no_frame(complaints: list[str], behind: str = "") -> str:
+    lines = [line for line in complaints if SERIOUS.search(line)] or complaints or ["no complaint of ffmpeg"]
+    reason = _plain(lines[-1])
+    if any("not on whitelist" in line for line in complaints):
+        reason = f"none of the kinds that are read, {CONTAINERS}; convert it to .mp4"
+    return f"no frame decodes{behind} ({reason})"
+
+
+def _damage(complaints: list[str]) -> list[str]:
+    """Complaints that say that a frame is damaged or missing. Nobody listens to the sound."""
+    return [line for line in complaints if SERIOUS.search(line) and not SOUND.search(line)]
+
+
+def _plain(complaint: str) -> str:
+    return PREFIX.sub("", complaint)
+
+
+def _ended(arguments: list[str], path: Path, take: Callable[[bytes], object], seconds: float) -> tuple[int, bytes]:
     """Run a program with limited memory to its end. Returns its exit status and the end of its stderr."""
     pipe = subprocess.PIPE
-    with subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=pipe, bufsize=0) as process:
+    with subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, bufsize=0) as process:
         try:
             if hasattr(resource, "prlimit"):  # elsewhere than on Linux, `-max_alloc` has to do
                 with suppress(ProcessLookupError):
                     resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
-            end = _end_of(cast(IO[bytes], process.stderr), monotonic() + seconds)  # a pipe was asked for
+            end = _drained(cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr), take, seconds)
             if end is None:
-                raise BadVideoError(f"{path.name}: not decoded within {seconds:g} s")
+                raise BadVideoError(f"{path.name}: not decoded within {min(seconds, STALLED):g} s")
             return process.wait(), end
         finally:
             process.kill()
 
 
-def _end_of(stream: IO[bytes], deadline: float) -> bytes | None:
-    """End of a program's output after the program has ended; None after the deadline."""
-    end = b""
+def _drained(output: IO[bytes], errors: IO[bytes], take: Callable[[bytes], object], seconds: float) -> bytes | None:
+    """Give a program's output to `take`. Returns the end of its stderr, or None if it is too slow."""
+    end, began, latest = b"", monotonic(), monotonic()
     with DefaultSelector() as waiting:
-        waiting.register(stream, EVENT_READ)
-        while waiting.select(max(0.0, deadline - monotonic())):
-            if not (more := stream.read(COMPLAINTS)):
-                return end
-            end = (end + more)[-COMPLAINTS:]
-            if monotonic() > deadline:
-                break
-    return None
+        waiting.register(output, EVENT_READ)
+        waiting.register(errors, EVENT_READ)
+        while waiting.get_map():
+            left = min(began + seconds, latest + STALLED) - monotonic()
+            ready = waiting.select(max(0.0, left))
+            if left <= 0 or not ready:
+                return None
+            for stream in (key.fileobj for key, _ in ready):
+                more = cast(IO[bytes], stream).read(CHUNK if stream is output else COMPLAINTS)
+                if not more:
+                    waiting.unregister(stream)
+                elif stream is output:
+                    take(more)
+                    latest = monotonic()
+                else:
+                    end = (end + more)[-COMPLAINTS:]
+    return end

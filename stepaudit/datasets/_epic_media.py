@@ -12,6 +12,7 @@ from typing import Literal
 
 from stepaudit.clips import decoding
 from stepaudit.clips.geometry import nearest_frame
+from stepaudit.clips.stills import frames_in
 from stepaudit.datasets._epic import FASTEST, RATE, Action, Box, Boxes, Info
 from stepaudit.datasets._epic_files import Files, find
 from stepaudit.errors import BadVideoError, UsageError
@@ -76,7 +77,7 @@ class Sampled:
 
     def boxes(self, action: Action, boxes: ByFrame) -> ByFrame:
         """Boxes of an object by picture, those near each."""
-        frames = _middle_frames(action, len(_pictures(self.files.path(action))))
+        frames = _middle_frames(action, _count(self.files.path(action)))
         near = {picture: nearest_frame(frame, boxes, self.box_distance) for picture, frame in enumerate(frames)}
         return {picture: boxes[frame] for picture, frame in near.items() if frame is not None}
 
@@ -115,10 +116,8 @@ def box_rows(pictures: Pictures, actions: Iterable[Action], boxes: Boxes, videos
 def picture_size(path: Path, info: Info) -> tuple[int, int]:
     """Height and width of a video's pictures; those of the recording if they cannot be read."""
     try:
-        if path.is_file():
-            return decoding.source_size(path)
-        return decoding.picture_size(min(_pictures(path)))
-    except (BadVideoError, OSError, ValueError):
+        return decoding.source_size(path)
+    except (BadVideoError, OSError):
         return info.height, info.width
 
 
@@ -142,9 +141,12 @@ def _middle_frames(action: Action, count: int) -> Iterator[int]:
     return ((first + last) // 2 for first, last in pairwise(edges))
 
 
-def _pictures(folder: Path) -> list[Path]:
-    there = folder.iterdir() if folder.is_dir() else ()
-    return [file for file in there if file.suffix.lower() in decoding.STILLS and not file.name.startswith(".")]
+def _count(folder: Path) -> int:
+    """Number of pictures; 0 if they are no series of frames, as the stage `extract` will say."""
+    try:
+        return len(frames_in(folder))
+    except (BadVideoError, OSError):
+        return 0
 
 
 def _rows(video_id: str, label: str, boxes: ByFrame, size: tuple[int, int], info: Info) -> list[dict]:

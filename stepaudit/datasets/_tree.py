@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
-from stepaudit.clips.decoding import STILLS, VIDEOS
+from stepaudit.clips.decoding import VIDEOS
+from stepaudit.clips.stills import STILLS
 from stepaudit.errors import UsageError
 from stepaudit.store.schema import SPLITS
 
 OTHER_NAMES = {"training": "train", "val": "validation", "valid": "validation", "testing": "test"}
+READ = f"video files ({', '.join(VIDEOS)}), or folders of frames ({', '.join(sorted(STILLS))})"
 SHOWN = 5  # names or endings in a sentence
 
 
@@ -56,10 +58,7 @@ def find_videos(root: Path) -> list[Found]:
         for path in folder.videos
     ]
     if not videos:
-        endings = ", ".join(VIDEOS)
-        raise UsageError(
-            f"{root}: no video in it; put video files ({endings}), or folders of frames, in one folder per class"
-        )
+        raise UsageError(f"{root}: no video in it; put {READ}, in one folder per class")
     if twice := [name for name, count in Counter(video.name for video in videos).items() if count > 1]:
         raise UsageError(f"{root}: two files are called '{twice[0]}', in two Unicode forms; rename one")
     return videos
@@ -147,7 +146,7 @@ def _other_files(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
         listed = _some(f"{count} {kind}" for kind, count in kinds.most_common())
         yield (
             f"left out: {listed} in class folders, such as {others[0].relative_to(root)}; "
-            f"convert them if they are videos (those that are read end in {', '.join(VIDEOS)})"
+            f"convert them if they are videos (what is read: {READ})"
         )
 
 

@@ -5,7 +5,8 @@ Three CSV files, all optional, say more. Their column `video` is a path below th
 - `videos`: `video`, and `split` (train, validation, test, or unused), `group` or both. It names every video.
 - `segments`: `video`, `start`, `stop`, `action_start`, `action_stop`: source frames from 0, half-open; empty: unknown.
   A video on several lines has several segments; one without a line is one segment, from its first frame to its last.
-- `boxes`: `video`, `frame`, `x0`, `y0`, `x1`, `y1`: source pixels, the last two exclusive; `label`: else the class.
+- `boxes`: `video`, `frame`, `x0`, `y0`, `x1`, `y1`: source pixels as a player shows them, upright and
+  square, the last two exclusive; `label`: else the class.
 """
 
 import re

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from stepaudit.errors import AuditError, NoAnnotationError
-from stepaudit.layers import Box, covered
-from stepaudit.metrics._annotation import of_frames
+from stepaudit.metrics._boxes import Box, covered
 
 is_share = True
 
@@ -23,10 +22,12 @@ def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError
     Returns:
         T values; a NoAnnotationError where a frame has no box, or its boxes hold no pixel.
     """
-    return of_frames(importance, boxes, _of_frame)
+    return [_of_frame(frame, frame_boxes) for frame, frame_boxes in zip(importance, boxes, strict=True)]
 
 
 def _of_frame(frame: Tensor, boxes: list[Box]) -> float | AuditError:
+    if not boxes:
+        return NoAnnotationError("no box")
     inside = covered(boxes, frame.shape)
     size = int(inside.sum())
     if size == 0:

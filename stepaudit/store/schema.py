@@ -127,8 +127,8 @@ _ALL = (
         Column(
             "in_action", pa.list_(FLAG), "Whether each clip frame lies in the annotated action; NULL if not annotated."
         ),
-        Column("source_height", INT, "Height of the source video, pixels."),
-        Column("source_width", INT, "Width of the source video, pixels."),
+        Column("source_height", INT, "Height of the source video as a player shows it, pixels."),
+        Column("source_width", INT, "Width of the source video as a player shows it, pixels."),
         Column("height", INT, "Height of the clip, pixels."),
         Column("width", INT, "Width of the clip, pixels."),
         Column("pixels", pa.binary(), "uint8 RGB, [T, H, W, 3], row-major.", heavy=True),
