@@ -1,6 +1,6 @@
-"""Models: freezing, reading activations, target probabilities, number formats. Gaussian blur of frames."""
+"""Models: freezing, reading activations, target probabilities, number formats. Blur of frames, pixels inside boxes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -11,6 +11,8 @@ from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
 from stepaudit.errors import NotApplicableError
+
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
 
 
 @contextmanager
@@ -149,38 +151,38 @@ def probability_and_rank(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tenso
     return probability, 1 + (logits > own).sum(dim=1)
 
 
-def gaussian_kernel(sigma: float, device: torch.device | None = None) -> Tensor:
-    """Gaussian weights at whole pixels up to 3σ, normalised. Returns [2r + 1]."""
-    radius = max(1, round(3 * sigma))
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=device)
-    weights = torch.exp(-(offsets**2) / (2 * sigma**2))
-    return weights / weights.sum()
-
-
-def gaussian_blur(frames: Tensor, sigma: float, *, padding: str = "replicate") -> Tensor:
-    """Blurs each frame with a Gaussian.
+def gaussian_blur(frames: Tensor, sigma: float) -> Tensor:
+    """Blurs each frame with a Gaussian, cut off at 3σ; the border goes on outside of the frame.
 
     Args:
         frames: [..., H, W].
         sigma: pixels; 0 returns the frames.
-        padding: `replicate` continues the border, `zeros` fades to 0.
     """
     if sigma == 0:
         return frames
-    down, across = (_blur_matrix(size, sigma, padding).to(frames) for size in frames.shape[-2:])
+    down, across = (_blur_matrix(size, sigma).to(frames) for size in frames.shape[-2:])
     return down @ frames @ across.T
 
 
-def _blur_matrix(size: int, sigma: float, padding: str) -> Tensor:
+def _blur_matrix(size: int, sigma: float) -> Tensor:
     """Weights of the pixels (columns) in each blurred pixel (rows) along a side, [size, size].
 
     For a wide Gaussian the product with it is several times faster than a convolution.
     """
-    kernel = gaussian_kernel(sigma)
-    radius = len(kernel) // 2
-    source = torch.arange(size)[:, None] + torch.arange(-radius, radius + 1)
-    inside = (source >= 0) & (source < size) if padding == "zeros" else torch.ones_like(source, dtype=torch.bool)
-    return torch.zeros(size, size).scatter_add_(1, source.clamp(0, size - 1), kernel * inside)
+    radius = max(1, round(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1)
+    weights = torch.exp(-(offsets.float() ** 2) / (2 * sigma**2))
+    source = (torch.arange(size)[:, None] + offsets).clamp(0, size - 1)
+    return torch.zeros(size, size).scatter_add_(1, source, (weights / weights.sum()).expand(source.shape))
+
+
+def covered(boxes: list[Box], shape: Sequence[int]) -> Tensor:
+    """[H, W], bool: pixels whose centre lies in a box."""
+    ys, xs = torch.arange(shape[0])[:, None] + 0.5, torch.arange(shape[1])[None] + 0.5
+    inside = torch.zeros(shape, dtype=torch.bool)
+    for x0, y0, x1, y1 in boxes:
+        inside |= (xs >= x0) & (xs < x1) & (ys >= y0) & (ys < y1)
+    return inside
 
 
 def computing_in(model: nn.Module, precision: str) -> nn.Module:

@@ -52,12 +52,11 @@ def test_probability_and_rank_by_hand():
 
 
 @pytest.mark.parametrize("sigma", [0.8, 1.0, 2.5])
-@pytest.mark.parametrize(("padding", "mode"), [("replicate", "nearest"), ("zeros", "constant")])
-def test_blur_equals_scipys(sigma, padding, mode):
+def test_blur_equals_scipys(sigma):
     frames = torch.rand(2, 3, 21, 17, dtype=torch.float64)
     radius = max(1, round(3 * sigma))
-    expected = gaussian_filter(frames.numpy(), (0, 0, sigma, sigma), mode=mode, radius=(0, 0, radius, radius))
-    ours = layers.gaussian_blur(frames, sigma, padding=padding)
+    expected = gaussian_filter(frames.numpy(), (0, 0, sigma, sigma), mode="nearest", radius=(0, 0, radius, radius))
+    ours = layers.gaussian_blur(frames, sigma)
     # Weights are made in float32.
     torch.testing.assert_close(ours, torch.from_numpy(expected), atol=1e-6, rtol=1e-5)
 

@@ -1,7 +1,6 @@
 """Mean position of the boxes of many clips: the map of a pointer that knows the annotation, but no clip."""
 
 from collections import defaultdict
-from math import ceil
 
 import numpy as np
 import torch
@@ -9,8 +8,8 @@ from torch import Tensor
 
 from stepaudit.audit.config import fingerprint
 from stepaudit.audit.jobs import Job
-from stepaudit.clips.geometry import Box
 from stepaudit.clips.tensors import boxes_by_frame
+from stepaudit.layers import Box, covered
 from stepaudit.store import tables, writing
 from stepaudit.store.checksums import sha256
 
@@ -53,19 +52,6 @@ def mean_boxes(clips: list[list[list[Box]]], frames: int, height: int, width: in
     """
     total = torch.zeros(frames, height, width)
     for clip in clips:
-        total += _union(clip, total.shape)
+        for mean, boxes in zip(total, clip, strict=True):
+            mean += covered(boxes, mean.shape)
     return total / max(len(clips), 1)
-
-
-def _union(clip: list[list[Box]], shape: torch.Size) -> Tensor:
-    """1 on the voxels inside any box, 0 elsewhere."""
-    inside = torch.zeros(shape)
-    for frame, boxes in zip(inside, clip, strict=True):
-        for x0, y0, x1, y1 in boxes:
-            frame[_first(y0) : _first(y1), _first(x0) : _first(x1)] = 1
-    return inside
-
-
-def _first(edge: float) -> int:
-    """First pixel with its centre at or after an edge."""
-    return max(ceil(edge - 0.5), 0)

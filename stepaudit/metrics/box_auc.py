@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from stepaudit.errors import AuditError, NoAnnotationError
-from stepaudit.metrics._boxes import Box, covered
+from stepaudit.layers import Box, covered
+from stepaudit.metrics._annotation import of_frames
 from stepaudit.metrics._rank import accuracy
 
 is_share = True
@@ -21,12 +22,10 @@ def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError
     Returns:
         T values; a NoAnnotationError where a frame has no box, or its boxes cover no pixel or all.
     """
-    return [_of_frame(frame, frame_boxes) for frame, frame_boxes in zip(importance, boxes, strict=True)]
+    return of_frames(importance, boxes, _of_frame)
 
 
 def _of_frame(frame: Tensor, boxes: list[Box]) -> float | AuditError:
-    if not boxes:
-        return NoAnnotationError("no box")
     inside = covered(boxes, frame.shape)
     if inside.all() or not inside.any():
         return NoAnnotationError(f"the boxes cover {inside.sum()} of {inside.numel()} pixels")

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from stepaudit.errors import AuditError, NoAnnotationError
-from stepaudit.metrics._boxes import Box, covered
+from stepaudit.layers import Box, covered
+from stepaudit.metrics._annotation import of_frames
 
 is_share = True
 
@@ -22,12 +23,10 @@ def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError
     Returns:
         T values; a NoAnnotationError where a frame has no box, or its boxes hold no pixel.
     """
-    return [_of_frame(frame, frame_boxes) for frame, frame_boxes in zip(importance, boxes, strict=True)]
+    return of_frames(importance, boxes, _of_frame)
 
 
 def _of_frame(frame: Tensor, boxes: list[Box]) -> float | AuditError:
-    if not boxes:
-        return NoAnnotationError("no box")
     inside = covered(boxes, frame.shape)
     size = int(inside.sum())
     if size == 0:

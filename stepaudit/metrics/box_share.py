@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from stepaudit.errors import NoAnnotationError
-from stepaudit.metrics._boxes import Box, covered
+from stepaudit.layers import Box, covered
 
 ignores_map = True
 is_share = True

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 from stepaudit.errors import AuditError, NoAnnotationError, NonFiniteError, NotApplicableError
 from stepaudit.extremal.perturbation import BLUR_SHARE, Perturbation, blend, hard_mask
-from stepaudit.layers import frozen
-from stepaudit.metrics._annotated import annotated
-from stepaudit.metrics._boxes import Box
+from stepaudit.layers import Box, frozen
+from stepaudit.metrics._annotation import annotated
 from stepaudit.metrics._mask_variants import moved, rearranged
 
 Probe = tuple[str, Tensor, Tensor]  # name, levels [L, 1, 3, T, H, W], mask [T, H, W]

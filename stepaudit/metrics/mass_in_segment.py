@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from stepaudit.errors import NoPeakError
-from stepaudit.metrics._action import frames_of
+from stepaudit.metrics._annotation import frames_of
 
 is_share = True
 

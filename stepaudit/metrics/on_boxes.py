@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from stepaudit.errors import NoAnnotationError, NoPeakError
-from stepaudit.layers import gaussian_blur
-from stepaudit.metrics._boxes import Box, covered
+from stepaudit.layers import Box, covered, gaussian_blur
 from stepaudit.metrics._peak import is_constant, share, tied
 
 

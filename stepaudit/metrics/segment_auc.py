@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from stepaudit.metrics._action import frames_of
+from stepaudit.metrics._annotation import frames_of
 from stepaudit.metrics._rank import accuracy
 
 is_share = True

@@ -1,10 +1,13 @@
 """Spatial pointing game: does the map's peak in a frame fall on the object? Li et al. 2021, section 4.1.2."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
-from stepaudit.errors import AuditError, NoAnnotationError, NoPeakError
-from stepaudit.layers import gaussian_blur
-from stepaudit.metrics._boxes import Box, meets
+from stepaudit.errors import AuditError, NoPeakError
+from stepaudit.layers import Box, gaussian_blur
+from stepaudit.metrics._annotation import of_frames
 from stepaudit.metrics._peak import is_constant, share, tied
 
 is_share = True
@@ -30,9 +33,14 @@ def score(
     if is_constant(importance):
         raise NoPeakError("the map has the same value everywhere")
     smooth = gaussian_blur(importance, smoothing_px)
-    return [
-        share(meets(frame_boxes, frame.shape, tolerance_px), tied(frame))
-        if frame_boxes
-        else NoAnnotationError("no box")
-        for frame, frame_boxes in zip(smooth, boxes, strict=True)
-    ]
+    return of_frames(smooth, boxes, lambda frame, near: share(_meets(near, frame.shape, tolerance_px), tied(frame)))
+
+
+def _meets(boxes: list[Box], shape: Sequence[int], tolerance_px: float) -> Tensor:
+    """[H, W], bool: pixels whose centre lies within the tolerance of a box."""
+    ys, xs = torch.arange(shape[0])[:, None] + 0.5, torch.arange(shape[1])[None] + 0.5
+    inside = torch.zeros(shape, dtype=torch.bool)
+    for x0, y0, x1, y1 in boxes:
+        dx, dy = (x0 - xs).clamp(min=0) + (xs - x1).clamp(min=0), (y0 - ys).clamp(min=0) + (ys - y1).clamp(min=0)
+        inside |= dx**2 + dy**2 <= tolerance_px**2
+    return inside

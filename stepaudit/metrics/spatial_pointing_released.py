@@ -7,7 +7,7 @@ tolerance is a square, and of equal peaks the first counts. A pointer that is al
 from torch import Tensor
 
 from stepaudit.errors import NoPeakError
-from stepaudit.metrics._boxes import Box
+from stepaudit.layers import Box
 from stepaudit.metrics._peak import is_constant
 
 is_share = True

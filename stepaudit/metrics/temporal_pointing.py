@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 
 from stepaudit.errors import NoPeakError, NotApplicableError
-from stepaudit.metrics._action import frames_of
+from stepaudit.metrics._annotation import frames_of
 from stepaudit.metrics._peak import is_constant, share, tied
 
 is_share = True

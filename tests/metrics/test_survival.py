@@ -9,7 +9,7 @@ from torchvision.transforms.functional import gaussian_blur
 from stepaudit.errors import AuditError, NoAnnotationError, NonFiniteError, NotApplicableError
 from stepaudit.extremal.perturbation import Perturbation, blend, hard_mask
 from stepaudit.metrics import mask_survival
-from stepaudit.metrics._annotated import annotated
+from stepaudit.metrics._annotation import annotated
 from stepaudit.metrics._mask_variants import moved, rearranged
 
 SHAPE = (8, 32, 32)

@@ -1,11 +1,35 @@
-"""Voxels that the annotation marks, and voxels that it covers at all."""
+"""Frames and voxels that the annotation marks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from stepaudit.metrics._boxes import Box, covered
+from stepaudit.errors import AuditError, NoAnnotationError
+from stepaudit.layers import Box, covered
+
+
+def frames_of(in_action: list[bool] | None) -> Tensor:
+    """[T], bool: true in the frames of the action, at least one and not all.
+
+    Raises:
+        NoAnnotationError: no action is annotated, or it covers no frame or all.
+    """
+    if in_action is None:
+        raise NoAnnotationError("no action is annotated")
+    if all(in_action) or not any(in_action):
+        raise NoAnnotationError(f"the action covers {sum(in_action)} of {len(in_action)} frames")
+    return torch.tensor(in_action)
+
+
+def of_frames(
+    importance: Tensor, boxes: list[list[Box]], measure: Callable[[Tensor, list[Box]], float | AuditError]
+) -> list[float | AuditError]:
+    """A measure of each frame [H, W] and its boxes; a NoAnnotationError where a frame has no box."""
+    return [
+        measure(frame, of_frame) if of_frame else NoAnnotationError("no box")
+        for frame, of_frame in zip(importance, boxes, strict=True)
+    ]
 
 
 def annotated(boxes: list[list[Box]], in_action: list[bool] | None, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
