@@ -79,9 +79,8 @@ def read_clip(
     """
     if not Path(path).exists():
         raise UsageError(f"{path}: there is no such video")
-    segment = {"clip_id": Path(path).stem, "path": str(path), "start": start, "stop": stop}
     clips = Clips(frames=frames, height=height, width=width, fit=fit)
-    return to_tensor(cutting.cut({**segment, "action_start": None, "action_stop": None}, ["middle"], clips, seed=0))
+    return to_tensor([cutting.middle(Path(path), clips, start=start, stop=stop)])
 
 
 def explain(

@@ -6,7 +6,7 @@ Each command imports its room when it is called, so that `--help` and completion
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -51,24 +51,13 @@ app.add_typer(export, name="export")
 # Arguments and options that several commands have.
 
 
-def _named(section: str) -> Callable:
-    """Completion by the names in a section of the configuration, or audit, on the command line."""
+def _names(section: str, *, registered: bool = False) -> Callable:
+    """Completion by the names in a section of the configuration, or audit, on the command line, or by components."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         from stepaudit.commands import _completion
 
-        return _completion.names(section, ctx.params, ctx.args, incomplete)
-
-    return complete
-
-
-def _registered(kind: str | None) -> Callable:
-    """Completion by the components of a kind; without one, by the kinds."""
-
-    def complete(incomplete: str) -> list[str]:
-        from stepaudit.commands import _completion
-
-        return _completion.registered(kind, incomplete)
+        return _completion.names(section, ctx, incomplete, registered=registered)
 
     return complete
 
@@ -81,8 +70,8 @@ def _option(name: str, help: str, complete: Callable | None = None, *, min: int 
     return typer.Option(name, help=help, autocompletion=complete, min=min)
 
 
-_DATASETS, _MODELS, _METHODS = map(_named, ("datasets", "models", "methods"))
-_KINDS, _ALL_MODELS, _ALL_METHODS = map(_registered, (None, "models", "methods"))
+_DATASETS, _MODELS, _METHODS = map(_names, ("datasets", "models", "methods"))
+_ALL_MODELS, _ALL_METHODS = _names("models", registered=True), _names("methods", registered=True)
 ConfigFile = Annotated[Path, _argument("Configuration file, such as config/config.yaml.")]
 Results = Annotated[Path, _argument("Results of an audit, such as results/demo.")]
 DatasetName = Annotated[str, _option("--dataset", "Name of the data set in the configuration.", _DATASETS)]
@@ -95,7 +84,8 @@ OfDataset = Annotated[str | None, _option("--dataset", "Data set of the clip; de
 Frames = Annotated[int, _option("--frames", "Frames to show, spread evenly over the clip.", min=1)]
 Out = Annotated[Path, _option("--out", "The PNG file to write.")]
 RowFormat = Annotated[
-    str | None, _option("--format", "csv, json, latex or parquet; default: by the file's ending, or csv.")
+    Literal["csv", "json", "latex", "parquet"] | None,
+    _option("--format", "Of the file; default: by its ending, or csv."),
 ]
 OutFile = Annotated[Path | None, _option("--out", "The file to write; default: print.")]
 OutFolder = Annotated[Path, _option("--out", "The folder to write into, new or empty.")]
@@ -237,13 +227,12 @@ def sql(
             "or a shell."
         ),
     ] = None,
-    file: Annotated[Path | None, _option("--file", "A file of SQL.")] = None,
-    format: Annotated[str, _option("--format", "table, csv, json, md or lines.")] = "table",
+    format: Annotated[Literal["table", "csv", "json", "md", "lines"], _option("--format", "Of the answer.")] = "table",
 ) -> None:
     """Ask the tables of an audit, read-only; at a terminal, without a query, in a shell."""
     from stepaudit.commands.sql import command
 
-    command.run(results, query, file, format, _write)
+    command.run(results, query, format, _write)
 
 
 @export.command("table")
@@ -278,7 +267,7 @@ def export_query(
 def export_all(
     results: Results,
     out: OutFolder,
-    format: Annotated[str, _option("--format", "csv, json, latex or parquet.")] = "csv",
+    format: Annotated[Literal["csv", "json", "latex", "parquet"], _option("--format", "Of the files.")] = "csv",
     views: Annotated[bool, _option("--views", "Views as well, most of which repeat rows.")] = False,
     force: Force = False,
 ) -> None:
@@ -292,7 +281,7 @@ def export_all(
 def export_maps(
     results: Results,
     out: OutFolder,
-    format: Annotated[str, _option("--format", "npz (arrays) or mp4 (clip and map).")] = "npz",
+    format: Annotated[Literal["npz", "mp4"], _option("--format", "Arrays, or videos of clip and map.")] = "npz",
     dataset: Annotated[list[str] | None, _option("--dataset", "Of this data set.", _DATASETS)] = None,
     model: Annotated[list[str] | None, _option("--model", "Of this model.", _MODELS)] = None,
     method: Annotated[list[str] | None, _option("--method", "Of this method.", _METHODS)] = None,
@@ -302,9 +291,10 @@ def export_maps(
     force: Force = False,
 ) -> None:
     """Write maps as NumPy arrays or videos, with an index; those of all clips, or by options that may be repeated."""
-    from stepaudit.commands.export import map_source, maps
+    from stepaudit.commands.export import maps
 
-    chosen = map_source.Chosen(dataset or (), model or (), method or (), clip or (), ratio or (), seed or ())
+    given = {"dataset": dataset, "model": model, "method": method, "clip_id": clip, "ratio": ratio, "seed": seed}
+    chosen = {name: values for name, values in given.items() if values}
     written, failed = maps.write(results, out, chosen, format=format, force=force)
     rest = f"; {failed:,} more could not be made (index.csv says why)" if failed else ""
     typer.echo(f"{written:,} maps in {out}{rest}")
@@ -385,26 +375,23 @@ def explain(
     target: Annotated[str | None, _option("--target", "Class or its index; default: the top one.")] = None,
     out: Annotated[Path | None, _option("--out", "Folder; default: the video's name, _explained.")] = None,
     quick: Annotated[bool, _option("--quick", "Few iterations: a rough mask for a first look.")] = False,
-    option: Annotated[list[str] | None, _option("--option", "Of the method, key=value.")] = None,
+    options: Annotated[list[str] | None, _option("--option", "Of the method, key=value.")] = None,
     weights: Annotated[str | None, _option("--weights", "Local file of the model's weights.")] = None,
     classes: Annotated[str | None, _option("--classes", "Of module:object: number, or a file.")] = None,
     size: Annotated[str | None, _option("--size", "Frames, height and width; default: the model's.")] = None,
-    fit: Annotated[str | None, _option("--fit", "stretch or crop; default: the model's.")] = None,
+    fit: Annotated[Literal["stretch", "crop"] | None, _option("--fit", "Default: the model's.")] = None,
     start: Annotated[int | None, _option("--start", "First frame of the video to use, from 0.")] = None,
     stop: Annotated[int | None, _option("--stop", "Frame after the last to use.")] = None,
     seed: Annotated[int, _option("--seed", "Of the method's randomness.", min=0)] = 0,
-    device: Annotated[str, _option("--device", "auto, cpu or cuda.")] = "auto",
+    device: Annotated[Literal["auto", "cpu", "cuda"], _option("--device", "Where to compute.")] = "auto",
     overwrite: Annotated[bool, _option("--overwrite", "Replace files that it did not write.")] = False,
 ) -> None:
     """Explain one video: overlay video, animation, strip of frames, rows and a summary."""
+    given = dict(locals())  # the arguments alone, before anything else has a name
     from stepaudit.commands.explain import arguments, command
     from stepaudit.errors import AuditError
 
-    request = arguments.Request(
-        video=video, model=model, method=method, ratio=ratio, target=target, out=out, quick=quick,
-        options=arguments.parse_options(option or []), weights=weights, classes=classes, size=size, fit=fit,
-        start=start, stop=stop, seed=seed, device=device, overwrite=overwrite,
-    )  # fmt: skip
+    request = arguments.Request(**given | {"options": arguments.parse_options(options or [])})
     try:
         _print(command.run(request))
     except AuditError as error:
@@ -536,14 +523,11 @@ def _check_audit(folder: Path, delete: bool, targets: bool) -> None:
 
 @app.command("list")
 def list_components(
-    kind: Annotated[str | None, _argument("methods, models, datasets or metrics.", _KINDS)] = None,
+    kind: Annotated[Literal["methods", "models", "datasets", "metrics"] | None, _argument("Default: all.")] = None,
 ) -> None:
     """List the components with their options and defaults."""
     from stepaudit.audit import registry
-    from stepaudit.errors import did_you_mean
 
-    if kind is not None and kind not in registry.FUNCTIONS:
-        raise UsageError(f"no kind of component '{kind}'{did_you_mean(kind, list(registry.FUNCTIONS))}")
     for each in [kind] if kind else registry.FUNCTIONS:
         typer.echo(f"{each}:")
         for component in registry.components(each).values():

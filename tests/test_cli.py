@@ -163,7 +163,7 @@ def test_list_of_one_kind_names_no_other(stepaudit):
 def test_list_of_an_unknown_kind_ends_with_status_2(stepaudit):
     status, _, err = stepaudit("list", "method")
     assert status == 2
-    assert err.startswith("stepaudit: no kind of component 'method'; did you mean 'methods'?")
+    assert "Invalid value for" in err
 
 
 def test_results_that_are_not_there_end_with_status_2(stepaudit, tmp_path):
@@ -184,7 +184,7 @@ def test_sql_answers_in_the_form_that_is_asked_for(stepaudit, tmp_path):
         "",
     )
     status, _, err = stepaudit("sql", folder, "select 1", "--format", "xml")
-    assert (status, "no format 'xml'" in err) == (2, True)
+    assert (status, "Invalid value for '--format'" in err) == (2, True)
     status, _, err = stepaudit("sql", folder, "selec 1")
     assert status == 2
     assert err.startswith("stepaudit: ")

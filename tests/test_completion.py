@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tiny_audit import write_audit
@@ -68,12 +69,12 @@ def test_commands_kinds_and_components_are_completed(completed):
 @pytest.mark.parametrize("content", ["", "methods: 3\n", "methods: [a]\n", "{", "audit: a\n", "\0"])
 def test_a_configuration_that_is_broken_completes_to_nothing(tmp_path, content):
     (tmp_path / "c.yaml").write_text(content)
-    assert _completion.names("methods", {"config": tmp_path / "c.yaml"}, [], "") == []
+    assert _completion.names("methods", SimpleNamespace(params={"config": tmp_path / "c.yaml"}, args=[]), "") == []
 
 
 def test_an_entry_that_is_taken_out_is_not_offered(tmp_path):
     (tmp_path / "c.yaml").write_text("methods: {step: false, center: }\n")
-    assert _completion.names("methods", {}, [str(tmp_path / "c.yaml")], "") == ["center"]
+    assert _completion.names("methods", SimpleNamespace(params={}, args=[str(tmp_path / "c.yaml")]), "") == ["center"]
 
 
 def test_completing_imports_neither_torch_nor_pydantic(audit):

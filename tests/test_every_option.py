@@ -58,7 +58,6 @@ PRESSES = [
     Press("list metrics", "^metrics:"),
     Press("doctor demo.yaml --slurm --json", '"about": ?"slurm"', ends=None),
     Press("sql results/demo 'from accuracy' --format json", r"^\["),
-    Press("sql results/demo --file my_question.sql --format csv", "^dataset,"),
     Press(
         "compare results/last_week results/this_week --dataset planted --list --out compared",
         "accuracy_increase", "compared/compare.html",

@@ -191,11 +191,10 @@ def test_progress_tells_the_probability_and_ends_at_its_total(done):
 
 def test_quick_sets_few_iterations_which_what_is_said_overrules(explain, tmp_path):
     component = arguments_of("step")
-    quick = arguments.Request(video=None, model="", quick=True)
-    assert arguments.options_of(component, quick) == {"schedule": "short", "iterations": 50}
-    own = arguments.Request(video=None, model="", quick=True, options={"iterations": 7})
-    assert arguments.options_of(component, own) == {"schedule": "short", "iterations": 7}
-    assert arguments.options_of(arguments_of("rise"), quick) == {"masks": 200}
+    assert arguments.quick_options(component) == {"schedule": "short", "iterations": 50}
+    assert arguments.quick_options(arguments_of("rise")) == {"masks": 200}
+    assert explain("--quick", "--option", "iterations=2")[0] == 0
+    assert json.loads((tmp_path / "out/summary.json").read_text())["options"]["iterations"] == 2
     assert "--quick changes nothing for center" in explain("--method", "center", "--quick")[1]
 
 
@@ -252,9 +251,7 @@ def test_a_video_or_model_that_is_not_there_ends_with_status_2_and_the_next_step
         (("--option", "iterations=many"), "option 'iterations' of step"),
         (("--option", "iterations"), "write key=value"),
         (("--size", "16x112"), "--size 16x112: give frames, height and width"),
-        (("--fit", "fill"), "--fit fill: stretch"),
         (("--start", "9", "--stop", "9"), "--start 9 --stop 9"),
-        (("--device", "tpu"), "--device tpu: auto, cpu or cuda"),
         (("--classes", "3"), "--classes: and its classes; leave it out"),
         (("--weights", "x.pth"), "--weights: a checkpoint holds its weights; leave it out"),
     ],

@@ -11,7 +11,6 @@ from tiny_audit import write_audit
 
 import stepaudit
 from stepaudit.commands.export import map_source, maps, output_folder
-from stepaudit.commands.export.map_source import Chosen
 from stepaudit.errors import UsageError
 from stepaudit.store import tables
 
@@ -30,7 +29,7 @@ def index_of(folder: Path) -> list[dict]:
 
 
 def test_an_archive_holds_the_full_map_with_its_key_and_units(audit, tmp_path):
-    written, failed = maps.write(audit, tmp_path / "out", Chosen(methods=["step"], clips=[NAMES["c0"]], seeds=[1]))
+    written, failed = maps.write(audit, tmp_path / "out", {"method": ["step"], "clip_id": [NAMES["c0"]], "seed": [1]})
     assert (written, failed) == (1, 0)
     (row,) = index_of(tmp_path / "out")
     with np.load(tmp_path / "out" / row["file"]) as archive:
@@ -48,7 +47,7 @@ def test_an_archive_holds_the_full_map_with_its_key_and_units(audit, tmp_path):
 
 
 def test_all_maps_have_a_row_and_a_file_each(audit, tmp_path):
-    assert maps.write(audit, tmp_path / "out", Chosen()) == (3 * len(CLIPS), 0)
+    assert maps.write(audit, tmp_path / "out", {}) == (3 * len(CLIPS), 0)
     index = index_of(tmp_path / "out")
     files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.npz")}
     assert {row["file"] for row in index} == files
@@ -61,7 +60,7 @@ def test_all_maps_have_a_row_and_a_file_each(audit, tmp_path):
 
 def test_the_same_maps_give_the_same_bytes(audit, tmp_path):
     for name in ("one", "other"):
-        maps.write(audit, tmp_path / name, Chosen(methods=["center"]))
+        maps.write(audit, tmp_path / name, {"method": ["center"]})
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
     assert files
     for path in files:
@@ -69,7 +68,7 @@ def test_the_same_maps_give_the_same_bytes(audit, tmp_path):
 
 
 def test_a_video_shows_the_clip_with_its_map(audit, tmp_path):
-    maps.write(audit, tmp_path / "out", Chosen(methods=["step"], clips=[NAMES["c7"]], seeds=[0]), format="mp4")
+    maps.write(audit, tmp_path / "out", {"method": ["step"], "clip_id": [NAMES["c7"]], "seed": [0]}, format="mp4")
     (row,) = index_of(tmp_path / "out")
     path = tmp_path / "out" / row["file"]
     assert path.suffix == ".mp4"
@@ -80,7 +79,7 @@ def test_a_video_shows_the_clip_with_its_map(audit, tmp_path):
 
 
 def test_pixels_are_those_of_the_clip_in_whatever_order_they_are_asked_for(audit):
-    source = map_source.MapSource(audit, Chosen())
+    source = map_source.MapSource(audit, {})
     opened = stepaudit.open_results(audit)
     for clip in ("c7", "c0", "c3", "c3", "c1"):
         row = {"dataset": "planted", "size": f"16x{SIDE}x{SIDE}", "clip_id": NAMES[clip]}
@@ -98,14 +97,14 @@ def test_an_audit_that_is_not_finished_gives_what_is_there(tmp_path):
     ]
     folder = write_audit(tmp_path / "results", {"maps": rows}, clips={"height": SIDE, "width": SIDE})
     assert not (folder / "audit.duckdb").exists()
-    assert maps.write(folder, tmp_path / "out", Chosen()) == (1, 1)
+    assert maps.write(folder, tmp_path / "out", {}) == (1, 1)
     good, failed = index_of(tmp_path / "out")
     assert (failed["file"], failed["status"], failed["error"]) == ("", "non_finite", "'=cmd()")
     with np.load(tmp_path / "out" / good["file"]) as archive:
         assert archive["map"][:, 0, 0] == pytest.approx(grid.astype(np.float32))
         assert archive["source_frames"].size == 0
     with pytest.raises(UsageError, match="the pixels of clip 'a' are missing"):
-        maps.write(folder, tmp_path / "film", Chosen(), format="mp4")
+        maps.write(folder, tmp_path / "film", {}, format="mp4")
 
 
 def test_files_of_an_earlier_configuration_and_of_running_jobs_are_left_out(tmp_path):
@@ -120,7 +119,7 @@ def test_files_of_an_earlier_configuration_and_of_running_jobs_are_left_out(tmp_
     ):
         other.parent.mkdir(exist_ok=True)
         other.write_bytes(here.read_bytes())
-    assert maps.write(folder, tmp_path / "out", Chosen()) == (1, 0)
+    assert maps.write(folder, tmp_path / "out", {}) == (1, 0)
 
 
 EVIL = [
@@ -146,7 +145,7 @@ def test_no_name_of_a_clip_leads_out_of_the_folder_and_none_are_one_file(tmp_pat
     rows = [{"clip_id": clip, "grid": np.zeros(16, np.float16), **GRID} for clip in EVIL]
     folder = write_audit(tmp_path / "results", {"maps": rows}, clips={"height": SIDE, "width": SIDE})
     out = tmp_path / "deep/er/out"
-    assert maps.write(folder, out, Chosen()) == (len(EVIL), 0)
+    assert maps.write(folder, out, {}) == (len(EVIL), 0)
     files = [path for path in (tmp_path / "deep").rglob("*") if path.is_file()]
     assert {path.parent for path in files} == {out, out / "planted/r3d/step"}
     assert len({str(path).lower() for path in files}) == len(EVIL) + 1
@@ -171,37 +170,35 @@ def test_a_link_in_the_folder_is_not_followed(audit, tmp_path):
     elsewhere.mkdir()
     (out / "planted").symlink_to(elsewhere)
     with pytest.raises(UsageError, match="leads out of"):
-        maps.write(audit, out, Chosen(methods=["center"]), force=True)
+        maps.write(audit, out, {"method": ["center"]}, force=True)
     assert not [path for path in elsewhere.rglob("*") if path.is_file()]
     (out / "planted").unlink()
-    (out / output_folder.WORKING).symlink_to(elsewhere)
-    (elsewhere / "mine").write_text("mine")
-    maps.write(audit, out, Chosen(methods=["center"]), force=True)
-    assert [path.name for path in elsewhere.iterdir() if path.is_file()] == ["mine"]
+    maps.write(audit, out, {"method": ["center"]}, force=True)
+    assert {path.name for path in out.iterdir()} == {"index.csv", "planted"}
 
 
 def test_a_folder_that_holds_something_is_left_alone_without_force(audit, tmp_path):
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(UsageError, match="not empty; name a new folder, or replace its files with --force"):
-        maps.write(audit, tmp_path, Chosen())
+        maps.write(audit, tmp_path, {})
     with pytest.raises(UsageError, match="a file; name a folder"):
-        maps.write(audit, tmp_path / "mine", Chosen())
+        maps.write(audit, tmp_path / "mine", {})
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
-    maps.write(audit, tmp_path, Chosen(methods=["center"]), force=True)
+    maps.write(audit, tmp_path, {"method": ["center"]}, force=True)
     assert (tmp_path / "mine").read_text() == "mine"
 
 
 def test_what_stops_half_way_leaves_whole_files_and_no_index(audit, tmp_path, monkeypatch):
-    before = maps.arrays
+    before = maps.archive
 
     def fails(row, frames):
         if row["clip_id"] == NAMES["c5"]:
             raise OSError(28, "No space left on device")
         return before(row, frames)
 
-    monkeypatch.setattr(maps, "arrays", fails)
+    monkeypatch.setattr(maps, "archive", fails)
     with pytest.raises(Exception, match="the disk is full"):
-        maps.write(audit, tmp_path / "out", Chosen(methods=["center"]))
+        maps.write(audit, tmp_path / "out", {"method": ["center"]})
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert len(files) == 5
     for path in files:
@@ -212,22 +209,20 @@ def test_what_stops_half_way_leaves_whole_files_and_no_index(audit, tmp_path, mo
 @pytest.mark.parametrize(
     ("chosen", "text"),
     [
-        ({"methods": ["stepp"]}, "the audit has no method 'stepp'; did you mean 'step'?"),
-        ({"models": ["r3d"]}, "the audit has no model 'r3d'"),
-        ({"datasets": ["plante"]}, "did you mean 'planted'?"),
-        ({"clips": ["none"]}, "no map in 2 files has this clip, ratio and seed"),
-        ({"ratios": [0.3]}, "no map in 2 files"),
-        ({"methods": ["random_pixel"]}, "no maps of these yet; `stepaudit status"),
+        ({"method": ["stepp"]}, "the audit has no method 'stepp'; did you mean 'step'?"),
+        ({"model": ["r3d"]}, "the audit has no model 'r3d'"),
+        ({"dataset": ["plante"]}, "did you mean 'planted'?"),
+        ({"clip_id": ["none"]}, "no map in 2 files has this clip, ratio and seed"),
+        ({"ratio": [0.3]}, "no map in 2 files"),
+        ({"method": ["random_pixel"]}, "no maps of these yet; `stepaudit status"),
     ],
 )
 def test_maps_that_are_not_there_are_told(audit, tmp_path, chosen, text):
     with pytest.raises(UsageError, match=text.replace("?", r"\?")):
-        maps.write(audit, tmp_path / "out", Chosen(**chosen))
+        maps.write(audit, tmp_path / "out", chosen)
     assert not (tmp_path / "out/index.csv").exists()
-    with pytest.raises(UsageError, match="no format 'gif'"):
-        maps.write(audit, tmp_path / "out", Chosen(), format="gif")
     with pytest.raises(UsageError, match="no audit lies here"):
-        maps.write(tmp_path, tmp_path / "out", Chosen())
+        maps.write(tmp_path, tmp_path / "out", {})
 
 
 def test_the_memory_does_not_grow_with_the_maps(tmp_path):
@@ -237,7 +232,7 @@ def test_the_memory_does_not_grow_with_the_maps(tmp_path):
     folder = write_audit(tmp_path / "results", {"maps": rows}, clips={"height": side, "width": side})
     tracemalloc.start()
     try:
-        maps.write(folder, tmp_path / "out", Chosen())
+        maps.write(folder, tmp_path / "out", {})
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

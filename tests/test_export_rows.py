@@ -46,7 +46,7 @@ def test_every_format_holds_the_same_rows(connection, tmp_path):
     expected = connection.execute("select clip_id, rank from predictions").fetchall()
     for suffix in (".csv", ".json", ".parquet"):
         path = tmp_path / f"p{suffix}"
-        assert row_files.write_file(connection, source, row_files.format_of(None, path), path) == len(expected)
+        assert row_files.write_file(connection, source, row_files.format_of(path), path) == len(expected)
         with duckdb.connect() as other:
             read = other.execute(f"select clip_id, rank from '{path}'").fetchall()
         assert read == expected
@@ -130,7 +130,7 @@ def test_latex_compiles_with_the_text_as_it_was(connection, tmp_path):
             ("table", "results/demo", "accurac"),
             "no table, view, report or question 'accurac'; did you mean 'accuracy'?",
         ),
-        (("table", "results/demo", "accuracy", "--format", "tex"), "no format 'tex'"),
+        (("table", "results/demo", "accuracy", "--format", "tex"), "Invalid value for '--format'"),
         (("table", "results/demo", "accuracy", "--out", "a.doc"), "no format by its ending; end it with .csv"),
         (("table", "results/demo", "accuracy", "--format", "parquet"), "is no text; give a file with --out"),
         (("table", "results/demo", "accuracy", "--out", "no/a.csv"), "there is no folder 'no'; make it first"),
@@ -142,7 +142,7 @@ def test_latex_compiles_with_the_text_as_it_was(connection, tmp_path):
         (("query", "results/demo", "", "--out", "a.parquet"), "no statement"),
         (("query", "results/demo", "copy (select 1) to 'x.csv'"), "has been disabled"),
         (("all", "results/demo", "--out", "results"), "not empty; name a new folder"),
-        (("all", "results/demo", "--out", "new", "--format", "xml"), "no format 'xml'"),
+        (("all", "results/demo", "--out", "new", "--format", "xml"), "Invalid value for '--format'"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(export, tmp_path, arguments, text):

@@ -24,6 +24,7 @@ from stepaudit.store import package_files, tables
 ROOT = Path(__file__).parents[1]
 BOX_METRICS = {"spatial_pointing", "mass_in_box", "box_share", "box_auc"}
 ACTION_METRICS = {"temporal_pointing", "mass_in_segment", "segment_auc"}
+FLOORS = {"center", "edges", "motion_energy", "random_pixel"}
 
 
 def put(folder: Path, *names: str, frames: int = 16) -> Path:
@@ -174,7 +175,7 @@ def test_real_ucf101_is_seen_with_the_annotated_classes_that_can_be_trained_and_
 @pytest.mark.parametrize("budget", budgets.BUDGETS)
 def test_what_every_budget_writes_is_valid_and_has_floors_and_the_metrics_that_the_annotation_allows(boxed, budget):
     settings = written(boxed, budget=budget)
-    assert set(settings.methods) >= {*budgets.FLOORS, *budgets.BOX_FLOORS, "step"}
+    assert set(settings.methods) >= {*FLOORS, "annotation_prior", "step"}
     assert set(settings.metrics) >= BOX_METRICS | ACTION_METRICS
     assert settings.preserve.methods == ["step"]
     assert settings.datasets["videos"].box_distance == 2
@@ -185,7 +186,7 @@ def test_what_every_budget_writes_is_valid_and_has_floors_and_the_metrics_that_t
 def test_without_annotation_no_metric_needs_some_and_the_file_says_what_would(videos, budget):
     settings = written(videos, budget=budget)
     assert not set(settings.metrics) & (BOX_METRICS | ACTION_METRICS)
-    assert not set(settings.methods) & set(budgets.BOX_FLOORS)
+    assert "annotation_prior" not in settings.methods  # it is made of boxes
     text = Path("my.yaml").read_text()
     assert "# With boxes of the object (a file boxes.csv in the folder): spatial_pointing" in text
     assert "# With the frames of the action (a file segments.csv): temporal_pointing" in text
@@ -214,7 +215,7 @@ def test_the_families_are_those_of_the_documentation_with_the_same_weights():
 def test_everything_that_a_budget_names_is_registered():
     metrics = {*BOX_METRICS, *ACTION_METRICS}
     for budget in budgets.BUDGETS.values():
-        assert {*budget.methods, *budgets.FLOORS, *budgets.BOX_FLOORS} <= set(registry.names("methods"))
+        assert set(budget.methods) <= set(registry.names("methods"))
         assert {*budget.metrics, *budget.box_metrics, *budget.action_metrics} <= set(registry.names("metrics"))
         assert metrics <= {*budget.box_metrics, *budget.action_metrics}
         for names, measure in ((budget.box_metrics, "boxes"), (budget.action_metrics, "in_action")):
@@ -232,7 +233,7 @@ def test_options_replace_what_the_budget_proposes(videos):
     )
     assert settings.audit == "my_audit"
     assert settings.models["mc3_18"].options == {"width": budgets.NARROW["width"]}
-    assert set(settings.methods) == {"occlusion", "step", *budgets.FLOORS}
+    assert set(settings.methods) == {"occlusion", "step", *FLOORS}
     assert next(iter(settings.sizes)) == "8x32x48"
     assert written(videos, "two.yaml", methods="grad_cam").preserve.methods == []
 
@@ -243,8 +244,8 @@ def test_options_replace_what_the_budget_proposes(videos):
         ({"budget": "quik"}, "no budget 'quik'; did you mean 'quick'?"),
         ({"model": "r2plus1d"}, "no model 'r2plus1d'; did you mean 'r2plus1d_18'?"),
         ({"methods": "step,gradcam"}, "no method 'gradcam'; did you mean 'grad_cam'?"),
-        ({"size": "112"}, "'112' is no size; give frames, height and width, such as 16x112x112"),
-        ({"size": "16x8x8"}, "clips.height"),
+        ({"size": "112"}, "--size 112: give frames, height and width from 16 pixels on, such as 16x112x112"),
+        ({"size": "16x8x8"}, "--size 16x8x8: give frames, height and width from 16 pixels on"),
         ({"model": "no_such_module:build"}, "cannot find the module"),
     ],
 )
@@ -357,14 +358,6 @@ def test_snakemake_is_given_the_rules_of_the_package_where_that_was_installed(tm
     included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert included["force-include"]["Snakefile"] == "stepaudit/_workflow/Snakefile"
     assert included["force-include"]["workflow"] == "stepaudit/_workflow/workflow"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(20, "a minute or two"), (300, "5 minutes"), (8000, "2 hours"), (10**6, "12 days"), (7000, "117 minutes")],
-)
-def test_durations_are_told_in_the_largest_unit_that_fits_twice(seconds, text):
-    assert command.duration(seconds) == text
 
 
 def test_what_it_writes_runs(boxed):

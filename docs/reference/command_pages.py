@@ -6,7 +6,7 @@ import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from typer.models import ArgumentInfo, ParameterInfo
@@ -87,6 +87,8 @@ def _value(kind: Any, info: ParameterInfo) -> str:
         (kind,) = (part for part in get_args(kind) if part is not type(None))
     if get_origin(kind) is list:
         return f"{_value(get_args(kind)[0], info)}, may be repeated"
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(kind))
     if get_origin(kind) is tuple:
         return " and ".join(_value(part, info) for part in get_args(kind))
     return WORDS[kind] + (f" ≥ {info.min}" if info.min is not None else "")

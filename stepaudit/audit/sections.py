@@ -94,6 +94,16 @@ class Clips(Closed):
         """Frames, height and width as text, `16x112x112`: the folder of these clips."""
         return f"{self.frames}x{self.height}x{self.width}"
 
+    def resized(self, size: str) -> "Clips":
+        """These clips in another size, such as `16x112x112`. Raises UsageError if the text is none, or too small."""
+        try:
+            frames, height, width = size.split("x")
+            return Clips(**{**self.model_dump(), "frames": int(frames), "height": int(height), "width": int(width)})
+        except ValueError as error:
+            raise UsageError(
+                f"--size {size}: give frames, height and width from 16 pixels on, such as 16x112x112"
+            ) from error
+
 
 class Dataset(Component):
     kind = "datasets"

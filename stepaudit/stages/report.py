@@ -12,7 +12,7 @@ from stepaudit.audit.jobs import Job
 from stepaudit.report import build_database, charts, sql_files
 from stepaudit.report.page import chapters, conclusions, gallery, grids, page, summary
 from stepaudit.running import job_notes
-from stepaudit.store import checksums, database, writing
+from stepaudit.store import checksums, database, formats, writing
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +61,10 @@ def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path
     answer: grids.QueryResult | None = None
     with writing.written(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for names, rows in database.batches(connection, report.sql):
-            text = database.format_rows(names, rows, "csv")
             if answer is None:
                 answer = grids.QueryResult(names)
-                file.write(text)
-            else:
-                file.write(text.partition("\n")[2])
+                file.write(formats.csv_lines([names]))
+            file.write(formats.csv_lines(rows))
             answer.add(rows)
     if answer is None:
         raise RuntimeError(f"report '{report.name}' gave no columns")  # `batches` gives them also without rows

@@ -10,18 +10,19 @@ from stepaudit.errors import UsageError
 from stepaudit.store.tables import explained_damage, parquet_files
 
 
-def pixels(clip: dict, folder: Path) -> np.ndarray:
+def pixels(clip: dict, folder: Path, file: Path | None = None) -> np.ndarray:
     """Frames of a clip, uint8 [T, H, W, 3].
 
     Args:
         clip: row of `clips`.
         folder: of the audit.
+        file: that holds the row, if it is known.
 
     Raises:
         UsageError: the Parquet files do not lie beside the database, or have changed since it was made.
     """
     place = folder / "clips" / f"dataset={clip['dataset']}" / f"size={clip['size']}"
-    value = _value(place, "pixels", clip, ("clip_id", "view"))
+    value = _value(place, [file] if file else parquet_files(place), "pixels", clip, ("clip_id", "view"))
     return np.frombuffer(value.as_py(), np.uint8).reshape(len(clip["frames"]), clip["height"], clip["width"], 3)
 
 
@@ -41,8 +42,12 @@ def full_map(row: dict, folder: Path) -> np.ndarray:
 def grid(row: dict, folder: Path) -> np.ndarray:
     """Map in its method's own resolution, float16 [t, h, w]; arguments and errors as for `full_map`."""
     place = folder / "maps" / f"dataset={row['dataset']}" / f"model={row['model']}" / f"method={row['method']}"
-    values = _value(place, "grid", row, ("clip_id", "ratio", "seed")).values.to_numpy(zero_copy_only=False)
-    return values.reshape(row["grid_shape"]).copy()
+    return shaped(_value(place, parquet_files(place), "grid", row, ("clip_id", "ratio", "seed")), row)
+
+
+def shaped(grid: pa.Scalar, row: dict) -> np.ndarray:
+    """Flat grid of a row of `maps` as float16 [t, h, w]."""
+    return grid.values.to_numpy(zero_copy_only=False).reshape(row["grid_shape"]).copy()
 
 
 def full(grid: np.ndarray, row: dict) -> np.ndarray:
@@ -60,10 +65,10 @@ def full(grid: np.ndarray, row: dict) -> np.ndarray:
     return render(torch.from_numpy(grid)[None], row["upsampling"], (frames, height, width))[0].numpy()
 
 
-def _value(place: Path, column: str, row: dict, keys: tuple[str, ...]) -> pa.Scalar:
+def _value(place: Path, files: list[Path], column: str, row: dict, keys: tuple[str, ...]) -> pa.Scalar:
     """Value of a heavy column in the row with these keys. Only the rows around it are read."""
     key = {name: row[name] for name in keys}
-    for path in parquet_files(place):
+    for path in files:
         with explained_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
             for group in range(file.num_row_groups):
                 rows = file.read_row_group(group, columns=list(keys)).to_pylist()

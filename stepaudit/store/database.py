@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from stepaudit.errors import UsageError
 from stepaudit.store import read_only
-from stepaudit.store.formats import format_rows as format_rows
 from stepaudit.store.read_only import MOST_ROWS, little_memory, require_no_links
 
 FILE = "audit.duckdb"
+NO_STATEMENT = 'no statement; write one such as "from coverage"'
 
 
 def query(folder: Path, sql: str) -> tuple[list[str], list[tuple]]:
@@ -52,7 +53,7 @@ def fetch(
     Raises:
         UsageError: with DuckDB's message, or for too many rows.
     """
-    with _explained():
+    with explained():
         result, names = _executed(connection, sql, values)
         rows = result.fetchall() if most is None else result.fetchmany(most)
     if most is not None and len(rows) == most:
@@ -66,7 +67,7 @@ def batches(connection: duckdb.DuckDBPyConnection, sql: str, size: int = 10_000)
     Raises:
         UsageError: with DuckDB's message.
     """
-    with _explained():
+    with explained():
         result, names = _executed(connection, sql)
         rows = result.fetchmany(size)
         yield names, rows
@@ -79,16 +80,17 @@ def _executed(
 ) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
     result = connection.execute(sql, values)
     if result is None or result.description is None:
-        raise UsageError('no statement; write one such as "from coverage"')
+        raise UsageError(NO_STATEMENT)
     return result, [column[0] for column in result.description]
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
+    """Raise UsageError for errors of DuckDB, also where Arrow reads its rows."""
     try:
         yield
-    except (duckdb.Error, RuntimeError) as error:
-        raise UsageError(str(error).strip()) from error
+    except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
+        raise UsageError(f"DuckDB refuses the query: {str(error).strip()}") from error
 
 
 def records(connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None) -> list[dict]:

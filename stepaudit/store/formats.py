@@ -31,9 +31,14 @@ def format_rows(names: Sequence[str], rows: Values, format: str = "table") -> st
     Raises:
         UsageError: there is no such format.
     """
+    return renderer(format)(names, rows)
+
+
+def renderer(format: str) -> Callable[[Sequence[str], Values], str]:
+    """The function that writes a format. Raises UsageError if there is none."""
     if format not in FORMATS:
         raise UsageError(f"no format '{format}'{did_you_mean(format, list(FORMATS))}")
-    return FORMATS[format](names, rows)
+    return FORMATS[format]
 
 
 def csv_lines(rows: Values) -> str:
@@ -57,7 +62,7 @@ def _table(names: Sequence[str], rows: Values) -> str:
     cells = _text(names, rows)
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     right = _numeric(names, rows)
-    lines = [_padded(line, widths, right, "  ").rstrip() for line in cells]
+    lines = ["  ".join(map(_padded, line, widths, right)).rstrip() for line in cells]
     return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]]) + "\n"
 
 
@@ -80,7 +85,7 @@ def json_records(names: Sequence[str], rows: Values) -> Iterator[str]:
 def _lines(names: Sequence[str], rows: Values) -> str:
     """Rows with a line for each value, for many columns."""
     width = max(map(cell_len, map(shown, names)), default=0)
-    heads = [shown(name) + " " * (width - cell_len(shown(name))) for name in names]
+    heads = [_padded(shown(name), width) for name in names]
     records = ("".join(f"{head}  {shown(value)}\n" for head, value in zip(heads, row, strict=True)) for row in rows)
     return "\n".join(records) or "no rows\n"
 
@@ -126,11 +131,10 @@ def _numeric(names: Sequence[str], rows: Values) -> list[bool]:
     return [all(isinstance(value, int | float | Decimal | None) for value in column) for column in columns]
 
 
-def _padded(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], gap: str) -> str:
-    spaces = [" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)]
-    return gap.join(
-        space + cell if last else cell + space for cell, space, last in zip(cells, spaces, right, strict=True)
-    )
+def _padded(cell: str, width: int, right: bool = False) -> str:
+    """Text of a width on the screen."""
+    spaces = " " * (width - cell_len(cell))
+    return spaces + cell if right else cell + spaces
 
 
 def unique(names: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from stepaudit.commands.compare.comparison import Comparison, compared
 from stepaudit.commands.compare.conditions import Verdict
 from stepaudit.commands.compare.quantities import FAMILIES, OF
 from stepaudit.commands.compare.text import text, verdict_lines
-from stepaudit.store.database import format_rows
+from stepaudit.store.formats import format_rows
 from stepaudit.store.writing import write_text
 from stepaudit.version import __version__
 

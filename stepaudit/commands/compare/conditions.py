@@ -8,7 +8,7 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NoReturn
 
 from stepaudit.commands.compare.quantities import FIELDS, Quantity, check_name, select
@@ -17,12 +17,28 @@ from stepaudit.errors import UsageError, did_you_mean
 MOST_BRACKETS = 20
 WORDS = re.compile(r"\[([^\[\]]*)\]")
 Range = tuple[float, float]
+
+
+def _less(one: Range, other: Range) -> bool | None:
+    return True if one[1] < other[0] else False if one[0] >= other[1] else None
+
+
+def _equal(one: Range, other: Range) -> bool | None:
+    if one[1] < other[0] or other[1] < one[0]:
+        return False
+    return True if one == other and one[0] == one[1] else None
+
+
+def _not(truth: bool | None) -> bool | None:
+    return None if truth is None else not truth
+
+
 SIGNS: dict[type[ast.cmpop], Callable[[Range, Range], bool | None]] = {
-    ast.Lt: lambda one, other: _less(one, other),
+    ast.Lt: _less,
     ast.Gt: lambda one, other: _less(other, one),
     ast.LtE: lambda one, other: _not(_less(other, one)),
     ast.GtE: lambda one, other: _not(_less(one, other)),
-    ast.Eq: lambda one, other: _equal(one, other),
+    ast.Eq: _equal,
     ast.NotEq: lambda one, other: _not(_equal(one, other)),
 }
 
@@ -36,17 +52,16 @@ class Name:
     field: str = ""
 
 
-Bounds = dict[Name, Range | None]
-Truth = Callable[[Bounds], bool | None]
+Bounds = Callable[[Name], Range | None]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition: its text, its names, and the function from their values to True, False or None (undecided)."""
+    """A condition: its text, its syntax tree, and the names in it."""
 
     text: str
+    tree: ast.expr
     names: list[Name]
-    truth: Truth
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,8 @@ def parse(text: str) -> Condition:
     except (ValueError, MemoryError, RecursionError):
         _fail(text, "it cannot be read")
     names: list[Name] = []
-    return Condition(text, names, _truth(tree, source, names))
+    _truth(tree, source, names.append)  # a value that is None, such as that of `append`, ends no evaluation
+    return Condition(source, tree, names)
 
 
 def judge(condition: Condition, quantities: Sequence[Quantity]) -> Verdict:
@@ -88,7 +104,7 @@ def judge(condition: Condition, quantities: Sequence[Quantity]) -> Verdict:
     quantity_of = {name: select(quantities, name.name, name.of) for name in condition.names}
     bounds = {name: quantity.bounds(name.field) for name, quantity in quantity_of.items()}
     shown = {name: f"{quantity_of[name]}.{name.field}".rstrip(".") for name in bounds}
-    holds = condition.truth(bounds)
+    holds = _truth(condition.tree, condition.text, bounds.__getitem__)
     reasons = [
         f"{shown[name]} has no value: {quantity_of[name].why_not(name.field)}"
         for name, ends in bounds.items()
@@ -114,65 +130,46 @@ def _fail(text: str, problem: str) -> NoReturn:
     raise UsageError(f'condition "{text}": {problem}; write one such as "needs_more > 0.5"')
 
 
-def _truth(node: ast.expr, text: str, names: list[Name]) -> Truth:
-    """The function that evaluates a node; the names that it needs are appended to `names`. Raises UsageError."""
+def _truth(node: ast.expr, text: str, bounds: Bounds) -> bool | None:
+    """Truth of a node, None where the numbers allow both (Kleene's logic). Raises UsageError for invalid syntax.
+
+    Args:
+        text: of the whole condition.
+        bounds: called for every name, also where the others decide.
+    """
     match node:
         case ast.BoolOp(op=op, values=values):
-            parts, decisive = [_truth(value, text, names) for value in values], isinstance(op, ast.Or)
-            return lambda bounds: _joined([part(bounds) for part in parts], decisive)
+            parts, decisive = [_truth(value, text, bounds) for value in values], isinstance(op, ast.Or)
+            return decisive if decisive in parts else None if None in parts else not decisive
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            part = _truth(operand, text, names)
-            return lambda bounds: _not(part(bounds))
+            return _not(_truth(operand, text, bounds))
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in SIGNS:
-            one, other, sign = _operand(left, text), _operand(right, text), SIGNS[type(op)]
-            names += [side for side in (one, other) if isinstance(side, Name)]
-            return lambda bounds: _compared(one, other, sign, bounds)
+            one, other = (_range(side, text, bounds) for side in (left, right))
+            return None if one is None or other is None else SIGNS[type(op)](one, other)
         case ast.Compare(ops=[_, _, *_]):
             _fail(text, "one comparison at a time; join two with `and`")
     source = text[node.col_offset : node.end_col_offset]
     _fail(text, f"`<`, `<=`, `>`, `>=`, `==` or `!=` is missing in '{source}'")
 
 
-def _operand(node: ast.expr, text: str) -> Range | Name:
-    """A number, or a name that is known. Raises UsageError."""
+def _range(node: ast.expr, text: str, bounds: Bounds) -> Range | None:
+    """Lower and upper bound of a number, or of a name that is known. Raises UsageError for anything else."""
     source = text[node.col_offset : node.end_col_offset]
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return float(value), float(value)
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
             return -float(value), -float(value)
-        case ast.Attribute(value=ast.Name() | ast.Subscript() as inner, attr=field):
-            name_of = _operand(inner, text)
-            if isinstance(name_of, Name) and field in FIELDS:
-                return replace(name_of, field=field)
-            raise UsageError(f"no field '{field}' in '{source}'{did_you_mean(field, list(FIELDS))}")
-        case ast.Subscript(value=ast.Name(id=name)):
-            words = source[len(name) :].strip(" []").split(",")
-            return Name(check_name(name), tuple(word.strip() for word in words if word.strip()))
-        case ast.Name(id=name):
-            return Name(check_name(name))
+        case ast.Attribute(value=ast.Name() | ast.Subscript(value=ast.Name()), attr=field):
+            if field not in FIELDS:
+                raise UsageError(f"no field '{field}' in '{source}'{did_you_mean(field, list(FIELDS))}")
+            return bounds(_name(source.rpartition(".")[0], field))
+        case ast.Name() | ast.Subscript(value=ast.Name()):
+            return bounds(_name(source, ""))
     _fail(text, f"'{source}' is neither a name nor a number")
 
 
-def _joined(parts: list[bool | None], decisive: bool) -> bool | None:
-    """Kleene's three-valued `or` (decisive: True) and `and` (False): None where the numbers allow both."""
-    return decisive if decisive in parts else None if None in parts else not decisive
-
-
-def _compared(one: Range | Name, other: Range | Name, sign: Callable, bounds: Bounds) -> bool | None:
-    left, right = (bounds[side] if isinstance(side, Name) else side for side in (one, other))
-    return None if left is None or right is None else sign(left, right)
-
-
-def _less(one: Range, other: Range) -> bool | None:
-    return True if one[1] < other[0] else False if one[0] >= other[1] else None
-
-
-def _equal(one: Range, other: Range) -> bool | None:
-    if one[1] < other[0] or other[1] < one[0]:
-        return False
-    return True if one == other and one[0] == one[1] else None
-
-
-def _not(truth: bool | None) -> bool | None:
-    return None if truth is None else not truth
+def _name(source: str, field: str) -> Name:
+    name, _, words = source.partition("[")
+    of = (word.strip() for word in words.strip(" ]").split(","))
+    return Name(check_name(name.strip()), tuple(filter(None, of)), field)

@@ -27,13 +27,13 @@ KEYS = ("clip_id", "stage", "of", "status", "error")
 
 def of_sides(pair: Pair) -> list[dict]:
     """Failures of clips that failed on one side only, a row for each clip and stage, with `side`."""
-    common, methods = pair.common_clips(), alike(pair.a, pair.b, "methods")
+    methods = alike(pair.a, pair.b, "methods")
     rows = {side: side.rows(FAILED, dataset=pair.dataset, methods=methods) for side in (pair.a, pair.b)}
     clips = {side: {row["clip_id"] for row in rows[side]} for side in rows}
     failures = []
     for side, other in ((pair.a, pair.b), (pair.b, pair.a)):
         for row in rows[side]:
-            if row["clip_id"] in (common & clips[side]) - clips[other]:
+            if row["clip_id"] in (pair.common & clips[side]) - clips[other]:
                 row["of"] = " ".join(words(row["method"], row["ratio"])) if row["method"] else ""
                 failures.append({"side": side.letter, **{key: row[key] for key in KEYS}})
     return failures
@@ -42,5 +42,5 @@ def of_sides(pair: Pair) -> list[dict]:
 def quantities(pair: Pair, rows: Sequence[dict]) -> list[Quantity]:
     """Number of clips that failed in B alone, with the sign test against those that failed in A alone."""
     only_a, only_b = (len({row["clip_id"] for row in rows if row["side"] == side}) for side in "AB")
-    p, clips = number(sign_test(only_a, only_b)), len(pair.common_clips())
+    p, clips = number(sign_test(only_a, only_b)), len(pair.common)
     return [Quantity("newly_failed", value=only_b, p=p, clips=clips, note=f"{only_a} failed in A alone")]

@@ -5,7 +5,6 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from stepaudit.audit import registry
@@ -89,7 +88,7 @@ def _maps(side: Side, dataset: str, method: str, clips: Sequence[str]) -> dict[t
         grids = table["grid"]
         for index, row in enumerate(table.drop_columns("grid").to_pylist()):
             if row["status"] == "ok" and grids[index].is_valid:
-                grid = grids[index].values.to_numpy(zero_copy_only=False)
+                grid = arrays.shaped(grids[index], row)
                 maps[row["clip_id"], row["ratio"], row["seed"]] = row | {"grid": grid, "size": side.size}
     return maps
 
@@ -97,7 +96,7 @@ def _maps(side: Side, dataset: str, method: str, clips: Sequence[str]) -> dict[t
 def _full(row: dict) -> "Tensor":
     import torch
 
-    return torch.from_numpy(arrays.full(np.array(row["grid"]).reshape(row["grid_shape"]), row))
+    return torch.from_numpy(arrays.full(row["grid"], row))
 
 
 def _scaled(importance: "Tensor", size: Sequence[int]) -> "Tensor":

@@ -24,6 +24,7 @@ class Pair:
         b: the second, the candidate: differences are B less A.
         dataset: name.
         labels: of the clips that are compared, by name in order.
+        common: names of the test clips of both, also of those that are not compared.
         left_out: clips that are not, by reason.
     """
 
@@ -31,16 +32,12 @@ class Pair:
     b: Side
     dataset: str
     labels: dict[str, str]
+    common: set[str]
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def clips(self) -> list[str]:
         return list(self.labels)
-
-    def common_clips(self) -> set[str]:
-        """Names of the test clips of both, also of those that are not compared."""
-        a, b = ({row["clip_id"] for row in side.rows(CLIPS, dataset=self.dataset)} for side in (self.a, self.b))
-        return a & b
 
     def joined(self, each: str, both: str, **values: object) -> list[dict]:
         """Rows of the query `both` over `a` and `b`, the results of the query `each` on either side for compared clips.
@@ -59,7 +56,10 @@ class Pair:
 
     def left_out_texts(self) -> list[str]:
         """The number of clips that are left out for each reason, with some of their names."""
-        return _texts(self.left_out)
+        return [
+            f"{len(clips)} {reason} ({', '.join(clips[:SHOWN])}{', …' if len(clips) > SHOWN else ''})"
+            for reason, clips in self.left_out.items()
+        ]
 
 
 def pair(a: Side, b: Side, dataset: str | None = None) -> Pair:
@@ -83,17 +83,12 @@ def pair(a: Side, b: Side, dataset: str | None = None) -> Pair:
             left_out[reason].append(clip)
         else:
             labels[clip] = first[sizes[0]]["label"]
+    common = {clip for clip, rows in of_clip.items() if all(rows)}
+    both = Pair(a, b, name, labels, common, dict(left_out))
     if not labels:
-        reasons = _texts(left_out) or ["there are no test clips"]
+        reasons = both.left_out_texts() or ["there are no test clips"]
         raise UsageError(f"no clip of '{name}' is the same in {a.folder} and {b.folder}: {'; '.join(reasons)}")
-    return Pair(a, b, name, labels, dict(left_out))
-
-
-def _texts(left_out: dict[str, list[str]]) -> list[str]:
-    return [
-        f"{len(clips)} {reason} ({', '.join(clips[:SHOWN])}{', …' if len(clips) > SHOWN else ''})"
-        for reason, clips in left_out.items()
-    ]
+    return both
 
 
 def _dataset(a: Side, b: Side, requested: str | None) -> str:

@@ -140,6 +140,8 @@ def _parts(text: str) -> tuple[Path | None, str | None]:
 def _models(folders: Sequence[Path], requested: Sequence[str | None], known: Sequence[list[str]]) -> list[str]:
     """The models of both sides. Raises UsageError if one is unknown or not named."""
     for folder, model, names in zip(folders, requested, known, strict=True):
+        if not names:
+            raise UsageError(f"{folder} has only controls, which are not compared; name an audit of a model")
         if model and model not in names:
             raise UsageError(f"{folder} has no model '{model}'{did_you_mean(model, names)}")
     models = [model for model in requested if model]
@@ -149,8 +151,9 @@ def _models(folders: Sequence[Path], requested: Sequence[str | None], known: Seq
     shared = [name for name in known[0] if name in known[1] and name in (models or [name])]
     if not same and len(shared) == 1:
         return shared * 2
-    second = f":{known[1][-1]}" if same else f"{folders[1]}:{known[1][-1]}"
-    example = f"such as `stepaudit compare {folders[0]}:{known[0][0]} {second}`"
+    first = requested[0] or next((name for name in known[0] if name != requested[1]), known[0][0])
+    second = requested[1] or next((name for name in reversed(known[1]) if name != first), known[1][-1])
+    example = f"such as `stepaudit compare {folders[0]}:{first} {'' if same else folders[1]}:{second}`"
     choice = f"(known: {', '.join(sorted({*known[0], *known[1]}))})"
     if models and not same:
         raise UsageError(f"only one of the audits has a model '{models[0]}'; name the other's, {example} {choice}")

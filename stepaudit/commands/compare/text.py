@@ -6,7 +6,7 @@ from stepaudit.commands.compare import findings
 from stepaudit.commands.compare.comparison import Comparison
 from stepaudit.commands.compare.conditions import Verdict, range_text
 from stepaudit.commands.compare.quantities import Quantity
-from stepaudit.store.database import format_rows
+from stepaudit.store.formats import format_rows
 
 DETAILS = ("map_iou", "adversarial_increase", "vacuous_increase", "metric_increase")
 MOST = 12  # differences of metrics in the short table

@@ -17,7 +17,7 @@ from stepaudit.commands.explain import arguments, explanation
 from stepaudit.commands.explain.arguments import Request, quick_options
 from stepaudit.commands.explain.clip_report import ClipReport
 from stepaudit.commands.explain.explanation import Explanation, explained
-from stepaudit.commands.explain.files import Folder
+from stepaudit.commands.explain.files import output_folder
 from stepaudit.commands.explain.model_calls import Observer
 from stepaudit.errors import UsageError
 from stepaudit.layers import frozen
@@ -36,33 +36,26 @@ def run(request: Request) -> Iterator[str]:
     """
     arguments.check_video(request)
     component = explanation.checked(request.method, request.options, [request.ratio])
-    options, device = arguments.options_of(component, request), arguments.device_of(request.device)
+    options = {**(quick_options(component) if request.quick else {}), **request.options}
+    device = arguments.device_of(request.device)
     decoding.source_size(request.video)  # before the model is fetched or read, which takes longer
     chosen = choose(request.model, weights=request.weights, classes=request.classes)
     clips = arguments.sized(chosen.clips, request.size, request.fit)
-    folder = Folder(request.out or Path(f"{request.video.stem}_explained"), overwrite=request.overwrite)
-    try:
-        clip = _cut(request, clips)
+    folder = request.out or Path(f"{request.video.stem}_explained")
+    with output_folder(folder, overwrite=request.overwrite) as write:
+        clip = cutting.middle(request.video, clips, start=request.start, stop=request.stop)
         yield _clip_line(request, clip, "as asked" if request.size else chosen.origin)
         yield from _notes(component, options, request, clips)
         explained_clip, classes = _explained(request, chosen, to_tensor([clip]).to(device), options, component)
         report = ClipReport(request.video.stem, clip, chosen.name, request.model, classes, explained_clip)
         yield from report.lines()
-        yield f"wrote {folder.path}: {', '.join(folder.write(report))}"
-    finally:
-        folder.leave()
+        yield f"wrote {folder}: {', '.join(write(report))}"
 
 
 def _clip_line(request: Request, clip: dict, origin: str) -> str:
     frames = clip["frames"]
     size = f"{clip['height']} × {clip['width']} pixels"
     return f"clip: {request.video.name}, {len(frames)} frames from {frames[0]} to {frames[-1]}, {size} ({origin})"
-
-
-def _cut(request: Request, clips: Clips) -> dict:
-    """The clip as the stage `extract` cuts it. Raises BadVideoError or TooShortError."""
-    segment = {"clip_id": request.video.stem, "path": str(request.video), "start": request.start, "stop": request.stop}
-    return cutting.cut({**segment, "action_start": None, "action_stop": None}, ["middle"], clips, seed=0)[0]
 
 
 def _notes(component: Component, options: dict[str, Any], request: Request, clips: Clips) -> Iterator[str]:

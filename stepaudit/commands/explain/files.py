@@ -2,7 +2,8 @@
 
 import json
 import tempfile
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,52 +19,52 @@ SUMMARY, MAPS, PREDICTIONS = "summary.json", "maps.parquet", "predictions.parque
 FILES = ("overlay.mp4", "overlay.webp", "strip.png", MAPS, PREDICTIONS, "rows.json", SUMMARY)
 
 
-class Folder:
-    """Output folder of `explain`. Only files of an earlier `explain` are replaced.
+@contextmanager
+def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Callable[[ClipReport], list[str]]]:
+    """Function that writes all files of a report into a folder, and returns their names.
+
+    Only files of an earlier `explain` are replaced. A folder that stays empty is removed.
 
     Raises:
         UsageError: a file of such a name lies there that it did not write, or that was changed since.
         StorageError: nothing can be written there.
     """
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path}: a file, no folder; name another --out")
+    if not overwrite and (foreign := [name for name in FILES if (path / name).exists() and not _own(path, name)]):
+        raise UsageError(
+            f"{path}: `stepaudit explain` did not write {', '.join(foreign)}, or it was changed since; "
+            "name another --out, or replace it with --overwrite"
+        )
+    made = not path.exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        unfinished = tempfile.TemporaryDirectory(dir=path, prefix=".explain-")  # so that a reader finds no half a file
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror}); name another --out") from error
 
-    def __init__(self, path: Path, *, overwrite: bool = False):
-        self.path = path
-        if path.exists() and not path.is_dir():
-            raise UsageError(f"{path}: a file, no folder; name another --out")
-        if not overwrite and (foreign := [name for name in FILES if (path / name).exists() and not self._own(name)]):
-            raise UsageError(
-                f"{path}: `stepaudit explain` did not write {', '.join(foreign)}, or it was changed since; "
-                "name another --out, or replace it with --overwrite"
-            )
-        self.made = not path.exists()
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=path):
-                pass
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be written ({error.strerror}); name another --out") from error
-
-    def write(self, report: ClipReport) -> list[str]:
-        """Writes all files, first in a hidden folder, so that a reader finds old or new ones. Returns their names."""
-        with tempfile.TemporaryDirectory(dir=self.path, prefix=".explain-") as hidden:
-            _write(report, Path(hidden))
-            for name in FILES:
-                (Path(hidden) / name).replace(self.path / name)
+    def write(report: ClipReport) -> list[str]:
+        _write(report, Path(unfinished.name))
+        for name in FILES:
+            (Path(unfinished.name) / name).replace(path / name)
         return list(FILES)
 
-    def leave(self) -> None:
-        """Removes the folder if it was made for nothing."""
-        if self.made:
+    try:
+        with unfinished:
+            yield write
+    finally:
+        if made:
             with suppress(OSError):
-                self.path.rmdir()
+                path.rmdir()
 
-    def _own(self, name: str) -> bool:
-        """True if the summary in the folder lists this very file; the summary is recognised by its form."""
-        try:
-            written = json.loads((self.path / SUMMARY).read_text())["files"]
-            return name == SUMMARY or written.get(name) == checksums.sha256(self.path / name)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return False
+
+def _own(folder: Path, name: str) -> bool:
+    """True if the summary in the folder lists this very file; the summary is recognised by its form."""
+    try:
+        written = json.loads((folder / SUMMARY).read_text())["files"]
+        return name == SUMMARY or written.get(name) == checksums.sha256(folder / name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _write(report: ClipReport, folder: Path) -> None:

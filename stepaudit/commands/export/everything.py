@@ -36,10 +36,9 @@ def write(
         force: replaces existing files.
 
     Raises:
-        UsageError: the folder is not empty, or there is no such format.
+        UsageError: the folder is not empty.
         StorageError: the disk is full or cannot be written.
     """
-    format = row_files.format_of(format, None)
     kinds = READ_AS_TEXT if format == "latex" else (*KINDS, "view") if views else KINDS
     chosen = [each for each in sources.all_sources(connection).values() if each.kind in kinds]
     chosen.sort(key=lambda each: ([*sources.FOLDERS].index(each.kind), each.name))

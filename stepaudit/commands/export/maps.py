@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from stepaudit.commands.export.map_source import Chosen, MapSource, full_map
+from stepaudit.commands.export.map_source import Chosen, MapSource
 from stepaudit.commands.export.output_folder import OutputFolder, digest, output_folder, slug, unique_slug
-from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.errors import UsageError
 from stepaudit.running.progress import console
+from stepaudit.store import arrays
 from stepaudit.store.formats import csv_lines
 
 INDEX = "index.csv"
 KEY = ("dataset", "clip_id", "model", "method", "ratio", "seed")
 ABOUT = ("target", "target_probability", "kept_probability", "volume")
 COLUMNS = (*KEY, *ABOUT, "status", "error")
-FORMATS = ("npz", "mp4")
 UNITS = "importance in [0, 1]; axes: frame of the clip, row of pixels from the top, column of pixels from the left"
 
 
@@ -29,18 +29,16 @@ def write(folder: Path, out: Path, chosen: Chosen, *, format: str = "npz", force
     Args:
         folder: of the audit, finished or not.
         chosen: selection of maps.
-        format: `npz` (see `arrays`) or `mp4` (the clip in grey with the map as heat).
+        format: `npz` (see `archive`) or `mp4` (the clip in grey with the map as heat).
         force: replaces existing files.
 
     Returns:
         Number of files written, and of maps without one.
 
     Raises:
-        UsageError: no such audit, format, clip or map, or the folder is not empty.
+        UsageError: no such audit, clip or map, or the folder is not empty.
         StorageError: the disk is full or cannot be written.
     """
-    if format not in FORMATS:
-        raise UsageError(f"no format '{format}'{did_you_mean(format, list(FORMATS))}")
     source = MapSource(folder, chosen)
     files = source.files()
     with output_folder(out, force=force) as output:
@@ -57,7 +55,7 @@ def write(folder: Path, out: Path, chosen: Chosen, *, format: str = "npz", force
     return counts[0], counts[1]
 
 
-def arrays(row: dict, frames: Sequence[int] | None) -> dict[str, Any]:
+def archive(row: dict, frames: Sequence[int] | None) -> dict[str, Any]:
     """Arrays of a map's archive: `map`, its key, its probabilities and options, and its units.
 
     Args:
@@ -71,7 +69,8 @@ def arrays(row: dict, frames: Sequence[int] | None) -> dict[str, Any]:
     numbers = {name: np.array(np.nan if row[name] is None else row[name], float) for name in ("ratio", *ABOUT[1:])}
     texts = {name: np.array(row[name] or "") for name in ("options", "preset", "perturbation", "upsampling")}
     source = np.array([] if frames is None else frames, np.int32)
-    return {"map": full_map(row), **known, **numbers, **texts, "source_frames": source, "units": np.array(UNITS)}
+    full = arrays.full(row["grid"], row)
+    return {"map": full, **known, **numbers, **texts, "source_frames": source, "units": np.array(UNITS)}
 
 
 def name_of(row: dict, format: str) -> str:
@@ -89,7 +88,7 @@ def _write(source: MapSource, output: OutputFolder, row: dict, format: str) -> s
     clip, name = source.clip(row), name_of(row, format)
     if format == "npz":
         with output.written(name) as path:
-            np.savez_compressed(path, **arrays(row, clip["frames"] if clip else None))
+            np.savez_compressed(path, **archive(row, clip["frames"] if clip else None))
     elif clip is None:
         raise UsageError(
             f"the pixels of clip '{row['clip_id']}' are missing; run the workflow to extract them, or use --format npz"
@@ -99,7 +98,7 @@ def _write(source: MapSource, output: OutputFolder, row: dict, format: str) -> s
 
         with output.written(name) as path:
             is_mask = row["kept_probability"] is not None
-            movie.save(pictures.overlay(source.pixels(clip), full_map(row), mask=is_mask), path)
+            movie.save(pictures.overlay(source.pixels(clip), arrays.full(row["grid"], row), mask=is_mask), path)
     return name
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from stepaudit.errors import UsageError
 from stepaudit.store import writing
 from stepaudit.store.tables import as_json
 
-WORKING = ".writing"  # subfolder of unfinished files
 SLUG_LENGTH = 60
 
 
@@ -69,14 +68,8 @@ def output_folder(folder: Path, *, force: bool = False) -> Iterator[OutputFolder
         raise UsageError(f"{folder}: a file; name a folder with --out")
     if not force and folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder}: not empty; name a new folder, or replace its files with --force")
-    working = folder / WORKING
-    with writing.explained(working):
+    with writing.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if working.is_symlink():
-            working.unlink()
-        shutil.rmtree(working, ignore_errors=True)
-        working.mkdir()
-    try:
-        yield OutputFolder(folder, working)
-    finally:
-        shutil.rmtree(working, ignore_errors=True)
+        unfinished = tempfile.TemporaryDirectory(dir=folder, prefix=".writing-")
+    with unfinished as working:
+        yield OutputFolder(folder, Path(working))

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from stepaudit.commands.export import latex, sources
 from stepaudit.commands.export.sources import Source
-from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.errors import UsageError
 from stepaudit.report.page.grids import MAX_ROWS
 from stepaudit.store import database, writing
 from stepaudit.store.formats import csv_lines, json_records, unique
@@ -40,7 +40,7 @@ def export(
     """
     with database.connect(folder, small=True) as connection:
         source = sources.find(connection, name) if name is not None else Source("", "query", "", query)
-        format = format_of(format, out)
+        format = format or format_of(out)
         if out is not None:
             return f"{write_file(connection, source, format, out, force=force):,} rows: {out}\n"
         for text in texts(connection, source, format):
@@ -48,18 +48,12 @@ def export(
         return ""
 
 
-def format_of(format: str | None, out: Path | None) -> str:
-    """The requested format, else the one of the file's ending, else CSV. Raises UsageError for others."""
-    if format is None:
-        by_ending = {suffix: name for name, suffix in SUFFIXES.items()}
-        if out is None:
-            return "csv"
-        if out.suffix not in by_ending:
-            raise UsageError(f"{out}: no format by its ending; end it with {', '.join(by_ending)}, or give --format")
-        return by_ending[out.suffix]
-    if format not in SUFFIXES:
-        raise UsageError(f"no format '{format}'{did_you_mean(format, list(SUFFIXES))}")
-    return format
+def format_of(out: Path | None) -> str:
+    """The format of a file's ending; CSV without a file. Raises UsageError for an unknown ending."""
+    by_ending = {suffix: name for name, suffix in SUFFIXES.items()}
+    if out is not None and out.suffix not in by_ending:
+        raise UsageError(f"{out}: no format by its ending; end it with {', '.join(by_ending)}, or give --format")
+    return "csv" if out is None else by_ending[out.suffix]
 
 
 def write_file(
@@ -136,18 +130,16 @@ TEXTS: dict[str, Callable[[Source, Batches], Iterator[str]]] = {"csv": _csv, "js
 
 def _write_parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> int:
     """Writes the rows with their types; repeated column names get a number."""
-    try:
+    count = 0
+    with database.explained():
         relation = connection.sql(source.sql)
         if relation is None:
-            raise UsageError('no statement; write one such as "from coverage"')
+            raise UsageError(database.NO_STATEMENT)
         reader = pa.RecordBatchReader.from_stream(relation)
         names = unique(reader.schema.names)
         schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)])
-        count = 0
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
             for batch in reader:
-                writer.write_batch(pa.record_batch(batch.columns, schema=schema))
+                writer.write_batch(batch.rename_columns(names))
                 count += batch.num_rows
-    except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
-        raise UsageError(str(error).strip()) from error
     return count

@@ -18,7 +18,7 @@ class Source:
         name: as it stands in the database, or of the question's file.
         kind: `table`, `view`, `report` or `question`.
         title: a sentence about the rows.
-        sql: the statement that gives the rows, always in the same order.
+        sql: the statement that gives the rows; those of a view have no fixed order.
     """
 
     name: str

@@ -21,8 +21,6 @@ NARROW: dict[str, Any] = {  # options that make a model small enough to be train
     **{"batch_norm": True, "dropout": 0.1, "momentum": 0.1},
 }
 PRESERVE = {"grid": [0.02, 0.05, 0.1, 0.2, 0.4], "tolerance": 0.03, "bounds": ["probability", "top1"], "share": 0.9}
-FLOORS = ("center", "random_pixel", "motion_energy")  # pointers that ignore the model
-BOX_FLOORS = ("annotation_prior",)  # made of the training boxes
 FROM_SCRATCH = {"batch_size": 8, "optimizer": "adamw", "learning_rate": 0.003, "weight_decay": 0.01}
 FINE_TUNED = {"batch_size": 8, "optimizer": "adamw", "learning_rate": 0.0001, "weight_decay": 0.01}
 

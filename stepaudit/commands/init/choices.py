@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepaudit.audit import registry
+from stepaudit.audit.sections import Clips
 from stepaudit.commands.init.budgets import BUDGETS, MODEL, PRETRAINED, Budget, Size
 from stepaudit.errors import UsageError, did_you_mean
 
@@ -65,10 +66,8 @@ def size_of(choices: Choices) -> Size:
     if choices.size is None:
         pretrained = PRETRAINED.get(choices.model_name) if weights_of(choices) else None
         return pretrained[1] if pretrained else budget_of(choices).size
-    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})x(\d{1,4})", choices.size)
-    if match is None:
-        raise UsageError(f"'{choices.size}' is no size; give frames, height and width, such as 16x112x112")
-    return int(match[1]), int(match[2]), int(match[3])
+    clips = Clips().resized(choices.size)
+    return clips.frames, clips.height, clips.width
 
 
 def methods_of(choices: Choices) -> list[str]:

@@ -10,6 +10,7 @@ from stepaudit.commands.init import configuration, survey
 from stepaudit.commands.init.choices import QUESTIONS, Choices, Question
 from stepaudit.errors import UsageError
 from stepaudit.store import package_files
+from stepaudit.store.formats import duration
 
 Ask = Callable[..., str]
 LONG = 12 * 3600  # seconds, on one core
@@ -84,11 +85,3 @@ def _next_steps(path: Path) -> Iterator[str]:
     yield f"  stepaudit doctor {shlex.quote(str(path))}"
     yield f"  {package_files.snakemake()} -n --configfile {shlex.quote(str(path))}"
     yield f"  {package_files.snakemake()} --cores all --configfile {shlex.quote(str(path))}"
-
-
-def duration(seconds: float) -> str:
-    """A duration in words, in the largest unit that fits twice."""
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return "a minute or two"

@@ -12,16 +12,7 @@ import yaml
 
 from stepaudit.audit import config, registry
 from stepaudit.commands.init import sampling
-from stepaudit.commands.init.budgets import (
-    BOX_FLOORS,
-    FINE_TUNED,
-    FLOORS,
-    FROM_SCRATCH,
-    NARROW,
-    PRETRAINED,
-    Budget,
-    Size,
-)
+from stepaudit.commands.init.budgets import FINE_TUNED, FROM_SCRATCH, NARROW, PRETRAINED, Budget, Size
 from stepaudit.commands.init.choices import Choices, budget_of, methods_of, size_of, weights_of
 from stepaudit.commands.init.survey import Survey
 from stepaudit.errors import UsageError
@@ -96,7 +87,7 @@ def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dic
     training = len(survey.of("train")) - len(survey.of("train")) // 5 * (not survey.of("validation"))
     budget, size, weights = budget_of(choices), size_of(choices), weights_of(choices)
     component, name = registry.find("models", choices.model_name), choices.audit_name
-    floors = [*FLOORS, *(BOX_FLOORS if survey.boxed else ())]
+    floors = floors_of(survey)
     methods = [registry.find("methods", name) for name in methods_of(choices) if name not in floors]
     masks = {method.name: _mask(method, budget) for method in methods if "ratios" in method.requires}
     views = max(1, min(4, ceil(MINIMUM_VIEWS / max(1, training))))
@@ -139,6 +130,12 @@ def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dic
         "out": choices.out,
         "snakemake": package_files.snakemake(),
     }
+
+
+def floors_of(survey: Survey) -> list[str]:
+    """Methods that ignore the model, without those made of boxes if there are none."""
+    floors = [each for each in registry.components("methods").values() if each.declares("ignores_model")]
+    return [each.name for each in floors if each.requires <= ({"box_prior"} if survey.boxed else set())]
 
 
 def _mask(method: registry.Component, budget: Budget) -> dict[str, Any]:

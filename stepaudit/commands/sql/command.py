@@ -1,4 +1,4 @@
-"""`stepaudit sql`: a query from the command line, a file or a pipe, or an interactive shell."""
+"""`stepaudit sql`: a query from the command line or a pipe, or an interactive shell."""
 
 import signal
 import sys
@@ -6,73 +6,49 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import duckdb
 
-from stepaudit.commands.sql import dot_commands, statements
-from stepaudit.commands.sql.line_editor import line_editor
-from stepaudit.errors import UsageError, did_you_mean
-from stepaudit.store import database
-from stepaudit.store.formats import FORMATS, format_rows, shown
+from stepaudit.commands.sql import dot_commands
+from stepaudit.errors import UsageError
+from stepaudit.store import database, formats
 from stepaudit.store.read_only import little_memory
 
 PROMPT, CONTINUED = "stepaudit> ", "      ...> "
-WELCOME = "Read-only SQL over {}. A statement ends with `;`. `.help` lists commands, Ctrl-D ends."
-Result = TypeVar("Result")
+WELCOME = "Read-only SQL over {}. A statement ends with `;`. `.help` lists commands, Ctrl-D ends.\n"
+Write = Callable[[str], None]
 
 
-def run(folder: Path, query: str | None, file: Path | None, format: str, write: Callable[[str], None]) -> None:
-    """Answers a query from the command line, a file or a pipe; without one, at a terminal, opens the shell.
+def run(folder: Path, query: str | None, format: str, write: Write) -> None:
+    """Answers a query from the command line or a pipe; without one, at a terminal, opens the shell.
 
     Args:
         folder: of the audit.
-        query: SQL, or a dot command.
-        file: of SQL.
+        query: SQL (of several statements the last one's answer is shown), or a dot command.
         format: of the answer, see `format_rows`.
         write: takes text that ends with a newline.
 
     Raises:
-        UsageError: two queries or none, no such file or format, or DuckDB refuses the query.
+        UsageError: there is no query, or DuckDB refuses it.
     """
-    _require_format(format)
-    if query is None and file is None and sys.stdin is not None and sys.stdin.isatty():
+    if query is None and sys.stdin is not None and sys.stdin.isatty():
         Shell(folder, format, write).run()
-    else:
-        write(answer(folder, _query(query, file), format))
-
-
-def answer(folder: Path, text: str, format: str) -> str:
-    """Output of SQL (of several statements, the last) or of a dot command.
-
-    Raises:
-        UsageError: it is empty, or is refused.
-    """
+        return
+    text = query if query is not None else _piped()
     if not text.strip():
         raise UsageError('no query; write one such as "from coverage", or `.questions`')
     if not dot_commands.is_one(text):
-        return format_rows(*database.query(folder, text), format)
+        write(formats.format_rows(*database.query(folder, text), format))
+        return
     with little_memory(), database.connect(folder, small=True) as connection:
-        return dot_commands.answer(connection, text, format)
+        write(dot_commands.output(connection, text, format))
 
 
-def _require_format(name: str) -> None:
-    if name not in FORMATS:
-        raise UsageError(f"no format '{name}'{did_you_mean(name, list(FORMATS))}")
-
-
-def _query(query: str | None, file: Path | None) -> str:
-    if query is not None and file is not None:
-        raise UsageError("a query and --file; give one of them")
-    if query is not None:
-        return query
-    if file is None:
-        return sys.stdin.read() if sys.stdin is not None else ""
+def _piped() -> str:
     try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise UsageError(f"{file}: cannot be read ({reason}); name a file of SQL") from error
+        return sys.stdin.read() if sys.stdin is not None else ""
+    except UnicodeDecodeError as error:
+        raise UsageError("what is piped in is no UTF-8 text; pipe in SQL") from error
 
 
 class Shell:
@@ -84,81 +60,77 @@ class Shell:
         write: takes text that ends with a newline.
     """
 
-    def __init__(self, folder: Path, format: str, write: Callable[[str], None]):
+    def __init__(self, folder: Path, format: str, write: Write):
         self.folder, self.format, self.write = folder, format, write
 
     def run(self) -> None:
         """Raises UsageError if the database cannot be opened; later errors are printed, and the shell goes on."""
+        from stepaudit.commands.sql.line_editor import line_editor
+
         with database.connect(self.folder, small=True) as connection, _ctrl_c_cancels(), line_editor(connection):
-            self.write(f"{WELCOME.format(shown(str(self.folder)))}\n")
-            for text in self._inputs():
-                if dot_commands.is_one(text) and dot_commands.parts(text)[0] in (".quit", ".exit"):
-                    break
-                self._take(connection, text)
+            self.write(WELCOME.format(formats.shown(str(self.folder))))
+            pending = ""
+            while True:
+                try:
+                    text = pending + input(CONTINUED if pending else PROMPT)
+                    pending = "" if not text.strip() or _is_complete(text) else f"{text}\n"
+                    if not pending and not self._take(connection, text):
+                        return
+                except KeyboardInterrupt:
+                    pending = ""
+                    self.write("\ninterrupted\n")
+                except EOFError:
+                    self.write("\n")
+                    return
 
-    def _inputs(self) -> Iterator[str]:
-        """Complete statements and dot commands, as they are typed."""
-        pending = ""
-        while True:
-            try:
-                line = input(CONTINUED if pending else PROMPT)
-            except KeyboardInterrupt:
-                pending = ""
-                self.write("\n")
-                continue
-            except EOFError:
-                self.write("\n")
-                return
-            if not pending and dot_commands.is_one(line):
-                yield line
-                continue
-            finished, pending = statements.split(f"{pending}{line}\n")
-            pending = pending if pending.strip() else ""
-            yield from finished
-
-    def _take(self, connection: duckdb.DuckDBPyConnection, text: str) -> None:
-        """Answers a statement or dot command."""
+    def _take(self, connection: duckdb.DuckDBPyConnection, text: str) -> bool:
+        """Answers complete statements or a dot command. False for the one that ends the shell."""
         try:
-            if dot_commands.is_one(text) and dot_commands.parts(text)[0] == ".format":
-                _require_format(name := dot_commands.parts(text)[1])
-                self.format = name
+            if dot_commands.is_one(text):
+                command, argument = dot_commands.parts(text)
+                if command in (".quit", ".exit"):
+                    return False
+                if command == ".format":
+                    formats.renderer(argument)  # or an error
+                    self.format = argument
+                else:
+                    self.write(dot_commands.output(connection, text, self.format))
             else:
-                self.write(_interruptible(connection, lambda: self._answer(connection, text)))
-        except KeyboardInterrupt:
-            self.write("interrupted\n")
+                for statement in duckdb.extract_statements(text):
+                    self.write(_first_rows(connection, statement.query, self.format))
         except BrokenPipeError:
             raise
         except Exception as error:  # noqa: BLE001 (a shell outlives whatever a query, or a value of its answer, raises)
             self.write(f"{one_line(error)}\n")
-
-    def _answer(self, connection: duckdb.DuckDBPyConnection, text: str) -> str:
-        if dot_commands.is_one(text):
-            return dot_commands.answer(connection, text, self.format)
-        with little_memory():
-            return dot_commands.first_rows(connection, text, self.format)
+        return True
 
 
 def one_line(error: Exception) -> str:
     """An error's text without DuckDB's excerpt of the query and without control characters."""
     text = str(error).partition("\nLINE ")[0]
-    return shown(" ".join(text.split()) or type(error).__name__)
+    return formats.shown(" ".join(text.split()) or type(error).__name__)
 
 
-def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
-    """The result of a function that queries a connection; Ctrl-C cancels the query and raises KeyboardInterrupt."""
-    interrupted = False
-    with ThreadPoolExecutor(1) as pool:  # DuckDB hears no signal while the main thread is in it
-        future = pool.submit(work)
-        while True:
-            try:
-                return future.result()
-            except KeyboardInterrupt:
-                interrupted = True
-                connection.interrupt()
-            except Exception as error:
-                if interrupted:
-                    raise KeyboardInterrupt from error
-                raise
+def _is_complete(text: str) -> bool:
+    """True for a dot command, and for SQL that ends with a semicolon outside of texts and quoted names."""
+    if dot_commands.is_one(text) or not text.rstrip().endswith(";"):
+        return dot_commands.is_one(text)
+    try:
+        duckdb.extract_statements(text)
+    except duckdb.ParserException as error:
+        return "unterminated" not in str(error)
+    return True
+
+
+def _first_rows(connection: duckdb.DuckDBPyConnection, sql: str, format: str) -> str:
+    """The first rows of an answer as text. Ctrl-C cancels the query and raises KeyboardInterrupt."""
+    with little_memory(), ThreadPoolExecutor(1) as pool:  # DuckDB hears no signal while the main thread is in it
+        answer = pool.submit(dot_commands.first_rows, connection, sql, format)
+        try:
+            return answer.result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
 
 
 @contextmanager

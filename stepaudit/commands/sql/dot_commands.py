@@ -33,7 +33,7 @@ def parts(text: str) -> tuple[str, str]:
     return command, rest[0].strip().strip('"') if rest else ""
 
 
-def answer(connection: duckdb.DuckDBPyConnection, text: str, format: str = "table") -> str:
+def output(connection: duckdb.DuckDBPyConnection, text: str, format: str = "table") -> str:
     """Output of a dot command, ending with a newline.
 
     Args:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import readline
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,27 +19,19 @@ KEYWORDS = (
     *("select", "from", "where", "group by all", "order by", "limit", "join", "left join", "using", "with", "as"),
     *("count(*)", "avg(", "median(", "filter (where", "having", "union all", "distinct", "describe", "summarize"),
 )
-DELIMITERS = " \t\n,()=<>+-*/;'\"|"
+DELIMITERS = " \t\n,()=<>+-*/;'\"|."
 
 
 @contextmanager
 def line_editor(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Line editing, history and completion of `input`; nothing on a Python without readline."""
-    try:
-        import readline
-    except ImportError:
-        yield
-        return
+    """Line editing, history and completion of `input`."""
     path = history_file()
     with suppress(OSError):
         readline.read_history_file(path)
     candidates = completer(connection)
-    matches: list[str] = []
 
     def complete(text: str, state: int) -> str | None:
-        if state == 0:
-            matches[:] = candidates(readline.get_line_buffer()[: readline.get_endidx()], text)
-        return matches[state] if state < len(matches) else None
+        return dict(enumerate(candidates(readline.get_line_buffer()[: readline.get_begidx()], text))).get(state)
 
     readline.set_completer(complete)
     readline.set_completer_delims(DELIMITERS)
@@ -62,35 +55,24 @@ def history_file() -> Path:
 
 
 def completer(connection: duckdb.DuckDBPyConnection) -> Callable[[str, str], list[str]]:
-    """A function of the line up to the cursor and its last word, returning completions of the word."""
+    """A function of the line before the last word, and of that word, returning completions of the word."""
     columns = catalog.all_columns(connection)
     relations = _safe(columns)
-    names = _safe({column.name for each in columns.values() for column in each})
-    arguments = {
-        ".schema": relations,
+    names = [*_safe(column.name for each in columns.values() for column in each), *relations, *KEYWORDS]
+    after = {
+        ".": [each[1:].partition(" ")[0] for each in dot_commands.HELP],
+        **dict.fromkeys(("from", "join", "describe", "summarize", ".schema"), relations),
         ".question": _safe(worked_questions.all_questions()),
         ".format": list(FORMATS),
     }
-    commands = [each.partition(" ")[0] for each in dot_commands.HELP]
 
-    def candidates(line: str, word: str) -> list[str]:
-        before = line[: len(line) - len(word)].strip()
-        if dot_commands.is_one(line):
-            return _starting_with(word, arguments.get(before, []) if before else commands)
-        if re.search(r"\b(?:from|join|describe|summarize|table)$", before, re.I):
-            return _starting_with(word, relations)
-        alias, dot, last = word.rpartition(".")
-        if dot:
-            return [f"{alias}.{name}" for name in _starting_with(last, names)]
-        return _starting_with(word, [*names, *relations, *KEYWORDS])
+    def candidates(before: str, word: str) -> list[str]:
+        last = (before.lower().split() or [""])[-1]
+        return sorted({name for name in after.get(last, names) if name.lower().startswith(word.lower())})
 
     return candidates
 
 
 def _safe(names: Iterable[str]) -> list[str]:
     """Names that need no quotes; others may hold control characters of a terminal."""
-    return sorted(name for name in names if re.fullmatch(r"\w+", name, re.A))
-
-
-def _starting_with(prefix: str, names: Iterable[str]) -> list[str]:
-    return sorted({name for name in names if name.lower().startswith(prefix.lower())})
+    return [name for name in names if re.fullmatch(r"\w+", name, re.A)]
