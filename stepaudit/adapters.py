@@ -3,7 +3,7 @@
 A model takes clips [N, 3, T, H, W] in [0, 1] and returns logits [N, K], whose softmax is the class probability.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -21,16 +21,21 @@ ADVICE = "wrap the model in stepaudit.adapters.Adapter (config/MODELS.md)"
 class Adapter(nn.Module):
     """A network with another input or output as a model of stepaudit. Clips [N, 3, T, H, W] to logits [N, K].
 
+    Clips come in the number format of its weights, such as float16, and logits in float32.
+
     Args:
         model: your network.
         layout: order of the axes that it takes: `NTCHW` has the frames before the channels, `NTHWC` the channels last.
         frames: how many it takes, chosen (or repeated) evenly; default: those of the clip.
+        pathways: frames of each clip in a list that it takes, such as (8, 32) for SlowFast; chosen as SlowFast does,
+            evenly from the first frame to the last.
         size: rows and columns that it takes, resampled bilinearly; default: those of the clip.
         scale: its white, such as 255; its black is 0.
         mean: subtracted from each channel, in the model's own values (after `scale`).
         std: each channel is divided by it, in the same values.
         take: which of several outputs: an index, a key or an attribute.
-        gives: `probabilities` if it ends in a softmax.
+        gives: `probabilities` if it ends in a softmax; `logit` or `probability` if it gives one value for each clip,
+            the logit, or the sigmoid of it, of class 1 against class 0.
         activation_layer: name of the module of its last convolution, such as `layer4`; default: the model's own
             `activation_layer`, if it has one.
 
@@ -47,22 +52,23 @@ class Adapter(nn.Module):
         *,
         layout: str = AXES,
         frames: int | None = None,
+        pathways: Sequence[int] | None = None,
         size: tuple[int, int] | None = None,
         scale: float = 1.0,
         mean: Sequence[float] = (0.0, 0.0, 0.0),
         std: Sequence[float] = (1.0, 1.0, 1.0),
         take: int | str | None = None,
-        gives: Literal["logits", "probabilities"] = "logits",
+        gives: Literal["logits", "probabilities", "logit", "probability"] = "logits",
         activation_layer: str | None = None,
     ):
         super().__init__()
         if sorted(layout) != sorted(AXES):
             raise UsageError(f"layout '{layout}': give each of N, C, T, H and W once, such as NTCHW")
-        if gives not in ("logits", "probabilities"):
-            raise UsageError(f"gives '{gives}': either 'logits' or 'probabilities'")
+        if gives not in OUTPUTS:
+            raise UsageError(f"gives '{gives}': one of {', '.join(map(repr, OUTPUTS))}")
         self.model = model
         self.order = [AXES.index(axis) for axis in layout]
-        self.frames, self.size, self.scale = frames, size, scale
+        self.frames, self.pathways, self.size, self.scale = frames, pathways, size, scale
         self.take, self.gives, self.layer = take, gives, _existing(activation_layer, model)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1, 1), persistent=False)
@@ -74,11 +80,28 @@ class Adapter(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         resampled = resize(choose_frames(clips, self.frames), self.size)
-        values = (resampled * self.scale - self.mean) / self.std
-        output = self.model(values.permute(self.order).contiguous())  # `view` in the model needs it
-        if self.take is not None:
-            output = _taken(output, self.take, type(self.model).__name__)
-        return _log(output, type(self.model).__name__) if self.gives == "probabilities" else output
+        values = ((resampled * self.scale - self.mean) / self.std).to(_precision(self.model))
+        if self.pathways is None:
+            output = self.model(self._ordered(values))
+        else:
+            output = self.model([self._ordered(_from_first_to_last(values, count)) for count in self.pathways])
+        name = type(self.model).__name__
+        output = output if self.take is None else _taken(output, self.take, name)
+        output = OUTPUTS[self.gives](output, name)
+        return output.float() if isinstance(output, Tensor) and output.is_floating_point() else output
+
+    def _ordered(self, clips: Tensor) -> Tensor:
+        return clips.permute(self.order).contiguous()  # `view` in the model needs it
+
+
+def _precision(model: nn.Module) -> torch.dtype:
+    kinds = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
+    return next(kinds, torch.float32)
+
+
+def in_python(model: nn.Module) -> nn.Module:
+    """The model, in an adapter if it is TorchScript, which takes no hooks."""
+    return Adapter(model) if isinstance(model, torch.jit.ScriptModule) else model
 
 
 def choose_frames(clips: Tensor, count: int | None) -> Tensor:
@@ -88,6 +111,11 @@ def choose_frames(clips: Tensor, count: int | None) -> Tensor:
         return clips
     places = (torch.arange(count, device=clips.device) + 0.5) * frames / count
     return clips.index_select(2, places.long())
+
+
+def _from_first_to_last(clips: Tensor, count: int) -> Tensor:
+    """Frames at equal steps from the first to the last, rounded down: [N, 3, T, H, W] to [N, 3, count, H, W]."""
+    return clips.index_select(2, torch.linspace(0, clips.shape[2] - 1, count, device=clips.device).long())
 
 
 def resize(clips: Tensor, size: tuple[int, int] | None) -> Tensor:
@@ -129,6 +157,33 @@ def _log(probabilities: Any, name: str) -> Any:
     return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
 
+def _two(output: Any, name: str) -> Tensor:
+    """Logits [N, 2] of which the softmax of class 1 is the sigmoid of one value for each clip."""
+    if not isinstance(output, Tensor) or output.numel() != len(output) or not output.is_floating_point():
+        raise UsageError(f"gives one value for each clip: {name} returns {described(output)}; leave `gives` out")
+    values = output.reshape(-1)
+    return torch.stack([torch.zeros_like(values), values], dim=1)
+
+
+def _two_logs(output: Any, name: str) -> Tensor:
+    """Logits [N, 2] whose softmax of class 1 is the one probability of each clip."""
+    probabilities = _two(output, name)[:, 1]
+    if ((probabilities < 0) | (probabilities > 1)).any():
+        raise UsageError(
+            f'gives="probability": {name} returns values outside [0, 1]; if these are logits, gives="logit"'
+        )
+    both = torch.stack([1 - probabilities, probabilities], dim=1)
+    return both.clamp(min=torch.finfo(both.dtype).tiny).log()
+
+
+OUTPUTS: dict[str, Callable[[Any, str], Any]] = {
+    "logits": lambda output, _name: output,
+    "probabilities": _log,
+    "logit": _two,
+    "probability": _two_logs,
+}
+
+
 def logits_of(model: nn.Module, clips: Tensor, classes: int) -> Tensor:
     """Checked logits of a model. Its own errors get a note with the shape of the clips.
 
@@ -145,13 +200,18 @@ def logits_of(model: nn.Module, clips: Tensor, classes: int) -> Tensor:
     try:
         output = model(clips)
     except Exception as error:
-        error.add_note(
-            f"{type(model).__name__} was given clips of shape {list(clips.shape)}; if it takes another length or size, "
-            f"set `clips` of the model in the configuration, or {ADVICE}"
-        )
+        error.add_note(failed(model, clips))
         raise
     check_logits(output, len(clips), classes, type(model).__name__)
     return output
+
+
+def failed(model: nn.Module, clips: Tensor) -> str:
+    """Note for an error of a model: the clips that it was given, and the next step."""
+    return (
+        f"{type(model).__name__} was given clips of shape {list(clips.shape)}; if it takes another length or size, "
+        f"set `clips` of the model in the configuration, or {ADVICE}"
+    )
 
 
 def check_logits(output: Any, count: int, classes: int, name: str) -> None:
@@ -163,6 +223,13 @@ def check_logits(output: Any, count: int, classes: int, name: str) -> None:
     if not isinstance(output, Tensor):
         raise UsageError(f"{name} returns {described(output)}, not logits [N, K]; {ADVICE} and say which to `take`")
     shape = list(output.shape)
+    if classes == 1:
+        raise UsageError(f"{name} has one class, whose softmax is 1 for any clip; a class is explained against others")
+    if shape in ([count], [count, 1]):
+        raise UsageError(
+            f"{name} returns one value for each clip, as binary classifiers do, whose softmax is 1 for any clip; "
+            f'{ADVICE} with gives="logit", or gives="probability" if it ends in a sigmoid'
+        )
     if output.ndim != 2 or len(output) != count:
         raise UsageError(
             f"{name} returns shape {shape} for {count} clips, not [{count}, {classes}]: a row for each clip, a column "
@@ -175,7 +242,7 @@ def check_logits(output: Any, count: int, classes: int, name: str) -> None:
         )
     if not output.is_floating_point():
         raise UsageError(f"{name} returns {output.dtype}, not logits; leave argmax and rounding out of its `forward`")
-    if classes > 1 and sums_to_one(output).all():
+    if sums_to_one(output).all():
         raise UsageError(
             f"{name} returns probabilities, not logits: its rows are not negative and sum to 1; leave its softmax out, "
             f'or {ADVICE} with gives="probabilities"'

@@ -125,8 +125,7 @@ def explain(
         'map.webp'
     """
     net = load_model(model).net if isinstance(model, str | Path) else model.net if isinstance(model, Chosen) else model
-    if not isinstance(clips, Tensor) or clips.ndim != 5 or clips.shape[1] != 3 or not clips.is_floating_point():
-        raise UsageError("clips: give a float tensor [N, 3, T, H, W] in [0, 1], as `stepaudit.read_clip` does")
+    _check(clips)
     place = next((parameter.device for parameter in net.parameters()), clips.device)
     clips = clips.to(place)
     return explained(
@@ -162,10 +161,29 @@ def render(frames: np.ndarray | Tensor, importance: np.ndarray | Tensor, *, mask
     return pictures.overlay(shown, heat, mask=mask)
 
 
+def _check(clips: Any) -> None:
+    """Raises UsageError for anything but clips."""
+    request = "give a float tensor [N, 3, T, H, W] in [0, 1], as `stepaudit.read_clip` does"
+    if not isinstance(clips, Tensor) or clips.ndim != 5 or clips.shape[1] != 3 or not clips.is_floating_point():
+        raise UsageError(f"clips: {request}")
+    if clips.dtype != torch.float32:
+        raise UsageError(f"clips: they are {clips.dtype}; {request}, `clips.float()`")
+    if not clips.numel():
+        raise UsageError(f"clips: there are none, {list(clips.shape)}; {request}")
+    if clips.min() < 0 or clips.max() > 1:
+        raise UsageError(
+            f"clips: values from {clips.min():.3g} to {clips.max():.3g}; {request}, and let the model normalise them "
+            "(`stepaudit.adapters.Adapter` has `scale`, `mean` and `std`)"
+        )
+
+
 def _targets(targets: Tensor | Sequence[int] | int | None, clips: Tensor) -> Tensor | None:
     if targets is None:
         return None
-    indices = torch.as_tensor(targets, device=clips.device)
+    try:
+        indices = torch.as_tensor(targets, device=clips.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"targets: {targets!r}; give whole numbers, the indices of classes") from error
     if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
         raise UsageError("targets: give whole numbers, the indices of classes")
     return indices.long().expand(len(clips)) if indices.ndim == 0 else indices.long()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
-from stepaudit.errors import NotApplicableError
+from stepaudit.errors import NotApplicableError, UsageError
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
 
@@ -49,7 +49,12 @@ def isolate(model: nn.Module) -> list[RemovableHandle]:
 
     Returns:
         Handles of the hooks that do it; none if the model is isolated already.
+
+    Raises:
+        UsageError: the model is TorchScript, which takes no hooks.
     """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise UsageError("a TorchScript network takes no hooks; wrap it, `stepaudit.adapters.Adapter(model)`")
     if _copied_inputs in model._forward_pre_hooks.values():
         return []
     return [

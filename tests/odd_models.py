@@ -89,3 +89,29 @@ def sure(classes: int, *, told: bool = False) -> nn.Module:
 def other_classes(classes: int) -> nn.Module:
     """A model of a fixed number of classes, whatever it is asked for."""
     return Brightness(400)
+
+
+class FixedDropout(Brightness):
+    """Drops half of its logits at random, in evaluation mode as well."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return nn.functional.dropout(super().forward(clips), 0.5)
+
+
+class WithoutGradient(Brightness):
+    """Its brightness is computed without gradients."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        with torch.no_grad():
+            brightness = clips.mean(dim=(1, 2, 3, 4))
+        return brightness[:, None] * self.weights
+
+
+def dropping(classes: int) -> nn.Module:
+    """A model whose dropout stays on."""
+    return FixedDropout(classes)
+
+
+def cut_off(classes: int) -> nn.Module:
+    """A model that no gradient reaches the clips of."""
+    return WithoutGradient(classes)

@@ -121,6 +121,39 @@ def test_a_clip_whose_probabilities_are_nan_does_not_refuse_the_others():
     assert logits.isfinite().all(dim=1).tolist() == [True, False]
 
 
+@pytest.mark.parametrize("gives", ["logit", "probability"])
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+def test_one_value_for_each_clip_becomes_two_logits_whose_softmax_is_its_sigmoid(gives, shape):
+    values = torch.tensor([-2.0, 0.0, 3.0])
+    answer = values if gives == "logit" else values.sigmoid()
+    logits = Adapter(Answers(answer.reshape(shape)), gives=gives)(torch.rand(3, 3, 1, 1, 1))
+    check_logits(logits, 3, 2, "Answers")
+    torch.testing.assert_close(logits.softmax(dim=1), torch.stack([1 - values.sigmoid(), values.sigmoid()], dim=1))
+
+
+def test_what_is_not_one_value_or_no_probability_is_refused():
+    with pytest.raises(UsageError, match=r'returns values outside \[0, 1\]; if these are logits, gives="logit"'):
+        Adapter(Answers(torch.tensor([1.5])), gives="probability")(torch.rand(1, 3, 1, 1, 1))
+    with pytest.raises(UsageError, match=r"gives one value for each clip: Answers returns one tensor \[2, 7\]"):
+        Adapter(Answers(torch.rand(2, 7)), gives="logit")(torch.rand(2, 3, 1, 1, 1))
+
+
+def test_pathways_are_a_list_of_clips_with_slowfasts_frames():
+    """SlowFast's slow pathway of 32 frames and α = 4: linspace(0, 31, 8), rounded down."""
+    clips = torch.arange(32).float().view(1, 1, -1, 1, 1).expand(1, 3, -1, 2, 2)
+    slow, fast = given(clips, pathways=(8, 32))
+    assert slow[0, 0, :, 0, 0].tolist() == [0, 4, 8, 13, 17, 22, 26, 31]
+    assert torch.equal(fast, clips)
+
+
+def test_a_network_in_half_precision_gets_its_own_precision_and_gives_float32():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).bfloat16()
+    clips = torch.rand(2, 3, 1, 2, 2)
+    logits = Adapter(network)(clips)
+    assert logits.dtype == torch.float32
+    assert torch.equal(logits, network(clips.bfloat16()).float())
+
+
 HEADS = [torch.zeros(2, 4), torch.ones(2, 4)]
 SEVERAL = {
     "tuple": (tuple(HEADS), 1),
@@ -157,7 +190,7 @@ def test_an_output_that_is_not_there_is_named_with_those_that_are(output, take, 
     [
         ({"layout": "NCHW"}, "layout 'NCHW': give each of N, C, T, H and W once"),
         ({"layout": "NCTHH"}, "layout 'NCTHH': give each of N, C, T, H and W once"),
-        ({"gives": "logit"}, "gives 'logit': either 'logits' or 'probabilities'"),
+        ({"gives": "sums"}, "gives 'sums': one of 'logits', 'probabilities', 'logit', 'probability'"),
         ({"activation_layer": "layer5"}, r"no module 'layer5'; its last convolution is 'backbone.layer4.1.conv2.0.3'"),
     ],
 )

@@ -16,7 +16,8 @@ WRONG = {
     "dict": ({"verb": LOGITS, "noun": 1}, r"Net returns a dict of 'verb', 'noun', not logits"),
     "nothing": (None, "Net returns a NoneType, not logits"),
     "one axis too many": (LOGITS[:, :, None], r"shape \[2, 3, 1\] for 2 clips, not \[2, 3\].*average over other axes"),
-    "one axis too few": (LOGITS[:, 0], r"shape \[2\] for 2 clips"),
+    "one axis too few": (LOGITS[:, 0], r"Net returns one value for each clip, .* gives=\"logit\", or gives=\"prob"),
+    "one column": (LOGITS[:, :1], "Net returns one value for each clip, as binary classifiers do"),
     "a row for each frame": (LOGITS.repeat(8, 1), r"shape \[16, 3\] for 2 clips"),
     "other classes": (torch.rand(2, 400), r"returns 400 values for each clip of a data set with 3 classes; give its"),
     "whole numbers": (LOGITS.argmax(1, keepdim=True).expand(2, 3), r"returns torch.int64, not logits; leave argmax"),
@@ -48,8 +49,9 @@ def test_logits_pass(output):
     adapters.check_logits(output, 2, 3, "Net")
 
 
-def test_a_single_class_has_a_probability_of_1_and_is_no_sign_of_a_softmax():
-    adapters.check_logits(torch.ones(2, 1), 2, 1, "Net")
+def test_a_single_class_has_a_probability_of_1_whatever_the_clip():
+    with pytest.raises(UsageError, match="Net has one class, whose softmax is 1 for any clip"):
+        adapters.check_logits(torch.ones(2, 1), 2, 1, "Net")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

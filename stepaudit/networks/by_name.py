@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from stepaudit.adapters import Adapter
+from stepaudit.adapters import Adapter, in_python
 from stepaudit.audit import config, registry
 from stepaudit.audit.sections import Clips, Model
 from stepaudit.errors import UsageError
@@ -189,7 +189,7 @@ def built(name: str, classes: Sequence[str] | None) -> nn.Module:
         raise UsageError(
             f"model '{name}' is a {type(net).__name__}; name a torch.nn.Module, or a function that gives one"
         )
-    return net.eval()
+    return in_python(net).eval()
 
 
 def class_names(text: str) -> list[str]:

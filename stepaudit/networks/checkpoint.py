@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stepaudit.adapters import Adapter
+from stepaudit.adapters import Adapter, in_python
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.registry import find
 from stepaudit.audit.sections import Model
@@ -85,6 +85,7 @@ def build(entry: Model, classes: int) -> nn.Module:
     model = find("models", entry.use).load()(classes, **entry.options)
     if not isinstance(model, nn.Module):
         raise UsageError(f"model '{entry.use}' gives a {type(model).__name__}; let it return a torch.nn.Module")
+    model = in_python(model)
     isolate(model)
     return model
 

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import groupby
 
@@ -14,6 +15,7 @@ from stepaudit.clips import box_prior
 from stepaudit.clips.tensors import tensors, with_predictions
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.maps import Maps, map_values
+from stepaudit.networks import probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
@@ -64,13 +66,15 @@ def _explainer(job: Job) -> Loaded:
     place = device.choose(job.config)
     net, component = trained(job, place), job.config.component("methods", job.method)
     entry, attribute = job.config.methods[job.method], component.load()
+    looks = nullcontext if component.declares("ignores_model") else probe.differentiable(net)
     extra = {"box_prior": box_prior.of_training(job).to(place)} if "box_prior" in component.requires else {}
 
     def explain(requests: list[Request]) -> list[dict]:
         clips, targets = tensors(requests, place)
         ratios = None if entry.ratios is None else torch.tensor([request.ratio for request in requests], device=place)
         start = time.monotonic()
-        maps = attribute(net, clips, targets, ratios=ratios, seed=requests[0].seed, **extra, **entry.options)
+        with looks(clips):
+            maps = attribute(net, clips, targets, ratios=ratios, seed=requests[0].seed, **extra, **entry.options)
         full = maps.full()
         if not (full.isfinite().all() and maps.grid.isfinite().all()):
             raise NonFiniteError("the map holds NaN or infinite values")

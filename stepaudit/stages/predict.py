@@ -1,7 +1,9 @@
 """Stage predict: the model's probabilities for every test clip, and for its frames in other orders."""
 
 import functools
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
 
@@ -11,6 +13,7 @@ from stepaudit.audit.requests import Request
 from stepaudit.clips.tensors import class_names, of_clips, tensors
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.layers import probability_and_rank, target_log_probability
+from stepaudit.networks import probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device
 from stepaudit.running.guard import Guard
@@ -21,6 +24,8 @@ from stepaudit.running.smaller_batches import each
 from stepaudit.store import tables
 
 PERMUTATIONS = 4
+
+log = logging.getLogger(__name__)
 
 
 def run(job: Job) -> None:
@@ -33,6 +38,7 @@ def run(job: Job) -> None:
     notes, title = folder_of(job.file("predictions")), f"predict {job.model} on {job.dataset} {job.shard}"
     guard = Guard(config, notes, f"model '{job.model}'", lambda: (trained(job, place),) * 2)
     with progress(title, len(requests), len(requests)) as advance, torch.no_grad(), guard:
+        _ask(job, guard, requests, place, classes)
         for index, batch in enumerate(batches(requests, config.models[job.model].batch_size)):
             work = guard.over(index, batch, lambda net, part: _predict(net, part, place, classes))
             predictions = [
@@ -47,6 +53,18 @@ def run(job: Job) -> None:
             advance(len(batch), rows=predictions)
     tables.write(rows, "predictions", job.file("predictions"))
     tables.write(reordered, "frame_orders", job.file("frame_orders"))
+
+
+def _ask(job: Job, guard: Guard, requests: Sequence[Request], place: torch.device, classes: int) -> None:
+    """Ask the model, with the first clip that was extracted. Raises UsageError if its values cannot be believed."""
+    some = [request for request in requests if request.clip["status"] == "ok"][:1]
+
+    def ask(net: torch.nn.Module, part: Sequence[Request]) -> list[probe.Finding]:
+        return probe.require(net, tensors(part, place)[0], classes, name=job.model).findings
+
+    with suppress(AuditError):  # its row will say the same
+        for finding in guard.over("probe", some, ask)(some) if some else ():
+            log.warning("model '%s': %s", job.model, finding)
 
 
 def frame_orders(frames: int) -> dict[str, list[list[int]]]:

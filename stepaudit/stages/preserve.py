@@ -21,6 +21,7 @@ from stepaudit.extremal.minimum_ratio import (
     next_ratio,
 )
 from stepaudit.maps import Maps
+from stepaudit.networks import probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
@@ -103,12 +104,13 @@ def _evaluator(job: Job) -> Loaded:
     """The model, and the method as a function from requests of one seed and ratios to optimised masks."""
     place = device.choose(job.config)
     net, entry = trained(job, place), job.config.methods[job.method]
-    attribute = job.config.component("methods", job.method).load()
+    attribute, looks = job.config.component("methods", job.method).load(), probe.differentiable(net)
 
     def evaluate(requests: list[Request], ratios: list[float]) -> list[Evaluation]:
         clips, targets = tensors(requests, place)
         tensor = torch.tensor(ratios, device=place)
-        maps = attribute(net, clips, targets, ratios=tensor, seed=requests[0].seed, **entry.options)
+        with looks(clips):
+            maps = attribute(net, clips, targets, ratios=tensor, seed=requests[0].seed, **entry.options)
         return _evaluations(maps, ratios, job.method)
 
     return net, evaluate

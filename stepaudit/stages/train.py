@@ -7,13 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stepaudit.adapters import logits_of
 from stepaudit.audit import decides
 from stepaudit.audit.jobs import Job
 from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
-from stepaudit.layers import frozen
-from stepaudit.networks import checkpoint, randomise, training
+from stepaudit.networks import checkpoint, probe, randomise, training
 from stepaudit.running import device, ledger
 from stepaudit.running.epochs import Epochs
 from stepaudit.running.progress import progress
@@ -60,8 +58,7 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
         validation = [values[:0] for values in validation]
     place = device.choose(config)
     net.to(place)
-    with frozen(net), torch.no_grad():
-        logits_of(net, clips[:1].to(place) / 255, len(classes))  # fails before the training if no logits come
+    probe.require(net, clips[:1].to(place) / 255, len(classes), name=job.model)
     epochs = Epochs(job.checkpoint, decides.rows(job, place.type), settings.epochs)
     with progress(f"train {job.model} on {job.dataset}", settings.epochs) as advance:
         return training.fit(

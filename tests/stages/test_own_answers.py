@@ -5,7 +5,7 @@ from every_shard import predict_all
 
 from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
-from stepaudit.stages import train
+from stepaudit.stages import attribute, preserve, train
 
 WRONG = {
     "two_heads": r"TwoHeads returns a tuple of \[\d+, 2\], \[\d+, 2\], not logits .* say which to `take`",
@@ -59,3 +59,35 @@ def test_a_bug_of_a_model_crashes_before_training_with_a_note_of_what_it_was_giv
     with pytest.raises(RuntimeError) as caught:
         train.run(Job(made, "train", "planted", "own"))
     assert "Linear was given clips of shape [1, 3, 16, 32, 32]" in caught.value.__notes__[0]
+
+
+def test_a_model_whose_answer_is_no_function_of_the_clip_predicts_nothing(changed):
+    made = audit_of(changed, "dropping", epochs=0)
+    train.run(Job(made, "train", "planted", "own"))
+    with pytest.raises(UsageError, match=r"model 'own': it draws at random.*training=self\.training"):
+        predict_all(made, "own")
+    assert not list((made.folder / "predictions").rglob("model=own/*.parquet"))
+
+
+def test_what_no_gradient_reaches_has_rows_of_methods_that_need_none_and_reasons_for_the_others(changed, rows):
+    methods = {
+        "step": {"ratios": [0.1], "options": {"iterations": 2}},
+        "rise": {"options": {"masks": 4}},
+        "gradient": {},
+    }
+    own = {"use": "odd_models:cut_off", "training": {"epochs": 0}}
+    made = changed(models={"own": own}, methods=methods, preserve={"methods": ["step"]})
+    train.run(Job(made, "train", "planted", "own"))
+    predict_all(made, "own")
+    for method in methods:
+        attribute.run(Job(made, "attribute", "planted", "own", method, "test-000"))
+    preserve.run(Job(made, "preserve", "planted", "own", "step", "test-000"))
+    status = {method: set() for method in methods}
+    for row in rows(made, "maps", model="own"):
+        if row["method"] in methods and row["status"] != "upstream":
+            status[row["method"]].add(row["status"])
+            assert row["status"] == "ok" or "no gradient reaches the clip" in row["error"]
+    assert status == {"step": {"not_applicable"}, "rise": {"ok"}, "gradient": {"not_applicable"}}
+    reasons = {row["status"] for row in rows(made, "preservation", model="own")}
+    assert reasons <= {"not_applicable", "upstream"}
+    assert "not_applicable" in reasons

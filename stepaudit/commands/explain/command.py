@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stepaudit.adapters import check_logits
 from stepaudit.audit.registry import Component
 from stepaudit.audit.sections import Clips
 from stepaudit.clips import cutting, decoding
@@ -20,8 +19,9 @@ from stepaudit.commands.explain.explanation import Explanation, explained
 from stepaudit.commands.explain.files import output_folder
 from stepaudit.commands.explain.model_calls import Observer
 from stepaudit.errors import UsageError
-from stepaudit.layers import frozen
+from stepaudit.networks import probe
 from stepaudit.networks.by_name import Chosen, choose
+from stepaudit.networks.probe import Answers
 from stepaudit.running.progress import progress
 
 SLOW_PASSES = 1000
@@ -77,35 +77,33 @@ def _explained(
     """The explanation of a clip [1, 3, T, H, W], and the names of the classes."""
     chosen.net.to(clip.device)
     size = Clips(frames=clip.shape[2], height=clip.shape[3], width=clip.shape[4])
-    classes = _class_names(chosen, clip, size)
+    answers = _asked(chosen, clip, size)
+    classes = chosen.classes or [str(index) for index in range(answers.classes or 0)]
     index = None if request.target is None else arguments.target_of(request.target, classes)
     target = None if index is None else torch.tensor([index], device=clip.device)
     with _progress(f"{request.method} of {request.video.name}", _passes(component, options, size)) as observer:
         result = explained(
             chosen.net, clip, target, [request.ratio],
-            method=request.method, options=options, seed=request.seed, observer=observer,
+            method=request.method, options=options, seed=request.seed, observer=observer, answers=answers,
         )  # fmt: skip
     return result, classes
 
 
-def _class_names(chosen: Chosen, clip: Tensor, clips: Clips) -> list[str]:
-    """Names of the model's classes, after a first call with the clip. Raises UsageError if that fails."""
-    name = f"model '{chosen.name}'"
+def _asked(chosen: Chosen, clip: Tensor, clips: Clips) -> Answers:
+    """The model's answers to a few questions about the clip. Raises UsageError if it fails or cannot be believed."""
     try:
-        with frozen(chosen.net), torch.no_grad():
-            output = chosen.net(clip)
+        answers = probe.require(chosen.net, clip, name=chosen.name)
     except (UsageError, torch.OutOfMemoryError):
         raise
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UsageError(
-            f"{name} fails on a clip of {clips.size} ({reason}); give the size that it takes, --size"
+            f"model '{chosen.name}' fails on a clip of {clips.size} ({reason}); give the size that it takes, --size"
         ) from error
-    classes = output.shape[-1] if isinstance(output, Tensor) and output.ndim else 0
-    check_logits(output, 1, classes, name)
-    if chosen.classes is not None and len(chosen.classes) != classes:
-        raise UsageError(f"{name} has {classes} classes, {len(chosen.classes)} names were given for them")
-    return chosen.classes or [str(index) for index in range(classes)]
+    if chosen.classes is not None and len(chosen.classes) != answers.classes:
+        given = len(chosen.classes)
+        raise UsageError(f"model '{chosen.name}' has {answers.classes} classes, {given} names were given for them")
+    return answers
 
 
 @contextmanager

@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stepaudit.adapters import check_logits
+from stepaudit.adapters import check_logits, in_python
 from stepaudit.audit.registry import Component, find
 from stepaudit.commands.explain.model_calls import Observer, observed
 from stepaudit.errors import NonFiniteError, UsageError
 from stepaudit.extremal.perturbation import Perturbation, blend, hard_mask
-from stepaudit.layers import frozen
+from stepaudit.layers import frozen, without_gradient
 from stepaudit.maps import Maps, map_values
+from stepaudit.networks import probe
+from stepaudit.networks.probe import Answers
 from stepaudit.store import schema, tables
 
 AT_ONCE = 16  # clips in a call that asks for no gradient
@@ -129,6 +131,7 @@ def explained(
     options: dict[str, Any],
     seed: int = 0,
     observer: Observer | None = None,
+    answers: Answers | None = None,
 ) -> Explanation:
     """The explanation of clips.
 
@@ -139,13 +142,15 @@ def explained(
         ratios: N preservation ratios, in (0, 1).
         method: name of a registered method, or `module:object`.
         options: of the method.
+        answers: of the model, if it was asked already.
         observer: is called with the model's passes, see `model_calls.observed`.
 
     Raises:
         UsageError: no such method or option, or the model answers something else than logits.
         AuditError: the method cannot explain the model or the clips, or gives no numbers.
     """
-    component = checked(method, options, ratios)
+    component, model = checked(method, options, ratios), in_python(model)
+    answers = answers or probe.require(model, clips)
     with frozen(model), torch.no_grad():
         logits = _logits(model, clips)
     if targets is None:
@@ -155,7 +160,8 @@ def explained(
     per_row = torch.tensor(list(ratios), device=clips.device) if takes_ratio else None
     one = int(targets[0]) if len(targets.unique()) == 1 else None
     start = time.monotonic()
-    with observed(model, one, observer) if observer else nullcontext():
+    looks = nullcontext() if answers.has_gradient else without_gradient(model)
+    with observed(model, one, observer) if observer else nullcontext(), looks:
         compact = component.load()(model, clips, targets, ratios=per_row, seed=seed, **options)
     full = compact.full()
     if not (full.isfinite().all() and compact.grid.isfinite().all()):

@@ -1,0 +1,374 @@
+"""Questions to a network before it is believed: two clips, a few passes, and the findings, each with its next step.
+
+The same clip alone, again with another random state and with gradients, and in a batch of two. All other work may then
+rely on the answers: its logits are a function of the clip, and methods that need a gradient have one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stepaudit.adapters import Adapter, check_logits, failed
+from stepaudit.errors import UsageError
+from stepaudit.layers import frozen, hooked, rounding, without_gradient
+
+SMALL = 0.02  # a change of brightness that no eye sees, and rounding to 8 bits does not hide
+SHAPING = ("Clone", "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "ToCopy", "Slice", "Select")
+CUT = "is cut off (`torch.no_grad`, `detach`, or whole numbers on the way)"
+RUNNING = "normalise each clip by itself, or by running statistics, as `nn.BatchNorm3d` in evaluation mode does"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An answer that matters.
+
+    Args:
+        name: of the kind.
+        severity: `error`: its values would be wrong; `warning`: not all can be measured; `note`: it is taken care of.
+        sentence: what was found.
+        step: the next step.
+    """
+
+    name: str
+    severity: Literal["error", "warning", "note"]
+    sentence: str
+    step: str
+
+    def __str__(self) -> str:
+        return f"{self.sentence}; {self.step}" if self.step else self.sentence
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network answered.
+
+    Args:
+        classes: number of its logits; None if it gives none.
+        findings: the most severe first.
+    """
+
+    classes: int | None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [each for each in self.findings if each.severity == "error"]
+
+    @property
+    def has_gradient(self) -> bool:
+        """True if gradients reach the clip."""
+        return all(each.name != "no_gradient" for each in self.findings)
+
+
+def require(model: nn.Module, clips: Tensor, classes: int | None = None, *, name: str = "") -> Answers:
+    """The answers of a network whose values can be believed.
+
+    Args:
+        name: of the model, for messages; default: that of its class.
+
+    Raises:
+        UsageError: they cannot; the text names the next step.
+    """
+    answers = ask(model, clips, classes)
+    if answers.errors:
+        about = name or type(model).__name__
+        raise UsageError(f"model '{about}': {'; also: '.join(map(str, answers.errors))}")
+    return answers
+
+
+def ask(model: nn.Module, clips: Tensor, classes: int | None = None) -> Answers:
+    """Ask a network; it and the random state stay as they are. Errors that no adapter avoids are the network's own.
+
+    Args:
+        model: clips [N, 3, T, H, W] in [0, 1] to logits [N, K].
+        clips: [N, 3, T, H, W]; the first one is used.
+        classes: K; default: as many as it gives.
+    """
+    clip = clips[:1].detach()
+    with frozen(model), torch.random.fork_rng(), _watched(model) as seen:
+        try:
+            with torch.no_grad():
+                alone = _call(model, clip)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            if finding := _of_another_form(model, clip):
+                return Answers(None, [finding])
+            error.add_note(failed(model, clip))
+            raise
+        if finding := _of_output(model, alone, classes):
+            return Answers(None, [finding])
+        inputs, again = _with_gradients(model, clip, seed=1)
+        found = [*_of_function(model, clip, alone, again.detach(), seen), *_of_gradient(model, clip, inputs, again)]
+        found += _of_itself(model, seen)
+    order = ("error", "warning", "note")
+    return Answers(alone.shape[1], sorted(found, key=lambda each: order.index(each.severity)))
+
+
+def differentiable(model: nn.Module) -> Callable[[Tensor], AbstractContextManager]:
+    """Function that gives a context for a method's calls with some clips.
+
+    If no gradient reaches the first clip that it is given, the model has none in any of these contexts, so that methods
+    which need one are not applicable, in place of maps of nothing.
+    """
+    troubles: list[str] = []
+
+    def context(clips: Tensor) -> AbstractContextManager:
+        if not troubles:
+            troubles.append(gradient_trouble(model, clips))
+        return without_gradient(model) if troubles[0] else nullcontext()
+
+    return context
+
+
+def example(frames: int, height: int, width: int) -> Tensor:
+    """A made-up clip of coloured blobs, [1, 3, T, H, W] in [0, 1]."""
+    grid = torch.rand(1, 3, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    return functional.interpolate(grid, size=(frames, height, width), mode="trilinear", align_corners=False)
+
+
+def gradient_trouble(model: nn.Module, clips: Tensor) -> str:
+    """The reason why no gradient of the logits reaches the first clip; empty if one does."""
+    clip = clips[:1].detach()
+    with frozen(model), torch.random.fork_rng():
+        return _trouble(model, clip, *_with_gradients(model, clip))
+
+
+@dataclass
+class _Seen:
+    """Observations at the calls of a model."""
+
+    wrote: bool = False
+    outputs: list[Any] = field(default_factory=list)
+    layer_calls: int = 0
+
+
+@contextmanager
+def _watched(model: nn.Module) -> Iterator[_Seen]:
+    """Observations at the model's own input and output, which lie within the copies of `layers.isolate`."""
+    seen = _Seen()
+    given: list[tuple[Tensor, Tensor]] = []
+
+    def before(_module: nn.Module, inputs: tuple) -> None:
+        given[:] = [(each, each.detach().clone()) for each in inputs if isinstance(each, Tensor)]
+
+    def after(_module: nn.Module, _inputs: tuple, output: Any) -> None:
+        seen.wrote |= any(not torch.equal(each, own) for each, own in given)
+        seen.outputs.append(output)
+
+    def count(*_: object) -> None:
+        seen.layer_calls += 1
+
+    layer = getattr(model, "activation_layer", None)
+    handles = [model.register_forward_pre_hook(before), model.register_forward_hook(after, prepend=True)]
+    try:
+        with hooked(layer if isinstance(layer, nn.Module) else nn.Identity(), count):
+            yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _call(model: nn.Module, clips: Tensor, seed: int = 0) -> Any:
+    torch.manual_seed(seed)
+    return model(clips)
+
+
+def _other(clip: Tensor) -> Tensor:
+    """Another clip, of noise."""
+    return torch.rand(clip.shape, generator=torch.Generator().manual_seed(1)).to(clip)
+
+
+# The output.
+
+
+def _of_output(model: nn.Module, output: Any, classes: int | None, count: int = 1) -> Finding | None:
+    """A finding if the output is no logits [count, classes]."""
+    columns = output.shape[-1] if isinstance(output, Tensor) and output.ndim == 2 else 2
+    try:
+        check_logits(output, count, classes or max(2, columns), type(model).__name__)
+    except UsageError as error:
+        sentence, _, step = str(error).partition("; ")
+        logits = _logits_within(output, count)
+        step = f"wrap it: `Adapter(model, take={logits[0]!r})` (config/MODELS.md)" if len(logits) == 1 else step
+        return Finding("output", "error", sentence, step)
+    return None
+
+
+def _logits_within(output: Any, count: int) -> list[str | int]:
+    """Keys of the parts of an output that have the form of logits."""
+    parts = output.items() if hasattr(output, "items") else enumerate(output) if isinstance(output, Sequence) else ()
+    return [key for key, each in parts if isinstance(each, Tensor) and each.ndim == 2 and len(each) == count]
+
+
+def _of_another_form(model: nn.Module, clip: Tensor) -> Finding | None:
+    """A finding if the network, which fails on a clip, takes it in another form."""
+    name, frames = type(model).__name__, clip.shape[2]
+    forms: dict[str, tuple[str, dict]] = {
+        "": (f"{name} has weights in {_kind(model)}", {}),
+        'layout="NTCHW"': (f"{name} takes frames before channels, [N, T, C, H, W]", {"layout": "NTCHW"}),
+        'layout="NTHWC"': (f"{name} takes the channels last, [N, T, H, W, C]", {"layout": "NTHWC"}),
+    }
+    for step in (4, 8):
+        pair = (max(1, frames // step), frames)
+        forms[f"pathways={pair}"] = (f"{name} takes a list of pathways, as SlowFast does", {"pathways": pair})
+    for argument, (sentence, options) in forms.items():
+        try:
+            with torch.no_grad():
+                output = _call(Adapter(model, **options), clip)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # noqa: BLE001 (it does not take this form, either)
+            continue
+        if isinstance(output, Tensor) and (output.ndim != 2 or len(output) != 1):
+            continue
+        logits = _logits_within(output, 1)
+        arguments = ["model", argument, f"take={logits[0]!r}" if len(logits) == 1 else ""]
+        return Finding(
+            "form", "error", sentence, f"wrap it: `Adapter({', '.join(filter(None, arguments))})` (config/MODELS.md)"
+        )
+    return None
+
+
+def _kind(model: nn.Module) -> str:
+    return str(next((each.dtype for each in model.parameters()), torch.float32)).removeprefix("torch.")
+
+
+# Whether the answer is a function of the clip.
+
+
+def _of_function(model: nn.Module, clip: Tensor, alone: Tensor, again: Tensor, seen: _Seen) -> Iterator[Finding]:
+    """Findings on logits that depend on more than the clip: `again` had another random state."""
+    share = rounding(model) * (10 if clip.is_cuda else 1)  # there other sizes have other kernels, which round by 1e-3
+    with torch.no_grad():
+        if _apart(alone, again, share / 10):
+            same_seed = _call(model, clip)
+            yield _stateful(alone, again) if _apart(alone, same_seed, share / 10) else _random(alone, again)
+            return
+        try:
+            both = _call(model, torch.cat([_other(clip), clip]))
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 (it took one clip, so that this is about their number)
+            text = f"it takes one clip, and fails on two ({_first(error)})"
+            yield Finding("batch", "error", text, "let `forward` take any number of clips")
+            return
+    if finding := _of_output(model, both, alone.shape[1], count=2):
+        yield finding
+    elif _apart(alone, both[1:], share):
+        differ = f"(probabilities differ by {_off(alone, both[1:])})"
+        yield Finding("batch", "error", f"its answer to a clip depends on the others of the batch {differ}", RUNNING)
+    if len({each.data_ptr() for each in seen.outputs[:2]}) == 1:
+        step = "nothing to do: its values are copied after each call"
+        yield Finding("same_tensor", "note", "it returns the same tensor at every call", step)
+
+
+def _random(one: Tensor, other: Tensor) -> Finding:
+    text = f"it draws at random: the same clip has other logits each time (probabilities differ by {_off(one, other)})"
+    step = "is there dropout that stays on? Use `nn.Dropout`, or `functional.dropout(…, training=self.training)`"
+    return Finding("random", "error", text, step)
+
+
+def _stateful(one: Tensor, other: Tensor) -> Finding:
+    text = (
+        f"it keeps state from call to call: the same clip has other logits (probabilities differ by {_off(one, other)})"
+    )
+    return Finding("state", "error", text, "reset what it remembers at the beginning of `forward`")
+
+
+def _apart(one: Tensor, other: Tensor, share: float) -> bool:
+    """True if logits differ by more than a share of the greatest; NaN counts as equal."""
+    one, other = one.nan_to_num(0, 0, 0), other.nan_to_num(0, 0, 0)
+    greatest = torch.maximum(one.abs().max(), other.abs().max())
+    return bool((one - other).abs().max() > share * greatest)
+
+
+def _off(one: Tensor, other: Tensor) -> str:
+    return f"{(one.softmax(dim=1) - other.softmax(dim=1)).abs().max().item():.2g}"
+
+
+# Gradients.
+
+
+def _with_gradients(model: nn.Module, clip: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """A copy of a clip that gradients are taken to, and its logits."""
+    inputs = clip.clone().requires_grad_()
+    with torch.enable_grad():
+        return inputs, _call(model, inputs, seed)
+
+
+def _of_gradient(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor) -> Iterator[Finding]:
+    """Findings on the way back from the logits to the clip."""
+    function = logits.grad_fn
+    while function is not None and function.name().rstrip("0123456789").removesuffix("Backward") in SHAPING:
+        function = function.next_functions[0][0]
+    if function is not None and function.name().startswith("Sigmoid"):
+        text = "its last step is a sigmoid for each class: answers to separate questions, not logits"
+        step = "leave it out if each clip has one class; a network of several labels a clip cannot be audited"
+        yield Finding("sigmoid", "error", text, step)
+    if trouble := _trouble(model, clip, inputs, logits):
+        step = (
+            "only methods that need none, such as rise and occlusion, can explain it; compute with gradients for others"
+        )
+        yield Finding("no_gradient", "warning", f"no gradient reaches the clip: it {trouble}", step)
+
+
+def _trouble(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor) -> str:
+    slope = _slope(inputs, logits)
+    if isinstance(slope, str):
+        return slope
+    other = _other(clip)
+    if slope.any() or _any(_slope(*_with_gradients(model, other))):
+        return ""
+    with torch.no_grad():  # flat at both clips: the network sees nothing there, or it rounds
+        near = [(_call(model, each), _call(model, (each + SMALL).clamp(0, 1))) for each in (clip, other)]
+    return (
+        "is 0 although the answer changes with the clip (rounding?)"
+        if any(_apart(*each, 1e-6) for each in near)
+        else ""
+    )
+
+
+def _any(slope: Tensor | str) -> bool:
+    return isinstance(slope, Tensor) and bool(slope.any())
+
+
+def _slope(inputs: Tensor, logits: Tensor) -> Tensor | str:
+    """Gradient of the logits, added up with other weights each, or why there is none."""
+    if not logits.requires_grad:
+        return CUT
+    weights = torch.arange(1, logits.shape[1] + 1, device=logits.device).sqrt()
+    try:
+        (slope,) = torch.autograd.grad((logits * weights).sum(), inputs, allow_unused=True)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:  # NotImplementedError among them
+        return f"cannot be computed ({_first(error)})"
+    return CUT if slope is None else slope
+
+
+# The network itself.
+
+
+def _of_itself(model: nn.Module, seen: _Seen) -> Iterator[Finding]:
+    layer = getattr(model, "activation_layer", None)
+    if layer is not None and not isinstance(layer, nn.Module):
+        text = f"its activation_layer is a {type(layer).__name__}, no module"
+        yield Finding("activation_layer", "error", text, "let it be the module itself, such as `self.features[-1]`")
+    elif layer is not None and not seen.layer_calls:
+        text = "it never calls its activation_layer, which Grad-CAM and others read"
+        yield Finding("activation_layer", "warning", text, "let it be the last convolution that `forward` calls")
+    if seen.wrote:
+        yield Finding("writes", "note", "it writes into its input", "nothing to do: it gets a copy of every clip")
+    if any(isinstance(each, torch.jit.ScriptModule) for each in model.modules()):
+        text = "it is TorchScript: methods that look into layers, such as grad_cam, cannot explain it"
+        yield Finding("torchscript", "note", text, "give the network in Python for those")
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
