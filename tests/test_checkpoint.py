@@ -1,9 +1,11 @@
 """Checkpoints and initial weights: what fits is taken, what does not is named, and nothing is executed."""
 
+import argparse
 import json
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -309,3 +311,67 @@ def test_the_same_weights_give_the_same_bytes(saved, tmp_path):
     for number in range(8):
         checkpoint.save(model, tmp_path / f"{number}.safetensors", ENTRY, CLASSES, {"dataset": "d", "seed": 0})
         assert (tmp_path / f"{number}.safetensors").read_bytes() == path.read_bytes()
+
+
+def prefixed(state, *prefixes):
+    return {prefix + name: value for prefix in prefixes for name, value in state.items()}
+
+
+class Settings:
+    """Settings of a training, of a class that no other program has."""
+
+    def __init__(self):
+        self.rate = 0.1
+
+
+PEOPLES = {
+    "DataParallel": lambda state: prefixed(state, "module."),
+    "torch.compile": lambda state: prefixed(state, "_orig_mod."),
+    "both": lambda state: prefixed(state, "module._orig_mod."),
+    "Lightning": lambda state: {
+        "state_dict": prefixed(state, "model."),
+        "epoch": 3,
+        "optimizer_states": [{"state": {}}],
+    },
+    "settings": lambda state: {"state_dict": state, "hyper_parameters": argparse.Namespace(lr=1), "own": Settings()},
+    "NumPy": lambda state: {"net": state, "best": np.float64(0.5), "curve": np.ones(2), "where": Path("a")},
+    "the same twice": lambda state: prefixed(state, "model.", "net."),
+    **{key: lambda state, key=key: {key: state, "epoch": 3} for key in ("model", "model_state", "model_state_dict")},
+}
+
+
+@pytest.mark.parametrize("kind", PEOPLES)
+@pytest.mark.parametrize("wrap", [lambda net: net, Adapter], ids=["bare", "adapted"])
+def test_weights_as_people_save_them_are_taken(tmp_path, kind, wrap):
+    trained, model = Own(4), Own(4)
+    torch.save(PEOPLES[kind](trained.state_dict()), tmp_path / "w.pth")
+    checkpoint.load_initial(wrap(model), str(tmp_path / "w.pth"))
+    assert same_state(model, trained)
+
+
+def test_two_sets_of_weights_that_fit_are_not_chosen_between(tmp_path):
+    first, second = Own(4).state_dict(), Own(4).state_dict()
+    torch.save({"model": first, "ema": second}, tmp_path / "w.pth")
+    with pytest.raises(UsageError, match=r"2 sets of other weights in it fit, 'model\.', 'ema\.'; save the one to use"):
+        checkpoint.load_initial(Own(4), str(tmp_path / "w.pth"))
+
+
+def test_weights_of_another_network_say_what_the_file_has(tmp_path):
+    torch.save({"model": nn.Linear(2, 3).state_dict()}, tmp_path / "w.pth")
+    with pytest.raises(UsageError, match=r"such as 0.bias; the file has 2: model.weight, model.bias"):
+        checkpoint.load_initial(Own(4), str(tmp_path / "w.pth"))
+
+
+def test_weights_for_other_classes_say_both_shapes(tmp_path):
+    torch.save(Own(4).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(UsageError, match=r"such as head.bias, \[3\], in the file \[4\]; .*classes"):
+        checkpoint.load_initial(Own(3), str(tmp_path / "w.pth"))
+
+
+def test_torchscript_and_whole_networks_are_no_weights_and_say_what_to_do(tmp_path):
+    torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)).save(tmp_path / "script.pt")
+    with pytest.raises(UsageError, match=r"it is TorchScript: let `build` return `torch\.jit\.load\(path\)`"):
+        checkpoint.load_initial(Own(4), str(tmp_path / "script.pt"))
+    torch.save(Own(4), tmp_path / "whole.pt")
+    with pytest.raises(UsageError, match=r"save `model\.state_dict\(\)`|cannot be read as a state dict"):
+        checkpoint.load_initial(Own(4), str(tmp_path / "whole.pt"))

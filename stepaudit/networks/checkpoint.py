@@ -20,6 +20,8 @@ from stepaudit.store import writing
 from stepaudit.store.tables import as_json
 
 KEY, FORMAT = "stepaudit", 1
+COUNTER = ".num_batches_tracked"
+SHOWN = 3  # names of a file in a message
 NEEDED = {"use", "options", "classes"}
 
 
@@ -95,25 +97,37 @@ def load_initial(model: nn.Module, weights: str) -> None:
 
     A file of the whole model under its own names fills all of it. Others fill `model.backbone`, if there is one: the
     head, whose shape depends on the classes, keeps its own weights, and parameters that the backbone lacks (the
-    source's own classifier) are left out.
+    source's own classifier) are left out. The names may have one prefix more: `module.`, `_orig_mod.`, the key of the
+    state dict among other things, or several of them.
 
     Raises:
-        UsageError: the file cannot be read, or a parameter is missing or has another shape.
+        UsageError: the file cannot be read, a parameter is missing or has another shape, or several prefixes fit.
     """
     state = _state(weights)
-    backbone, head = _to_fill(model.model if isinstance(model, Adapter) else model, state)
-    own = backbone.state_dict()
-    needed = {name for name in _needed(own, state) if not (head and name.startswith(head))}
-    if wrong := sorted(name for name in needed if getattr(state.get(name), "shape", None) != own[name].shape):
+    module, head = _to_fill(model.model if isinstance(model, Adapter) else model, state)
+    own = module.state_dict()
+    names = [name for name in own if not (head and name.startswith(head))]
+    prefix = _prefix(names, state, weights)
+    given = {name: state.get(f"{prefix}{name}") for name in _needed(names, state, prefix)}
+    if wrong := sorted(name for name, value in given.items() if getattr(value, "shape", None) != own[name].shape):
         raise UsageError(
-            f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(needed)} parameters are "
-            f"missing or have another shape, such as {wrong[0]}; a narrow model (`width`, `embed_dim`), or one for "
-            "other clips (`size`), takes no full-size weights"
+            f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(given)} parameters are "
+            f"missing or have another shape, such as {wrong[0]}{_difference(own[wrong[0]], given[wrong[0]], state)}"
         )
     try:
-        backbone.load_state_dict({name: state[name] for name in needed}, strict=False)
+        module.load_state_dict(given, strict=False)
     except RuntimeError as error:
         raise UsageError(f"weights '{weights}' do not fit {type(model).__name__} ({error})") from error
+
+
+def _difference(own: Tensor, given: Tensor | None, state: dict[str, Tensor]) -> str:
+    """Content of the file in the place of a parameter, and the next step."""
+    if given is None:
+        return f"; the file has {len(state)}: {', '.join(list(state)[:SHOWN])}, …"
+    return (
+        f", {list(own.shape)}, in the file {list(given.shape)}; a narrow model (`width`, `embed_dim`), or one for "
+        "other clips (`size`) or classes, takes no full-size weights"
+    )
 
 
 def _to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str | None]:
@@ -121,14 +135,40 @@ def _to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str
     backbone, head = getattr(model, "backbone", None), getattr(model, "head", None)
     if not isinstance(backbone, nn.Module):
         backbone = model
-    elif _needed(model.state_dict(), state) <= set(state):
+    elif _prefixes(list(model.state_dict()), state):
         return model, None
     return backbone, head if isinstance(head, str) else None  # in many networks `head` is the last layer itself
 
 
-def _needed(own: dict[str, Tensor], state: dict[str, Tensor]) -> set[str]:
+def _prefix(names: list[str], state: dict[str, Tensor], weights: str) -> str:
+    """The prefix under which a file has all these names; empty if there is none.
+
+    Raises:
+        UsageError: there are several, with different weights.
+    """
+    fitting = _prefixes(names, state)
+    if "" in fitting or not fitting:
+        return ""
+    first, *others = fitting
+    needed = _needed(names, state, first)
+    if any(not torch.equal(state[first + name], state[other + name]) for other in others for name in needed):
+        raise UsageError(
+            f"weights '{weights}': {len(fitting)} sets of other weights in it fit, {', '.join(map(repr, fitting))}; "
+            "save the one to use, its `state_dict()` alone"
+        )
+    return first
+
+
+def _prefixes(names: list[str], state: dict[str, Tensor]) -> list[str]:
+    """All prefixes under which a file has all these names."""
+    needed = [name for name in names if not name.endswith(COUNTER)] or names
+    ends = [key.removesuffix(needed[0]) for key in state if key.endswith(needed[0])] if needed else []
+    return [each for each in ends if each[-1:] in ("", ".") and all(each + name in state for name in needed)]
+
+
+def _needed(names: list[str], state: dict[str, Tensor], prefix: str) -> list[str]:
     """Names of required weights, without the counters of batches that older files lack."""
-    return {name for name in own if name in state or not name.endswith(".num_batches_tracked")}
+    return [name for name in names if f"{prefix}{name}" in state or not name.endswith(COUNTER)]
 
 
 def _state(weights: str) -> dict[str, Tensor]:

@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a network answered.
+    """Number of classes and findings of a network.
 
     Args:
         classes: number of its logits; None if it gives none.
@@ -104,10 +104,10 @@ def ask(model: nn.Module, clips: Tensor, classes: int | None = None) -> Answers:
         if finding := _of_output(model, alone, classes):
             return Answers(None, [finding])
         inputs, again = _with_gradients(model, clip, seed=1)
-        found = [*_of_function(model, clip, alone, again.detach(), seen), *_of_gradient(model, clip, inputs, again)]
-        found += _of_itself(model, seen)
+        findings = [*_of_function(model, clip, alone, again.detach(), seen), *_of_gradient(model, clip, inputs, again)]
+        findings += _of_itself(model, seen)
     order = ("error", "warning", "note")
-    return Answers(alone.shape[1], sorted(found, key=lambda each: order.index(each.severity)))
+    return Answers(alone.shape[1], sorted(findings, key=lambda each: order.index(each.severity)))
 
 
 def differentiable(model: nn.Module) -> Callable[[Tensor], AbstractContextManager]:

@@ -1,5 +1,6 @@
 """Weights from untrusted files: safetensors, and PyTorch's own format without anything but tensors."""
 
+from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO, Any, cast
@@ -10,6 +11,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from stepaudit.errors import UsageError
+
+DEPTH = 4  # dictionaries within each other
+KINDS = 100  # of objects beside tensors
 
 
 def from_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -23,7 +27,9 @@ def from_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def from_torch(path: Path) -> dict[str, Tensor]:
-    """Tensors of a state dict, or of one in the key `state_dict`. No code in the file is run.
+    """Tensors of a state dict, or of dictionaries within each other, whose names are joined, `state_dict.conv.weight`.
+
+    No code in the file is run: objects of all other kinds, such as settings, are left out.
 
     Raises:
         UsageError: it cannot be read, or holds no state dict.
@@ -33,10 +39,32 @@ def from_torch(path: Path) -> dict[str, Tensor]:
         state = _from_zip(path) if is_zipfile(path) else _from_pickles(path)
     except Exception as error:  # torch.load raises anything on a damaged file
         raise UsageError(f"{path}: cannot be read as a state dict ({first_line(error)})") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else None
-    if not isinstance(state, dict):
+    tensors = dict(_named(state))
+    if not tensors:
         raise UsageError(f"{path}: holds no state dict; save `model.state_dict()`")
-    return {name: value for name, value in state.items() if isinstance(name, str) and _is_plain(value)}
+    return tensors
+
+
+def _named(content: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors of dictionaries within each other."""
+    for name, value in content.items() if isinstance(content, dict) and depth else ():
+        if isinstance(name, str) and _is_plain(value):
+            yield prefix + name, value
+        elif isinstance(name, str):
+            yield from _named(value, f"{prefix}{name}.", depth - 1)
+
+
+class _Object:
+    """Stands for an object of any class in a file. It takes whatever it is made of, and does nothing."""
+
+    def __new__(cls, *_values: object) -> "_Object":
+        return super().__new__(cls)
+
+    def __init__(self, *_values: object):
+        pass
+
+    def __setstate__(self, _state: object) -> None:
+        pass
 
 
 def _require_file(path: Path) -> None:
@@ -53,7 +81,13 @@ def _from_zip(path: Path) -> Any:
     with ZipFile(path) as file:
         if any(entry.file_size > path.stat().st_size for entry in file.infolist()):
             raise ValueError("an entry claims to be larger than the file")
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if any(name.endswith("constants.pkl") for name in file.namelist()):
+            raise ValueError("it is TorchScript: let `build` return `torch.jit.load(path)`, without `weights`")
+    unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    if len(unknown) > KINDS:
+        raise ValueError(f"it holds objects of {len(unknown)} kinds; save `model.state_dict()`")
+    with torch.serialization.safe_globals([(_Object, name) for name in unknown]):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def _from_pickles(path: Path) -> Any:
