@@ -500,6 +500,19 @@ def check(
             f"{len(settings.models)} models, {len(settings.methods)} methods, "
             f"{len(settings.metrics)} metrics, {settings.shards} shards"
         )
+        _check_networks(settings)
+
+
+def _check_networks(settings: Any) -> None:
+    """Exit status 1 if the values of a network cannot be believed."""
+    from stepaudit.networks import probe
+
+    wrong = False
+    for name, answers in probe.of_models(settings):
+        _print(f"{each.severity}: model '{name}': {each}" for each in answers.findings)
+        wrong |= bool(answers.errors)
+    if wrong:
+        raise typer.Exit(1)
 
 
 def _check_audit(folder: Path, delete: bool, targets: bool) -> None:

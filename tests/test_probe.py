@@ -1,6 +1,7 @@
 """The probe: networks with one known fault each, and sound networks in which it finds nothing."""
 
 import time
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -8,8 +9,10 @@ from narrow_models import BY_HAND, FAMILIES, changes, narrow, some_clips, state,
 from torch import Tensor, nn
 from torch.nn import functional
 
-import stepaudit
+from stepaudit import api
 from stepaudit.adapters import Adapter, in_python
+from stepaudit.audit import config
+from stepaudit.commands.doctor import audit_checks
 from stepaudit.errors import NotApplicableError, UsageError
 from stepaudit.layers import isolate
 from stepaudit.methods import gradient, rise
@@ -216,9 +219,9 @@ def test_torchscript_is_named_and_explained_by_methods_that_need_no_layer():
     with pytest.raises(UsageError, match="wrap it"):
         probe.ask(scripted, clips)
     assert (finding.name, finding.severity) == ("torchscript", "note")
-    assert stepaudit.explain(scripted, clips, method="gradient").maps.max() == 1
+    assert api.explain(scripted, clips, method="gradient").maps.max() == 1
     with pytest.raises(NotApplicableError):
-        stepaudit.explain(scripted, clips, method="grad_cam")
+        api.explain(scripted, clips, method="grad_cam")
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, *BY_HAND])
@@ -263,7 +266,7 @@ def test_the_values_of_a_model_that_writes_into_its_input_are_those_of_one_that_
         "grad_cam": {},
     }.items():
         found, expected = (
-            stepaudit.explain(Adapter(net, activation_layer="features"), clips, 1, method=method, ratio=0.2, **options)
+            api.explain(Adapter(net, activation_layer="features"), clips, 1, method=method, ratio=0.2, **options)
             for net in (UnseenInPlace(), Shifted())
         )
         assert torch.equal(found.maps, expected.maps)
@@ -280,3 +283,51 @@ def test_it_costs_as_much_as_few_passes():
     model.register_forward_hook(lambda *_: calls.append(time.monotonic()))
     probe.ask(model, clips)
     assert len(calls) == 3
+
+
+AUDIT = {
+    "audit": "asked",
+    "shards": 1,
+    "clips": {"frames": 8, "height": 32, "width": 32},
+    "datasets": {"planted": {"root": "nowhere"}},
+    "methods": {"center": None},
+}
+NAMED = {
+    "sound": ("odd_models:blind", None),
+    "drops": ("odd_models:dropping", "random"),
+    "cut": ("odd_models:cut_off", "no_gradient"),
+    "many": ("odd_models:other_classes", "output"),
+    "bug": ("odd_models:broken", "fails"),
+    "narrow": ("r3d_18", None),
+}
+
+
+def test_the_networks_of_an_audit_are_asked_before_any_work():
+    models = {name: {"use": use} for name, (use, _) in NAMED.items()}
+    models["narrow"]["options"] = {"width": 2}
+    models["full"] = {"use": "r3d_18"}  # its answers are tested here; a pass of it takes seconds
+    made = config.parse({**AUDIT, "models": {**models, "control": {"of": "narrow", "randomise": 0.5}}})
+    answers = dict(probe.of_models(made))
+    assert {name: [each.name for each in found.findings] for name, found in answers.items()} == {
+        name: [fault] if fault else [] for name, (_, fault) in NAMED.items()
+    }
+    assert (
+        answers["sound"].sentence
+        == "answers a clip with 2 logits, the same alone and in a batch; gradients reach the clip"
+    )
+
+
+def test_doctor_shows_each_answer_as_a_line_of_its_kind():
+    probed = {"answers": [("a", "fine", []), ("b", "", [asdict(probe.Finding("n", "error", "wrong", "mend it"))])]}
+    probed["answers"] += [("c", "so", [asdict(probe.Finding("n", kind, kind, "s")) for kind in ("warning", "note")])]
+    lines = [(each.status, each.text) for name in "abc" for each in audit_checks.answers(name, probed)]
+    assert lines == [("ok", "fine"), ("problem", "wrong"), ("ok", "so"), ("warning", "warning"), ("ok", "note; s")]
+
+
+def test_check_ends_with_1_if_the_values_of_a_network_cannot_be_believed(stepaudit, tmp_path):
+    for use, status in (("odd_models:dropping", 1), ("odd_models:cut_off", 0)):
+        made = config.parse({**AUDIT, "models": {"own": {"use": use}}})
+        config.save(made, tmp_path / "c.yaml")
+        ended = stepaudit("check", tmp_path / "c.yaml")
+        assert ended[0] == status
+        assert "model 'own': " in ended[1]

@@ -5,11 +5,13 @@ They only decide how many clips share a job: one that is off by some factor make
 
 import logging
 from collections import Counter
+from contextlib import suppress
 from functools import cache
 from math import ceil
 
 from stepaudit.audit.config import Config
 from stepaudit.audit.jobs import Job
+from stepaudit.errors import UsageError
 
 OPERATIONS_PER_SECOND = {"cpu": 6e10, "cuda": 5e12}  # float32 convolutions: one thread of a server; a data centre's GPU
 SECONDS_PER_PASS = {"cpu": 5e-3, "cuda": 5e-4}  # what a pass costs besides the model: masks, fills, launches
@@ -34,6 +36,17 @@ def count(config: Config, dataset: str) -> Counter:
         clips["validation"] = ceil(entry.validation * clips["train"])
         clips["train"] -= clips["validation"]
     return clips
+
+
+def class_numbers(config: Config) -> set[int]:
+    """Numbers of classes of the data sets that can be read now, without those that make their videos."""
+    numbers = set()
+    for dataset, entry in config.datasets.items():
+        component = config.component("datasets", dataset)
+        with suppress(UsageError):
+            if component.companion("count") is None:
+                numbers.add(len({row["target"] for row in component.load()(entry.root, **entry.options)[0]}))
+    return numbers
 
 
 def job_seconds(job: Job) -> float:

@@ -7,16 +7,21 @@ rely on the answers: its logits are a function of the clip, and methods that nee
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stepaudit.adapters import Adapter, check_logits, failed
+from stepaudit.adapters import ADVICE, Adapter, check_logits, failed
+from stepaudit.audit import work
+from stepaudit.audit.config import Config
 from stepaudit.errors import UsageError
 from stepaudit.layers import frozen, hooked, rounding, without_gradient
+from stepaudit.networks import checkpoint
 
+NARROW = 2_000_000  # parameters
 SMALL = 0.02  # a change of brightness that no eye sees, and rounding to 8 bits does not hide
 SHAPING = ("Clone", "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "ToCopy", "Slice", "Select")
 CUT = "is cut off (`torch.no_grad`, `detach`, or whole numbers on the way)"
@@ -58,6 +63,12 @@ class Answers:
     @property
     def errors(self) -> list[Finding]:
         return [each for each in self.findings if each.severity == "error"]
+
+    @property
+    def sentence(self) -> str:
+        """Summary, if there is no error."""
+        gradients = "gradients reach the clip" if self.has_gradient else "without gradients"
+        return f"answers a clip with {self.classes} logits, the same alone and in a batch; {gradients}"
 
     @property
     def has_gradient(self) -> bool:
@@ -124,6 +135,38 @@ def differentiable(model: nn.Module) -> Callable[[Tensor], AbstractContextManage
         return without_gradient(model) if troubles[0] else nullcontext()
 
     return context
+
+
+def of_models(config: Config) -> Iterator[tuple[str, Answers]]:
+    """Answers of the networks of an audit with their initial weights, on a made-up clip, before any work.
+
+    Networks of stepaudit at full size are not asked: their answers are tested, and a pass takes seconds.
+    """
+    numbers = work.class_numbers(config) or {2}
+    for name, entry in config.models.items():
+        for classes in sorted(numbers) if entry.of is None else ():  # a control is the network of another model
+            if (answers := _of_model(config, name, classes)) is not None:
+                yield name, answers
+
+
+def _of_model(config: Config, name: str, classes: int) -> Answers | None:
+    entry, clips = config.models[name], config.clips_of(name)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            net = checkpoint.build(entry, classes)
+        if entry.weights and Path(entry.weights).is_file():
+            checkpoint.load_initial(net, entry.weights)
+        ours = config.component("models", name).module.startswith("stepaudit.")
+        if ours and sum(each.numel() for each in net.parameters()) > NARROW:
+            return None
+        return ask(net, example(clips.frames, clips.height, clips.width), classes)
+    except UsageError as error:
+        sentence, _, step = str(error).partition("; ")
+        return Answers(None, [Finding("unusable", "error", sentence, step)])
+    except Exception as error:  # noqa: BLE001 (a network of the user's may fail in any way: that is the answer)
+        text = f"it fails on a clip of {clips.size} ({_first(error)})"
+        return Answers(None, [Finding("fails", "error", text, f"set the `clips` that it takes, or {ADVICE}")])
 
 
 def example(frames: int, height: int, width: int) -> Tensor:

@@ -17,6 +17,7 @@ from stepaudit.networks import checkpoint
 PAGE = (Path(__file__).parents[2] / "config" / "MODELS.md").read_text()
 EXAMPLES = dict(re.findall(r"^### ([^\n]+)\n(?:(?!^### ).)*?```python\n(.*?)```", PAGE, re.M | re.S))
 CLIPS = torch.rand(2, 3, 8, 32, 48, generator=torch.Generator().manual_seed(2))
+SLOW, FAST = [0, 2, 4, 7], [0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7]  # 4 and 16 steps from frame 0 to 7
 IMAGENET = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]).view(2, 1, 3, 1, 1, 1)
 
 
@@ -29,6 +30,7 @@ def four_small_frames(clips: Tensor) -> Tensor:
 
 BY_HAND = {  # the class probabilities that the network within gives
     "It returns probabilities": lambda net: net(CLIPS),
+    "It takes a list of pathways": lambda net: net([CLIPS[:, :, SLOW], CLIPS[:, :, FAST]]).softmax(1),
     "It takes its axes in another order": lambda net: net(CLIPS.transpose(1, 2)).softmax(1),
     "It has several outputs": lambda net: net(CLIPS)["noun"].softmax(1),
     "It takes clips of another length or size": lambda net: net(four_small_frames(CLIPS)).softmax(1),

@@ -4,7 +4,7 @@ import fcntl
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,6 +111,18 @@ def model(config: Config, name: str, probed: Mapping) -> Finding:
         return fine(about, f"{entry.weights}, {cached}")
     advice = f"torchvision fetches them at the first run; for a machine without network put {address} there"
     return warning(about, f"{entry.weights} are not in {cached.parent}", advice)
+
+
+def answers(name: str, probed: Mapping) -> Iterator[Finding]:
+    """Lines on the network's answers to `networks.probe`, by the result of `torch_probe`."""
+    kinds = {"error": problem, "warning": warning}
+    for model, sentence, findings in probed.get("answers", []):
+        if model == name:
+            if sentence:
+                yield fine(f"model {name}", sentence)
+            for each in findings:
+                kind = kinds.get(each["severity"], lambda about, text, step: fine(about, f"{text}; {step}"))
+                yield kind(f"model {name}", each["sentence"], each["step"])
 
 
 def _file(about: str, path: Path, key: str) -> Finding:

@@ -69,6 +69,7 @@ def _audit(settings: Config, probed: dict) -> Iterator[Finding]:
             yield annotated
     for model in settings.models:
         yield audit_checks.model(settings, model, probed)
+        yield from audit_checks.answers(model, probed)
     yield audit_checks.results(settings.folder)
     if not any(isinstance(each, UsageError) for each in rows.values()):
         needed = disk_use.estimated(settings, audit_checks.counts(settings, rows), probed.get("bytes", {}))

@@ -9,12 +9,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from stepaudit.errors import UsageError
 
-SECONDS = 120  # PyTorch may be read from a slow disk
+SECONDS = 300  # PyTorch may be read from a slow disk, and networks are asked
 TOLERANCE = 1e-2  # between the CPU's and the GPU's sum of a convolution, relative; TF32 stays within a thousandth
 
 
@@ -36,7 +37,7 @@ def _probed(config: Path | None) -> dict[str, Any]:
     result: dict[str, Any] = {}
     steps: list[Callable[[dict], None]] = [_import, _operators, _gpu]
     if config is not None:
-        steps.append(lambda result: _models(result, config))
+        steps += [lambda result: _models(result, config), lambda result: _answers(result, config)]
     for step in steps:
         try:
             step(result)
@@ -92,6 +93,17 @@ def _models(result: dict, config: Path) -> None:
     result["bytes"] = {name: _bytes(settings, name, result["unbuilt"]) for name in settings.models}
     names = {entry.weights for entry in settings.models.values() if entry.weights}
     result["weights"] = {name: _address(name) for name in names if not Path(name).is_file()}
+
+
+def _answers(result: dict, config: Path) -> None:
+    """Answers of each network, and its findings."""
+    from stepaudit.audit import config as configuration
+    from stepaudit.networks import probe
+
+    result["answers"] = [
+        (name, "" if answers.errors else answers.sentence, [asdict(each) for each in answers.findings])
+        for name, answers in probe.of_models(configuration.load(config))
+    ]
 
 
 def _bytes(settings: Any, model: str, unbuilt: dict[str, str]) -> int | None:
