@@ -484,7 +484,7 @@ def check(
     delete: Annotated[bool, _option("--delete", "Remove damaged, foreign and orphaned files.")] = False,
     targets: Annotated[bool, _option("--targets", "Only list the files to make again.")] = False,
 ) -> None:
-    """Check a configuration and print its size; or check an audit for damaged, missing and foreign files."""
+    """Check a configuration and ask its networks; or check an audit for damaged, missing and foreign files."""
     from stepaudit.audit import config as configuration
 
     if path.is_dir():

@@ -331,3 +331,24 @@ def test_check_ends_with_1_if_the_values_of_a_network_cannot_be_believed(stepaud
         ended = stepaudit("check", tmp_path / "c.yaml")
         assert ended[0] == status
         assert "model 'own': " in ended[1]
+
+
+class OneAtATime(Net):
+    def forward(self, clips):
+        if len(clips) > 1:
+            raise torch.OutOfMemoryError("no room")
+        return super().forward(clips)
+
+
+class NoRoomForGradients(Net):
+    def forward(self, clips):
+        if clips.requires_grad:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return super().forward(clips)
+
+
+@pytest.mark.parametrize("kind", [OneAtATime, NoRoomForGradients])
+def test_what_does_not_fit_into_memory_is_a_warning_and_no_fault_of_the_network(kind):
+    answers = probe.ask(kind(), some_clips(1))
+    assert [(each.name, each.severity) for each in answers.findings] == [("memory", "warning")]
+    assert answers.classes == 3

@@ -20,6 +20,7 @@ from stepaudit.audit.config import Config
 from stepaudit.errors import UsageError
 from stepaudit.layers import frozen, hooked, rounding, without_gradient
 from stepaudit.networks import checkpoint
+from stepaudit.running.smaller_batches import is_out_of_memory
 
 NARROW = 2_000_000  # parameters
 SMALL = 0.02  # a change of brightness that no eye sees, and rounding to 8 bits does not hide
@@ -114,7 +115,12 @@ def ask(model: nn.Module, clips: Tensor, classes: int | None = None) -> Answers:
             raise
         if finding := _of_output(model, alone, classes):
             return Answers(None, [finding])
-        inputs, again = _with_gradients(model, clip, seed=1)
+        try:
+            inputs, again = _with_gradients(model, clip, seed=1)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return Answers(alone.shape[1], [_memory("a clip with its gradients")])
         findings = [*_of_function(model, clip, alone, again.detach(), seen), *_of_gradient(model, clip, inputs, again)]
         findings += _of_itself(model, seen)
     order = ("error", "warning", "note")
@@ -295,9 +301,10 @@ def _of_function(model: nn.Module, clip: Tensor, alone: Tensor, again: Tensor, s
             return
         try:
             both = _call(model, torch.cat([_other(clip), clip]))
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:  # noqa: BLE001 (it took one clip, so that this is about their number)
+            if is_out_of_memory(error):
+                yield _memory("a batch of two clips")
+                return
             text = f"it takes one clip, and fails on two ({_first(error)})"
             yield Finding("batch", "error", text, "let `forward` take any number of clips")
             return
@@ -309,6 +316,10 @@ def _of_function(model: nn.Module, clip: Tensor, alone: Tensor, again: Tensor, s
     if len({each.data_ptr() for each in seen.outputs[:2]}) == 1:
         step = "nothing to do: its values are copied after each call"
         yield Finding("same_tensor", "note", "it returns the same tensor at every call", step)
+
+
+def _memory(what: str) -> Finding:
+    return Finding("memory", "warning", f"{what} does not fit into memory", "choose smaller clips, or another device")
 
 
 def _random(one: Tensor, other: Tensor) -> Finding:
