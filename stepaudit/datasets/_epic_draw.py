@@ -1,11 +1,21 @@
-"""Random test and training clips of EPIC-KITCHENS-55, a number of each class."""
+"""Random test and training clips of EPIC-KITCHENS-55: a number of each class, whole or joined with background.
 
-from collections import Counter
+Background is the frames beside an action without an annotated action.
+"""
+
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
+from itertools import cycle, islice
 from random import Random
 
-from stepaudit.datasets._epic import Action
+from stepaudit.datasets._epic import RATE, Action, Info
 from stepaudit.errors import UsageError
+
+BEFORE, AFTER = "before", "after"  # sides of the background
+LEAST = 4  # the action and the background each fill at least a quarter: 4 of 16 frames
+TAIL = RATE // 2  # unused annotation frames at a video's end: its duration may claim a few too many
+
+Stretch = tuple[int, int]
 
 
 def largest_classes(actions: list[Action], count: int) -> list[str]:
@@ -49,3 +59,80 @@ def training(there: dict[str, list[Action]], tested: Iterable[Action], count: in
         for actions in left.values()
         for action in (actions if count is None else draw(actions, count, seed, "train"))
     ]
+
+
+def draw_joined(
+    there: dict[str, list[Action]], annotated: Iterable[Action], videos: dict[str, Info], count: int, seed: int
+) -> dict[Action, Stretch]:
+    """Stretches of annotation frames that join a part of an action with background, for `count` actions of each label.
+
+    The background lies after the action in half of all, and before it in the others. Actions with too little background
+    on that side are passed over, so that there may be fewer.
+
+    Args:
+        there: the actions to draw from, by label.
+        annotated: all actions, of whatever label.
+    """
+    taken, sides, drawn = defaultdict(list), cycle((AFTER, BEFORE)), {}
+    for action in annotated:
+        taken[action.video].append(action)
+    for actions in there.values():
+        missing = Counter(islice(sides, count))
+        for action in shuffled(actions, seed, "test"):
+            if not missing.total():
+                break
+            room = background(action, taken[action.video], videos[action.video].frames - TAIL)
+            if side := _side(action, room, missing):
+                missing[side] -= 1
+                drawn[action] = join(action, side, room[side], Random(f"{seed}/{action.name}"))
+    return drawn
+
+
+def plain(there: dict[str, list[Action]], joined: Collection[Action], count: int, seed: int) -> list[Action]:
+    """`count` actions of each label: those that were joined, and others if they are too few."""
+    drawn = [draw(actions, count, seed, "test", first=joined) for actions in there.values()]
+    return [action for actions in drawn for action in actions]
+
+
+def require(there: dict[str, list[Action]], joined: Collection[Action], count: int) -> None:
+    """Raise UsageError unless `count` actions of each label were joined."""
+    actions = by_label(joined, list(there))
+    for label in there:
+        if (number := len(actions.get(label, []))) < count:
+            raise UsageError(
+                f"class '{label}' has {number} of {count} clips with background beside them, half before and half "
+                "after; ask for fewer with `per_class`, or set `test` to plain"
+            )
+
+
+def background(action: Action, annotated: Iterable[Action], frames: int) -> dict[str, int]:
+    """Number of frames right before and right after an action, up to the video's ends, without another action."""
+    before = max((other.stop for other in annotated if other.start < action.start), default=0)
+    after = min((other.start for other in annotated if other.stop > action.stop), default=frames)
+    return {BEFORE: max(action.start - before, 0), AFTER: max(min(after, frames) - action.stop, 0)}
+
+
+def join(action: Action, side: str, room: int, random: Random) -> Stretch:
+    """Stretch as long as the action: a random part of it, and the background that touches that part.
+
+    Args:
+        side: of the background.
+        room: its frames; at least the least share of the action's.
+    """
+    length = action.stop - action.start
+    least = _least(length)
+    part = random.randint(max(least, length - room), length - least)
+    if side == AFTER:
+        return action.stop - part, action.stop - part + length
+    return action.start + part - length, action.start + part
+
+
+def _least(length: int) -> int:
+    return -(-length // LEAST)
+
+
+def _side(action: Action, room: dict[str, int], missing: Counter) -> str | None:
+    """Side with the most missing clips, of those with enough background; None if there is none."""
+    length = action.stop - action.start
+    sides = [side for side in room if missing[side] and _least(length) <= min(room[side], length // 2)]
+    return max(sides, key=lambda side: missing[side], default=None)

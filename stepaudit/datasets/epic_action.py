@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from stepaudit.datasets._epic import read_actions, read_videos
-from stepaudit.datasets._epic_background import draw_joined, plain, require
-from stepaudit.datasets._epic_draw import by_label, largest_classes, training
+from stepaudit.datasets._epic_draw import by_label, draw_joined, largest_classes, plain, require, training
 from stepaudit.datasets._epic_media import open_media, segment_rows
 
 

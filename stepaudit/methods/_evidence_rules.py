@@ -100,21 +100,19 @@ def _rectified(function: Callable, result: Tensor, input: Evidence, *_: Any, **_
     return Evidence(result, settled, torch.zeros_like(settled))
 
 
-def _clamped(function: Callable, result: Tensor, input: Evidence, min: Any = None, max: Any = None) -> Evidence:
-    if isinstance(min, Evidence | None) or isinstance(max, Evidence) or (torch.as_tensor(min) < 0).any():
-        raise NotApplicableError("EB-R cannot follow activations that are clamped anywhere but at 0 or above")
-    return _rectified(function, result, input)
-
-
-def _clipped(
+def _clamped(
     function: Callable,
     result: Tensor,
     input: Evidence,
-    min_val: float = -1.0,
-    max_val: float = 1.0,
+    min: Any = None,
+    max: Any = None,
     inplace: bool = False,
+    **named: Any,  # `min_val` and `max_val` of hardtanh
 ) -> Evidence:
-    return _clamped(function, result, input, min_val)
+    least, most = named.get("min_val", min), named.get("max_val", max)
+    if isinstance(least, Evidence | None) or isinstance(most, Evidence) or (torch.as_tensor(least) < 0).any():
+        raise NotApplicableError("EB-R cannot follow activations that are clamped anywhere but at 0 or above")
+    return _rectified(function, result, input)
 
 
 def _winner(function: Callable, result: Tensor, input: Evidence, *arguments: Any, **options: Any) -> Evidence:
@@ -170,8 +168,7 @@ _NAMES: dict[Rule, str] = {
     _weighted: "matmul mm",
     _normalised: "batch_norm",
     _rectified: "relu relu_ relu6",
-    _clamped: "clamp clamp_ clamp_min clamp_min_",
-    _clipped: "hardtanh hardtanh_",
+    _clamped: "clamp clamp_ clamp_min clamp_min_ hardtanh hardtanh_",
     _winner: "max_pool1d max_pool2d adaptive_max_pool1d adaptive_max_pool2d",
     _sum: "add add_",
     _difference: "sub sub_",

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from stepaudit.errors import NoPeakError
+
 TIE = 1e-4
 ROUNDING = 8 * torch.finfo(torch.float32).eps
 
@@ -22,7 +24,8 @@ def share(hits: Tensor, peaks: Tensor) -> float:
     return (hits & peaks).sum().item() / peaks.sum().item()
 
 
-def is_constant(importance: Tensor) -> bool:
-    """True for a map that differs from place to place by no more than rounding."""
+def require_peak(importance: Tensor) -> None:
+    """Raises NoPeakError for a map that differs from place to place by no more than rounding."""
     least, top = importance.aminmax()
-    return bool(top - least <= ROUNDING * top.abs())
+    if top - least <= ROUNDING * top.abs():
+        raise NoPeakError("the map has the same value everywhere")

@@ -7,11 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from stepaudit.errors import NoPeakError, UsageError
+from stepaudit.errors import UsageError
 from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.layers import frozen
 from stepaudit.metrics._masked_clip import MaskedClip, cached, content_hash
-from stepaudit.metrics._peak import is_constant
+from stepaudit.metrics._peak import require_peak
 from stepaudit.metrics._units import coming_first, grids_of, ranks_at_random, ranks_by_importance, whole_shares
 
 
@@ -66,8 +66,7 @@ def score(
         UsageError: an option is out of its range.
     """
     _check(fills, units, shares, side, min(frames, random_orders, at_once))
-    if is_constant(importance):
-        raise NoPeakError("the map is constant: it puts nothing first")
+    require_peak(importance)
     points, seed, grids = _points(shares), content_hash(clip), grids_of(clip.shape[1:], units, side, frames)
     ranks = {unit: ranks_by_importance(importance.cpu(), grid, _generator(seed)) for unit, grid in grids.items()}
     values: dict[str, float] = {}

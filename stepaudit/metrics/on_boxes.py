@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from stepaudit.errors import NoAnnotationError, NoPeakError
+from stepaudit.errors import NoAnnotationError
 from stepaudit.layers import Box, covered, gaussian_blur
-from stepaudit.metrics._peak import is_constant, share, tied
+from stepaudit.metrics._peak import require_peak, share, tied
 
 
 def score(importance: Tensor, boxes: list[list[Box]], *, smoothing_px: float = 1.0) -> dict[str, float]:
@@ -28,8 +28,7 @@ def score(importance: Tensor, boxes: list[list[Box]], *, smoothing_px: float = 1
     """
     if not any(boxes):
         raise NoAnnotationError("no frame has a box")
-    if is_constant(importance):
-        raise NoPeakError("the map has the same value everywhere")
+    require_peak(importance)
     inside = torch.stack([covered(frame_boxes, importance.shape[1:]) for frame_boxes in boxes])
     mass = importance.double()
     peak = share(inside, tied(gaussian_blur(importance, smoothing_px)))

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stepaudit.errors import AuditError, NoPeakError
+from stepaudit.errors import AuditError
 from stepaudit.layers import Box, gaussian_blur
 from stepaudit.metrics._annotation import of_frames
-from stepaudit.metrics._peak import is_constant, share, tied
+from stepaudit.metrics._peak import require_peak, share, tied
 
 is_share = True
 
@@ -30,8 +30,7 @@ def score(
     Raises:
         NoPeakError: the map is constant over the whole clip.
     """
-    if is_constant(importance):
-        raise NoPeakError("the map has the same value everywhere")
+    require_peak(importance)
     smooth = gaussian_blur(importance, smoothing_px)
     return of_frames(smooth, boxes, lambda frame, near: share(_meets(near, frame.shape, tolerance_px), tied(frame)))
 

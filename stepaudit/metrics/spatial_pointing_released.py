@@ -6,9 +6,8 @@ tolerance is a square, and of equal peaks the first counts. A pointer that is al
 
 from torch import Tensor
 
-from stepaudit.errors import NoPeakError
 from stepaudit.layers import Box
-from stepaudit.metrics._peak import is_constant
+from stepaudit.metrics._peak import require_peak
 
 is_share = True
 
@@ -27,8 +26,7 @@ def score(importance: Tensor, boxes: list[list[Box]], *, tolerance_px: float = 7
     Raises:
         NoPeakError: the map is constant over the whole clip.
     """
-    if is_constant(importance):
-        raise NoPeakError("the map has the same value everywhere")
+    require_peak(importance)
     return [
         float(_hits(_swapped_peak(frame), frame_boxes, tolerance_px))
         for frame, frame_boxes in zip(importance, boxes, strict=True)

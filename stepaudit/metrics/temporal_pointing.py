@@ -4,9 +4,9 @@ from typing import Literal
 
 from torch import Tensor
 
-from stepaudit.errors import NoPeakError, NotApplicableError
+from stepaudit.errors import NotApplicableError
 from stepaudit.metrics._annotation import frames_of
-from stepaudit.metrics._peak import is_constant, share, tied
+from stepaudit.metrics._peak import require_peak, share, tied
 
 is_share = True
 
@@ -29,8 +29,7 @@ def score(importance: Tensor, in_action: list[bool] | None, steps: int, *, by: L
     frames, inside = len(importance), frames_of(in_action)
     if 2 * steps < frames:
         raise NotApplicableError(f"the method's own map has {steps} temporal steps for {frames} frames")
-    if is_constant(importance):
-        raise NoPeakError("the map has the same value everywhere")
+    require_peak(importance)
     values = importance.flatten(1)
     of_frame = values.sum(dim=1) if by == "sum" else values.amax(dim=1)
     return share(inside, tied(of_frame))

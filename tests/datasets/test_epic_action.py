@@ -10,7 +10,7 @@ from epic_files import action, read_csv, touch_videos, write_epic
 
 from stepaudit.clips import decoding
 from stepaudit.clips.geometry import Geometry, middle_frames
-from stepaudit.datasets import _epic_background, epic_action
+from stepaudit.datasets import _epic_draw, epic_action
 from stepaudit.datasets._epic import Action
 from stepaudit.errors import UsageError
 from stepaudit.stages.index import find_problems
@@ -131,7 +131,7 @@ def test_background_is_what_no_annotated_action_covers(stretch, before, after):
     """Counted frame by frame."""
     mine = Action("0", "P01_01", "take", False, *stretch)
     others = [Action(str(n), "P01_01", "put", False, *other) for n, other in enumerate(BUSY, 1) if other != stretch]
-    found = _epic_background.background(mine, [mine, *others], 1000)
+    found = _epic_draw.background(mine, [mine, *others], 1000)
     assert found == {"before": before, "after": after}
     covered = {frame for other in others for frame in range(other.start, other.stop)}
     assert not covered & {*range(mine.start - before, mine.start), *range(mine.stop, mine.stop + after)}
@@ -144,7 +144,7 @@ def test_the_background_takes_no_more_than_there_is(room):
     mine = Action("0", "P01_01", "take", False, 200, 300)
     for seed in range(50):
         for where in ("before", "after"):
-            start, stop = _epic_background.join(mine, where, room, Random(seed))
+            start, stop = _epic_draw.join(mine, where, room, Random(seed))
             assert stop - start == 100
             outside = sum(not 200 <= frame < 300 for frame in range(start, stop))
             assert 25 <= outside <= min(room, 75)
