@@ -15,6 +15,7 @@ from stepaudit.errors import UsageError
 from stepaudit.extremal.prepared import channels_last
 from stepaudit.running.epochs import Epochs
 
+LOGGED = ("epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
 FLIPS = {"horizontal": -1, "vertical": -2, "time": -3}
 
 
@@ -63,7 +64,8 @@ def fit(
             rank = (float(epoch), 0.0) if measured is None else (measured[1], -measured[0])
             if rank > best:
                 best, chosen, weights = rank, epoch, copy.deepcopy(model.state_dict())
-            log.append(_row(epoch, rate, (loss, accuracy), measured or (None, None), time.monotonic() - start))
+            values = (epoch, rate, loss, accuracy, *(measured or (None, None)), time.monotonic() - start)
+            log.append(dict(zip(LOGGED, values, strict=True)))
             if epochs is not None:
                 epochs.keep(epoch, _state(model, optimizer, log, best, chosen, weights))
             advance(1, f"loss {loss:.3f}, accuracy {accuracy:.1%}, validation {measured[1] if measured else 0:.1%}")
@@ -174,15 +176,3 @@ def _optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimizer:
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
     return torch.optim.SGD(model.parameters(), lr=rate, weight_decay=decay, momentum=settings.momentum)
-
-
-def _row(epoch, rate, train, validation, seconds) -> dict:
-    return {
-        "epoch": epoch,
-        "learning_rate": rate,
-        "train_loss": train[0],
-        "train_accuracy": train[1],
-        "validation_loss": validation[0],
-        "validation_accuracy": validation[1],
-        "seconds": seconds,
-    }
