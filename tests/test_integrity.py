@@ -264,7 +264,7 @@ def test_a_file_of_another_configuration_is_foreign_with_or_without_its_record(c
     shutil.copy(otherwise.folder / STEP, copy.folder / STEP)
     assert found_in_files(copy)[STEP] == (
         "foreign",
-        "the settings or the code of `attribute` of planted, r3d, step, test-000 were others",
+        "the settings of `attribute` of planted, r3d, step, test-000 were others",
     )
     record = copy.name(copy.files[STEP].record)
     shutil.copy(otherwise.folder / record, copy.folder / record)
@@ -272,7 +272,7 @@ def test_a_file_of_another_configuration_is_foreign_with_or_without_its_record(c
     assert told[STEP][0] == "foreign"
     assert told[record] == (
         "foreign",
-        "the settings or the code of `attribute` of planted, r3d, step, test-000 were others",
+        "the settings of `attribute` of planted, r3d, step, test-000 were others",
     )
 
 

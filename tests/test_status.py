@@ -51,7 +51,7 @@ def stage_of(folder, name):
 
 def test_finished_jobs_their_rows_and_the_time_of_the_others_are_told(folder):
     found = stage_of(folder, "attribute")
-    assert found.states == {"done": 1, "running": 0, "stopped": 0, "failed": 0, "waiting": 2}
+    assert found.states == {"done": 1, "stale": 0, "running": 0, "stopped": 0, "failed": 0, "waiting": 2}
     assert (found.rows, found.without_value) == (2, 1)
     assert found.seconds_left == 60  # two methods of which nothing is known but what the third took
     assert [stage.name for stage in status.of_folder(folder).stages] == STAGES
@@ -90,7 +90,7 @@ def test_the_command_prints_a_table_and_the_time_left(folder):
     done = CliRunner().invoke(app, ["status", str(folder)])
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
-    assert lines[0].split()[:4] == ["stage", "jobs", "done", "running"]
+    assert lines[0].split()[:4] == ["stage", "jobs", "done", "stale"]
     assert [line.split()[0] for line in lines[2 : 2 + len(STAGES)]] == STAGES
     assert "attribute" in done.stdout
     assert "1 min 00 s" in done.stdout

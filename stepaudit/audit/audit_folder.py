@@ -16,6 +16,7 @@ KINDS = {
     "missing": "not there",
     "damaged": "not as they were written",
     "foreign": "of another configuration or place, or made from other files",
+    "stale": "made by code or from files that have changed since",
     "unrecorded": "of jobs that have left no record, because they did not end",
     "rows": "without exactly the rows that are asked",
     "orphan": "that no job of this configuration writes",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from stepaudit.audit import plan, registry, yaml_file
+from stepaudit.audit import plan, registry, sources, yaml_file
 from stepaudit.audit.filled_in import OF_MODEL, OF_TRAINING, whole_models, with_uses
 from stepaudit.audit.plan import Plan
 from stepaudit.audit.sections import (
@@ -25,6 +25,7 @@ from stepaudit.audit.sections import (
     Shards,
     sentence,
 )
+from stepaudit.audit.sources import Sources
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store import writing
 from stepaudit.store.tables import as_json
@@ -72,6 +73,7 @@ class Config(Closed):
     preserve: Preserve = Field(default=Preserve(), description="Search of the minimum preservation ratio.")
 
     _plan: Plan | None = PrivateAttr(default=None)
+    _sources: dict[tuple[Path, str], Sources] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -138,6 +140,19 @@ class Config(Closed):
         """The same configuration with a plan that need not lie beside the results yet."""
         other = self.model_copy()
         other._plan = made
+        return other
+
+    def sources(self, dataset: str) -> Sources:
+        """Files and rows of a data set: as `with_sources` says, or as saved when the workflow last started."""
+        key = (self.folder, dataset)
+        if key not in self._sources:
+            self._sources[key] = sources.read(*key)
+        return self._sources[key]
+
+    def with_sources(self, present: dict[str, Sources]) -> "Config":
+        """The same configuration with sources that need not be saved yet."""
+        other = self.model_copy()
+        other._sources = {(self.folder, dataset): each for dataset, each in present.items()}
         return other
 
     def component(self, kind: str, name: str) -> registry.Component:

@@ -4,10 +4,12 @@ Snakemake runs a job again when `settings` or one of its input files changes. A 
 batches only while `rows` is the same: the same settings, the contents of the same input files, the same environment.
 """
 
+import json
 import platform
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -18,6 +20,7 @@ from stepaudit.audit.plan import split_of
 from stepaudit.store import tables
 from stepaudit.store.checksums import sha256
 from stepaudit.store.schema import SCHEMA_VERSION, SPLITS
+from stepaudit.store.tables import as_json
 from stepaudit.version import __version__
 
 LIBRARIES = ("torch", "torchvision", "numpy", "pyarrow", "duckdb", "ffmpeg-python", "imageio-ffmpeg", "snakemake")
@@ -26,13 +29,50 @@ OF_CLIP = ["clip_id", "view", "target", "sha256", "status"]
 
 
 def settings(job: Job) -> str:
-    """Fingerprint of all that is known before any job runs: settings, source code, versions of stepaudit and tables.
+    """Fingerprints of all that is known before any job runs, as JSON."""
+    return as_json(parts(job))
+
+
+def parts(job: Job) -> dict[str, str | None]:
+    """Fingerprints of all that is known before any job runs; None for a file that is not there.
 
     The code is that of the stage, of the components and of all that these import, but for installed packages and for
-    those parts of stepaudit that compute nothing.
+    those parts of stepaudit that compute nothing. The data are the reader's files, or the rows of a shard of clips.
     """
-    code = source_code.digest((f"stepaudit.stages.{job.stage}", *job.modules))
-    return fingerprint([__version__, SCHEMA_VERSION, _shards(job), _sections(job), code])
+    stages = ("index", "extract") if job.stage == "extract" else (job.stage,)  # which reads no other code of `index`
+    code = source_code.digest((*(f"stepaudit.stages.{stage}" for stage in stages), *job.modules))
+    return {
+        "settings": fingerprint([__version__, SCHEMA_VERSION, _shards(job), _sections(job)]),
+        "code": fingerprint(code),
+        **{f"data set '{job.dataset}'": data for data in [_data(job)] if data},
+        **{str(path): _checksum(path) for path in job.given},
+    }
+
+
+def changed(job: Job, before: str) -> list[str]:
+    """Names of those of its `parts` that are not as in a file's metadata; what is not there now is not compared."""
+    try:
+        then = dict(json.loads(before))
+    except (ValueError, TypeError):  # of another version, or damaged
+        return ["settings"]
+    return [name for name, now in parts(job).items() if now is not None and then.get(name, now) != now]
+
+
+def _data(job: Job) -> str | None:
+    """Fingerprint of the files, or of the rows of a shard, of the job's data set; None for stages that read tables."""
+    sources = job.config.sources(job.dataset)
+    if job.stage == "index" or (job.stage == "extract" and not job.shard):
+        return sources.version
+    if job.stage != "extract":
+        return None
+    split, _, number = job.shard.rpartition("-")
+    return sources.of_shard(split, int(number), len(job.shards("clips", split)))
+
+
+@cache
+def _checksum(path: Path) -> str | None:
+    """Checksum of a file of weights, once a process; None if it is not there."""
+    return sha256(path) if path.is_file() else None
 
 
 def rows(job: Job, *more: object) -> str:
@@ -65,6 +105,7 @@ def _sections(job: Job) -> list:
         sections.append(config.precision)
     if stage == "extract":
         sections += [config.sizes[job.size], config.datasets[job.dataset].box_distance]
+        sections += [] if job.shard.startswith("test") else [config.datasets[job.dataset].validation]
     if stage == "preserve":
         sections.append(config.preserve)
     return [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in sections]

@@ -125,7 +125,7 @@ class Job:
             return {"segments": [self.file("segments")], "boxes": [self.file("boxes")]}
         if self.stage == "train":
             clips = {split: self.files("clips", split) for split in ("train", "validation")}
-            return {"segments": [self.file("segments")], **clips, "given": self.given}
+            return {"segments": [self.file("segments")], **clips, "original": self.original, "given": self.given}
         reads = {"checkpoint": [self.checkpoint], "clips": self.sharing("clips")}
         if self.stage in ("attribute", "preserve"):
             reads["predictions"] = self.sharing("predictions")
@@ -153,18 +153,30 @@ class Job:
 
     @property
     def given(self) -> list[Path]:
-        """Files that a model's weights come from: a checkpoint in place of training, or local initial weights."""
+        """The user's files that a trained model comes from: a checkpoint in place of training, or initial weights."""
+        if self.stage != "train":
+            return []
         entry = self.config.models[self.model]
-        if entry.randomise and entry.of is not None:
-            return [replace(self, model=entry.of).checkpoint]
         local = Path(entry.weights) if entry.weights and Path(entry.weights).is_file() else None
         return [path for path in (entry.checkpoint, local) if path is not None]
+
+    @property
+    def original(self) -> list[Path]:
+        """The checkpoint of the model that a control with random layers is made from."""
+        entry = self.config.models[self.model]
+        return [replace(self, model=entry.of).checkpoint] if entry.randomise and entry.of is not None else []
+
+    @property
+    def dated(self) -> dict[str, list[Path]]:
+        """Those of `reads` whose times decide if the job runs again; of the others `decides` knows the content."""
+        known = {"extract": ("segments", "boxes"), "train": ("segments", "given")}.get(self.stage, ())
+        return {name: paths for name, paths in self.reads.items() if name not in known}
 
     @property
     def weights_read(self) -> list[Path]:
         """Checkpoints among the files that it reads."""
         reads = self.reads
-        return [path for name in ("given", "checkpoint", "peers") for path in reads.get(name, [])]
+        return [path for name in ("original", "given", "checkpoint", "peers") for path in reads.get(name, [])]
 
     @property
     def training_boxes(self) -> list[Path]:

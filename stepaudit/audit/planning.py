@@ -9,14 +9,16 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import product
 from math import ceil
 from typing import Any
 
-from stepaudit.audit import plan, work
+from stepaudit.audit import plan, source_code, sources, work
 from stepaudit.audit.config import Config, fingerprint, parse
 from stepaudit.audit.jobs import PLANNED, Job, in_groups
 from stepaudit.audit.plan import Plan
+from stepaudit.audit.sources import Row, Sources
 from stepaudit.errors import UsageError
 from stepaudit.store.schema import SPLITS
 
@@ -39,8 +41,55 @@ def planned(config: Config) -> Config:
     valid = {name: saved[name] for name, by in fingerprints.items() if saved.get(name, {}).get("decided_by") == by}
     if len(valid) == len(fingerprints):
         return config.with_plan(Plan(valid))
-    entries = _completed(config, valid) if "torch" in sys.modules else _completed_apart(config, valid)
+    entries = _result({"config": config.model_dump(mode="json"), "valid": valid})["entries"]
     return config.with_plan(Plan({name: {**entries[name], "decided_by": by} for name, by in fingerprints.items()}))
+
+
+def with_sources(config: Config) -> Config:
+    """The configuration with the files of its data sets as they are, and with the rows where files have changed."""
+    present = {dataset: sources_now(config, dataset) for dataset in config.datasets}
+    unread = [name for name, each in present.items() if each.version != config.sources(name).version and each.files]
+    rows = _result({"config": config.model_dump(mode="json"), "read": unread})["rows"] if unread else {}
+    for dataset in unread:
+        present[dataset] = replace(present[dataset], test=None, rest="")
+        if rows[dataset] is not None:
+            present[dataset] = present[dataset].with_rows(rows[dataset])
+    return config.with_sources(present)
+
+
+def sources_now(config: Config, dataset: str, most: int | None = None) -> Sources:
+    """The sources of a data set as they are, with the rows of the last start. Raises UsageError beyond `most` files.
+
+    A reader that makes its own videos has none: its options and code decide.
+    """
+    entry, component = config.datasets[dataset], config.component("datasets", dataset)
+    code = source_code.digest((component.module,))
+    saved, files = config.sources(dataset), {}
+    if not component.declares("makes_videos"):
+        files = sources.now(saved, entry.root, entry.options, config.results, most)
+    return Sources(fingerprint([entry.use, str(entry.root), entry.options, code]), files, saved.test, saved.rest)
+
+
+def changed_sources(config: Config) -> dict[str, str]:
+    """Changes of the files of data sets since the workflow last started, a sentence each, by data set.
+
+    A data set that the workflow has not seen, or that is not on this machine, is left out.
+    """
+    texts = {}
+    for dataset, entry in config.datasets.items():
+        saved = config.sources(dataset).files
+        if saved and entry.root.is_dir():
+            try:
+                texts[dataset] = sources.changes(saved, sources_now(config, dataset, len(saved) + sources.MANY).files)
+            except UsageError as error:
+                texts[dataset] = str(error)
+    return {dataset: text for dataset, text in texts.items() if text}
+
+
+def save_sources(config: Config) -> None:
+    """Writes the sources of the data sets beside the audit's tables."""
+    for dataset in config.datasets:
+        sources.save(config.sources(dataset), config.folder, dataset)
 
 
 def overview(config: Config) -> tuple[list[str], list[tuple]]:
@@ -80,28 +129,47 @@ def _fingerprints(config: Config) -> dict[str, str]:
     return {name: by[:16] for name, by in parts.items()}
 
 
-def _completed_apart(config: Config, valid: Entries) -> Entries:
-    """`_completed` in a process of its own, since it imports PyTorch, whose 0.8 GB the workflow would not free."""
-    request = json.dumps({"config": config.model_dump(mode="json"), "valid": valid})
+def _result(request: dict) -> dict[str, Any]:
+    """`_answer` in a process of its own: PyTorch, of 0.8 GB, and a user's reader shall leave nothing in this one."""
+    if "torch" in sys.modules:
+        return _answer(request)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "stepaudit.audit.planning"]
-    done = subprocess.run(command, input=request, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+    done = subprocess.run(
+        command, input=json.dumps(request), stdout=subprocess.PIPE, text=True, env=environment, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(f"planning ended with status {done.returncode}; its error stands above")  # a bug
     result = json.loads(done.stdout.splitlines()[-1])  # above it a user's model may have printed something
     if "error" in result:
         raise UsageError(result["error"])
-    return result["entries"]
+    return result
 
 
 def _main() -> dict[str, Any]:
-    """Result of the process of `_completed_apart`; the request comes from standard input."""
+    """Result of the process of `_result`; the request comes from standard input."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    request = json.load(sys.stdin)
     try:
-        return {"entries": _completed(parse(request["config"]), request["valid"])}
+        return _answer(json.load(sys.stdin))
     except UsageError as error:
         return {"error": str(error)}
+
+
+def _answer(request: dict) -> dict[str, Any]:
+    config = parse(request["config"])
+    if "read" in request:
+        return {"rows": {dataset: _rows(config, dataset) for dataset in request["read"]}}
+    return {"entries": _completed(config, request["valid"])}
+
+
+def _rows(config: Config, dataset: str) -> list[Row] | None:
+    """What of a data set's rows its sources need; None if it cannot be read, which the stage `index` then says."""
+    entry = config.datasets[dataset]
+    try:
+        return sources.rows_of(*config.component("datasets", dataset).load()(entry.root, **entry.options))
+    except Exception as error:  # noqa: BLE001 (the reader may be a user's)
+        log.info("data set '%s' cannot be read yet (%s)", dataset, error)
+        return None
 
 
 def _completed(config: Config, valid: Entries) -> Entries:

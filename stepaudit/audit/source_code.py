@@ -33,9 +33,10 @@ def digest(modules: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def own_files(modules: Iterable[str]) -> list[Path]:
-    """Source files of modules and of their imports, without those of stepaudit."""
-    files = {path for module in modules for path in _imported(module).values()}
-    return sorted(path for path in files if not path.is_relative_to(PACKAGE))
+    """Source files of modules and of their imports, without those of stepaudit; below this folder, relative to it."""
+    files, here = {path for module in modules for path in _imported(module).values()}, Path.cwd()
+    own = (path for path in files if not path.is_relative_to(PACKAGE))
+    return sorted(path.relative_to(here) if path.is_relative_to(here) else path for path in own)
 
 
 def located(module: str) -> tuple[bool, Path | None]:

@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
@@ -13,17 +13,19 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stepaudit.audit import audit_folder
+from stepaudit.audit import audit_folder, decides, planning
 from stepaudit.audit.audit_folder import Audit
 from stepaudit.audit.jobs import WRITES, Job
+from stepaudit.errors import UsageError
 from stepaudit.running import job_notes
 from stepaudit.running.job_notes import Note
+from stepaudit.store import tables
 from stepaudit.store.formats import duration, format_rows
 from stepaudit.store.schema import TABLES
 
 RECORDS = 2000  # finished jobs of a stage that estimate the duration of the others
 SHOWN = 20  # jobs that are listed by name
-STATES = ("done", "running", "stopped", "failed", "waiting")
+STATES = ("done", "stale", "running", "stopped", "failed", "waiting")
 COLUMNS = ["stage", "jobs", *STATES, "rows", "without a value", "job time left"]
 
 
@@ -51,10 +53,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Status:
-    """An audit's stages, and the notes of the jobs that have not ended well."""
+    """An audit's stages, the notes of the jobs that have not ended well, and the causes of stale results, as lines."""
 
     stages: list[Stage]
     notes: dict[tuple[str, str], Note]
+    causes: list[str] = field(default_factory=list)
 
     @property
     def running(self) -> int:
@@ -80,7 +83,8 @@ def of_folder(folder: Path) -> Status:
         by_stage[job.stage].append(job)
     current = {(job.stage, job.name) for jobs in by_stage.values() for job in jobs}
     notes = {key: note for key, note in notes.items() if key in current}  # others are of an earlier configuration
-    return Status([_stage(audit, stage, jobs, notes) for stage, jobs in by_stage.items()], notes)
+    stale, causes = _stale(audit)
+    return Status([_stage(audit, stage, jobs, notes, stale) for stage, jobs in by_stage.items()], notes, causes)
 
 
 def text(status: Status) -> str:
@@ -96,7 +100,10 @@ def _row(stage: Stage) -> tuple:
 
 
 def _summary(status: Status) -> Iterator[str]:
-    """The jobs that run, failed or stopped, and the time left."""
+    """The causes of stale results, the jobs that run, failed or stopped, and the time left."""
+    yield from (f"stale: {cause}" for cause in status.causes[:SHOWN])
+    if len(status.causes) > SHOWN:
+        yield f"stale: {len(status.causes) - SHOWN} other causes"
     for state in ("running", "failed", "stopped"):
         notes = [(key, note) for key, note in sorted(status.notes.items()) if note.state == state]
         yield from (f"{state}: {' '.join(key)}: {_of(note)}" for key, note in notes[:SHOWN])
@@ -125,8 +132,35 @@ def _of(note: Note) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _stage(audit: Audit, stage: str, jobs: list[Job], notes: dict[tuple[str, str], Note]) -> Stage:
-    states = [_state(audit, job, notes) for job in jobs]
+def _stale(audit: Audit) -> tuple[set[tuple[str, str]], list[str]]:
+    """Jobs whose settings, code or files have changed since they ran, or those of a job before; and what has changed.
+
+    How many clips another list of videos changes is known when the workflow starts.
+    """
+    sources = planning.changed_sources(audit.config)
+    causes = [f"data set '{name}': {text}" for name, text in sources.items()]
+    stale = {("index", name) for name in sources}
+    files: set[Path] = set()
+    for job in audit.jobs:
+        changed = _changed(job)
+        if changed or any(path in files for paths in job.dated.values() for path in paths):
+            stale.add((job.stage, job.name))
+            files.update(job.writes)
+        causes += [f"{job.stage} {job.name}: {', '.join(changed)} changed"] if changed else []
+    return stale | ({("report", "all")} if stale else set()), causes
+
+
+def _changed(job: Job) -> list[str]:
+    """What of a job has changed since it ran; a damaged or missing record is left to `stepaudit check`."""
+    with suppress(UsageError, OSError, KeyError, ValueError):
+        return decides.changed(job, str(tables.metadata(job.record)["settings"]))
+    return []
+
+
+def _stage(
+    audit: Audit, stage: str, jobs: list[Job], notes: dict[tuple[str, str], Note], stale: set[tuple[str, str]]
+) -> Stage:
+    states = [_state(audit, job, notes, stale) for job in jobs]
     files = [path for job in jobs for path in job.tables if path.exists()]
     means = _mean_seconds(audit, stage)
     left = _total(
@@ -144,11 +178,13 @@ def _total(seconds: Iterable[float | None]) -> float | None:
     return sum(known) if len(known) == len(parts) else None
 
 
-def _state(audit: Audit, job: Job, notes: dict[tuple[str, str], Note]) -> str:
+def _state(audit: Audit, job: Job, notes: dict[tuple[str, str], Note], stale: set[tuple[str, str]]) -> str:
     if note := notes.get((job.stage, job.name)):
         return note.state
     files = [audit_folder.page(audit.folder)] if job.stage == "report" else [job.record, *job.tables]
-    return "done" if all(path.exists() for path in files) else "waiting"
+    if not all(path.exists() for path in files):
+        return "waiting"
+    return "stale" if (job.stage, job.name) in stale else "done"
 
 
 def _row_counts(audit: Audit, stage: str, files: list[Path]) -> tuple[int, int]:

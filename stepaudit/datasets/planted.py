@@ -20,6 +20,7 @@ from stepaudit.datasets._scene import MOTIONS
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store.writing import own_name, write_text, written
 
+makes_videos = True  # so that no file of the user's decides its rows
 GENERATOR = 4  # of the pixels: count up when the same options would draw another video
 # These came later: a default is left out of the options that name a folder, so that older folders keep their names.
 DEFAULT_LOOKS = {"evidence": "moving", "colours": "drawn", "background": "neutral"}

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from stepaudit.audit import sources
 from stepaudit.audit.jobs import Job
 from stepaudit.clips.splits import draw_groups
 from stepaudit.errors import UsageError
@@ -29,6 +30,15 @@ def run(job: Job) -> None:
     rows = with_validation(segments, entry.validation, config.seed)
     tables.write(rows, "segments", job.file("segments"))
     tables.write(boxes, "boxes", job.file("boxes"))
+    _save_sources(job, segments, boxes)
+
+
+def _save_sources(job: Job, segments: list[dict], boxes: list[dict]) -> None:
+    """Adds the checksums of the data set's files to what the workflow has listed, and its rows as they are now."""
+    listed = job.config.sources(job.dataset)
+    if listed.files:
+        listed = listed if listed.test is None else listed.with_rows(sources.rows_of(segments, boxes))
+        sources.save(listed.with_contents(), job.config.folder, job.dataset)
 
 
 def find_problems(segments: list[dict], boxes: list[dict], *, trains: bool) -> list[str]:

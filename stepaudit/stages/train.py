@@ -76,7 +76,7 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
 def _randomised(job: Job, share: float, classes: list[str]) -> tuple[torch.nn.Module, list[str]]:
     """The trained model that this one is a control of, with new weights near the output, and the new layers' names."""
     config, entry = job.config, job.config.models[job.model]
-    (original,) = job.given
+    (original,) = job.original
     net = checkpoint.load(original, entry, classes).to(device.choose(config))
     with training.seeded(randomise.other_seed(config.seed)):
         fresh = checkpoint.build(entry, len(classes))

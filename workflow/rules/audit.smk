@@ -4,6 +4,7 @@
 rule attribute:
     input:
         unpack(lambda wildcards: job("attribute", **wildcards).reads),
+        index=lambda wildcards: index(job("attribute", **wildcards)),
         code=lambda wildcards: job("attribute", **wildcards).sources,
     output:
         maps=job("attribute", **per_method).file("maps"),
@@ -26,6 +27,7 @@ rule attribute:
 rule preserve:
     input:
         unpack(lambda wildcards: job("preserve", **wildcards).reads),
+        index=lambda wildcards: index(job("preserve", **wildcards)),
         code=lambda wildcards: job("preserve", **wildcards).sources,
     output:
         preservation=job("preserve", **per_method).file("preservation"),
@@ -48,6 +50,7 @@ rule preserve:
 rule score:
     input:
         unpack(lambda wildcards: job("score", **wildcards).reads),
+        index=lambda wildcards: index(job("score", **wildcards)),
         code=lambda wildcards: job("score", **wildcards).sources,
     output:
         scores=job("score", **per_method).file("scores"),

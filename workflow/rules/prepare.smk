@@ -23,7 +23,7 @@ rule index:
 
 rule extract:
     input:
-        unpack(lambda wildcards: job("extract", **wildcards).reads),
+        index=lambda wildcards: index(job("extract", **wildcards)),
     output:
         clips=job("extract", **per_shard).file("clips"),
         boxes=job("extract", **per_shard).file("clip_boxes"),
@@ -44,7 +44,9 @@ rule extract:
 
 rule train:
     input:
-        unpack(lambda wildcards: job("train", **wildcards).reads),
+        unpack(lambda wildcards: job("train", **wildcards).dated),
+        index=lambda wildcards: index(job("train", **wildcards)),
+        given=ancient(lambda wildcards: job("train", **wildcards).given),  # `decides` knows their content
         code=lambda wildcards: job("train", **wildcards).sources,
     output:
         checkpoint=job("train", **per_model).checkpoint,
@@ -67,6 +69,7 @@ rule train:
 rule predict:
     input:
         unpack(lambda wildcards: job("predict", **wildcards).reads),
+        index=lambda wildcards: index(job("predict", **wildcards)),
     output:
         predictions=job("predict", **per_answers).file("predictions"),
         frame_orders=job("predict", **per_answers).file("frame_orders"),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import yaml
 
-from stepaudit.audit import audit_folder, plan
+from stepaudit.audit import audit_folder, plan, planning
 from stepaudit.audit.audit_folder import FILE, Audit, Problem
+from stepaudit.audit.jobs import Job
 from stepaudit.commands.check import requested_rows, sound_files
 from stepaudit.errors import UsageError
 from stepaudit.report import sql_files
@@ -22,6 +23,7 @@ LEFT = re.compile(r"\.(.+\.(?:parquet|safetensors))\..+")  # finished parts besi
 def problems(audit: Audit) -> list[Problem]:
     """All problems of an audit; empty if it is sound."""
     problems, records = sound_files.problems(audit)
+    problems += _of_sources(audit)
     problems += _of_configuration(audit, records)
     wrong = {problem.name for problem in problems}
     sound = [name for name in audit.files if name not in wrong]
@@ -29,6 +31,12 @@ def problems(audit: Audit) -> list[Problem]:
     problems += _of_checkpoints(audit, sound)
     problems += _of_orphans(audit)
     return [*problems, *_of_report(audit, records)]
+
+
+def _of_sources(audit: Audit) -> Iterator[Problem]:
+    for dataset, text in planning.changed_sources(audit.config).items():
+        job = Job(audit.config, "index", dataset)
+        yield Problem("stale", audit.name(job.file("segments")), f"files of data set '{dataset}': {text}", job)
 
 
 def _of_configuration(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stepaudit.audit import decides
 from stepaudit.audit.audit_folder import Audit, Problem
-from stepaudit.audit.jobs import Job
+from stepaudit.audit.jobs import WRITES, Job
 from stepaudit.errors import UsageError
 from stepaudit.store import checksums, schema, tables
 from stepaudit.version import __version__
@@ -122,13 +122,14 @@ def _of_metadata(audit: Audit, name: str, job: Job, about: Mapping[str, Any]) ->
         return Problem("foreign", name, f"its columns are not those of the table '{table}'", job)
     if "stage" not in about:
         return Problem("foreign", name, "no job of an audit wrote it", job)
-    if (about["stage"], about["keys"]) != (job.stage, job.keys):
-        return Problem("foreign", name, f"it is a file of {_named(about['stage'], about['keys'])}", job)
-    if about["version"] != __version__:
-        return Problem("version", name, f"stepaudit {about['version']} wrote it, this is {__version__}", job)
-    if about["settings"] != decides.settings(job):
-        return Problem("foreign", name, f"the settings or the code of {_named(job.stage, job.keys)} were others", job)
-    return None
+    if (about["stage"], about.get("keys")) != (job.stage, job.keys):
+        return Problem("foreign", name, f"it is a file of {_named(about['stage'], about.get('keys', {}))}", job)
+    if about.get("version") != __version__:
+        return Problem("version", name, f"stepaudit {about.get('version')} wrote it, this is {__version__}", job)
+    changed = decides.changed(job, str(about.get("settings")))
+    if "settings" in changed:
+        return Problem("foreign", name, f"the settings of {_named(job.stage, job.keys)} were others", job)
+    return Problem("stale", name, f"{', '.join(changed)} changed", job) if changed else None
 
 
 def _of_inputs(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
@@ -136,8 +137,10 @@ def _of_inputs(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
     now = {name: output["sha256"] for record in records.values() for name, output in record["outputs"].items()}
     for record, row in records.items():
         job = audit.records[record]
-        other = [name for name, digest in row["inputs"].items() if now.get(name, digest) != digest]
-        gone = [name for name in row["inputs"] if name not in audit.files]
+        # The rows of `index` that a job needs are among its `decides.parts`; others of the same file may change.
+        inputs = {name: digest for name, digest in row["inputs"].items() if Path(name).parts[0] not in WRITES["index"]}
+        other = [name for name, digest in inputs.items() if now.get(name, digest) != digest]
+        gone = [name for name in inputs if name not in audit.files]
         if other or gone:
             text = f"another {other[0]} than is there" if other else f"{gone[0]}, which is not of this configuration"
             yield Problem("foreign", audit.name(job.writes[0]), f"made from {text}", job)
