@@ -172,7 +172,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(copy, seed):
     unknown = {name for name, job in copy.files.items() if copy.name(job.record) in names}  # what they should be
     assert set(names) | unknown == set(told)
     assert {told[name][0] for name in set(names) - unknown} <= {"damaged", "foreign"}
-    assert {told[name][0] for name in unknown} <= {"damaged", "foreign", "unrecorded"}
+    assert {told[name][0] for name in unknown} <= {"damaged", "foreign", "unrecorded", "version", "stale"}
 
 
 def test_a_bit_of_the_configuration_is_found_and_then_nothing_is_deleted(copy):

@@ -7,7 +7,7 @@ import pytest
 import tiny_audit
 from typer.testing import CliRunner
 
-from stepaudit.audit import audit_folder
+from stepaudit.audit import audit_folder, decides
 from stepaudit.audit.jobs import Job
 from stepaudit.cli import app
 from stepaudit.commands import status
@@ -153,3 +153,22 @@ def test_watching_ends_by_itself_when_all_is_done(folder):
     done = CliRunner().invoke(app, ["status", "--watch", str(folder)])
     assert (done.exit_code, done.exception) == (0, None)
     assert done.stdout.endswith("All jobs are done.\n")
+
+
+def test_results_are_read_where_a_component_of_the_users_is_not(folder):
+    """Its code counts as unchanged; only a new report needs it."""
+    file = folder / "config.yaml"
+    file.write_text(file.read_text().replace("use: r2plus1d_18", "use: not_here:build"))
+    assert audit_folder.of_folder(folder).config.models["r3d"].use == "not_here:build"
+    job = job_of_folder(folder)
+    assert decides.parts(job)["code"] is None
+    assert "code" not in decides.changed(job, tiny_audit.tables.as_json({**decides.parts(job), "code": "1"}))
+    assert stage_of(folder, "attribute").states["stale"] == 0
+    with pytest.raises(UsageError, match=r"models\.r3d: 'not_here:build' is not here, and a report needs it"):
+        report.run(folder)
+    with pytest.raises(UsageError, match="cannot find the module of 'not_here:build'"):
+        tiny_audit.config.load(file)
+
+
+def job_of_folder(folder):
+    return next(job for job in audit_folder.of_folder(folder).jobs if job.stage == "attribute")

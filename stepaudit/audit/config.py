@@ -157,7 +157,8 @@ class Config(Closed):
 
     def component(self, kind: str, name: str) -> registry.Component:
         """The registered component behind an entry of the configuration."""
-        return registry.find(kind, getattr(self, kind)[name].use)
+        with registry.absent_allowed():  # those of a run were found when its configuration was checked
+            return registry.find(kind, getattr(self, kind)[name].use)
 
 
 def _require_known(message: str, names: Iterable[str], known: Collection[str]) -> None:

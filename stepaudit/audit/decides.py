@@ -34,7 +34,7 @@ def settings(job: Job) -> str:
 
 
 def parts(job: Job) -> dict[str, str | None]:
-    """Fingerprints of all that is known before any job runs; None for a file that is not there.
+    """Fingerprints of all that is known before any job runs; None for what is not on this machine.
 
     The code is that of the stage, of the components and of all that these import, but for installed packages and for
     those parts of stepaudit that compute nothing. The data are the reader's files, or the rows of a shard of clips.
@@ -43,7 +43,7 @@ def parts(job: Job) -> dict[str, str | None]:
     code = source_code.digest((*(f"stepaudit.stages.{stage}" for stage in stages), *job.modules))
     return {
         "settings": fingerprint([__version__, SCHEMA_VERSION, _shards(job), _sections(job)]),
-        "code": fingerprint(code),
+        "code": fingerprint(code) if all(source_code.located(module)[0] for module in job.modules) else None,
         **{f"data set '{job.dataset}'": data for data in [_data(job)] if data},
         **{str(path): _checksum(path) for path in job.given},
     }

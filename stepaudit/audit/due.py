@@ -1,4 +1,4 @@
-"""Which jobs have to run again when a data set is read again: those whose own segments or videos have changed.
+"""Jobs that have to run again when a data set is read again: those whose own segments or videos have changed.
 
 Snakemake runs every job behind one that runs, unless all files between the two are `ancient`; then it does not look at
 the other reasons of that job. So these are looked at here.

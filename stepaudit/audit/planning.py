@@ -163,7 +163,7 @@ def _answer(request: dict) -> dict[str, Any]:
 
 
 def _rows(config: Config, dataset: str) -> list[Row] | None:
-    """What of a data set's rows its sources need; None if it cannot be read, which the stage `index` then says."""
+    """A data set's rows as its sources need them; None if it cannot be read, which the stage `index` then says."""
     entry = config.datasets[dataset]
     try:
         return sources.rows_of(*config.component("datasets", dataset).load()(entry.root, **entry.options))

@@ -9,7 +9,9 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -27,6 +29,19 @@ CONTRACT_KEYWORDS = {"methods": {"ratios", "seed", "box_prior"}, "models": set()
 ANNOTATION_NAMES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)} | {"Literal": Literal}
 
 
+_absent_allowed: ContextVar[bool] = ContextVar("absent components allowed", default=False)
+
+
+@contextmanager
+def absent_allowed() -> Iterator[None]:
+    """Let components be found that are not on this machine: results are read without them."""
+    token = _absent_allowed.set(True)
+    try:
+        yield
+    finally:
+        _absent_allowed.reset(token)
+
+
 @dataclass(frozen=True)
 class Component:
     """A named method, model, data set or metric: `origin` is `module:object`, `source` its file if it has one."""
@@ -40,6 +55,11 @@ class Component:
     def module(self) -> str:
         """Name of the module that it stands in."""
         return self.origin.partition(":")[0]
+
+    @property
+    def is_here(self) -> bool:
+        """False if its module is not on this machine."""
+        return source_code.located(self.module)[0]
 
     def load(self) -> Callable:
         """Imports the component and returns its function. Raises UsageError if that fails."""
@@ -129,8 +149,11 @@ def names(kind: str) -> list[str]:
 def find(kind: str, use: str) -> Component:
     """The component of this name, or of `module:object`. Raises UsageError with the nearest name."""
     if ":" in use:
-        return Component(kind, use, use, _source(use.partition(":")[0], use))
+        absent = _absent_allowed.get() and not source_code.located(use.partition(":")[0])[0]
+        return Component(kind, use, use, None if absent else _source(use.partition(":")[0], use))
     known = components(kind)
+    if use not in known and _absent_allowed.get():
+        return Component(kind, use, use, None)
     if use not in known:
         raise UsageError(f"no {kind[:-1]} '{use}'{did_you_mean(use, list(known))}")
     return known[use]

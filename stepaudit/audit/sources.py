@@ -44,7 +44,7 @@ class File:
 
 @dataclass(frozen=True)
 class Sources:
-    """What decides the rows of a data set.
+    """Files of a data set and fingerprints of its rows.
 
     Args:
         reader: fingerprint of its settings and of its reader's code.
@@ -94,7 +94,7 @@ class Sources:
 
 
 def rows_of(segments: Iterable[dict], boxes: Iterable[dict]) -> list[Row]:
-    """What of a reader's rows `Sources.with_rows` needs."""
+    """The reader's rows as `Sources.with_rows` needs them."""
     of_video: dict = defaultdict(list)
     for box in boxes:
         of_video[box["video_id"]].append(box)

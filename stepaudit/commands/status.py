@@ -151,7 +151,7 @@ def _stale(audit: Audit) -> tuple[set[tuple[str, str]], list[str]]:
 
 
 def _changed(job: Job) -> list[str]:
-    """What of a job has changed since it ran; a damaged or missing record is left to `stepaudit check`."""
+    """Changes of a job since it ran; a damaged or missing record is left to `stepaudit check`."""
     with suppress(UsageError, OSError, KeyError, ValueError):
         return decides.changed(job, str(tables.metadata(job.record)["settings"]))
     return []

@@ -7,8 +7,9 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from stepaudit.audit import audit_folder
-from stepaudit.audit.config import Config
+from stepaudit.audit.config import SECTIONS, Config
 from stepaudit.audit.jobs import Job
+from stepaudit.errors import UsageError
 from stepaudit.report import build_database, charts, sql_files
 from stepaudit.report.page import chapters, conclusions, gallery, grids, page, summary
 from stepaudit.running import job_notes
@@ -27,8 +28,21 @@ def run(folder: Path) -> Path:
         UsageError: no audit lies there, its tables are of another version, or a report is no valid SQL.
     """
     audit = audit_folder.of_folder(folder)
+    _require_components(audit.config)
     with job_notes.noted(Job(audit.config, "report")):
         return _reported(audit.folder, audit.saved)
+
+
+def _require_components(config: Config) -> None:
+    """Raises UsageError if a component is not on this machine: methods say there whether they are floors, or masks."""
+    for kind in SECTIONS:
+        for name in getattr(config, kind):
+            component = config.component(kind, name)
+            if not component.is_here:
+                raise UsageError(
+                    f"{kind}.{name}: '{component.origin}' is not here, and a report needs it; read the report that is "
+                    "there, or install the module"
+                )
 
 
 def _reported(folder: Path, config: Config) -> Path:

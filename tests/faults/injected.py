@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from disks import fill, read_only, small_disk
 from workshop import ODD, STEP, kill, same_weights
 
 KILLS = 20
+STAGES = ("index", "extract", "train", "predict", "attribute", "preserve", "score", "report")
 
 
 def remove(workshop, table: str, keys: dict[str, str]) -> Path:
@@ -54,6 +56,53 @@ def test_killed_at_random_moments(workshop, recovered):
         workshop.lost("maps", STEP),
         since,
     )
+
+
+def test_first_runs_are_killed(workshop, recovered):
+    """The workflow killed at 20 random moments of first runs, in every stage."""
+    random, killed, lost, since = Random(1), 0, 0, time.monotonic()
+    while killed < KILLS:
+        for folder in (workshop.results, workshop.checkout.folder / ".snakemake"):
+            shutil.rmtree(folder)
+        for stage in STAGES[: KILLS - killed]:
+            killed += kill_workflow(workshop, stage, random.uniform(0, 3))
+        lost += lost_after_recovery(workshop)
+    recovered(f"{killed} kills, three times over all stages; `stepaudit check` found nothing in the end", lost, since)
+
+
+def test_repeated_runs_are_killed(workshop, recovered):
+    """The workflow killed at 20 random moments of repeated runs (`--forcerun`), in every stage."""
+    random, killed, lost, since = Random(2), 0, 0, time.monotonic()
+    while killed < KILLS:
+        stage = STAGES[killed % len(STAGES)]
+        killed += kill_workflow(workshop, stage, random.uniform(0, 3), "--forcerun", stage)
+        lost += lost_after_recovery(workshop)
+    recovered(f"{killed} kills, each continued to the end, after which `stepaudit check` found nothing", lost, since)
+
+
+def kill_workflow(workshop, stage: str, seconds: float, *options: str) -> bool:
+    """Starts the workflow and kills all of it, so many seconds after a job of a stage has begun. False if it ended."""
+    command = workshop.checkout.command("--cores", "2", "--configfile", "tiny.yaml", "--rerun-incomplete", *options)
+    path = workshop.checkout.folder / "killed.log"
+    with path.open("w") as log:
+        process = subprocess.Popen(**command, stdout=log, stderr=log, start_new_session=True)
+        until(lambda: f"rule {stage}:" in path.read_text() or process.poll() is not None)
+        assert f"rule {stage}:" in path.read_text(), path.read_text()
+        time.sleep(seconds)
+        alive = process.poll() is None
+        if alive:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert workshop.checkout.snakemake("--unlock", "--configfile", "tiny.yaml").returncode == 0
+    return alive
+
+
+def lost_after_recovery(workshop) -> int:
+    """Rows of all tables that are missing or others after the documented commands, with which `check` is content."""
+    done = workshop.snakemake("--rerun-incomplete")
+    assert done.returncode == 0, done.stdout
+    assert workshop.stepaudit("check", "results/tiny") == (0, "")
+    return workshop.lost_of_all()
 
 
 def test_killed_while_it_trains(workshop, recovered):

@@ -108,6 +108,18 @@ class Workshop:
             len(found) - len(self.expected_rows(table, keys))
         )
 
+    def lost_of_all(self) -> int:
+        """The same of all tables but `runs`, and a row for each checkpoint with other weights."""
+        lost = 0
+        for expected in self.expected.glob("*/**/*.*"):
+            path = self.results / expected.relative_to(self.expected)
+            if path.suffix == ".safetensors":
+                lost += not same_weights(path, expected)
+            elif path.suffix == ".parquet" and path.relative_to(self.results).parts[0] != "runs":
+                before, after = _rows(expected), _rows(path)
+                lost += sum(row not in after for row in before) + abs(len(after) - len(before))
+        return lost
+
 
 def _rows(path: Path) -> list[dict]:
     table = pq.read_table(path, partitioning=None)

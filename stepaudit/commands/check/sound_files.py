@@ -94,7 +94,7 @@ def _no_parquet(name: str, error: UsageError, job: Job) -> Problem:
 def _replaced(audit: Audit, name: str, job: Job, place: str | None) -> Problem:
     """Problem of a file with another checksum than recorded. `place`: the recorded file with this checksum."""
     problem = _of_content(audit, name, job)
-    if problem and problem.kind != "version":  # the job's record, which is sound, says otherwise
+    if problem and problem.kind not in ("version", "stale"):  # the job's record, which is sound, says otherwise
         return problem
     if place is not None:
         return Problem("foreign", name, f"it is the file {place}", job)
