@@ -334,9 +334,10 @@ def test_it_says_how_long_it_takes_and_what_to_run_next(videos):
     told = []
     command.run(videos, Path("my.yaml"), {}, echo=told.append)
     assert told[0].startswith("videos: 2 classes, 6 to train on, 2 to test on, 4 opened: 40×32 pixels, 16 to 16 frames")
-    assert told[1] == "written: my.yaml"
-    assert re.fullmatch(r"Estimate: about .* on one core, in \d+ jobs\.", told[2])
-    commands = [line.strip() for line in told[4:]]
+    assert told[1:4] == ["  class  train  test", "  run        3     1", "  swim       3     1"]
+    assert told[4] == "written: my.yaml"
+    assert re.fullmatch(r"Estimate: about .* on one core, in \d+ jobs\.", told[5])
+    commands = [line.strip() for line in told[7:]]
     assert commands[0] == "stepaudit doctor my.yaml"
     assert all(f"#   {command}" in Path("my.yaml").read_text() for command in commands)
     assert commands[-1].endswith("--cores all --configfile my.yaml")

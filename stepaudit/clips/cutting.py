@@ -42,6 +42,7 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[di
         if len(frames) < clips.frames:
             raise TooShortError(f"{path.name}: {len(frames)} frames, a clip takes {clips.frames}")
         chosen = [_choose(view, len(frames), clips.frames, f"{seed}/{segment['clip_id']}/{view}") for view in views]
+        available = start + len(frames) if segment["stop"] is None else None
         pictures = [np.ascontiguousarray(frames[indices]).tobytes() for indices in chosen]
     return [
         {
@@ -50,6 +51,7 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[di
             "in_action": _in_action(segment, [start + index for index in indices]),
             "source_height": source_height,
             "source_width": source_width,
+            "source_frames": available,
             "height": clips.height,
             "width": clips.width,
             "pixels": pixels,

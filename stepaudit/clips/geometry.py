@@ -1,5 +1,6 @@
 """Geometry of clips: scaling and cutting of pixels and boxes, and the choice of frames."""
 
+from bisect import bisect
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
@@ -88,6 +89,13 @@ def nearest_frame(frame: int, annotated: Collection[int], distance: int) -> int 
     """Annotated frame nearest to `frame`, the earlier of two; None if none lies within `distance` frames."""
     candidates = [frame + sign * step for step in range(distance + 1) for sign in (-1, 1)]
     return next((candidate for candidate in candidates if candidate in annotated), None)
+
+
+def nearest_distance(frames: Collection[int], annotated: Collection[int]) -> int:
+    """Smallest number of frames between any frame and any annotated one. Neither may be empty."""
+    ordered = sorted(annotated)
+    around = [ordered[max(bisect(ordered, frame) - 1, 0) :][:2] for frame in frames]
+    return min(abs(frame - other) for frame, others in zip(frames, around, strict=True) for other in others)
 
 
 def _parts(start: int, stop: int, count: int) -> list[tuple[int, int]]:

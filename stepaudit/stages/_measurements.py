@@ -63,6 +63,13 @@ class Shard:
         by_label = [boxes_by_frame(rows, label, len(clip["frames"])) for label in labels]
         return [[box for boxes in by_label for box in boxes[frame]] for frame in range(len(clip["frames"]))]
 
+    def no_annotation(self, clip_id: str) -> str:
+        """Reason, if it is known, why a clip has no boxes of its label, or no action; else an empty text."""
+        clip, labels = self.clips[clip_id], {row["label"] for row in self.boxes[clip_id]}
+        if labels and clip["label"] not in labels:
+            return f"its boxes are of {', '.join(sorted(labels))}, none of {clip['label']}"
+        return clip["annotation_error"] or ""
+
     def first_seed(self, row: dict) -> dict:
         """The map of the same clip and ratio that was made with the first of the method's seeds."""
         return self._first_seeds[row["clip_id"], row["ratio"]]

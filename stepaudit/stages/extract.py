@@ -13,7 +13,8 @@ from stepaudit.audit.plan import split_of
 from stepaudit.audit.sections import Clips
 from stepaudit.clips import geometry
 from stepaudit.clips.cutting import clip_rows
-from stepaudit.clips.geometry import Geometry
+from stepaudit.clips.geometry import Geometry, nearest_distance
+from stepaudit.clips.misfits import misfit
 from stepaudit.errors import UsageError
 from stepaudit.running import shard
 from stepaudit.store import tables
@@ -31,14 +32,17 @@ def run(job: Job) -> None:
     segments, clips, seed = shard_segments(job), job.config.sizes[job.size], job.config.seed
     views = view_names(split_of(job.shard), clips.random_views)
 
+    boxes = _boxes_by_frame(job.file("boxes"), {segment["video_id"] for segment in segments})
+    distance = job.config.datasets[job.dataset].box_distance
+
     def cut(_number: int, batch: Sequence[dict]) -> list[dict]:
-        return [row for segment in batch for row in clip_rows(segment, views, clips, seed)]
+        pairs = [(segment, row) for segment in batch for row in clip_rows(segment, views, clips, seed)]
+        return [checked(row, segment, boxes[segment["video_id"]], clips, distance) for segment, row in pairs]
 
     batches = shard.batches(segments, BATCH)
     parts = shard.parts_of(job, batches, _files(segments), rows_per_item=len(views))
     shard.fill(parts, batches, cut, f"extract {job.dataset} {job.size} {job.shard}", len(segments))
-    distance = job.config.datasets[job.dataset].box_distance
-    tables.write(_moved_boxes(job, segments, clips, distance), "clip_boxes", job.file("clip_boxes"))
+    tables.write(_moved_boxes(job, segments, boxes, clips, distance), "clip_boxes", job.file("clip_boxes"))
 
 
 def shard_segments(job: Job) -> list[dict]:
@@ -56,15 +60,35 @@ def view_names(split: str, random_views: int) -> list[str]:
     return [f"random{view}" for view in range(random_views)] if split == "train" else ["middle"]
 
 
-def clip_boxes(clip: dict, boxes: dict[int, list[dict]], clips: Clips, distance: int) -> list[dict]:
+def checked(clip: dict, segment: dict, boxes: dict[int, list[dict]], clips: Clips, distance: int) -> dict:
+    """The clip's row with an `annotation_error`, and without an action that cannot belong to its video.
+
+    Args as `clip_boxes`.
+    """
+    if clip["status"] != "ok":
+        return clip
+    if error := misfit(segment, boxes, clip["source_height"], clip["source_width"], clip["source_frames"]):
+        return {**clip, "in_action": None, "annotation_error": f"{Path(segment['path']).name}: {error}"}
+    if boxes and not clip_boxes(clip, segment, boxes, clips, distance):
+        near = nearest_distance(clip["frames"], boxes)
+        missed = f"no frame of the clip has a box, the nearest is {near} frames away; set `box_distance`"
+        cut_off = "all boxes of the clip's frames lie in what `fit` cuts off"
+        return {**clip, "annotation_error": missed if near > distance else cut_off}
+    return clip
+
+
+def clip_boxes(clip: dict, segment: dict, boxes: dict[int, list[dict]], clips: Clips, distance: int) -> list[dict]:
     """The boxes of a clip's frames, in clip pixels.
 
     Args:
         clip: a row of `clips`; one that failed has no boxes.
+        segment: its row of `segments`; if boxes cannot belong to its video, there are none.
         boxes: rows of `boxes` of its video, by source frame.
         distance: source frames; a clip frame takes the boxes of the nearest annotated frame within it.
     """
-    if clip["status"] != "ok":
+    if clip["status"] != "ok" or not boxes:
+        return []
+    if misfit(segment, boxes, clip["source_height"], clip["source_width"], clip["source_frames"]):
         return []
     to = Geometry(clip["source_height"], clip["source_width"], clips.height, clips.width, clips.fit)
     keys, rows = {"clip_id": clip["clip_id"], "view": clip["view"]}, []
@@ -77,12 +101,15 @@ def clip_boxes(clip: dict, boxes: dict[int, list[dict]], clips: Clips, distance:
     return rows
 
 
-def _moved_boxes(job: Job, segments: list[dict], clips: Clips, distance: int) -> list[dict]:
-    videos = {segment["clip_id"]: segment["video_id"] for segment in segments}
-    by_frame = _boxes_by_frame(job.file("boxes"), set(videos.values()))
-    columns = ["clip_id", "view", "frames", "source_height", "source_width", "status"]
-    rows = tables.read("clips", job.file("clips"), columns=columns)
-    return [box for row in rows for box in clip_boxes(row, by_frame[videos[row["clip_id"]]], clips, distance)]
+def _moved_boxes(
+    job: Job, segments: list[dict], boxes: dict[str, dict[int, list[dict]]], clips: Clips, distance: int
+) -> list[dict]:
+    by_name = {segment["clip_id"]: segment for segment in segments}
+    columns = ["clip_id", "view", "frames", "source_height", "source_width", "source_frames", "status"]
+    rows = [(row, by_name[row["clip_id"]]) for row in tables.read("clips", job.file("clips"), columns=columns)]
+    return [
+        box for row, segment in rows for box in clip_boxes(row, segment, boxes[segment["video_id"]], clips, distance)
+    ]
 
 
 def _boxes_by_frame(path: Path, videos: set[str]) -> dict[str, dict[int, list[dict]]]:

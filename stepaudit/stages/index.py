@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from stepaudit.audit import sources
 from stepaudit.audit.jobs import Job
+from stepaudit.clips.data_checks import annotation_doubts
 from stepaudit.clips.splits import draw_groups
 from stepaudit.errors import UsageError
 from stepaudit.store import tables
@@ -18,13 +19,14 @@ def run(job: Job) -> None:
     """Writes `segments` and `boxes` of a data set, a row for each row of its reader.
 
     Raises:
-        UsageError: the reader refuses, or its rows contradict each other; the text lists the problems.
+        UsageError: the reader refuses, or its rows contradict each other or the videos; the text lists the problems.
     """
     config, dataset = job.config, job.dataset
     entry = config.datasets[dataset]
     segments, boxes = config.component("datasets", dataset).load()(entry.root, **entry.options)
     trains = any(model.checkpoint is None and model.training_for(dataset).epochs for model in config.models.values())
-    if problems := find_problems(segments, boxes, trains=trains):
+    problems = find_problems(segments, boxes, trains=trains)
+    if problems := problems or [each.text for each in annotation_doubts(segments, boxes) if each.wrong]:
         more = [f"… and {len(problems) - SHOWN} more"] * (len(problems) > SHOWN)
         raise UsageError("\n  ".join([f"data set '{dataset}' in {entry.root}:", *problems[:SHOWN], *more]))
     rows = with_validation(segments, entry.validation, config.seed)

@@ -7,7 +7,7 @@ from typing import Any
 
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.sections import Metric
-from stepaudit.errors import AuditError
+from stepaudit.errors import AuditError, NoAnnotationError
 from stepaudit.running import shard
 from stepaudit.running.guard import Guard
 from stepaudit.stages._measurements import Measurements, Shard
@@ -63,12 +63,13 @@ def _rows(maps: Sequence[dict], common: Shard, scorers: list[Scorer], guard: Gua
         measurements = Measurements(common, row)
         key = {name: row[name] for name in ("clip_id", "ratio", "seed")}
         for scorer in scorers:
+            reason = common.no_annotation(row["clip_id"]) if scorer.entry.annotation == "own" else ""
             try:
                 inputs = [measurements.get(name, scorer.entry.annotation) for name in scorer.measures]
                 result = _guarded(guard, common, scorer, row, inputs)
             except AuditError as error:
                 result = error
-            rows += [{**key, **value} for value in _values(scorer, result, frames)]
+            rows += [{**key, **value} for value in _values(scorer, result, frames, reason)]
     return rows
 
 
@@ -87,17 +88,23 @@ def _guarded(guard: Guard, common: Shard, scorer: Scorer, row: dict, inputs: lis
     )
 
 
-def _values(scorer: Scorer, result: Any, frames: int) -> list[dict]:
-    """Metric, frame, value, status and error of each row that a metric's result stands for."""
+def _values(scorer: Scorer, result: Any, frames: int, reason: str) -> list[dict]:
+    """Metric, frame, value, status and error of each row that a metric's result stands for.
+
+    Args:
+        reason: why the clip has no annotation, if that is known.
+    """
     if scorer.per_frame:
-        values = result if isinstance(result, list) else [result] * frames
-        return [{"metric": scorer.name, "frame": frame, **_outcome(value)} for frame, value in enumerate(values)]
+        outcomes = [_outcome(value, reason) for value in (result if isinstance(result, list) else [result] * frames)]
+        return [{"metric": scorer.name, "frame": frame, **outcome} for frame, outcome in enumerate(outcomes)]
     if isinstance(result, dict):
-        return [{"metric": f"{scorer.name}.{part}", **_outcome(value)} for part, value in result.items()]
-    return [{"metric": scorer.name, **_outcome(result)}]
+        return [{"metric": f"{scorer.name}.{part}", **_outcome(value, reason)} for part, value in result.items()]
+    return [{"metric": scorer.name, **_outcome(result, reason)}]
 
 
-def _outcome(value: float | AuditError | None) -> dict:
+def _outcome(value: float | AuditError | None, reason: str) -> dict:
+    if isinstance(value, NoAnnotationError) and reason:
+        return {"status": value.status, "error": f"{value}: {reason}"}
     if isinstance(value, AuditError):
         return {"status": value.status, "error": str(value)}
     return {"value": value, "status": "ok"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 SCHEMA_KEY = b"stepaudit_schema"
 
 
@@ -129,10 +129,17 @@ _ALL = (
         ),
         Column("source_height", INT, "Height of the source video as a player shows it, pixels."),
         Column("source_width", INT, "Width of the source video as a player shows it, pixels."),
+        Column("source_frames", INT, "Frames of the source video that decode; NULL if the segment ends before it."),
         Column("height", INT, "Height of the clip, pixels."),
         Column("width", INT, "Width of the clip, pixels."),
         Column("pixels", pa.binary(), "uint8 RGB, [T, H, W, 3], row-major.", heavy=True),
         Column("sha256", TEXT, "Of the pixels."),
+        Column(
+            "annotation_error",
+            TEXT,
+            "Why boxes or action cannot belong to this video, or miss the clip's frames; NULL if they fit. Annotation "
+            "that cannot belong to it is not used.",
+        ),
         *OUTCOME,
     ),
     _table(

@@ -9,6 +9,7 @@ from counted_video import read_numbers, write_numbered
 
 from stepaudit.audit import config, plan
 from stepaudit.audit.jobs import Job
+from stepaudit.audit.sections import Clips
 from stepaudit.clips import decoding
 from stepaudit.errors import UsageError
 from stepaudit.stages import extract, index
@@ -275,3 +276,62 @@ def test_the_planted_broken_videos_get_the_status_that_they_were_made_for(tmp_pa
     for row in sound:
         own = {box["frame"] for box in boxes if (box["clip_id"], box["label"]) == (row["clip_id"], row["label"])}
         assert own == {frame for frame, inside in enumerate(row["in_action"]) if inside}
+
+
+CLIP = {
+    **{"clip_id": "c", "view": "middle", "status": "ok", "frames": list(range(16)), "in_action": [True] * 16},
+    **{"source_height": 96, "source_width": 128, "source_frames": 17},
+}
+SEGMENT = {"clip_id": "c", "path": "a/c.mp4", "start": None, "stop": None, "action_start": 2, "action_stop": 9}
+MISFITS = {  # a box of frame 3, and the frame of another one
+    ((0.2, 0.2, 0.5, 1), 5): "boxes between 0 and 1, which are shares of the frame; multiply them by its 128 and 96 pi",
+    ((10, 10, 640, 480), 5): "boxes from (0, 0) to (640, 480), but the video has 128×96 pixels; write its own pixels",
+    ((-60, 10, 20, 20), 5): "boxes from (-60, 0) to (20, 20), but the video has",
+    ((1, 1, 20, 20), 30): "annotation up to frame 30, but the video has 17 frames; count its own frames, from 0",
+}
+
+
+def checked(
+    boxes: dict[int, list[dict]], distance: int = 0, clip: dict = CLIP, **segment: int
+) -> tuple[dict, list[dict]]:
+    """The clip's row, and the boxes in its frames."""
+    arguments = ({**SEGMENT, **segment}, boxes, Clips(height=48, width=64, frames=16), distance)
+    row = extract.checked(clip, *arguments)
+    return row, extract.clip_boxes(row, *arguments)
+
+
+def box(x0: float, y0: float, x1: float, y1: float) -> dict:
+    return {"x0": x0, "y0": y0, "x1": x1, "y1": y1, "label": "b"}
+
+
+@pytest.mark.parametrize(("edges", "other"), MISFITS, ids=range(len(MISFITS)))
+def test_annotation_that_cannot_belong_to_its_video_is_not_used_and_the_row_says_why(edges, other):
+    row, boxes = checked({3: [box(*edges)], other: [box(0, 0, 1, 1)]})
+    assert row["annotation_error"].startswith(f"c.mp4: {MISFITS[edges, other]}")
+    assert row["in_action"] is None
+    assert boxes == []
+
+
+def test_an_action_that_ends_after_its_video_is_not_used():
+    row, _ = checked({}, action_stop=500)
+    assert row["annotation_error"].startswith("c.mp4: annotation up to frame 499, but the video has 17 frames")
+    assert row["in_action"] is None
+
+
+def test_annotation_that_reaches_a_little_out_of_the_picture_or_behind_the_last_frame_is_used():
+    row, boxes = checked({3: [box(-5, 0, 130, 97)], 18: [box(0, 0, 9, 9)]})
+    assert (row, len(boxes)) == (CLIP, 1)
+    later = {3: [box(0, 0, 9, 9)], 30: [box(0, 0, 900, 9)]}  # of another segment of the same video
+    row, boxes = checked(later, stop=17, clip=CLIP | {"source_frames": None})
+    assert ("annotation_error" in row, len(boxes)) == (False, 1)
+
+
+def test_a_clip_whose_frames_the_boxes_miss_says_how_far_they_are():
+    far, clip = {30: [box(0, 0, 9, 9)]}, CLIP | {"source_frames": 100}
+    row, boxes = checked(far, clip=clip)
+    assert (
+        row["annotation_error"] == "no frame of the clip has a box, the nearest is 15 frames away; set `box_distance`"
+    )
+    assert (row["in_action"], boxes) == (CLIP["in_action"], [])
+    row, boxes = checked(far, distance=15, clip=clip)
+    assert ("annotation_error" in row, len(boxes)) == (False, 1)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from stepaudit.audit import work
 from stepaudit.audit.config import Config
-from stepaudit.clips import decoding
+from stepaudit.clips import data_checks, decoding
 from stepaudit.commands.doctor.findings import Finding, fine, problem, warning
 from stepaudit.errors import BadVideoError, UsageError
 
@@ -66,6 +66,21 @@ def left_out(config: Config, dataset: str) -> list[Finding]:
     """A warning for each kind of file that the reader of a data set does not take, if it says so."""
     listed = config.component("datasets", dataset).companion("left_out")
     return [warning(f"data {dataset}", text, "") for text in (listed(config.datasets[dataset].root) if listed else [])]
+
+
+def classes(dataset: str, rows: DatasetRows | UsageError | None) -> list[Finding]:
+    """The number of segments of each class and split, a line each."""
+    table = [] if rows is None or isinstance(rows, UsageError) else data_checks.class_table(rows.segments)
+    return [fine(f"classes {dataset}", line) for line in table]
+
+
+def doubts(dataset: str, rows: DatasetRows | UsageError | None) -> list[Finding]:
+    """A problem or a warning for each doubt about the annotation, the classes and the files."""
+    if rows is None or isinstance(rows, UsageError):
+        return []
+    return [
+        (problem if each.wrong else warning)(f"data {dataset}", each.text, "") for each in data_checks.doubts(*rows)
+    ]
 
 
 def annotation(config: Config, dataset: str, rows: DatasetRows | UsageError | None) -> Finding | None:

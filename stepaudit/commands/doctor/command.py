@@ -65,6 +65,8 @@ def _audit(settings: Config, probed: dict) -> Iterator[Finding]:
         yield audit_checks.videos(dataset, rows[dataset])
         if not isinstance(rows[dataset], UsageError):
             yield from audit_checks.left_out(settings, dataset)
+        yield from audit_checks.doubts(dataset, rows[dataset])
+        yield from audit_checks.classes(dataset, rows[dataset])
         if annotated := audit_checks.annotation(settings, dataset, rows[dataset]):
             yield annotated
     for model in settings.models:

@@ -48,7 +48,7 @@ def has_problem(findings: Iterable[Finding]) -> bool:
 
 def line(finding: Finding) -> str:
     """A finding on one line."""
-    text = " ".join(finding.text.split())
+    text = " ".join(finding.text.splitlines())
     return f"{finding.status:<8} {finding.about:<{WIDTH}} {text}{finding.step and f'; {finding.step}'}"
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stepaudit.audit import config, planning
+from stepaudit.clips import data_checks
 from stepaudit.commands.init import configuration, survey
 from stepaudit.commands.init.choices import QUESTIONS, Choices, Question
 from stepaudit.errors import UsageError
@@ -44,6 +45,8 @@ def run(
         folder = Path(ask("Folder of your videos", default="."))
     seen = survey.look(folder)
     echo(f"{folder}: {configuration.summary(seen)}")
+    for row in data_checks.class_table(seen.segments):
+        echo(f"  {row}")
     for note in seen.notes:
         echo(f"note: {note}")
     choices = Choices(folder, Path(), **{name: value for name, value in given.items() if value is not None})

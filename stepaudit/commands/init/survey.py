@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from stepaudit.clips import decoding
+from stepaudit.clips import data_checks, decoding
 from stepaudit.clips.geometry import Geometry
 from stepaudit.commands.init import layouts
 from stepaudit.commands.init.layouts import Source
@@ -86,7 +86,12 @@ def look(folder: Path) -> Survey:
     paths = sorted({row["path"] for row in segments})
     places = sorted({round((len(paths) - 1) * part / (SAMPLE - 1)) for part in range(SAMPLE)})
     seen = tuple(_look_at(Path(paths[place])) for place in places)
-    notes = (*source.notes, *source.left_out(), *(f"does not decode: {each.error}" for each in seen if each.error))
+    notes = (
+        *source.notes,
+        *source.left_out(),
+        *(doubt.text for doubt in data_checks.doubts(segments, boxes)),
+        *(f"does not decode: {each.error}" for each in seen if each.error),
+    )
     boxed = sum(row["video_id"] in frames for row in tested)
     # Where only every second, third, … frame is annotated, a frame takes the boxes of the nearest annotated one.
     gaps = [after - before for numbers in frames.values() for before, after in pairwise(sorted(numbers))]

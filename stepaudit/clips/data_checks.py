@@ -1,0 +1,161 @@
+"""Doubts about a data set, from its rows and a sample of its videos, before anything runs."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from stepaudit.clips import decoding
+from stepaudit.clips.geometry import Geometry
+from stepaudit.clips.misfits import EDGES, misfit, reach
+from stepaudit.errors import BadVideoError
+from stepaudit.store.schema import SPLITS
+
+SAMPLE = 4  # annotated videos that are decoded
+SECONDS = 20.0  # for each of them
+SIDE = 16  # pixels that their frames are scaled to, only to be counted
+CORNER = 0.5  # of width and height; boxes that all lie in the corner of this size may be of a smaller picture
+LARGER = 30  # times the median size of a video file
+SHOWN = 5  # names in a sentence
+ROWS = 20  # classes of a table
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Sentence with its next step. `wrong`: an audit would give wrong or no values; else it only may."""
+
+    text: str
+    wrong: bool = False
+
+
+def doubts(segments: list[dict], boxes: list[dict]) -> list[Doubt]:
+    """All doubts about the rows of a data set's reader, whose videos lie on this machine."""
+    return [
+        *annotation_doubts(segments, boxes),
+        *(Doubt(text) for text in _label_doubts(segments, boxes)),
+        *(Doubt(text) for text in _class_doubts(segments)),
+        *(Doubt(text) for text in _size_doubts(segments)),
+    ]
+
+
+def class_table(segments: list[dict]) -> list[str]:
+    """Number of segments of each class and split, as lines of a table with a header."""
+    splits = [split for split in SPLITS if any(row["split"] == split for row in segments)]
+    counts = Counter((row["label"], row["split"]) for row in segments)
+    labels = sorted({row["label"] for row in segments})
+    rows = [[label, *(str(counts[label, split]) for split in splits)] for label in labels[:ROWS]]
+    if rest := labels[ROWS:]:
+        of_rest = [sorted(counts[label, split] for label in rest) for split in splits]
+        rows.append([f"{len(rest)} more", *(f"{each[0]} to {each[-1]}" for each in of_rest)])
+    table = [["class", *splits], *rows]
+    first, *others = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join([label.ljust(first), *(cell.rjust(width) for cell, width in zip(cells, others, strict=True))])
+        for label, *cells in table
+    ]
+
+
+def annotation_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[Doubt]:
+    """Boxes and actions of a sample of annotated segments that cannot belong to the videos, or that may not.
+
+    It is wrong if it is so for every segment of the sample; else single rows will have the status `no_annotation`.
+    """
+    boxed = {row["video_id"] for row in boxes}
+    annotated = [row for row in segments if row["video_id"] in boxed or row["action_stop"] is not None]
+    sample = _spread([row for row in annotated if row["split"] == "test"] or annotated)
+    by_frame = _by_frame(boxes, {row["video_id"] for row in sample})
+    opened = [(row, seen) for row in sample if (seen := _opened(Path(row["path"]), row["stop"]))]
+    checked = [(row["video_id"], misfit(row, by_frame[row["video_id"]], *seen)) for row, seen in opened]
+    if errors := [f"{name}: {error}" for name, error in checked if error]:
+        text = f"annotation of {len(errors)} of {len(opened)} segments opened cannot be used: {errors[0]}"
+        yield Doubt(text, wrong=len(errors) == len(opened))
+    else:
+        boxed_videos = [(by_frame[row["video_id"]], height, width) for row, (height, width, _) in opened]
+        yield from map(Doubt, _corner_doubts(boxed_videos))
+
+
+def _corner_doubts(videos: list[tuple[dict[int, list[dict]], int, int]]) -> Iterator[str]:
+    shares = []
+    for boxes, height, width in videos:
+        if boxes:
+            rows = [tuple(row[edge] for edge in EDGES) for of_frame in boxes.values() for row in of_frame]
+            shares.append((reach(rows)[2] / width, reach(rows)[3] / height))
+    across, down = (max(values) for values in zip(*shares, strict=True)) if shares else (1, 1)
+    if len(shares) > 1 and max(across, down) < CORNER:
+        yield (
+            f"no box in {len(shares)} videos reaches beyond {100 * across:.0f} % of the width and {100 * down:.0f} % "
+            "of the height; if they were drawn on smaller pictures, scale them to the videos' own pixels"
+        )
+
+
+def _label_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[str]:
+    labels, of_video = {row["label"] for row in boxes}, defaultdict(set)
+    for row in boxes:
+        of_video[row["video_id"]].add(row["label"])
+    tested = [row for row in segments if row["split"] == "test" and of_video[row["video_id"]]]
+    other = [row for row in tested if row["label"] not in of_video[row["video_id"]]]
+    if other:
+        shown = _some(sorted(labels - {row["label"] for row in segments}) or sorted(labels))
+        yield (
+            f"{len(other)} of {len(tested)} test segments with boxes have none of their own class, such as "
+            f"{other[0]['video_id']} (labels that are no class: {shown}); scores on boxes are then `no_annotation`: "
+            "leave the column `label` empty where a box shows the object of the class"
+        )
+
+
+def _class_doubts(segments: list[dict]) -> Iterator[str]:
+    labels = sorted({row["label"] for row in segments})
+    for split, meaning in (("test", "are not explained"), ("train", "cannot be learned")):
+        there = {row["label"] for row in segments if row["split"] == split}
+        if there and (missing := [label for label in labels if label not in there]):
+            yield f"classes without a {split} segment {meaning} ({_some(missing)}); add videos, or leave them out"
+
+
+def _size_doubts(segments: list[dict]) -> Iterator[str]:
+    files = {row["path"] for row in segments if row["stop"] is None}
+    sizes = {path: Path(path).stat().st_size for path in sorted(files) if Path(path).is_file()}
+    usual = median(sizes.values()) if sizes else 0
+    if large := sorted((path for path in sizes if sizes[path] > LARGER * usual), key=lambda path: -sizes[path]):
+        names = _some(Path(path).name for path in large)
+        yield (
+            f"unlike the others: {names}, {_bytes(sizes[large[0]])} where the median video has {_bytes(usual)}; a clip "
+            "spreads its frames over the whole video: cut it, or name stretches of it in `segments`"
+        )
+
+
+def _opened(path: Path, stop: int | None) -> tuple[int, int, int | None] | None:
+    """Height, width and number of frames, which is None if the segment ends earlier or that takes too long."""
+    try:
+        height, width = decoding.source_size(path, seconds=SECONDS)
+    except (BadVideoError, OSError):
+        return None
+    if stop is not None:
+        return height, width, None
+    try:
+        with decoding.decoded(path, Geometry(height, width, SIDE, SIDE), seconds=SECONDS) as frames:
+            return height, width, len(frames)
+    except (BadVideoError, OSError):
+        return height, width, None
+
+
+def _by_frame(boxes: list[dict], videos: set[str]) -> dict[str, dict[int, list[dict]]]:
+    by_frame: dict[str, dict[int, list[dict]]] = defaultdict(lambda: defaultdict(list))
+    for row in boxes:
+        if row["video_id"] in videos:
+            by_frame[row["video_id"]][row["frame"]].append(row)
+    return by_frame
+
+
+def _spread(rows: Sequence[dict]) -> list[dict]:
+    """At most `SAMPLE` rows, evenly spread."""
+    return list(rows[:: -(-len(rows) // SAMPLE)]) if rows else []
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:SHOWN]) + f" and {len(listed) - SHOWN} more" * (len(listed) > SHOWN)
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e6:.1f} MB"
