@@ -90,7 +90,9 @@ def gradient(values: Tensor, inputs: Tensor) -> Tensor:
     Raises:
         NotApplicableError: the values do not depend on the inputs in a way that PyTorch can differentiate.
     """
-    (slope,) = torch.autograd.grad(values.sum(), inputs, allow_unused=True) if values.requires_grad else (None,)
+    slope = None
+    if values.requires_grad:
+        (slope,) = torch.autograd.grad(values, inputs, torch.ones_like(values), allow_unused=True)
     if slope is None:
         raise NotApplicableError(
             "no gradient reaches the clip: the model cuts it off (`torch.no_grad`, `detach`, rounding); use methods "

@@ -230,6 +230,8 @@ def test_nothing_is_found_in_sound_networks_and_they_stay_as_they_are(family):
     before = state(model)
     for clips in (some_clips(1), probe.example(8, 32, 32), torch.full((1, 3, 8, 32, 32), 0.5)):
         assert probe.ask(model, clips) == probe.Answers(3, [])
+    with torch.no_grad():  # as in the stage predict
+        assert probe.ask(model, some_clips(1)) == probe.Answers(3, [])
     assert changes(before, state(model)) == []
 
 

@@ -398,7 +398,7 @@ def _slope(inputs: Tensor, logits: Tensor) -> Tensor | str:
         return CUT
     weights = torch.arange(1, logits.shape[1] + 1, device=logits.device).sqrt()
     try:
-        (slope,) = torch.autograd.grad((logits * weights).sum(), inputs, allow_unused=True)
+        (slope,) = torch.autograd.grad(logits, inputs, weights.expand_as(logits), allow_unused=True)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:  # NotImplementedError among them
