@@ -115,3 +115,17 @@ def test_classes_and_splits_are_counted_in_a_table(videos):
     many = [{"label": f"c{number:02d}", "split": "test"} for number in range(30) for _ in range(number + 1)]
     table = data_checks.class_table(many)
     assert (len(table), table[1], table[-1]) == (22, "c00             1", "10 more  21 to 30")
+
+
+def test_a_test_video_that_shows_the_scene_of_a_training_video_is_a_doubt(tmp_path):
+    random = np.random.default_rng(0)
+    scenes = {row["clip_id"]: random.integers(0, 255, (4, 5, 3), np.uint8) for row in segments(tmp_path)}
+    scenes["goal/a"] = 255 - (255 - scenes["goal/b"]) // 2  # the same, but brighter and of less contrast
+    for name, scene in scenes.items():
+        (tmp_path / name).mkdir(parents=True)
+        for frame in range(2):
+            Image.fromarray(scene).resize((40, 32)).save(tmp_path / name / f"{frame}.png")
+    (doubt,) = data_checks.doubts(segments(tmp_path), [])
+    assert doubt.text.startswith(
+        "1 of 2 test videos opened show the scene of a training video (4 opened), such as goal/a and goal/b; put videos"
+    )

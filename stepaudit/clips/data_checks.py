@@ -1,12 +1,14 @@
 """Doubts about a data set, from its rows and a sample of its videos, before anything runs."""
 
+from bisect import bisect
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from stepaudit.clips import decoding
+from stepaudit.clips import decoding, near_duplicates
 from stepaudit.clips.geometry import Geometry
 from stepaudit.clips.misfits import EDGES, misfit, reach
 from stepaudit.errors import BadVideoError
@@ -17,6 +19,7 @@ SECONDS = 20.0  # for each of them
 SIDE = 16  # pixels that their frames are scaled to, only to be counted
 CORNER = 0.5  # of width and height; boxes that all lie in the corner of this size may be of a smaller picture
 LARGER = 30  # times the median size of a video file
+NEAR = 3  # training videos before and after a test video, by name, that it is compared with
 SHOWN = 5  # names in a sentence
 ROWS = 20  # classes of a table
 
@@ -36,6 +39,7 @@ def doubts(segments: list[dict], boxes: list[dict]) -> list[Doubt]:
         *(Doubt(text) for text in _label_doubts(segments, boxes)),
         *(Doubt(text) for text in _class_doubts(segments)),
         *(Doubt(text) for text in _size_doubts(segments)),
+        *(Doubt(text) for text in _duplicate_doubts(segments)),
     ]
 
 
@@ -124,6 +128,22 @@ def _size_doubts(segments: list[dict]) -> Iterator[str]:
         )
 
 
+def _duplicate_doubts(segments: list[dict]) -> Iterator[str]:
+    """Test videos of a sample that show the scene of one of the training videos whose names are nearest to theirs."""
+    files = {Path(row["path"]): (row["label"], row["split"] == "test") for row in segments}
+    by_name = sorted(files, key=lambda path: (files[path][0], path.name, str(path)))
+    trained = [number for number, path in enumerate(by_name) if not files[path][1]]
+    tested = _spread([number for number, path in enumerate(by_name) if files[path][1]])
+    places = [bisect(trained, number) for number in tested]
+    near = sorted({number for place in places for number in trained[max(0, place - NEAR) : place + NEAR]})
+    if alike := near_duplicates.pairs([by_name[number] for number in tested], [by_name[number] for number in near]):
+        test, train = (f"{path.parent.name}/{path.name}" for path in alike[0])
+        yield (
+            f"{len(alike)} of {len(tested)} test videos opened show the scene of a training video ({len(near)} "
+            f"opened), such as {test} and {train}; put videos of one source into one `group` (column of `videos`)"
+        )
+
+
 def _opened(path: Path, stop: int | None) -> tuple[int, int, int | None] | None:
     """Height, width and number of frames, which is None if the segment ends earlier or that takes too long."""
     try:
@@ -147,9 +167,9 @@ def _by_frame(boxes: list[dict], videos: set[str]) -> dict[str, dict[int, list[d
     return by_frame
 
 
-def _spread(rows: Sequence[dict]) -> list[dict]:
+def _spread(rows: list[Any]) -> list[Any]:
     """At most `SAMPLE` rows, evenly spread."""
-    return list(rows[:: -(-len(rows) // SAMPLE)]) if rows else []
+    return rows[:: -(-len(rows) // SAMPLE)] if rows else []
 
 
 def _some(names: Iterable[str]) -> str:
