@@ -3,12 +3,14 @@
 -- A temporary view `NAME_samples` says what is estimated: each becomes the table NAME (stepaudit/report/statistics/means.py).
 
 -- A column of what clips are a sample of. answer: yes or no of a clip (Wilson); share: in [0, 1]; difference: in [-1, 1];
--- number: anything, a ratio of sums if there is a whole; median_of: its median with the interval of order statistics.
+-- number: anything, a ratio of sums if there is a whole; median_of: its median with the interval of order statistics;
+-- contrast: in [-1, 1], the mean over a key's own clips less that over others.
 create temp macro answer(x) as {'answer': x::double, 'whole': 1::double};
 create temp macro share(x) as {'share': x::double, 'whole': 1::double};
 create temp macro share_of(part, whole) as {'share': part::double, 'whole': whole::double};
 create temp macro difference(x) as {'difference': x::double, 'whole': 1::double};
 create temp macro number_of(part, whole) as {'number': part::double, 'whole': whole::double};
+create temp macro contrast(x, own) as {'contrast': x::double, 'whole': own::int::double};
 create temp macro median_of(x) as {'median': x::double, 'whole': 1::double};
 
 create temp macro all_and(label) as if(label is null, [null], [null, label]);
@@ -264,6 +266,23 @@ join methods on method = methods.name
 where status = 'ok' and coalesce(seed, seeds[1]) = seeds[1];
 comment on view preservation_times is 'Each clip''s a* with the method''s first seed, between lower and upper; left-censored clips count at the smallest ratio tried, right-censored ones leave (reached = false) at the largest.';
 
+create view explained_clips as
+select distinct dataset, clip_id
+from maps
+where status = 'ok' and model not in (select model from controls)
+    and method in (select name from methods where not ignores_model);
+comment on view explained_clips is 'Clips with a map of a model of the user''s by a method that looks at the model.';
+
+-- Every failure counts that is the clip's own: neither a missing annotation nor what a method or a map is by its nature.
+create view failed_tests as
+select failed.*, explained.clip_id is not null as in_part
+from failed
+join segments on failed.dataset = segments.dataset and failed.clip_id = segments.clip_id and split = 'test'
+left join explained_clips as explained
+    on failed.dataset = explained.dataset and failed.clip_id = explained.clip_id
+where cause_status not in ('no_annotation', 'not_applicable', 'no_peak');
+comment on view failed_tests is 'Rows of test clips that failed for a reason of the clip or a method; in_part: some method explained the clip.';
+
 create view dataset_summary as
 select datasets.name as dataset, datasets.use,
     count(distinct segments.label) as classes,
@@ -276,11 +295,11 @@ from datasets
 left join segments on datasets.name = segments.dataset
 left join (select dataset, clip_id, bool_and(status = 'ok') as ok from test_clips group by all) as cut
     on segments.dataset = cut.dataset and segments.clip_id = cut.clip_id
-left join (select distinct dataset, clip_id from maps where status = 'ok') as explained
+left join explained_clips as explained
     on segments.dataset = explained.dataset and segments.clip_id = explained.clip_id
 group by all
 order by all;
-comment on view dataset_summary is 'What each data set holds, and how many of its test clips were asked for, extracted and explained (by any model and method).';
+comment on view dataset_summary is 'What each data set holds, and how many of its test clips were asked for, extracted and explained (by at least one method that looks at a model).';
 
 create view stage_summary as
 select stage, count(*) as jobs, sum(seconds) as seconds, max(peak_memory_mb) as peak_memory_mb,

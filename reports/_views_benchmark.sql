@@ -119,6 +119,20 @@ select * exclude (value, other_value), share(value) as kept, share(other_value) 
 from planted_differences;
 comment on view planted_part_means_samples is 'Differences of what two methods keep of the evidence, means over clips by the part of the clip that shows it.';
 
+create temp view planted_part_contrasts_samples as
+with gains as (
+    select question, dataset, model, ratio, measure, method, other, part, clip_id, value - other_value as gain
+    from planted_differences
+),
+parts as (
+    select distinct * exclude (clip_id, gain) from gains where part != 'middle'
+)
+select parts.*, clip_id, contrast(gain, gains.part = parts.part) as beyond
+from parts
+join gains using (question, dataset, model, ratio, measure, method, other)
+where gains.part in (parts.part, 'middle');
+comment on view planted_part_contrasts_samples is 'By how much such differences in a part of the clip exceed those in the middle, which are of other clips.';
+
 -- Answers on the clips on which the network set by hand is wrong.
 create temp view cue_means_samples as
 with answers as (

@@ -60,7 +60,8 @@ measured_fills as (
 )
 select dataset, model, method, method_use, ratio, seed, clip_id, label, metric, failure, parts, answered, own_fill,
     parts['clip'] as clip, kept, empty, needed, needed_hard as held, hard, parts['shift'] as shift, parts['random'] as random,
-    parts['outside'] as outside, parts['rival'] as rival, parts['inside'] as inside, parts['annotated'] as annotated,
+    parts['outside'] as outside, parts['rival'] as rival, parts['annotated'] as annotated,
+    if(annotated < 1, parts['inside'], null) as inside,  -- an annotation of the whole clip is none
     whole - empty >= tells as asks,
     kept >= needed as sufficient,
     len(other_fills) as fills, len([held for held in other_fills if held]) as fills_kept,
@@ -73,8 +74,9 @@ select dataset, model, method, method_use, ratio, seed, clip_id, label, metric, 
         peer for peer in answers
         if peer.whole - peer.empty >= tells and peer.kept >= kept_from(peer.empty, peer.whole, keeps)
     ]) as peers_kept,
-    -- on the annotation: most of it, or the part that carries the answer
-    inside - annotated >= inside_from * (1 - annotated) or coalesce(parts['outside'] < needed_asked, false) as on_annotation
+    inside - annotated >= inside_from * (1 - annotated) as more_inside,
+    parts['outside'] < needed_asked as outside_fails,
+    more_inside or coalesce(outside_fails, false) as on_annotation
 from measured_fills;
 comment on view mask_answers is 'Each map under `mask_survival`: its probabilities, the one that it needs, and which probes it passes.';
 
@@ -99,8 +101,8 @@ comment on view mask_classes is 'The class of each mask of the extremal family u
 create temp view class_means_samples as
 with clips as (
     select dataset, model, method, ratio, metric, clip_id,
-        avg((class = 'focused')::int) filter (class not in ('vacuous', 'insufficient')) as focused,
-        avg((class = 'shortcut')::int) filter (class not in ('vacuous', 'insufficient')) as shortcut,
+        avg((class = 'focused')::int) filter (class not in ('vacuous', 'insufficient') and inside is not null) as focused,
+        avg((class = 'shortcut')::int) filter (class not in ('vacuous', 'insufficient') and inside is not null) as shortcut,
         avg((class = 'adversarial')::int) filter (class not in ('vacuous', 'insufficient')) as adversarial
     from mask_classes
     where method in (select name from methods where optimises_masks)
@@ -109,7 +111,7 @@ with clips as (
 select dataset, model, method, ratio, metric, clip_id,
     answer(focused) as focused, answer(shortcut) as shortcut, answer(adversarial) as adversarial
 from clips;
-comment on view class_means_samples is 'Shares of the classes of masks over clips whose mask was put to the question, seeds averaged.';
+comment on view class_means_samples is 'Shares of the classes of masks over clips whose mask was put to the question, seeds averaged; focused and shortcut: of those with an annotation.';
 
 create temp view survival_means_samples as
 with clips as (

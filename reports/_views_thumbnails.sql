@@ -15,9 +15,9 @@ where times.model not in (select model from controls);
 comment on view gallery_searches is 'The minimum preservation ratio of each clip and model that the gallery goes by: of the first method and bound, in words as `need`.';
 
 create view gallery_choices as
--- censored clips are all equal: they come first, the one of whose answer the model is surest before the others
+-- censored clips are all equal: they come first, by the probability of the target
 with extremes as (
-    select *, 'smallest ratio' as rule, 'left-censored: no smaller mask fails' as censoring,
+    select *, 'smallest ratio' as rule, 'left-censored: the smallest mask tried suffices' as censoring,
         row_number() over (
             partition by dataset, model
             order by censored is null, if(censored is null, ratio, null), target_probability desc nulls last, clip_id
@@ -69,7 +69,7 @@ mask_choices as (
         ) as place,
         format('{}, {}: the mask keeps a probability of {:.2f}', model, method, kept)
             || coalesce(format(', and {:.2f} where it was not optimised', survives), '')
-            || if(class = 'adversarial', ' (class adversarial)', format(' (still of class {})', class)) as because
+            || if(class = 'adversarial', ' (class adversarial)', format(' (class {})', class)) as because
     from masks
 ),
 -- the difference that is left whatever the brackets hide

@@ -2,8 +2,8 @@
 -- One row per mask of the extremal family and metric, by class. The mask keeps the answer from `needed_probability` on, and holds when cut or moved from `held_probability` on; fills and peers that ask nothing are left out. Where a mask has no class, `reason` says why.
 select dataset, model, method, ratio, seed, clip_id, metric, class,
     case
-        when class = 'vacuous' then 'the fill alone keeps the answer'
-        when class = 'insufficient' then 'the mask does not keep the answer'
+        when class = 'vacuous' then 'the fill alone keeps the target'
+        when class = 'insufficient' then 'the mask does not keep the target'
         when class = 'adversarial' then concat_ws(
             ', ',
             if(not survives_fills, 'lost under other fills', null),
@@ -14,10 +14,15 @@ select dataset, model, method, ratio, seed, clip_id, metric, class,
         when class = 'unconfirmed' and peers = 0 then 'an answer that the clip does not give, and no peer to ask'
         when class = 'unconfirmed' then 'beside the annotation, and no peer agrees'
         when class = 'unannotated' then 'the mask survives; nothing says where it should lie'
-        when class = 'unspecific' then 'masks at random places keep the answer as well'
-        when class = 'focused' then 'the mask survives and lies on the annotation'
+        when class = 'unspecific' then 'masks at random places keep the target as well'
+        when class = 'focused' then 'the mask survives and ' || concat_ws(
+            ', and ',
+            if(more_inside, 'lies on the annotation clearly more than by chance', null),
+            if(outside_fails, 'loses the target without its part on the annotation', null)
+        )
         when class = 'shortcut' then
-            'the mask survives beside the annotation' || if(peers = 0, ' (no peer to ask)', ', and a peer agrees')
+            'the mask survives and lies on the annotation not clearly more than by chance'
+            || if(peers = 0, ' (no peer to ask)', ', and a peer agrees')
     end as because,
     round(clip, 3) as clip_probability,
     round(kept, 3) as kept_probability,

@@ -1,5 +1,5 @@
--- Minimum preservation ratio: how little of a clip keeps the model's answer? (Table 2)
--- One row per dataset, model, method and bound. Kaplan-Meier median, and mean restricted to the grid's largest ratio; failed searches are left out. Intervals: 95 %. Last what the paper prints, the mean of an unnamed choice of clips.
+-- Minimum preservation ratio: how little of a clip keeps the target? (Table 2)
+-- One row per dataset, model, method and bound. Kaplan-Meier median, and mean restricted to the grid's largest ratio; failed searches are left out. Kept is what the bound asks of the target, also where the model's answer is another class. Intervals: 95 %. Last what the paper prints, the mean of an unnamed choice of clips.
 with limits as (
     select list_max((config -> '$.preserve.grid')::double[]) as largest_ratio from audit
 ),

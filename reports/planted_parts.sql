@@ -6,23 +6,14 @@ select means.question, means.dataset, means.model, means.ratio, means.measure, m
     percent(means.gain) as gain_points,
     percent(means.gain_low) as gain_points_low,
     percent(means.gain_high) as gain_points_high,
-    percent(means.gain - middle.gain) as beyond_middle_points,
-    percent(
-        means.gain - middle.gain
-        - sqrt((means.gain - means.gain_low) ** 2 + (middle.gain_high - middle.gain) ** 2)
-    ) as beyond_middle_points_low,
-    percent(
-        means.gain - middle.gain
-        + sqrt((means.gain_high - means.gain) ** 2 + (middle.gain - middle.gain_low) ** 2)
-    ) as beyond_middle_points_high,
+    percent(beyond) as beyond_middle_points,
+    percent(beyond_low) as beyond_middle_points_low,
+    percent(beyond_high) as beyond_middle_points_high,
     means.method,
     percent(means.kept) as kept_percent,
     means.other,
     percent(means.other_kept) as other_kept_percent,
     means.gain_clips as clips
 from planted_part_means as means
-left join planted_part_means as middle
-    on means.part != 'middle' and middle.part = 'middle' and means.question = middle.question
-    and means.dataset = middle.dataset and means.model = middle.model and means.ratio = middle.ratio
-    and means.measure = middle.measure and means.method = middle.method and means.other = middle.other
+left join planted_part_contrasts using (question, dataset, model, ratio, measure, method, other, part)
 order by means.question, means.dataset, means.model, means.ratio, means.measure, means.part

@@ -8,6 +8,15 @@ from stepaudit.commands.compare.comparison import compared
 from stepaudit.report import build_database
 
 FRAMES, SIDE = 16, 16
+READ = (
+    "metric_roles",
+    "measured_cells",
+    "mask_classes",
+    "coverage",
+    "preservation_times",
+    "similarities",
+    "test_clips",
+)
 CHANGES = {
     "models": {"conv": {"use": "r2plus1d_18"}},
     "methods": {"ep3d": {"ratios": [0.1]}, "grad_cam": {}, "center": {}},
@@ -61,10 +70,10 @@ def written(folder, name, tables, **changes):
     return write_audit(folder, tables, **{**CHANGES, "clips": size, "audit": name, **changes})
 
 
-def audit(folder, name, tables, **changes):
-    """Writes an audit with its database. Returns its folder."""
+def audit(folder, name, tables, *, reports=(), **changes):
+    """Writes an audit with its database, of what a comparison reads and some reports. Returns its folder."""
     made = written(folder, name, tables, **changes)
-    build_database.create(made, config.load(made / "config.yaml"))
+    build_database.create(made, config.load(made / "config.yaml"), [*READ, *reports])
     return made
 
 

@@ -2,10 +2,22 @@
 
 from tiny_audit import answer, clips, write_audit
 
-from stepaudit.errors import AuditError
+from stepaudit.errors import AuditError, NoAnnotationError
 from stepaudit.metrics import mask_survival
 
+NO_PLACE = NoAnnotationError("no voxel is annotated")
+FILLS = ("blur", "other_blur", "fade", "freeze", "noise")
+KINDS = {"soft": 0.8, "hard": 0.8, "empty": 0.1}
+OTHERS = ("evidence", "evidence_clips")  # that are made, too
 METHODS = {"step": {"ratios": [0.1]}, "cam": {"use": "grad_cam"}}
+
+
+def made(**changes):
+    """Parts of a focused mask: the fill leaves 0.1 of 0.9; 0.5 is needed, and 0.3 holds. Changes take `__` for `.`."""
+    parts = {"clip": 0.9, "rival_clip": 0.05, "rival": 0.1, "shift": 0.8, "random": 0.2, "outside": 0.3}
+    parts |= {"inside": 0.6, "annotated": 0.2, "peer_clip.p": 0.8, "peer_rival.p": 0.1, "peer_empty.p": 0.2}
+    parts |= {"peer.p": 0.6} | {f"{kind}.{fill}": value for kind, value in KINDS.items() for fill in FILLS}
+    return parts | {name.replace("__", "."): value for name, value in changes.items()}
 
 
 def measured(mask, clip, model, target, *, boxes, peers=None, in_action=None, ratio=None):
@@ -14,8 +26,13 @@ def measured(mask, clip, model, target, *, boxes, peers=None, in_action=None, ra
     return mask_survival.score(mask, clip, model, peers or {}, target, share, boxes, in_action)
 
 
-def evidence(folder, parts_of, report="evidence_clips", *, kept=0.9, metrics=None, **of_map):
-    """Rows of a report over one map for each clip, whose parts are given; errors stand for what was not measured.
+def evidence(folder, parts_of, report="evidence_clips", **given):
+    """Rows of a report over the audit of `written`."""
+    return answer(written(folder, parts_of, **given), report, *OTHERS)
+
+
+def written(folder, parts_of, *, kept=0.9, metrics=None, **of_map):
+    """Writes an audit of a map for each clip, whose parts are given; errors stand for what was not measured.
 
     Args:
         kept: probability that the masks keep; by clip, or one for all.
@@ -32,7 +49,7 @@ def evidence(folder, parts_of, report="evidence_clips", *, kept=0.9, metrics=Non
         for metric, value in _by_metric(name, parts).items()
     ]
     used = {name: {"use": "mask_survival", "options": given} for name, given in options.items()}
-    return answer(write_audit(folder, rows, methods=METHODS, metrics=used), report)
+    return write_audit(folder, rows, methods=METHODS, metrics=used)
 
 
 def by_clip(rows):

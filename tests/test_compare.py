@@ -133,7 +133,10 @@ def audits(tmp_path_factory):
     """A and B, with a model for each case; A's model `pairs_b` has B's searches of the case `pairs`."""
     models = {case: {"use": "r2plus1d_18"} for case in (*CASES, "pairs_b")}
     folder = tmp_path_factory.mktemp("audits")
-    return tuple(audit(folder, name, tables(side), models=models) for side, name in enumerate(("last", "this")))
+    return tuple(
+        audit(folder, name, tables(side), models=models, reports=["model_pairs"])
+        for side, name in enumerate(("last", "this"))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +217,7 @@ def two_models(tmp_path_factory):
 def test_two_models_of_one_audit_may_take_clips_of_different_size(two_models):
     with compared(f"{two_models['both']}:conv", ":large") as comparison:
         assert comparison.pair.clips == ["one"]
-        different = "the models take clips of different size, 16x16x16 and 16x24x24, cut from the same frames"
+        different = "the models take clips of different size, 16x16x16 and 16x24x24, of the same videos"
         assert different in comparison.notes
 
 

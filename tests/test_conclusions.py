@@ -19,7 +19,7 @@ def found(folder, rows, **changes):
     """The findings over tables written by hand, by the report that they lead to."""
     place = write_audit(folder, rows, **changes)
     made = config.load(place / "config.yaml")
-    build_database.create(place, made)
+    build_database.create(place, made, conclusions.READ)
     with database.connect(place) as connection:
         return {each.section: each for each in conclusions.conclusions(connection, made)}
 
@@ -51,8 +51,8 @@ def test_a_decided_comparison_names_the_model_its_share_and_how_much_less(tmp_pa
     assert finding.lead == "conv needs less of a clip than rnn."
     # 9 of 9: Wilson's lower end is 9 / (9 + 3.8415) = 70.1 %; the sign test gives 2 / 2 ** 9 = 0.0039
     assert "It needs less on 9 of 9 clips that tell (95 % interval 70.1 to 100.0 %; p = 0.0039)." in finding.numbers
-    assert "(9 clips) the median difference is 20 % of the clip (20 % to 20 %)" in finding.numbers
-    assert "1 of 10 clips leave it open: on 1 already the smallest mask keeps the answer of both" in finding.numbers
+    assert "(9 clips) the median of rnn less conv is 20 % of the clip (20 % to 20 %)" in finding.numbers
+    assert "1 of 10 clips leave it open: on 1 already the smallest mask suffices for both" in finding.numbers
 
 
 def test_the_other_model_is_named_where_it_needs_less(tmp_path):
@@ -71,29 +71,39 @@ def test_where_all_searches_are_censored_no_clip_tells_and_the_sentence_counts_t
     finding = needs(tmp_path, [(LEFT, LEFT)] * 6 + [(RIGHT, RIGHT)] * 2)["model_pairs"]
     assert finding.lead == "No clip tells whether conv or rnn needs less."
     assert "8 of 8 clips leave it open: on 6 already the smallest mask" in finding.numbers
-    assert "on 2 no mask keeps the answer of either (right-censored)" in finding.numbers
+    assert "on 2 no mask suffices for either (right-censored)" in finding.numbers
     assert "conv at most 2 %" in finding.numbers
     assert "8 of 8 clips censored" in finding.numbers
 
 
 def test_one_model_alone_has_its_median(tmp_path):
     finding = needs(tmp_path, [(LESS, LESS)] * 3, {"conv": MODELS["conv"]})["min_ratio"]
-    assert finding.lead == "Half of the clips keep the answer of conv with 10 % of the clip."
+    assert finding.lead == "Half of the clips keep 100 % of the target's probability on conv with 10 % of the clip."
 
 
 def need(median, left=0, right=0):
     """A row of `min_ratio` of four clips, of which some are censored."""
     ends = {"median_ratio": median, "median_ratio_low": 0.01, "median_ratio_high": 0.03, "largest_ratio": 0.7}
-    return {"model": "a", "dataset": "d", "clips": 4, "left_censored": left, "right_censored": right, **ends}
+    return {
+        "model": "a",
+        "dataset": "d",
+        "clips": 4,
+        "left_censored": left,
+        "right_censored": right,
+        "wrong": 0,
+        **ends,
+    }
 
 
 def test_half_of_the_clips_left_censored_is_at_most_and_right_censored_is_more_than():
-    most = texts.of_needs([need(0.02, left=2)])
-    assert most.lead == "Half of the clips keep the answer of a with at most 2 % of the clip."
+    keeps = texts.suffices("top1", 0.9)
+    most = texts.of_needs([need(0.02, left=2)], keeps)
+    assert most.lead == "Half of the clips keep the first place of the target on a with at most 2 % of the clip."
     assert "a at most 2 % (95 % interval: no more than 3 %), 2 of 4 clips censored" in most.numbers
-    assert "at most" not in texts.of_needs([need(0.02, left=1)]).lead
-    more = texts.of_needs([need(None, right=3)])
-    assert more.lead == "Half of the clips or more need more than 70 % of the clip to keep the answer of a."
+    assert "at most" not in texts.of_needs([need(0.02, left=1)], keeps).lead
+    more = texts.of_needs([need(None, right=3)], keeps)
+    lead = "More than half of the clips need more than 70 % of the clip to keep the first place of the target on a."
+    assert more.lead == lead
     assert "a more than 70 %, 3 of 4 clips censored" in more.numbers
 
 
@@ -118,9 +128,7 @@ def test_of_many_pairs_the_clear_ones_are_counted():
     clear = pair(1, 9, 0.01, 1.8, 40.4)
     none = texts.of_pairs([pair(3, 3, 1.0, 18.8, 81.2), pair(0, 0)])
     assert none.lead == "The clips do not tell which model needs least."
-    assert none.numbers == (
-        "Of 2 pairs of models (each data set by itself) 0 are decided. In 1 no clip tells: the searches are censored."
-    )
+    assert none.numbers == ("Of 2 pairs of models (each data set by itself) 0 are decided. In 1 no clip tells.")
     some = texts.of_pairs([clear, pair(3, 3, 1.0, 18.8, 81.2)])
     assert some.lead == "b needs less than a."
     assert "b needs less than a (on 9 of 10 clips that tell, 95 % interval 59.6 to 98.2 %, d)" in some.numbers
@@ -148,7 +156,10 @@ def test_a_method_below_the_best_pointer_is_no_method_that_beats_it(tmp_path):
 
 def test_a_method_that_beats_every_pointer_says_so(tmp_path):
     finding = pointing(tmp_path, {"step": 19, "middle": 4, "noise": 2})["method_gains"]
-    assert finding.lead == "All methods point at the object more often than the best trivial pointer."
+    assert (
+        finding.lead
+        == "All methods that could be compared point at the object more often than the best trivial pointer."
+    )
     assert "75.0 points against middle" in finding.numbers
 
 
@@ -164,11 +175,14 @@ def test_without_annotation_there_is_no_sentence_on_pointing(tmp_path):
 
 def share(method, clips, shares, **ends):
     """A row of `evidence`: shares in percent, each with its interval."""
-    row = {"model": "a", "method": method, "ratio": 0.05, "clips": clips}
+    row = {"model": "a", "method": method, "ratio": 0.05, "clips": clips, "annotated_clips": clips}
     for name, value in zip(("focused", "adversarial"), shares, strict=True):
         low, high = ends.get(name, (0.0, 100.0))
         row |= {f"{name}_percent": value, f"{name}_percent_low": low, f"{name}_percent_high": high}
     return row
+
+
+ALL_INSIDE = {"annotated": 5, "more": 5, "inside": 1.0, "marked": 0.2}
 
 
 def test_masks_are_counted_by_class_and_the_worst_method_is_named():
@@ -177,25 +191,32 @@ def test_masks_are_counted_by_class_and_the_worst_method_is_named():
         share("step", 5, (40.0, 60.0), adversarial=(23.1, 88.2)),
         share("ep3d", 5, (80.0, 0.0), focused=(37.6, 96.4)),
     ]
-    finding = texts.of_masks(classes, rows)
+    finding = texts.of_masks(classes, {"annotated": 9, "more": 2, "inside": 0.43, "marked": 0.2}, rows)
     assert finding.lead == (
-        "Of 10 masks that could be put to the question 3 are adversarial and 6 are evidence on the annotation."
+        "Of 10 masks that could be put to the question 3 are adversarial and 6 of the 9 with an annotation point to "
+        "the annotation."
+    )
+    assert finding.numbers.startswith(
+        "Of those that point to the annotation 2 lie on it clearly more than by chance, 4 do not, but without the part "
+        "on it the target is lost; in the mean 43 % of such a mask and 20 % of the clip lie inside."
     )
     assert "4 of all 16 masks prove nothing" in finding.numbers
-    assert "2 do not keep the answer." in finding.numbers
+    assert "2 do not keep the target." in finding.numbers
     assert "1 mask could not be measured." in finding.numbers
     assert (
         "adversarial masks has step (ratio 0.05) on a: 60.0 % of 5 clips (95 % interval 23.1 to 88.2)"
         in finding.numbers
     )
     assert (
-        "on the annotation has ep3d (ratio 0.05) on a: 80.0 % of 5 clips (95 % interval 37.6 to 96.4)"
+        "pointing to the annotation has ep3d (ratio 0.05) on a: 80.0 % of 5 clips (95 % interval 37.6 to 96.4)"
         in finding.numbers
     )
 
 
 def test_no_adversarial_mask_among_few_clips_is_no_proof_that_there_is_none():
-    finding = texts.of_masks(Counter({"focused": 5}), [share("step", 5, (100.0, 0.0), adversarial=(0.0, 43.4))])
+    finding = texts.of_masks(
+        Counter({"focused": 5}), ALL_INSIDE, [share("step", 5, (100.0, 0.0), adversarial=(0.0, 43.4))]
+    )
     assert "0 are adversarial" in finding.lead
     assert (
         "So few clips leave room for 43.4 % of the masks to be adversarial (step (ratio 0.05) on a, 5 clips)."
@@ -204,19 +225,19 @@ def test_no_adversarial_mask_among_few_clips_is_no_proof_that_there_is_none():
 
 
 def test_masks_that_all_prove_nothing_are_no_evidence():
-    finding = texts.of_masks(Counter({"vacuous": 5}), [])
+    finding = texts.of_masks(Counter({"vacuous": 5}), ALL_INSIDE, [])
     assert finding.lead == "No mask could be put to the question whether it is evidence."
 
 
 def test_methods_whose_maps_do_not_change_with_the_model_are_named():
     row = {"model": "a", "method": "grad_cam", "ratio": None, "rank": 0.9, "rank_low": 0.8, "rank_high": 1.0,
-           "threshold": 0.5, "clips": 7, "answer": "no"}  # fmt: skip
+           "threshold": 0.5, "randomised": 1.0, "clips": 7, "answer": "no"}  # fmt: skip
     other = {**row, "method": "step", "rank": 0.1, "answer": "yes"}
     finding = texts.of_changes([row, other])
-    assert finding.lead == "Not shown to change when the model's weights are random: the maps of grad_cam (a)."
+    assert finding.lead == "Not shown to change when the model's weights are random: the maps of grad_cam on a."
     assert "1 of 2 combinations" in finding.numbers
     assert "rank correlation 0.9 with the trained model's maps (95 % interval 0.8 to 1; 7 clips)" in finding.numbers
-    assert texts.of_changes([other]).lead == "All maps change when the model's weights are random."
+    assert texts.of_changes([other]).lead == "All maps that were compared change when the model's weights are random."
 
 
 def test_clips_that_fail_are_counted_by_their_reason(tmp_path):
@@ -229,10 +250,8 @@ def test_clips_that_fail_are_counted_by_their_reason(tmp_path):
         {"clip_id": "bad", "method": "step", "ratio": 0.1, "status": "upstream", "error": "no video"},
     ]
     finding = found(tmp_path, rows)["failures"]
-    assert finding.lead == "3 of 3 test clips failed."
-    assert finding.numbers.startswith(
-        "Before any method saw them: 1 bad_video, 1 too_short. Later, in part: 1 non_finite."
-    )
+    assert finding.lead == "3 of 3 test clips failed."  # what points without the model explains nothing
+    assert finding.numbers.startswith("Before the methods: 1 bad_video, 1 too_short. Later: 1 non_finite.")
 
 
 def test_an_audit_without_a_failure_says_so(tmp_path):
@@ -241,4 +260,4 @@ def test_an_audit_without_a_failure_says_so(tmp_path):
 
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_counts_agree_with_their_nouns(count):
-    assert texts.of_failures(count, 0, []).lead == f"None of {count} test clip{'' if count == 1 else 's'} failed."
+    assert texts.of_failures(count, 0, 0, []).lead == f"None of {count} test clip{'' if count == 1 else 's'} failed."

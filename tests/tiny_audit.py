@@ -58,9 +58,9 @@ def clips(*clip_ids: str, **values: object) -> dict[str, list[dict]]:
     }
 
 
-def answer(folder: Path, report: str) -> list[dict]:
-    """Rows of a report over an audit whose database is made first."""
-    build_database.create(folder, config.load(folder / "config.yaml"))
+def answer(folder: Path, report: str, *others: str) -> list[dict]:
+    """Rows of a report over an audit whose database is made first, with this report, perhaps others, and no more."""
+    build_database.create(folder, config.load(folder / "config.yaml"), [report, *others])
     found = {each.name: each for each in sql_files.all_reports()}[report]
     with database.connect(folder) as connection:
         return database.records(connection, found.sql)

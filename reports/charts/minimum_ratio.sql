@@ -1,4 +1,4 @@
--- Minimum preservation ratio: which share of clips keeps its answer under a mask of no more than a ratio?
+-- Minimum preservation ratio: for which share of clips does a mask of no more than a ratio suffice?
 -- One row per dataset, model, method, bound and class (NULL: all classes), with a list over ratios from 0 to the grid's largest: 1 − Kaplan-Meier with pointwise 95 % intervals, and how many clips are censored there; left-censored ones count at the smallest ratio tried. Of a curve of more steps than can be seen, the last in each thousandth; a censored clip counts at the step of its thousandth.
 with limits as (
     select list_max((config -> '$.preserve.grid')::double[]) as largest from audit

@@ -6,8 +6,10 @@ configuration; beside them lie the configuration (`audit`, `datasets`, `models`,
 """
 
 import ast
+import re
 import shutil
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -43,8 +45,11 @@ COMMENTS = {
 }
 
 
-def create(folder: Path, config: Config) -> Path:
+def create(folder: Path, config: Config, only: Collection[str] | None = None) -> Path:
     """Write the database of the audit in `folder`, under a temporary name first.
+
+    Args:
+        only: reports and views to make, with all that they are made from; None: all. The tables are always there.
 
     Raises:
         UsageError: a table was written with another schema, a view or a report is no valid SQL, or another process is
@@ -55,13 +60,17 @@ def create(folder: Path, config: Config) -> Path:
         if not locks.take(lock):
             raise UsageError(f"{locks.holder(lock)} is making the report of {folder} at this moment; wait for it")
     try:
-        return _create(folder, config)
+        return _create(folder, config, only)
     finally:
         locks.give_back(lock, remove=True)
 
 
-def _create(folder: Path, config: Config) -> Path:
-    path = folder / FILE
+def _create(folder: Path, config: Config, only: Collection[str] | None) -> Path:
+    path, shared, reports = folder / FILE, sql_files.shared(), sql_files.all_reports()
+    if only is not None:
+        needed = _needed(only, shared, reports)
+        shared = [each for each in shared if each.name in needed]
+        reports = [each for each in reports if each.name in needed]
     path.with_name(f".{FILE}.tmp.wal").unlink(missing_ok=True)
     with (
         writing.written(path) as temporary,
@@ -79,12 +88,13 @@ def _create(folder: Path, config: Config) -> Path:
         _continue(connection)
         _forget_jobs(connection, config)
         _write_config(connection, config)
-        shared = sql_files.shared()
-        results = {file: shared.pop(file) for file in list(shared) if file.startswith(sql_files.RESULTS)}
-        _create_views(connection, shared)
-        _write_estimates(connection)
-        _create_views(connection, results)
-        _create_reports(connection)
+        for late in (False, True):
+            for each in shared:
+                if each.file.startswith(sql_files.RESULTS) is late:
+                    _execute(connection, each.file, each.sql)
+            if not late:
+                _write_estimates(connection, None if only is None else needed)
+        _create_reports(connection, reports)
         connection.commit()
         connection.execute("use memory; detach audit")
     return path
@@ -215,23 +225,30 @@ def _methods(config: Config) -> pa.Table:
     )
 
 
-def _create_views(connection: duckdb.DuckDBPyConnection, files: dict[str, str]) -> None:
-    for file, sql in files.items():
-        _execute(connection, file, sql)
+def _needed(only: Collection[str], shared: list[sql_files.Statement], reports: list[sql_files.Report]) -> set[str]:
+    """Names of all that some reports and views are made from; a statement without a name is always needed."""
+    texts: dict[str, set[str]] = defaultdict(set)
+    for name, sql in chain(((each.name, each.sql) for each in shared), ((each.name, each.sql) for each in reports)):
+        texts[name] |= set(re.findall(r"\w+", sql))
+    for computed in (estimates, survival):
+        texts |= {name: set(computed.READ) for name in computed.MADE}
+    return {"", *sql_files.sources(only, texts)}
 
 
-def _write_estimates(connection: duckdb.DuckDBPyConnection) -> None:
-    """Tables of estimates that are computed from the views, for the reports to read."""
-    for table, rows in estimates.make(connection):
-        _create_table(connection, table.name, rows)
-        _comment(connection, table)
-    for name, comment, rows in chain(means.make(connection), survival.make(connection)):
+def _write_estimates(connection: duckdb.DuckDBPyConnection, needed: Collection[str] | None) -> None:
+    """Tables of estimates that are computed from the views, for the reports to read. `needed`: None for all."""
+    if needed is None or not estimates.MADE.isdisjoint(needed):
+        for table, rows in estimates.make(connection):
+            _create_table(connection, table.name, rows)
+            _comment(connection, table)
+    curves = survival.make(connection) if needed is None or not survival.MADE.isdisjoint(needed) else ()
+    for name, comment, rows in chain(means.make(connection), curves):
         _create_table(connection, name, rows)
         connection.execute(f"comment on table {name} is {_literal(comment)}")
 
 
-def _create_reports(connection: duckdb.DuckDBPyConnection) -> None:
-    for report in sql_files.all_reports():
+def _create_reports(connection: duckdb.DuckDBPyConnection, reports: list[sql_files.Report]) -> None:
+    for report in reports:
         _execute(connection, f"{report.name}.sql", f"create view {_name(report.name)} as {report.sql}")
         connection.execute(f"comment on view {_name(report.name)} is {_literal(report.question)}")
 

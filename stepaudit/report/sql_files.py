@@ -1,14 +1,19 @@
 """The questions of `reports/*.sql` and the views between."""
 
 import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import duckdb
 
 from stepaudit.audit import audit_folder
 from stepaudit.errors import UsageError
 from stepaudit.store import database, package_files
 
 RESULTS = "_results"  # files of views over the tables of estimates, which are made before them
+SAMPLES = "_samples"  # end of the name of a view from which a table of estimates is made
+MADE = re.compile(r"(?:create (?:or replace )?(?:temp )?(?:view|table|macro)|comment on (?:view|table)) (\w+)")
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,41 @@ class Report:
         return (("Table", "section", None).index(kind), place, self.paper, self.name)
 
 
-def shared() -> dict[str, str]:
-    """SQL of the shared views and macros, by the file's name."""
-    return {path.name: path.read_text() for path in sorted(package_files.reports().glob("_*.sql"))}
+@dataclass(frozen=True)
+class Statement:
+    """A statement of a shared file; `name` of the table, view or macro that it makes, or comments on."""
+
+    file: str
+    name: str
+    sql: str
+
+
+def shared() -> list[Statement]:
+    """The statements that make the shared views and macros. Raises UsageError for invalid SQL."""
+    statements = []
+    for path in sorted(package_files.reports().glob("_*.sql")):
+        try:
+            parts = [part.query for part in duckdb.extract_statements(path.read_text())]
+        except duckdb.Error as error:
+            raise UsageError(f"{path}: {error}") from error
+        for sql in parts:
+            match = MADE.search(sql)
+            statements.append(Statement(path.name, match[1].removesuffix(SAMPLES) if match else "", sql))
+    return statements
+
+
+def sources(names: Iterable[str], texts: Mapping[str, Collection[str]]) -> set[str]:
+    """The names, and all that they are made from, over any number of steps.
+
+    Args:
+        texts: words of the SQL that makes each table, view or macro, by its name.
+    """
+    reached: set[str] = set()
+    new = set(names)
+    while new:
+        reached |= new
+        new = {word for name in new for word in texts.get(name, ())} & texts.keys() - reached
+    return reached
 
 
 def all_reports() -> list[Report]:

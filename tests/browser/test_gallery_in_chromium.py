@@ -52,7 +52,7 @@ def card(anchor, label, reasons, drawn, film):
         gallery_cards.Part(model, ["probability 0.9"], [tile for tile in tiles if tile.model == model], SIZE)
         for model in dict.fromkeys(tile.model for tile in tiles)
     ]
-    stills = [gallery_cards.Still("clip", film.strip())]
+    stills = [gallery_cards.Still("clip", film.still())]
     return gallery_cards.Card(anchor, "planted", label, label, reasons, [], parts, stills, data)
 
 

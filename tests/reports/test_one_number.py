@@ -213,7 +213,7 @@ def test_every_report_that_shows_an_estimand_shows_the_same_interval(made, estim
 
 def test_no_sql_file_estimates_by_itself():
     """Intervals and p values come from the tables that stepaudit/report/statistics computes."""
-    words = ("1.96", "1.959", "stddev_samp(", "wilson", "sqrt(count", "lgamma", "quantile_cont")
+    words = ("1.96", "1.959", "stddev_samp(", "wilson", "sqrt(count", "** 2", "lgamma", "quantile_cont")
     allowed = {
         ("ratio_seeds.sql", "stddev_samp("),
         ("questions/seed_effects.sql", "stddev_samp("),

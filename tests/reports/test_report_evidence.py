@@ -3,19 +3,17 @@
 import pytest
 import torch
 from known_answer import Cuboid, model_for, textured_clips
-from mask_classes import by_clip, evidence, measured
+from mask_classes import NO_PLACE, by_clip, evidence, made, measured
 from tiny_audit import interval
 from torch import nn
 
-from stepaudit.errors import NoAnnotationError, NonFiniteError, NotApplicableError
+from stepaudit.errors import NonFiniteError, NotApplicableError
 from stepaudit.store import database
 
 SHAPE = (8, 32, 32)
 OBJECT, BACKGROUND = Cuboid((2, 6), (8, 20), (8, 20)), Cuboid((2, 6), (20, 32), (20, 32))
 BOXES = [[(8.0, 8.0, 20.0, 20.0)] if 2 <= frame < 6 else [] for frame in range(8)]
 IN_ACTION = [bool(of_frame) for of_frame in BOXES]
-NO_PLACE = NoAnnotationError("no voxel is annotated")
-FILLS = ("blur", "other_blur", "fade", "freeze", "noise")
 
 
 class Scenery(nn.Module):
@@ -79,17 +77,6 @@ def test_a_mask_that_claims_to_keep_an_answer_but_loses_it_when_asked_again_is_a
 def test_without_annotation_a_mask_that_survives_is_unannotated(clip, tmp_path):
     (row,) = classed(tmp_path, clip, model_for(OBJECT), OBJECT, {"alone": {}}, boxes=[[]] * 8, in_action=None).values()
     assert (row["class"], row["inside_share"]) == ("unannotated", None)
-
-
-def made(**changes):
-    """Parts of a focused mask: the fill leaves 0.1 of 0.9; 0.5 is needed, and 0.3 holds. Changes take `__` for `.`."""
-    parts = {"clip": 0.9, "rival_clip": 0.05, "rival": 0.1, "shift": 0.8, "random": 0.2, "outside": 0.3}
-    parts |= {"inside": 0.6, "annotated": 0.2, "peer_clip.p": 0.8, "peer_rival.p": 0.1, "peer_empty.p": 0.2}
-    parts |= {"peer.p": 0.6} | {f"{kind}.{fill}": value for kind, value in KINDS.items() for fill in FILLS}
-    return parts | {name.replace("__", "."): value for name, value in changes.items()}
-
-
-KINDS = {"soft": 0.8, "hard": 0.8, "empty": 0.1}
 
 
 LESS_INSIDE = {"inside": 0.39, "outside": 0.6}

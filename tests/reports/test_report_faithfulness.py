@@ -47,7 +47,7 @@ def answers(folder, scores, maps=(), report="faithfulness", metrics=METRICS):
         {"r3d": {"use": "r3d_18"}, "other": {"use": "s3d"}},
     )
     made = write_audit(folder, rows, models=models, methods=METHODS, metrics=metrics)
-    build_database.create(made, config.load(made / "config.yaml"))
+    build_database.create(made, config.load(made / "config.yaml"), [report])
     with database.connect(made) as connection:
         return database.records(connection, f"from {report}")
 

@@ -70,7 +70,7 @@ def audit(folder, rows):
 
 def test_every_number_of_the_five_tables_is_there_once(tmp_path):
     folder = audit(tmp_path, {})
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"), ["paper_numbers"])
     names = "quantity, dataset_use, model_use, method_use, reach"
     rows = database.query(folder, f"select {names}, printed::double from paper_numbers")[1]
     assert {tuple(row[:5]): row[5] for row in rows} == printed()
@@ -81,7 +81,7 @@ def test_a_smoothing_without_a_reach_is_the_paper_s_with_the_method_s_own_defaul
     default = ast.literal_eval(registry.components("methods")["ep3d_gaussian"].options["reach"][1])
     assert default == 1
     folder = audit(tmp_path, {})
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"), ["paper_values"])
     sql = "select method, printed from paper_values where quantity = 'spatial_percent' and model = 'lstm' order by all"
     assert dict(database.query(folder, sql)[1]) == {
         "step": 52.7, "plain": 47.2, "smooth": 51.1, "smooth3": 54.3, "cam": 35.5,

@@ -132,7 +132,7 @@ def survival(tmp_path_factory):
     """Rows of the report, and of min_ratio, by case."""
     rows = [row | {"bound": case} for case, rows in (SURVIVAL | SAMPLES).items() for row in rows]
     made = write_audit(tmp_path_factory.mktemp("survival"), {"preservation": rows}, methods=METHODS, preserve=PRESERVE)
-    found = {"curve": answer(made, "kaplan_meier_curves"), "min_ratio": database.query(made, MIN_RATIO)[1]}
+    found = {"curve": answer(made, "kaplan_meier_curves", "min_ratio"), "min_ratio": database.query(made, MIN_RATIO)[1]}
     curves = {case: [row for row in found["curve"] if row["bound"] == case] for case in SURVIVAL | SAMPLES}
     return curves, {case: tuple(values) for case, *values in found["min_ratio"]}
 

@@ -43,7 +43,7 @@ def answers(folder, rows, report, models=MODELS, maps=()):
     """Rows of a report or view over the searches."""
     tables, preserve = {"preservation": rows, "maps": maps}, {"methods": [*METHODS]}
     made = write_audit(folder, tables, models=models, methods=METHODS, preserve=preserve)
-    build_database.create(made, config.load(made / "config.yaml"))
+    build_database.create(made, config.load(made / "config.yaml"), [report])
     with database.connect(made) as connection:
         return database.records(connection, f'from "{report}"')
 

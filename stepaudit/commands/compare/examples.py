@@ -93,7 +93,7 @@ class _Strips:
     def of_clip(self, clip_id: str) -> Iterator[Strip]:
         """The clip as A takes it, and for each method A's map above B's."""
         clips = [
-            figure_sources.ClipFrames(
+            figure_sources.ShownClip(
                 side.connection, side.folder, next(row for row in rows if row["clip_id"] == clip_id), FRAMES
             )
             for side, (rows, _) in zip(self.sides, self.rows, strict=True)
@@ -109,7 +109,7 @@ class _Strips:
                 yield Strip(f"{side.letter}: {name}", row.missing or ", ".join(row.notes), _picture(clip, row))
 
 
-def _picture(clip: figure_sources.ClipFrames, row: figures.Row) -> str | None:
+def _picture(clip: figure_sources.ShownClip, row: figures.Row) -> str | None:
     if row.frames is None:
         return None
     return pictures.data_uri(pictures.strip(row.frames, row.boxes, row.share, clip.headers().in_action))

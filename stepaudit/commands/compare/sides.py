@@ -98,7 +98,7 @@ def notes(a: Side, b: Side) -> list[str]:
     if len(set(versions.values())) > 1:
         texts.append("made by different versions: " + ", ".join(f"{side} by {each}" for side, each in versions.items()))
     if a.size != b.size:
-        texts.append(f"the models take clips of different size, {a.size} and {b.size}, cut from the same frames")
+        texts.append(f"the models take clips of different size, {a.size} and {b.size}, of the same videos")
     for kind in DECIDING:
         if others := sorted(a.settings(kind).keys() & b.settings(kind).keys() - set(alike(a, b, kind))):
             texts.append(f"{kind} left out, whose settings differ: {', '.join(others)}")

@@ -59,6 +59,8 @@ class ClipReport:
         """Description of the kept part of the clip."""
         ratio = self.explanation.ratios[0]
         if not self.explanation.is_mask:
+            if self.explanation.maps[0].std() == 0:
+                return f"the first {100 * ratio:g} % of voxels, the rest blurred; the map is constant and ranks none"
             return f"the {100 * ratio:g} % of voxels that the map ranks highest, the rest blurred (the map is no mask)"
         reached = f"asked {ratio:g}, reached" if self.explanation.takes_ratio else "reached"
         perturbation = self.explanation.compact.details["perturbation"]

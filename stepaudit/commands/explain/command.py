@@ -61,6 +61,7 @@ def _clip_line(request: Request, clip: dict, origin: str) -> str:
 def _notes(component: Component, options: dict[str, Any], request: Request, clips: Clips) -> Iterator[str]:
     """Notes to print before the method runs."""
     quick, passes = quick_options(component), _passes(component, options, clips)
+    quick = {key: value for key, value in quick.items() if key not in request.options}
     if request.quick and not quick:
         yield f"note: --quick changes nothing for {request.method}"
     elif request.quick:

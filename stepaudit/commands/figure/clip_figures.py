@@ -51,7 +51,7 @@ def of_methods(
         chosen_methods = figure_sources.names(connection, "methods", methods)
         clips, maps = figure_sources.read(connection, dataset, [chosen_model], chosen_methods)
         shown_clip = figure_choice.most_explained(figure_choice.usable(clips, clip), maps)
-        shown = figure_sources.ClipFrames(connection, folder, shown_clip, frames)
+        shown = figure_sources.ShownClip(connection, folder, shown_clip, frames)
         probabilities = figure_sources.probabilities(connection, shown_clip, [chosen_model])
     of_method = {name: [row for row in _of_clip(maps, shown_clip) if row["method"] == name] for name in chosen_methods}
     rows = {name: figure_choice.nearest_ratio(given, ratio) for name, given in of_method.items()}
@@ -93,7 +93,7 @@ def of_models(
         candidates = figure_choice.usable(clips, clip)
         masks = figure_choice.most_equal(_choices(candidates, maps, pair, mask))
         of_model = {row["model"]: row for row in _of_clip(candidates, masks[0])}
-        shown = [figure_sources.ClipFrames(connection, folder, of_model[model], frames) for model in pair]
+        shown = [figure_sources.ShownClip(connection, folder, of_model[model], frames) for model in pair]
         probabilities = figure_sources.probabilities(connection, masks[0], pair)
     shown_clip = shown[0].clip
     equal = figure_choice.difference(masks) <= figure_choice.CLOSE

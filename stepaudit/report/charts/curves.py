@@ -37,17 +37,19 @@ def minimum_ratio(rows: Sequence[dict], looks: Looks, largest_ratio: float) -> C
         largest_ratio: end of the axis, if the last step is not before it.
     """
     title = (
-        "Share of clips whose answer a mask of this ratio keeps (1 − Kaplan-Meier, with its 95 % band). A triangle: "
+        "Share of clips for which a mask of this ratio suffices (1 − Kaplan-Meier, with its 95 % band). A triangle: "
         "clips that the smallest mask tried satisfies, so that they may need less. A tick: clips that leave the "
         "search there, because the largest mask does not suffice."
     )
     x = _ratio(alt.Scale(domain=[0, min(largest_ratio, 1.25 * _last_step(rows))], clamp=True))
-    tooltip = tips(model="model", method="method", ratio=("ratio", ".3f"), percent=("clips that keep it, %", ".1f"))
+    tooltip = tips(
+        model="model", method="method", ratio=("ratio", ".3f"), percent=("clips for which it suffices, %", ".1f")
+    )
     tooltip += tips(interval="95 % interval", at_risk=("clips still searched", "d"))
     tooltip += tips(left_censored=("of these, may need less", "d"), right_censored=("clips that need more", "d"))
 
     def layers(visible: Sequence[dict]) -> list[alt.Chart]:
-        shared, picked = base(visible, looks, "model", x, _percent("percent", "clips whose answer is kept, %"))
+        shared, picked = base(visible, looks, "model", x, _percent("percent", "clips for which it suffices, %"))
         dashes = _dashes(visible, "method" if len({row["method"] for row in visible}) > 1 else "model")
         band = shared.mark_area(interpolate="step-after", fillOpacity=0.13)
         steps = shared.mark_line(interpolate="step-after", strokeWidth=2).encode(strokeDash=dashes)

@@ -19,17 +19,23 @@ class Conclusion:
     section: str
 
 
-def of_pair(pair: dict, needs: Sequence[dict]) -> Conclusion:
+def suffices(bound: str, share: float) -> str:
+    """Meaning of a bound of the search for a mask that satisfies it."""
+    return "the first place of the target" if bound == "top1" else f"{_percent(share)} of the target's probability"
+
+
+def of_pair(pair: dict, needs: Sequence[dict], keeps: str) -> Conclusion:
     """Comparison of the minimum ratios of two models.
 
     Args:
         pair: row of `model_pairs`, with `both_left` and `both_right`: clips whose searches are both left- (right-)
             censored.
-        needs: rows of `min_ratio` of both models.
+        needs: rows of `min_ratio` of both models, see `of_needs`.
+        keeps: meaning of the bound, see `suffices`.
     """
     less, more, decided = pair["less_clips"], pair["more_clips"], pair["less_clips"] + pair["more_clips"]
-    one, other = (pair["model"], pair["other_model"]) if less >= more else (pair["other_model"], pair["model"])
-    texts = [_undecided(pair), _medians([row for row in needs if row["model"] in (one, other)])]
+    one, other = _order(pair)
+    texts = [_undecided(pair), _medians([row for row in needs if row["model"] in (one, other)], keeps)]
     share = f"on {max(less, more)} of {_clips(decided)} that tell ({_share(pair)}; {_p(pair)})" if decided else ""
     question = f"whether {pair['model']} or {pair['other_model']} needs less"
     if not decided:
@@ -37,7 +43,7 @@ def of_pair(pair: dict, needs: Sequence[dict]) -> Conclusion:
     elif decides(pair):
         lead, texts = (
             f"{one} needs less of a clip than {other}.",
-            [f"It needs less {share}.", _difference(pair), *texts],
+            [f"It needs less {share}.", _difference(pair, one, other), *texts],
         )
     else:
         lead, texts = f"The clips do not tell {question}.", [f"{one} does {share}.", *texts]
@@ -55,29 +61,32 @@ def of_pairs(pairs: Sequence[dict]) -> Conclusion:
     clear = [pair for pair in pairs if decides(pair)]
     counts = f"Of {len(pairs)} pairs of models (each data set by itself) {len(clear)} {_are(len(clear))} decided."
     silent = [pair for pair in pairs if not pair["less_clips"] + pair["more_clips"]]
-    rest = f" In {len(silent)} no clip tells: the searches are censored." if silent else ""
+    rest = f" In {len(silent)} no clip tells." if silent else ""
     if not clear:
         return Conclusion("The clips do not tell which model needs least.", f"{counts}{rest}", "model_pairs")
     texts = [_clear(pair) for pair in clear]
-    lead = texts[0][: texts[0].index(" (")] + (f", and {len(clear) - 1} more pairs are clear." if clear[1:] else ".")
+    where = f" on {clear[0]['dataset']}" if len({pair["dataset"] for pair in pairs}) > 1 else ""
+    more = f", and {plural(len(clear) - 1, 'more pair')} {_are(len(clear) - 1)} clear" if clear[1:] else ""
+    lead = f"{' needs less than '.join(_order(clear[0]))}{where}{more}."
     return Conclusion(lead, f"{counts} {'; '.join(texts[:NAMED])}.{rest}", "model_pairs")
 
 
-def of_needs(needs: Sequence[dict]) -> Conclusion:
+def of_needs(needs: Sequence[dict], keeps: str) -> Conclusion:
     """Minimum ratio of one model.
 
     Args:
-        needs: rows of `min_ratio`.
+        needs: rows of `min_ratio`, with `wrong`: clips to which the model gives another answer than the target.
+        keeps: meaning of the bound, see `suffices`.
     """
     row, *others = needs
     of = f"{row['model']} on {row['dataset']}" if others else row["model"]
     if row["median_ratio"] is None:
         least = _percent(row["largest_ratio"])
-        lead = f"Half of the clips or more need more than {least} of the clip to keep the answer of {of}."
+        lead = f"More than half of the clips need more than {least} of the clip to keep {keeps} on {of}."
     else:
         most = "at most " if row["left_censored"] * 2 >= row["clips"] else ""
-        lead = f"Half of the clips keep the answer of {of} with {most}{_percent(row['median_ratio'])} of the clip."
-    return Conclusion(lead, _medians(needs[:NAMED]), "min_ratio")
+        lead = f"Half of the clips keep {keeps} on {of} with {most}{_percent(row['median_ratio'])} of the clip."
+    return Conclusion(lead, _medians(needs[:NAMED], keeps), "min_ratio")
 
 
 def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
@@ -90,28 +99,34 @@ def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
     compared = [row for row in rows if row["answer"]]
     if not compared:
         lead = f"Whether methods {does} more often than a trivial pointer was not measured."
-        return Conclusion(lead, "No method of the configuration is a trivial pointer, such as center.", "method_gains")
+        numbers = "No pointer that ignores the model, such as center, was measured on the same frames."
+        return Conclusion(lead, numbers, "method_gains")
     above, below = ([row for row in compared if row["answer"] == answer] for answer in ("yes", "no"))
     missed = [row for row in compared if row["answer"] != "yes"]
     if not above:
         lead = f"No method was shown to {does} more often than the best trivial pointer."
     elif missed:
-        lead = f"Not shown to {does} more often than the best trivial pointer: {_named(missed)}."
+        lead = f"Not shown to {does} more often than the best trivial pointer: {_named(missed, compared)}."
     else:
-        lead = f"All methods {does} more often than the best trivial pointer."
+        lead = f"All methods that could be compared {does} more often than the best trivial pointer."
+    others = len(compared) - len(above) - len(below)
+    rest = f"; {others} cannot be told apart from it" if others else ""
     counts = (
-        f"Of {len(compared)} combinations of method, ratio and model {len(above)} {_are(len(above))} clearly above it "
-        f"and {len(below)} clearly below; the others cannot be told apart from it (Holm's correction over all)."
+        f"Of {plural(len(compared), 'combination')} of method, ratio and model {len(above)} {_are(len(above))} clearly "
+        f"above it and {len(below)} clearly below{rest} (Holm's correction over all)."
     )
-    least = f"; least: {_gain(compared[-1])}" if compared[1:] else ""
-    return Conclusion(lead, f"{counts} Greatest gain: {_gain(compared[0])}{least}.", "method_gains")
+    least = f"; least: {_gain(compared[-1], compared)}" if compared[1:] else ""
+    return Conclusion(lead, f"{counts} Greatest gain: {_gain(compared[0], compared)}{least}.", "method_gains")
 
 
-def of_masks(classes: Counter, shares: Sequence[dict]) -> Conclusion:
+def of_masks(classes: Counter, place: dict, shares: Sequence[dict]) -> Conclusion:
     """Numbers of masks that are evidence, and that are an accident of the optimiser.
 
     Args:
         classes: number of masks of each class of `mask_classes`; None: without a class.
+        place: of the masks that were put to the question, how many are `annotated`; of the focused ones, how many lie
+            on the annotation clearly more than by chance (`more`), and the means of the share `inside` and of the
+            share of the clip that the annotation marks (`marked`).
         shares: rows of `evidence`, the greatest share of adversarial masks first.
     """
     known = classes.total() - classes[None]
@@ -121,65 +136,101 @@ def of_masks(classes: Counter, shares: Sequence[dict]) -> Conclusion:
     else:
         lead = (
             f"Of {plural(asked, 'mask')} that could be put to the question {classes['adversarial']} "
-            f"{_are(classes['adversarial'])} adversarial and {classes['focused']} {_are(classes['focused'])} "
-            "evidence on the annotation."
+            f"{_are(classes['adversarial'])} adversarial{_pointing(classes['focused'], asked, place['annotated'])}."
         )
     texts = [
+        _where(classes["focused"], place),
         f"{classes['vacuous']} of all {known} masks prove nothing, for their fill alone leaves the answer (vacuous)."
         * bool(classes["vacuous"]),
-        f"{classes['insufficient']} do not keep the answer." * bool(classes["insufficient"]),
+        f"{classes['insufficient']} do not keep the target." * bool(classes["insufficient"]),
         f"{plural(classes[None], 'mask')} could not be measured." * bool(classes[None]),
         _extremes([row for row in shares if row["clips"]]),
     ]
     return Conclusion(lead, " ".join(filter(None, texts)), "evidence")
 
 
+def _pointing(focused: int, asked: int, annotated: int) -> str:
+    """End of a sentence: how many of the masks point to the annotation, if there is one."""
+    if not annotated:
+        return "; where the others should lie is not annotated"
+    most = "" if annotated == asked else f" of the {annotated} with an annotation"
+    return f" and {focused}{most} {'points' if focused == 1 else 'point'} to the annotation"
+
+
+def _where(focused: int, place: dict) -> str:
+    """Place of the masks that point to the annotation: not always for the most part on it."""
+    if not focused:
+        return ""
+    fewer = focused - place["more"]
+    texts = [
+        f"{place['more']} {'lies' if place['more'] == 1 else 'lie'} on it clearly more than by chance"
+        * bool(place["more"]),
+        f"{fewer} {'does' if fewer == 1 else 'do'} not, but without the part on it the target is lost" * bool(fewer),
+    ]
+    mean = f"{_percent(place['inside'])} of such a mask and {_percent(place['marked'])} of the clip lie inside"
+    return f"Of those that point to the annotation {', '.join(filter(None, texts))}; in the mean {mean}."
+
+
 def of_changes(rows: Sequence[dict]) -> Conclusion:
     """Change of the maps when the model's weights are random.
 
     Args:
-        rows: of `sanity_randomisation` with an answer, the one whose maps change least first.
+        rows: of `sanity_randomisation` with an answer and a correlation, the one whose maps change least first.
     """
     same = [row for row in rows if row["answer"] != "yes"]
     row = rows[0]
+    least_random = min(each["randomised"] for each in rows)
+    random = "the model's weights" if least_random == 1 else f"{_percent(least_random)} of the model's layers or more"
     interval = f"95 % interval {number(row['rank_low'])} to {number(row['rank_high'])}; {_clips(row['clips'])}"
     least = (
-        f"Least changes {_of(row)}: rank correlation {number(row['rank'])} with the trained model's maps ({interval}); "
-        f"below {number(row['threshold'])} counts as changed."
+        f"Least changes {_of(row, rows)}: rank correlation {number(row['rank'])} with the trained model's maps "
+        f"({interval}); below {number(row['threshold'])} counts as changed."
     )
     if not same:
-        return Conclusion("All maps change when the model's weights are random.", least, "sanity_randomisation")
-    lead = f"Not shown to change when the model's weights are random: the maps of {_named(same)}."
+        return Conclusion(
+            f"All maps that were compared change when {random} are random.", least, "sanity_randomisation"
+        )
+    lead = f"Not shown to change when {random} are random: the maps of {_named(same, rows)}."
     counts = f"{len(same)} of {len(rows)} combinations of method, ratio and model."
     return Conclusion(lead, f"{counts} {least}", "sanity_randomisation")
 
 
-def of_failures(asked: int, lost: int, causes: Sequence[dict]) -> Conclusion:
+def of_failures(asked: int, lost: int, partly: int, causes: Sequence[dict]) -> Conclusion:
     """Number of test clips that failed, and the reasons.
 
     Args:
         asked: number of test clips.
-        lost: number of those that failed in any stage, for a reason of their own.
-        causes: rows with the number of `clips` of a `status`, `before` they could be explained or in a later stage.
+        lost: number of those that failed, for a reason of their own, and that no method explained.
+        partly: number of those that failed with some model or method, and that another explained.
+        causes: rows with the number of `clips` of a `status`, `before` the methods or in a later stage.
     """
-    if not lost:
+    if not lost + partly:
         return Conclusion(f"None of {_clips(asked, 'test')} failed.", "", "coverage")
-    early = [f"{row['clips']} {row['status']}" for row in causes if row["before"]]
-    late = [f"{row['clips']} {row['status']}" for row in causes if not row["before"]]
+    early, late = ([row for row in causes if row["before"] is before] for before in (True, False))
     texts = [
-        f"Before any method saw them: {', '.join(early)}." if early else "",
-        f"Later, in part: {', '.join(late)}." if late else "",
-        "What lacks an annotation, or a method that does not suit a model, is not counted here.",
+        f"Before the methods: {_statuses(early)}." if early else "",
+        f"Later: {_statuses(late)}." if late else "",
+        "What lacks an annotation or a peak, or a method that does not suit a model, is not counted here.",
     ]
-    lead = f"{lost} of {_clips(asked, 'test')} failed{'' if early else ' in part'}."
+    whole = f"{lost} of {_clips(asked, 'test')} failed" + (f", and {partly} in part" if partly else "")
+    lead = f"{whole}." if lost else f"{partly} of {_clips(asked, 'test')} failed in part."
     return Conclusion(lead, " ".join(filter(None, texts)), "failures")
+
+
+def _statuses(causes: Sequence[dict]) -> str:
+    return ", ".join(f"{row['clips']} {row['status']}" for row in causes)
+
+
+def _order(pair: dict) -> tuple[str, str]:
+    """The model that needs less on most decided clips, and the other."""
+    names = pair["model"], pair["other_model"]
+    return names if pair["less_clips"] >= pair["more_clips"] else names[::-1]
 
 
 def _clear(pair: dict) -> str:
     less, more = pair["less_clips"], pair["more_clips"]
-    one, other = (pair["model"], pair["other_model"]) if less > more else (pair["other_model"], pair["model"])
     clips = f"on {max(less, more)} of {_clips(less + more)} that tell, {_share(pair)}, {pair['dataset']}"
-    return f"{one} needs less than {other} ({clips})"
+    return f"{' needs less than '.join(_order(pair))} ({clips})"
 
 
 def _share(pair: dict) -> str:
@@ -194,39 +245,42 @@ def _p(pair: dict) -> str:
     return "p < 0.001" if pair["p_holm"] < 0.001 else f"p = {pair['p_holm']:.2g}"
 
 
-def _difference(pair: dict) -> str:
-    low, high = pair["median_difference_ratio_low"], pair["median_difference_ratio_high"]
-    if low is None or high is None:
+def _difference(pair: dict, one: str, other: str) -> str:
+    """Median of the ratio of `other` less that of `one`, over clips on which both are known."""
+    sign = -1 if pair["model"] == one else 1
+    ends = [pair[f"median_difference_ratio{end}"] for end in ("", "_low", "_high")]
+    if None in ends:
         return ""
-    ends = sorted(abs(end) for end in (low, high)) if low * high > 0 else [low, high]
-    size = _percent(abs(pair["median_difference_ratio"]))
+    median, *ends = (sign * end for end in ends)
+    low, high = sorted(ends)
     return (
-        f"Where both are known ({_clips(pair['known_clips'])}) the median difference is {size} of the clip "
-        f"({_percent(ends[0])} to {_percent(ends[1])})."
+        f"Where both are known ({_clips(pair['known_clips'])}) the median of {other} less {one} is {_percent(median)} "
+        f"of the clip ({_percent(low)} to {_percent(high)})."
     )
 
 
 def _undecided(pair: dict) -> str:
-    """Number of undecided clips, and the reasons."""
-    if not pair["undecided_clips"]:
-        return ""
-    why = []
-    if pair["both_left"]:
-        why.append(f"on {pair['both_left']} already the smallest mask keeps the answer of both (left-censored)")
-    if pair["both_right"]:
-        why.append(f"on {pair['both_right']} no mask keeps the answer of either (right-censored)")
-    reasons = f": {', '.join(why)}" if why else ", for one search ended before the answer"
-    return f"{pair['undecided_clips']} of {_clips(pair['clips'])} leave it open{reasons}."
-
-
-def _medians(needs: Sequence[dict]) -> str:
-    """Median ratios of models with their intervals and numbers of censored clips."""
-    texts = [
-        f"{row['model']} {_median(row)}, {censored} of {_clips(row['clips'])} censored"
-        for row in needs
-        for censored in [row["left_censored"] + row["right_censored"]]
+    """Number of clips that do not tell, and the reasons."""
+    left, right, equal = pair["both_left"], pair["both_right"], pair["equal_clips"]
+    one = pair["undecided_clips"] - left - right
+    why = [
+        f"on {left} already the smallest mask suffices for both (left-censored)" * bool(left),
+        f"on {right} no mask suffices for either (right-censored)" * bool(right),
+        f"on {one} a search ended too early (censored)" * bool(one),
+        f"on {equal} both need the same, as far as the searches went" * bool(equal),
     ]
-    return f"Half of the clips keep the answer with so much of the clip: {'; '.join(texts)}." if texts else ""
+    count = pair["undecided_clips"] + equal
+    return f"{count} of {_clips(pair['clips'])} leave it open: {', '.join(filter(None, why))}." if count else ""
+
+
+def _medians(needs: Sequence[dict], keeps: str) -> str:
+    """Median ratios of models with their intervals, and numbers of censored clips and of those answered otherwise."""
+    texts = []
+    for row in needs:
+        wrong = f" (to {row['wrong']} it gives another answer than the target)" if row["wrong"] else ""
+        censored = row["left_censored"] + row["right_censored"]
+        texts.append(f"{row['model']} {_median(row)}, {censored} of {_clips(row['clips'])} censored{wrong}")
+    return f"To keep {keeps}, half of the clips need so much of the clip: {'; '.join(texts)}." if texts else ""
 
 
 def _median(row: dict) -> str:
@@ -241,43 +295,48 @@ def _median(row: dict) -> str:
 
 
 def _extremes(shares: Sequence[dict]) -> str:
-    """The largest shares of adversarial masks and of masks on the annotation."""
+    """The largest shares of adversarial masks and of masks that point to the annotation."""
     if not shares:
         return ""
-    best = max(shares, key=lambda row: row["focused_percent"])
-    focused = f"The largest share on the annotation has {_of(best)}: {_rate(best, 'focused')}."
+    annotated = [row for row in shares if row["annotated_clips"]]
+    best = max(annotated, key=lambda row: row["focused_percent"], default=None)
+    focused = f" The largest share pointing to the annotation has {_of(best, shares)}: " if best else ""
+    focused += f"{_rate(best, 'focused', 'annotated_clips')}." if best else ""
     worst = shares[0]
     if worst["adversarial_percent"] > 0:
-        return f"The largest share of adversarial masks has {_of(worst)}: {_rate(worst, 'adversarial')}. {focused}"
+        worst_rate = _rate(worst, "adversarial", "clips")
+        return f"The largest share of adversarial masks has {_of(worst, shares)}: {worst_rate}.{focused}"
     widest = max(shares, key=lambda row: row["adversarial_percent_high"])
     most = f"{number(widest['adversarial_percent_high'], '_percent')} % of the masks"
-    return f"So few clips leave room for {most} to be adversarial ({_of(widest)}, {_clips(widest['clips'])}). {focused}"
+    few = f"{_of(widest, shares)}, {_clips(widest['clips'])}"
+    return f"So few clips leave room for {most} to be adversarial ({few}).{focused}"
 
 
-def _named(rows: Sequence[dict]) -> str:
-    """Methods of rows with their models, the first ones by name."""
-    models_of: dict[str, list[str]] = {}
-    for row in rows:
-        models_of.setdefault(row["method"], []).append(row["model"])
-    texts = [f"{method} ({', '.join(sorted(set(models)))})" for method, models in models_of.items()]
+def _named(rows: Sequence[dict], among: Sequence[dict]) -> str:
+    """Methods of rows with their ratios and models, the first ones by name; see `_of`."""
+    texts = list(dict.fromkeys(_of(row, among) for row in rows))
     more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
     return f"{', '.join(texts[:NAMED])}{more}"
 
 
-def _gain(row: dict) -> str:
+def _gain(row: dict, among: Sequence[dict]) -> str:
     ends = f"{number(100 * row['gain_low'], '_percent')} to {number(100 * row['gain_high'], '_percent')}"
     value = number(100 * row["gain"], "_percent")
-    return f"{_of(row)}, {value} points against {row['best_floor']} (95 % interval {ends}; {_clips(row['gain_clips'])})"
+    clips = _clips(row["gain_clips"])
+    return f"{_of(row, among)}, {value} points against {row['best_floor']} (95 % interval {ends}; {clips})"
 
 
-def _of(row: dict) -> str:
+def _of(row: dict, among: Sequence[dict]) -> str:
+    """Name of a row: method, ratio and model, and what else differs among the rows that it is one of."""
     ratio = "" if row["ratio"] is None else f" (ratio {row['ratio']:g})"
-    return f"{row['method']}{ratio} on {row['model']}"
+    others = [f", {row[key]}" for key in ("dataset", "metric") if len({each.get(key) for each in among}) > 1]
+    return f"{row['method']}{ratio} on {row['model']}{''.join(others)}"
 
 
-def _rate(row: dict, name: str) -> str:
+def _rate(row: dict, name: str, counted: str) -> str:
     low, high = (number(row[f"{name}_percent_{end}"], "_percent") for end in ("low", "high"))
-    return f"{number(row[f'{name}_percent'], '_percent')} % of {_clips(row['clips'])} (95 % interval {low} to {high})"
+    share = number(row[f"{name}_percent"], "_percent")
+    return f"{share} % of {_clips(row[counted])} (95 % interval {low} to {high})"
 
 
 def _percent(share: float) -> str:

@@ -18,10 +18,15 @@ from stepaudit.report.page.conclusion_texts import (
     of_needs,
     of_pair,
     of_pairs,
+    suffices,
 )
 from stepaudit.store.database import records
 
 MOST = 5
+READ = (  # reports and views
+    *("dataset_summary", "model_pairs", "min_ratio", "ratio_pairs", "method_gains", "mask_classes", "evidence"),
+    *("sanity_randomisation", "failed_tests"),
+)
 PAIRS = """
     with ends as (
         select dataset, name as model, other_name as other_model, method, bound,
@@ -37,7 +42,18 @@ PAIRS = """
     where method = $method and bound = $bound
     order by p_holm, dataset, model, other_model
 """
-NEEDS = "from min_ratio where method = $method and bound = $bound order by dataset, model"
+NEEDS = """
+    with searched as (
+        select dataset, model, count(*) filter (rank > 1) as wrong
+        from preservation_times
+        left join predictions using (dataset, model, clip_id)
+        where method = $method and bound = $bound
+        group by all
+    )
+    from min_ratio join searched using (dataset, model)
+    where method = $method and bound = $bound
+    order by dataset, model
+"""
 GAINS = """
     select method_gains.*, use
     from method_gains
@@ -52,25 +68,34 @@ MASKS = """
         and method in (select name from methods where optimises_masks)
     group by all
 """
+PLACE = """
+    select count(inside) filter (class not in ('vacuous', 'insufficient')) as annotated,
+        count(*) filter (class = 'focused' and more_inside) as more,
+        avg(inside) filter (class = 'focused') as inside,
+        avg(annotated) filter (class = 'focused') as marked
+    from mask_classes
+    where metric = (select min(metric) from evidence)
+        and method in (select name from methods where optimises_masks)
+"""
 SHARES = """
     from evidence where metric = (select min(metric) from evidence)
     order by adversarial_percent desc nulls last, dataset, model, method, ratio
 """
 CHANGES = """
-    from sanity_randomisation where answer is not null
+    from sanity_randomisation where answer is not null and rank is not null
     order by rank desc nulls last, dataset, model, method, ratio
 """
 FAILED = """
     select cause_status as status, cause_stage in ('clips', 'predictions') as before,
         count(distinct (dataset, clip_id)) as clips
-    from failed
-    where cause_status not in ('no_annotation', 'not_applicable', 'no_peak')
+    from failed_tests
     group by all
     order by before desc, clips desc, status
 """
 LOST = """
-    select count(distinct (dataset, clip_id)) as clips from failed
-    where cause_status not in ('no_annotation', 'not_applicable', 'no_peak')
+    select count(distinct (dataset, clip_id)) filter (not in_part) as lost,
+        count(distinct (dataset, clip_id)) filter (in_part) as partly
+    from failed_tests
 """
 ASKED = "select coalesce(sum(test_clips), 0)::bigint as asked from dataset_summary"
 POINTING = {
@@ -97,9 +122,10 @@ def _needs(connection: DuckDBPyConnection, config: Config) -> Conclusion | None:
         return None
     search = {"method": asked[0], "bound": config.preserve.bounds[0]}
     pairs, needs = records(connection, PAIRS, search), records(connection, NEEDS, search)
+    keeps = suffices(search["bound"], config.preserve.share)
     if len(pairs) == 1:
-        return of_pair(pairs[0], needs)
-    return of_pairs(pairs) if pairs else of_needs(needs) if needs else None
+        return of_pair(pairs[0], needs, keeps)
+    return of_pairs(pairs) if pairs else of_needs(needs, keeps) if needs else None
 
 
 def _pointing(connection: DuckDBPyConnection, use: str) -> Conclusion | None:
@@ -109,7 +135,8 @@ def _pointing(connection: DuckDBPyConnection, use: str) -> Conclusion | None:
 
 def _masks(connection: DuckDBPyConnection) -> Conclusion | None:
     classes = Counter({row["class"]: row["masks"] for row in records(connection, MASKS)})
-    return of_masks(classes, records(connection, SHARES)) if classes.total() else None
+    place, shares = records(connection, PLACE)[0], records(connection, SHARES)
+    return of_masks(classes, place, shares) if classes.total() else None
 
 
 def _sanity(connection: DuckDBPyConnection) -> Conclusion | None:
@@ -119,5 +146,4 @@ def _sanity(connection: DuckDBPyConnection) -> Conclusion | None:
 
 def _failures(connection: DuckDBPyConnection) -> Conclusion:
     asked = records(connection, ASKED)[0]["asked"]
-    lost = records(connection, LOST)[0]["clips"]
-    return of_failures(asked, lost, records(connection, FAILED))
+    return of_failures(asked, **records(connection, LOST)[0], causes=records(connection, FAILED))

@@ -162,12 +162,12 @@ class _Drawing:
 
     def stills(self, choices: Sequence[dict] | None) -> Iterator[Still]:
         """A strip of the clip, and of all its maps or the first that is of a chosen method."""
-        yield Still("clip", next(iter(self.films.values())).strip())
+        yield Still("clip", next(iter(self.films.values())).still())
         methods = [row["method"] for row in choices or [] if row["method"]]
         named = [drawn for drawn in self.maps if drawn.row["method"] in methods] or self.maps
         for drawn in self.maps if choices is None else named[:1]:
             caption = f"{drawn.row['method']}, {drawn.row['model']}"
-            yield Still(caption, self.films[drawn.row["size"]].strip(drawn.share()))
+            yield Still(caption, self.films[drawn.row["size"]].still(drawn.share()))
 
     def _text(self, error: Exception) -> str:
         """An error's text without the place of the audit."""

@@ -4,15 +4,17 @@ A film is a clip in one size. Its frames stand in one sheet, each map in another
 `reports/gallery.js` makes the full map of that as `stepaudit.maps` does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from PIL import Image
 
 from stepaudit.errors import UsageError
 from stepaudit.report.pictures import pictures
+from stepaudit.report.pictures.clip_frames import ClipFrames
 from stepaudit.store import arrays
 
 STRIP_FRAMES = 8
@@ -22,25 +24,16 @@ FINE = 20_000  # values of a grid from which on every third grey level is used: 
 COARSER = 3
 
 
-@dataclass(frozen=True)
-class Film:
-    """A clip in one size: frames uint8 [T, H, W, 3], boxes (x0, y0, x1, y1) of each frame, and the action's frames."""
-
-    frames: np.ndarray
-    boxes: list[list[pictures.Box]]
-    in_action: list[bool] | None
+class Film(ClipFrames):
+    """A clip in one size."""
 
     @classmethod
-    def read(cls, clip: dict, boxes: Sequence[dict], folder: Path) -> "Film":
-        """A film of a row of `clips` and rows of `clip_boxes`. Raises UsageError."""
-        frames = arrays.pixels(clip, folder)
-        if "x".join(map(str, frames.shape[:3])) != clip["size"]:
+    def read(cls, clip: dict, boxes: Iterable[dict], folder: Path) -> Self:
+        """A film of a row of `clips` and rows of `clip_boxes` of any size. Raises UsageError."""
+        film = super().read(clip, [box for box in boxes if box["size"] == clip["size"]], folder)
+        if "x".join(map(str, film.frames.shape[:3])) != clip["size"]:
             raise UsageError(f"clip '{clip['clip_id']}' is not of size {clip['size']}; `stepaudit check` says more")
-        framed: list[list[pictures.Box]] = [[] for _ in frames]
-        for box in boxes:
-            if box["size"] == clip["size"]:
-                framed[box["frame"]].append((box["x0"], box["y0"], box["x1"], box["y1"]))
-        return cls(frames, framed, clip["in_action"])
+        return film
 
     def data(self) -> dict:
         """The data for the script."""
@@ -53,13 +46,10 @@ class Film:
             "in_action": self.in_action,
         }
 
-    def strip(self, share: np.ndarray | None = None) -> str:
+    def still(self, share: np.ndarray | None = None) -> str:
         """A picture of some frames in a row, with a map [T, H, W] if there is one."""
         shown = pictures.spread(len(self.frames), STRIP_FRAMES)
-        marks = self.in_action and [self.in_action[frame] for frame in shown]
-        chosen = None if share is None else share[shown]
-        boxes = [self.boxes[frame] for frame in shown]
-        return pictures.data_uri(pictures.strip(self.frames[shown], boxes, chosen, marks), QUALITY)
+        return pictures.data_uri(self.some(shown).strip(None if share is None else share[shown]), QUALITY)
 
 
 @dataclass(frozen=True)

@@ -33,22 +33,23 @@ RULES = (
     Rule(
         "smallest ratio",
         "The smallest minimum preservation ratios",
-        "Of each model the clips of which the least has to be kept. Left-censored clips, of which even the smallest "
-        "mask keeps the answer, all tie; of those, the ones of whose answer the model is surest.",
+        "Of each model the clips of which the least has to be kept. Left-censored clips, for which even the smallest "
+        "mask suffices, all tie; of those, the ones to whose target the model gives the greatest probability.",
         2,
     ),
     Rule(
         "largest ratio",
         "The largest minimum preservation ratios",
-        "Of each model the clips of which the most has to be kept. Right-censored clips, of which not even the largest "
-        "mask keeps the answer, all tie; of those, the ones of whose answer the model is surest.",
+        "Of each model the clips of which the most has to be kept. Right-censored clips, for which not even the "
+        "largest mask suffices, all tie; of those, the ones to whose target the model gives the greatest probability.",
         2,
     ),
     Rule(
         "adversarial",
-        "The most adversarial masks",
-        "Of each model the masks that keep the answer where they were optimised and least of it elsewhere: cut to 0 "
-        "and 1, moved by a little, or with another fill. Masks of class “adversarial” come first.",
+        "Masks that keep least where they were not optimised",
+        "Of each model the masks that keep the target where they were optimised and least of its probability "
+        "elsewhere: cut to 0 and 1, moved by a little, or with another fill. Masks of class “adversarial” come first; "
+        "all others survive.",
         2,
     ),
     Rule(
@@ -65,9 +66,7 @@ RULES = (
         "of the same method's map falls on the box.",
         3,
     ),
-    Rule(
-        "class", "A clip of each class", "The first test clip (by name) of each class, as far as it could be cut.", 12
-    ),
+    Rule("class", "Clips by class", "The first test clip (by name) of each class of which one could be cut.", 12),
 )
 ORDER = "place, dataset, clip_id, model"
 CHOICES = f"from gallery_choices where place <= $place order by {ORDER}"

@@ -47,7 +47,8 @@ def headline(connection: DuckDBPyConnection, config: Config) -> str:
     clips = plural(counts["asked"], "test clip")
     return (
         f"{_listed(list(config.models))} on {clips} of {_listed(list(config.datasets))}, "
-        f"with {plural(counts['methods'], 'method')}: {counts['explained']} of {clips} explained."
+        f"with {plural(counts['methods'], 'method')}: {counts['explained']} of {clips} explained, by a method that "
+        "looks at the model."
     )
 
 
@@ -56,7 +57,7 @@ def notices(connection: DuckDBPyConnection) -> list[Notice]:
     counts = records(connection, COUNTS)[0]
     texts = {
         "missing": ("coverage", "row", "Not finished: {} that the configuration asks for are not there yet."),
-        "reasons": ("failures", "reason", "{} why a clip that was used has rows without a value."),
+        "reasons": ("failures", "reason", "{} why clips that could be cut have rows without a value."),
         "other_runs": ("made", "job", "{} ran under another configuration than the one shown below."),
     }
     return [

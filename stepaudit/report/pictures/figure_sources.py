@@ -7,6 +7,7 @@ from duckdb import DuckDBPyConnection
 
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.report.pictures import figures, pictures
+from stepaudit.report.pictures.clip_frames import ClipFrames
 from stepaudit.store import arrays
 from stepaudit.store.database import records
 
@@ -62,27 +63,24 @@ def masking(connection: DuckDBPyConnection, requested: str | None) -> str:
     return rows[0]["name"]
 
 
-class ClipFrames:
-    """A clip as a model takes it, ready to be drawn: the frames to show, their boxes, and rows of a figure."""
+class ShownClip:
+    """Some frames of a clip as a model takes it, and rows of a figure of them."""
 
     def __init__(self, connection: DuckDBPyConnection, folder: Path, clip: dict, count: int):
         self.clip, self.folder = clip, folder
-        self.frames = arrays.pixels(clip, folder)
-        self.chosen = pictures.spread(len(self.frames), count)
-        self.boxes: list[list[pictures.Box]] = [[] for _ in self.frames]
         key = {name: clip[name] for name in ("dataset", "clip_id", "size", "view", "label")}
-        for box in records(connection, BOXES, key):
-            self.boxes[box["frame"]].append((box["x0"], box["y0"], box["x1"], box["y1"]))
+        whole = ClipFrames.read(clip, records(connection, BOXES, key), folder)
+        self.chosen = pictures.spread(len(whole.frames), count)
+        self.shown = whole.some(self.chosen)
 
     def headers(self) -> figures.Headers:
         """Numbers of the frames in the clip and in the video, from 0, and marks of the action."""
-        marks = self.clip["in_action"] and [self.clip["in_action"][frame] for frame in self.chosen]
         sources = [f"source {self.clip['frames'][frame]}" for frame in self.chosen]
-        return figures.Headers([f"frame {frame}" for frame in self.chosen], sources, marks)
+        return figures.Headers([f"frame {frame}" for frame in self.chosen], sources, self.shown.in_action)
 
     def clip_row(self, notes: Sequence[str]) -> figures.Row:
         """The frames as they are."""
-        return figures.Row("clip", notes, self.frames[self.chosen], self._boxes())
+        return figures.Row("clip", notes, self.shown.frames, self.shown.boxes)
 
     def map_row(self, name: str, row: dict | None) -> figures.Row:
         """The frames with a map over them, or the reason if there is no map."""
@@ -92,10 +90,7 @@ class ClipFrames:
         share = pictures.shares(importance, mask=row["kept_probability"] is not None)
         notes = [] if row["ratio"] is None else [f"ratio {row['ratio']:g}, reached {row['volume']:.3f}"]
         notes += [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.3f}"]
-        return figures.Row(name, notes, self.frames[self.chosen], self._boxes(), share[self.chosen])
-
-    def _boxes(self) -> list[list[pictures.Box]]:
-        return [self.boxes[frame] for frame in self.chosen]
+        return figures.Row(name, notes, self.shown.frames, self.shown.boxes, share[self.chosen])
 
 
 def probabilities(connection: DuckDBPyConnection, clip: dict, models: list[str]) -> list[str]:

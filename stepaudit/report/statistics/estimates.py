@@ -16,6 +16,9 @@ from stepaudit.store.schema import Table
 
 DRAWS_A_PAIR = 100  # so that Holm's correction of a large family can still reject
 
+MADE = {table.name for table in TABLES}
+READ = ("measured_cells", "unmeasured", "annotation_pairs", "metric_roles", "method_roles")  # views
+
 Pairs = list[tuple[int, int]]
 
 

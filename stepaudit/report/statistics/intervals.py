@@ -83,6 +83,13 @@ def wilson(share: Array, size: Array) -> tuple[Array, Array]:
     return np.maximum(centre - margin, 0), np.minimum(centre + margin, 1)
 
 
+def difference_interval(first: Intervals, second: Intervals) -> tuple[Array, Array]:
+    """95 % interval of the difference of two independent estimates, from theirs (Zou and Donner 2008)."""
+    difference = first.value - second.value
+    low = difference - np.hypot(first.value - first.low, second.high - second.value)
+    return low, difference + np.hypot(first.high - first.value, second.value - second.low)
+
+
 def share_intervals(share: Array, clips: int | Array) -> Intervals:
     """Wilson's intervals of shares [k] of clips that each answer yes or no."""
     low, high = wilson(share, np.broadcast_to(np.asarray(clips, float), share.shape))
@@ -219,12 +226,9 @@ def _of_whole_clips(parts: Array, wholes: Array, least: float) -> tuple[Array, A
     total = wholes.sum(axis=0)
     size = total**2 / (wholes**2).sum(axis=0)
     more, less = np.maximum(parts, 0).sum(axis=0) / total, np.maximum(-parts, 0).sum(axis=0) / total
-    more_low, more_high = wilson(more, size)
     if least == 0:
-        return more_low, more_high
-    less_low, less_high = wilson(less, size)
-    low = more - less - np.hypot(more - more_low, less_high - less)
-    high = more - less + np.hypot(more_high - more, less - less_low)
+        return wilson(more, size)
+    low, high = difference_interval(*(Intervals(share, *wilson(share, size), []) for share in (more, less)))
     return np.maximum(low, least), np.minimum(high, 1)
 
 

@@ -1,9 +1,9 @@
 """Means over clips with 95 % intervals: each temporary view `NAME_samples` becomes the table `NAME`.
 
-Such a view has a row a clip. A column that one of the macros `answer`, `share`, `share_of`, `difference`, `number_of`
-or `median_of` made is estimated; the others, but for `clip_id`, are the keys of the table. There `x` has `x_low`,
-`x_high` and `x_clips` beside it; `clips_asked` counts the clips without a value, too. With a key `family`, answers are
-tested against one half (`x_p`, and after Holm's correction over the family `x_p_holm`).
+Such a view has a row a clip. A column that one of the macros `answer`, `share`, `share_of`, `difference`, `contrast`,
+`number_of` or `median_of` made is estimated; the others, but for `clip_id`, are the keys of the table. There `x` has
+`x_low`, `x_high` and `x_clips` beside it; `clips_asked` counts the clips without a value, too. With a key `family`,
+answers are tested against one half (`x_p`, and after Holm's correction over the family `x_p_holm`).
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stepaudit.report.sql_files import SAMPLES
 from stepaudit.report.statistics.intervals import (
     BLOCK,
     Array,
     Intervals,
+    difference_interval,
     holm,
     ratio_intervals,
     share_intervals,
@@ -24,7 +26,6 @@ from stepaudit.report.statistics.intervals import (
 )
 from stepaudit.report.statistics.medians import median_interval
 
-SAMPLES = "_samples"
 LEAST = {"share": 0, "difference": -1, "number": None}
 WHOLE = 'sum("{0}".whole) filter ("{0}"."{1}" is not null) as "{0} whole"'
 VIEWS = f"select view_name, comment from duckdb_views() where ends_with(view_name, '{SAMPLES}') order by view_oid"
@@ -103,8 +104,19 @@ def _estimate(kind: str, parts: Array, wholes: Array) -> Intervals:
     if kind == "median":
         low, high = np.transpose([median_interval(column, column) for column in parts.T])
         return Intervals(np.median(parts, axis=0), low, high, [])
+    if kind == "contrast":
+        value, low, high = np.transpose([_contrast(*column) for column in zip(parts.T, wholes.T, strict=True)])
+        return Intervals(value, low, high, [])
     with np.errstate(divide="ignore", invalid="ignore"):  # a sum of wholes that is 0: no value
         return ratio_intervals(parts, wholes, least=LEAST[kind])
+
+
+def _contrast(values: Array, own: Array) -> tuple[float, float, float]:
+    """Mean over one's own clips less that over the others [N], with its interval; NaN if there are none of either."""
+    chosen = (values[own == 1, None], values[own == 0, None])
+    first, second = (ratio_intervals(each, np.ones_like(each), least=-1) for each in chosen)
+    low, high = difference_interval(first, second)
+    return (first.value - second.value)[0], low[0], high[0]
 
 
 def _corrected(p: Array, families: list) -> Array:

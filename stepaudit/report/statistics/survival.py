@@ -22,6 +22,9 @@ STEPS = """
     order by all
 """
 LARGEST = "select list_max((config -> '$.preserve.grid')::double[]) from audit"
+MADE = {"kaplan_meier", "minimum_ratios", "class_survival"}
+READ = ("preservation_times",)  # the view
+
 CURVE = ("at_risk", "survival", "log_variance", "survival_low", "survival_high")
 SUMMARY = ("median", "median_low", "median_high", "mean", "mean_low", "mean_high")
 CURVES = (

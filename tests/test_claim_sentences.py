@@ -1,0 +1,645 @@
+"""Every claim of the page, `explain` and `compare`: on an audit where it must be said, and where it must not.
+
+`CLAIMS` lists them, each by words of it that no other sentence has. A sentence in the source that the list lacks fails.
+"""
+
+import ast
+import re
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
+
+import duckdb
+import mask_classes
+import pytest
+import torch
+from compared_audits import answer, audit, clip_rows, map_row, mass, search
+from known_answer import Cuboid, model_for
+from mask_classes import NO_PLACE, made
+from test_conclusions import LEFT, LESS, MORE, RIGHT, searches
+from tiny_audit import clips, write_audit
+
+from stepaudit.audit import config, registry
+from stepaudit.audit.sections import Clips
+from stepaudit.commands.compare import command, examples, pair
+from stepaudit.commands.explain import arguments, explanation
+from stepaudit.commands.explain import command as explain
+from stepaudit.commands.explain.clip_report import ClipReport
+from stepaudit.report import build_database
+from stepaudit.report.page import conclusions, gallery_cards, grids, summary
+from stepaudit.store import database
+
+PACKAGE = Path(build_database.__file__).parents[1]
+CUBOID = Cuboid((2, 6), (8, 20), (8, 20))
+PAIR = {"conv": {"use": "r2plus1d_18"}, "rnn": {"use": "vgg16_lstm"}}
+THREE = {**PAIR, "slow": {"use": "r3d_18"}}
+LOOKERS = {"r3d": {"use": "r2plus1d_18"}, "rnn": {"use": "vgg16_lstm"}}
+TWO_SETS = {"planted": {"root": "data"}, "more": {"use": "planted", "root": "data"}}
+NAN = {"status": "non_finite", "error": "NaN"}
+BROKEN = {"status": "bad_video", "error": "no video"}
+READ = (*conclusions.READ, "coverage", "failures", "gallery_choices", "evidence_clips")
+
+
+def page_text(folder):
+    """What the first screen of the page claims, the reasons of its gallery, and the reasons of masks."""
+    loaded = config.load(folder / "config.yaml")
+    build_database.create(folder, loaded, READ)
+    with database.connect(folder) as connection:
+        findings = conclusions.conclusions(connection, loaded)
+        reasons = database.fetch(
+            connection, "select because from gallery_choices union all from evidence_clips select because"
+        )
+        gains = grids.QueryResult(["answer"])
+        gains.add(database.fetch(connection, "select answer from method_gains")[1])
+        return "\n".join([
+            grids.verdict(gains.answers),
+            summary.headline(connection, loaded),
+            *(notice.text for notice in summary.notices(connection)),
+            *(text for finding in findings for text in (finding.lead, finding.numbers)),
+            *filter(None, chain.from_iterable(reasons[1])),
+        ])  # fmt: skip
+
+
+def needs(folder, pairs, models=PAIR, wrong=(), bound="probability"):
+    """Searches of two models, or of the first; clips in `wrong` get another answer than the target."""
+    names = [f"c{index}" for index in range(len(pairs))]
+    rows = [row | {"bound": bound} for row in searches(pairs) if row["model"] in models]
+    predictions = [{"clip_id": name, "model": model, "rank": 1 + (name in wrong)} for name in names for model in models]
+    tables = {**clips(*names), "preservation": rows, "predictions": predictions}
+    preserve = {"methods": ["step"], "share": 0.5, "bounds": [bound]}
+    return page_text(write_audit(folder, tables, models=models, preserve=preserve))
+
+
+def of_three(folder, brackets, datasets=("planted",)):
+    """Searches of three models, each with the same bracket on eight clips of each data set."""
+    names = [f"c{index}" for index in range(8)]
+    tables = {"segments": [], "clips": [], "preservation": []}
+    for dataset in datasets:
+        for table, rows in clips(*names, dataset=dataset).items():
+            tables[table] += rows
+        for model, (low, high) in zip(THREE, brackets, strict=True):
+            row = {"dataset": dataset, "model": model, "ratio": high, "lower": low, "upper": high}
+            tables["preservation"] += [{**row, "clip_id": name} for name in names]
+    changes = {"models": THREE, "datasets": {name: TWO_SETS[name] for name in datasets}}
+    return page_text(write_audit(folder, tables, preserve={"methods": ["step"]}, **changes))
+
+
+def pointing(folder, hits, metric="spatial_pointing", **changes):
+    """Methods that hit on so many of twenty clips, by method, ratio and perhaps model."""
+    names = [f"c{index:02}" for index in range(20)]
+    frame = 0 if metric == "spatial_pointing" else None
+    scores = [
+        {"clip_id": name, "method": method, "ratio": ratio, "frame": frame, "metric": metric, "value": float(index < n),
+         "model": (*model, "r3d")[0]}
+        for (method, ratio, *model), n in hits.items()
+        for index, name in enumerate(names)
+    ]  # fmt: skip
+    return page_text(write_audit(folder, {**clips(*names), "scores": scores}, **changes))
+
+
+STEP, MIDDLE, NOISE = ("step", 0.1), ("middle", None), ("noise", None)
+RATIOS = {"step": {"ratios": [0.1, 0.2]}, "middle": {"use": "center"}}
+
+
+def masks(folder, parts, kept=0.9):
+    return page_text(mask_classes.written(folder, parts, kept=kept))
+
+
+NOT_ANNOTATED = {"inside": NO_PLACE, "outside": NO_PLACE, "annotated": NO_PLACE}
+DECOY = {"inside": 0.39, "outside": 0.3}  # 61 % of the mask lies elsewhere, and without the rest the target is lost
+OLD = {name: value for name, value in made().items() if not name.startswith("peer")}
+
+
+def sanity(folder, ranks, randomise=1.0):
+    """Rank correlations with the trained model's maps, by method, on twenty-one clips."""
+    names = [f"c{index:02}" for index in range(21)]
+    rows = [
+        {"clip_id": name, "model": "control", "method": method, "metric": "similarity.model.rank", **fate}
+        for method, value in ranks.items()
+        for name in names
+        for fate in [{"status": "no_peak", "error": "constant"} if value is None else {"value": value}]
+    ]
+    models = {"r3d": {"use": "r2plus1d_18"}, "control": {"of": "r3d", "randomise": randomise}}
+    tables = {**clips(*names), "scores": rows}
+    changes = {"methods": {name: {"use": "gradient"} for name in ranks}, "metrics": {"similarity": {}}}
+    return page_text(write_audit(folder, tables, models=models, **changes))
+
+
+def failing(folder, *, test=(), train=(), maps=(), all_maps=(), floor_only=()):
+    """Four test clips and two for training; those named fail when cut, or in one method or all."""
+    names, trained = ("a", "b", "c", "d"), ("x", "y")
+    tables = {table: rows + clips(*trained, split="train")[table] for table, rows in clips(*names).items()}
+    for row in tables["clips"]:
+        row |= BROKEN if row["clip_id"] in (*test, *train) else {}
+    keys = [
+        {"clip_id": name, "method": method, "ratio": ratio}
+        for name in names
+        if name not in test
+        for method, ratio in (("step", 0.1), ("step", 0.2), ("middle", None))
+    ]
+    lost = {(name, 0.1) for name in maps} | {(name, ratio) for name in all_maps for ratio in (0.1, 0.2)}
+    keys = [key for key in keys if key["clip_id"] not in floor_only or key["method"] == "middle"]
+    tables["maps"] = [key | (NAN if (key["clip_id"], key["ratio"]) in lost else {}) for key in keys]
+    return page_text(write_audit(folder, tables, methods=RATIOS))
+
+
+def finished(folder, *, hash_of_runs, all_rows=True):
+    """Two clips of a model and a method; a job of this or another configuration."""
+    predictions = [{"clip_id": name, "rank": 1} for name in "ab"]
+    rows = {**clips("a", "b"), "predictions": predictions, "maps": [{"clip_id": name, "ratio": 0.1} for name in "ab"]}
+    rows["maps"] = rows["maps"] if all_rows else rows["maps"][:1]
+    made_audit = write_audit(folder, rows, methods={"step": {"ratios": [0.1]}})
+    ran = config.load(made_audit / "config.yaml").hash if hash_of_runs == "own" else "0"
+    rows["runs"] = [{"keys": "{}", "config_hash": ran}]
+    return page_text(write_audit(folder, rows, methods={"step": {"ratios": [0.1]}}))
+
+
+def compared(folder, a, b, more_of_b=None, version=None, lost=None, **changes_of_b):
+    """What `compare` prints of two audits of ten clips; `more_of_b`: further clips of B; `lost`: a file of A."""
+    names = [f"c{index}" for index in range(10)]
+    last = audit(folder, "last", clip_rows(names) | a)
+    this = audit(folder, "this", clip_rows([*names, *(more_of_b or ())]) | b, **changes_of_b)
+    if version:
+        with duckdb.connect(this / "audit.duckdb") as connection:
+            connection.execute("update audit set stepaudit = ?", [version])
+    if lost:
+        (last / lost).unlink()
+    return command.run(str(last), str(this))[0]
+
+
+def finished_pair(folder):
+    """Two audits of which no row is missing."""
+    changes = {"methods": {"center": {}}, "metrics": {}, "preserve": {}}
+    rows = clip_rows(["one"])
+    rows["segments"].pop()  # another class, without a clip
+    rows |= {"predictions": [answer("one", 0.9)], "maps": [map_row("one", GRID, method="center")]}
+    return command.run(*(str(audit(folder, name, rows, **changes)) for name in ("last", "this")))[0]
+
+
+def sizes_apart(folder):
+    """Two models of an audit, of which one takes larger clips."""
+    models = {"conv": {"use": "r2plus1d_18"}, "large": {"use": "vgg16_lstm", "clips": {"height": 24, "width": 24}}}
+    rows = clip_rows(["one"])
+    larger = {"size": "16x24x24", "height": 24, "width": 24, "sha256": "larger", "pixels": bytes(16 * 24 * 24 * 3)}
+    rows["clips"].append({**rows["clips"][0], **larger})
+    return command.run(f"{audit(folder, 'both', rows, models=models)}:conv", ":large")[0]
+
+
+def answers(*right):
+    return {"predictions": [answer(f"c{index}", 0.9, right=index in right) for index in range(10)]}
+
+
+def one_search(bracket):
+    return {"preservation": [search(f"c{index}", bracket) for index in range(10)]}
+
+
+def masses(value):
+    return {"scores": [mass(f"c{index}", value + index / 100) for index in range(10)]}
+
+
+GRID = [[[0.0, 0.25], [0.5, 1.0]]]
+PRESERVE = {"methods": ["ep3d"], "bounds": ["probability"]}
+
+
+def notes(method, **given):
+    """What `explain` notes before the method runs."""
+    request = arguments.Request(video=Path("v.mp4"), model="m", method=method, **given)
+    component = registry.find("methods", method)
+    return "\n".join(explain._notes(component, arguments.options_of(component, request), request, Clips()))
+
+
+def kept(method, network, **options):
+    """What `explain` says of the part of the clip that is kept."""
+    clip = torch.rand(1, 3, 8, 32, 32)
+    result = explanation.explained(network, clip, None, [0.25], method=method, options=options)
+    return "kept: " + ClipReport("c", {}, "m", "m", ["a", "b"], result).kept_part
+
+
+class Blind(torch.nn.Module):
+    """A network whose answer does not depend on the clip."""
+
+    def forward(self, clips):
+        return 0 * clips.mean(dim=(2, 3, 4))[:, :2]
+
+
+def card(in_action=None, rank=1, names=None, ratio=0.1, volume=0.12, kept=0.8):
+    """The facts of a clip, a model and a map on a card of the gallery."""
+    prediction = {"model": "m", "status": "ok", "target_probability": 0.9, "rank": rank, "dataset": "d"}
+    prediction["probabilities"] = [0.1, 0.9] if names else None
+    found = {"model": "m", "need": "0.1", "method": "step", "bound": "probability"}
+    key = ("d", "c")
+    sources = SimpleNamespace(predictions={key: [prediction]}, names=names, searches={key: [found] if ratio else []})
+    clip, map_of = {"frames": [0, 10, 20], "in_action": in_action}, {"ratio": ratio, "volume": volume}
+    facts = (
+        *gallery_cards._clip_facts([clip]),
+        *gallery_cards._answers("m", sources, key),
+        *gallery_cards._map_facts(map_of | {"kept_probability": kept}),
+    )
+    return "\n".join(facts)
+
+
+def differing(ranks=(1, 1), ratios=(0.1, 0.3), censored=(None, None), outcome="more", likeness=0.5):
+    """The facts of a clip on the page of a comparison, and the rules that choose it."""
+    found = {f"{side}_{name}": value for name, values in (("ratio", ratios), ("censored", censored))
+             for side, value in zip("ab", values, strict=True)}  # fmt: skip
+    row = {"clip_id": "c", "label": "x", "a_answer": "y", "b_answer": "y", "a_probability": 0.9, "b_probability": 0.5}
+    row |= {"a_rank": ranks[0], "b_rank": ranks[1], "searches": {"step probability": found | {"outcome": outcome}}}
+    row |= {"likeness": {"step": {"rank": likeness}}}
+    return "\n".join([*examples.facts(row), *(why for rows, why in examples._rules([row]) if rows)])
+
+
+def left_out(first, second, sizes=("s", "s")):
+    """The reason why a clip is not compared; status, pixels and label of it by size on either side."""
+    rows = [
+        {size: dict(zip(("status", "sha256", "label"), values, strict=True)) for size, values in side.items()}
+        for side in (first, second)
+    ]
+    return pair._difference(*rows, sizes)
+
+
+GOOD, LOST = {"s": ("ok", "1", "x")}, {"s": ("bad_video", None, "x")}
+AUDITS = {
+    "decided": lambda at: needs(at, [(LESS, MORE)] * 9 + [(LEFT, LEFT)], wrong=("c0", "c1")),
+    "five": lambda at: needs(at, [(LESS, MORE)] * 5),
+    "censored": lambda at: needs(at, [(LEFT, LEFT)] * 5 + [(RIGHT, RIGHT)] * 2 + [((0.02, 0.1), ((0.05), None))]),
+    "equal": lambda at: needs(at, [(LESS, LESS)] * 6),
+    "one": lambda at: needs(at, [(LESS, LESS)] * 3, {"conv": PAIR["conv"]}),
+    "left": lambda at: needs(at, [(LEFT, LEFT)] * 3, {"conv": PAIR["conv"]}),
+    "mostly left": lambda at: needs(at, [(LEFT, LEFT)] * 20 + [(LESS, LESS)] * 4, {"conv": PAIR["conv"]}),
+    "right": lambda at: needs(at, [(RIGHT, RIGHT)] * 3, {"conv": PAIR["conv"]}),
+    "three": lambda at: of_three(at, [LESS, MORE, (0.4, 0.5)]),
+    "three on two sets": lambda at: of_three(at, [LESS, MORE, LESS], ("planted", "more")),
+    "three alike": lambda at: of_three(at, [LESS, LESS, LESS]),
+    "above": lambda at: pointing(at, {STEP: 19, MIDDLE: 4, NOISE: 2}),
+    "below": lambda at: pointing(at, {STEP: 4, MIDDLE: 18}),
+    "one ratio": lambda at: pointing(at, {STEP: 19, ("step", 0.2): 5, MIDDLE: 4}, methods=RATIOS),
+    "no floor": lambda at: pointing(at, {STEP: 19}, methods={"step": {"ratios": [0.1]}}),
+    "moment": lambda at: pointing(at, {STEP: 19, MIDDLE: 4}, "temporal_pointing"),
+    "masks": lambda at: masks(at, {
+        "a": made(), "b": made(**DECOY), "c": made(shift=0.1), "d": made(empty__blur=0.8), "e": made(),
+        "f": made(inside=0.1, outside=0.8), "g": made(random=0.6), "h": made(**NOT_ANNOTATED),
+    }, kept=dict.fromkeys("abcdfgh", 0.9) | {"e": 0.1}),
+    "no annotation": lambda at: masks(at, {"a": made(**NOT_ANNOTATED), "b": made(**NOT_ANNOTATED, shift=0.1)}),
+    "whole annotation": lambda at: masks(at, {"a": made(inside=1.0, annotated=1.0, outside=0.05)}),
+    "inside": lambda at: masks(at, {name: made(outside=0.6) for name in "abcd"}),
+    "decoy": lambda at: masks(at, {name: made(**DECOY) for name in "abcd"}),
+    "vacuous": lambda at: masks(at, {"a": made(empty__blur=0.8)}),
+    "unmeasured": lambda at: masks(at, {"a": made(), "b": NO_PLACE}),
+    "alone": lambda at: masks(at, {
+        "a": OLD | {"inside": 0.1, "outside": 0.8}, "b": OLD | {"clip": 0.3, "rival_clip": 0.6},
+    }),
+    "rare": lambda at: masks(at, {
+        "a": made(inside=0.1, outside=0.8, peer__p=0.3),
+        "b": made(clip=0.3, rival_clip=0.6, peer__p=0.4),
+        "c": made(hard__blur=0.1),
+        "d": made(soft__fade=0.1, soft__noise=0.1, soft__freeze=0.1),
+    }),
+    "random": lambda at: sanity(at, {"grad": 0.1, "other": 0.2}),
+    "half random": lambda at: sanity(at, {"grad": 0.1}, 0.5),
+    "same": lambda at: sanity(at, {"grad": 0.1, "other": 0.9}),
+    "same at half": lambda at: sanity(at, {"grad": 0.9}, 0.5),
+    "constant": lambda at: sanity(at, {"grad": None}),
+    "fine": lambda at: failing(at),
+    "bad training clip": lambda at: failing(at, train="xy"),
+    "bad test clip": lambda at: failing(at, test="a"),
+    "bad map": lambda at: failing(at, maps="b"),
+    "bad clip and map": lambda at: failing(at, test="a", maps="b"),
+    "no map": lambda at: failing(at, all_maps="c"),
+    "floors alone": lambda at: failing(at, floor_only="abcd"),
+    "finished": lambda at: finished(at, hash_of_runs="own"),
+    "unfinished": lambda at: finished(at, hash_of_runs="other", all_rows=False),
+    "top1": lambda at: needs(at, [(LESS, LESS)] * 3, {"conv": PAIR["conv"]}, bound="top1"),
+    "look apart": lambda at: pointing(at, {STEP: 19, ("step", 0.1, "rnn"): 2, MIDDLE: 4}, models=LOOKERS),
+    "nothing cut": lambda at: failing(at, test="abcd"),
+    "worse": lambda at: compared(at, answers(*range(10)), answers(0)),
+    "better": lambda at: compared(at, answers(0), answers(*range(10))),
+    "one model": lambda at: compared(at, answers(0, 1), answers(0, 1)),
+    "not predicted": lambda at: compared(at, {}, {}),
+    "needs more": lambda at: compared(at, one_search(LESS), one_search(MORE)),
+    "needs less": lambda at: compared(at, one_search(MORE), one_search(LESS)),
+    "all ended": lambda at: compared(at, one_search(LEFT), one_search(LEFT)),
+    "metrics": lambda at: compared(at, masses(0.2), masses(0.5)),
+    "other share": lambda at: compared(at, {}, {}, preserve={**PRESERVE, "share": 0.5}),
+    "other grid": lambda at: compared(at, {}, {}, preserve={**PRESERVE, "grid": [0.1, 0.3]}),
+    "other method": lambda at: compared(
+        at, {}, {}, methods={"ep3d": {"ratios": [0.1]}, "grad_cam": {"target": "runner_up"}, "center": {}}
+    ),
+    "other version": lambda at: compared(at, {}, {}, version="0.0.1"),
+    "no configuration": lambda at: compared(at, {}, {}, lost="config.yaml"),
+    "more clips": lambda at: compared(at, {}, {}, more_of_b=["new"]),
+    "nothing missing": finished_pair,
+    "sizes apart": sizes_apart,
+    "maps": lambda at: compared(
+        at, {"maps": [map_row("c0", GRID)]}, {"maps": [map_row("c0", GRID)], "predictions": [answer("c1", 0.9, **NAN)]}
+    ),
+    "card": lambda at: card(),
+    "card of an action": lambda at: card([True, False, True], rank=2, ratio=None, kept=None),
+    "card of another class": lambda at: card(rank=2, names={("d", 1): "b"}),
+    "newly wrong": lambda at: differing((1, 2)),
+    "newly right": lambda at: differing((2, 1), (0.3, 0.02), (None, "left"), "less", 0.9999),
+    "unlike": lambda at: differing(ratios=(0.1, 0.7), censored=(None, "right")),
+    "only in A": lambda at: left_out(GOOD, {}),
+    "lost in B": lambda at: left_out(GOOD, LOST),
+    "lost in both": lambda at: left_out(LOST, LOST),
+    "other sizes": lambda at: left_out(GOOD, {"t": GOOD["s"]}, ("s", "t")),
+    "other pixels": lambda at: left_out(GOOD, {"s": ("ok", "2", "x")}),
+    "other label": lambda at: left_out(GOOD, {"s": ("ok", "1", "y")}),
+    "quick": lambda at: notes("step", quick=True),
+    "overruled": lambda at: notes("step", quick=True, options={"iterations": 2, "schedule": "short"}),
+    "unhurried": lambda at: notes("step"),
+    "kept by a mask": lambda at: kept("ep3d", model_for(CUBOID), iterations=2),
+    "kept by rank": lambda at: kept("center", model_for(CUBOID)),
+    "kept at random": lambda at: kept("gradient", Blind()),
+}  # fmt: skip
+
+SAID = [  # words of the sentence, an audit where it must be said, and one where it must not
+    # minimum ratios of two models
+    ("conv needs less of a clip than rnn.", "decided", "five"),
+    ("No clip tells whether conv or rnn needs less.", "censored", "five"),
+    ("The clips do not tell whether conv or rnn needs less.", "five", "decided"),
+    ("It needs less on 9 of 9 clips that tell (95 % interval 70.1 to 100.0 %;", "decided", "five"),
+    ("conv does on 5 of 5 clips that tell", "five", "decided"),
+    ("Where both are known (9 clips) the median of rnn less conv is 20 % of the clip", "decided", "censored"),
+    ("1 of 10 clips leave it open:", "decided", "five"),
+    ("on 5 already the smallest mask suffices for both (left-censored)", "censored", "equal"),
+    ("on 2 no mask suffices for either (right-censored)", "censored", "decided"),
+    ("on 1 a search ended too early (censored)", "censored", "decided"),
+    ("on 6 both need the same, as far as the searches went", "equal", "decided"),
+    ("To keep 50 % of the target's probability, half of the clips need so much of the clip:", "decided", "fine"),
+    ("1 of 10 clips censored (to 2 it gives another answer than the target)", "decided", "five"),
+    ("at most 2 % (95 % interval: no more than 2 %)", "mostly left", "one"),
+    # of one, and of several
+    ("Half of the clips keep 50 % of the target's probability on conv with 10 % of the clip.", "one", "right"),
+    ("keep the first place of the target on conv with", "top1", "one"),
+    ("with at most 2 % of the clip.", "left", "one"),
+    ("More than half of the clips need more than 70 % of the clip to keep 50 % of", "right", "one"),
+    ("conv needs less than rnn, and 2 more pairs are clear.", "three", "three alike"),
+    ("conv needs less than rnn on more, and 3 more pairs are clear.", "three on two sets", "three"),
+    ("Of 3 pairs of models (each data set by itself) 3 are decided.", "three", "three alike"),
+    ("The clips do not tell which model needs least.", "three alike", "three"),
+    ("In 3 no clip tells.", "three alike", "three"),
+    # pointing
+    ("All methods that could be compared point at the object more often than the best", "above", "below"),
+    ("No method was shown to point at the object more often than the best trivial pointer.", "below", "above"),
+    (
+        "Not shown to point at the object more often than the best trivial pointer: step (ratio 0.2) on r3d.",
+        "one ratio",
+        "above",
+    ),
+    ("Whether methods point at the object more often than a trivial pointer was not measured.", "no floor", "below"),
+    ("No pointer that ignores the model, such as center, was measured on the same frames.", "no floor", "above"),
+    ("Of 1 combination of method, ratio and model 1 is clearly above it", "above", "below"),
+    ("1 is clearly above it and 0 clearly below (Holm's correction over all).", "above", "below"),
+    ("; 1 cannot be told apart from it", "one ratio", "above"),
+    (" points against middle (95 % interval", "above", "no floor"),
+    ("Greatest gain: step (ratio 0.1) on r3d", "above", "no floor"),
+    ("; least: step (ratio 0.2) on r3d", "one ratio", "above"),
+    ("find the moment of the action more often", "moment", "above"),
+    ("In this audit: yes in 1 of 1.", "above", "below"),
+    # masks
+    (
+        "Of 6 masks that could be put to the question 1 is adversarial and 2 of the 5 with an annotation point to",
+        "masks",
+        "no annotation",
+    ),
+    ("; where the others should lie is not annotated.", "no annotation", "masks"),
+    ("0 are adversarial; where the others should lie is not annotated.", "whole annotation", "inside"),
+    (
+        "4 lie on it clearly more than by chance; in the mean 60 % of such a mask and 20 % of the clip lie inside",
+        "inside",
+        "decoy",
+    ),
+    ("4 do not, but without the part on it the target is lost; in the mean 39 % of such a mask", "decoy", "inside"),
+    ("Of those that point to the annotation", "decoy", "no annotation"),
+    ("No mask could be put to the question whether it is evidence.", "vacuous", "masks"),
+    ("1 of all 1 masks prove nothing, for their fill alone leaves the answer (vacuous).", "vacuous", "inside"),
+    ("1 do not keep the target.", "masks", "inside"),
+    ("1 mask could not be measured.", "unmeasured", "inside"),
+    (
+        "The largest share of adversarial masks has step (ratio 0.1) on r3d: 16.7 % of 6 clips (95 % interval",
+        "masks",
+        "inside",
+    ),
+    ("So few clips leave room for 49.0 % of the masks to be adversarial", "inside", "masks"),
+    (
+        "The largest share pointing to the annotation has step (ratio 0.1) on r3d: 100.0 % of 4 clips",
+        "decoy",
+        "no annotation",
+    ),
+    # what says so, of each mask
+    ("the fill alone keeps the target", "masks", "inside"),
+    ("the mask does not keep the target", "masks", "inside"),
+    ("lost by a small shift", "masks", "rare"),
+    ("lost when cut to 0 and 1", "rare", "masks"),
+    ("lost under other fills", "rare", "masks"),
+    ("an answer that neither the clip nor a peer gives", "rare", "masks"),
+    ("an answer that the clip does not give, and no peer to ask", "alone", "rare"),
+    ("beside the annotation, and no peer agrees", "rare", "masks"),
+    ("the mask survives; nothing says where it should lie", "no annotation", "inside"),
+    ("masks at random places keep the target as well", "masks", "inside"),
+    ("the mask survives and lies on the annotation clearly more than by chance", "inside", "decoy"),
+    ("the mask survives and loses the target without its part on the annotation", "decoy", "inside"),
+    ("lies on the annotation not clearly more than by chance, and a peer agrees", "masks", "alone"),
+    ("lies on the annotation not clearly more than by chance (no peer to ask)", "alone", "masks"),
+    # reasons of the gallery
+    (
+        "conv needs at most 0.02 of the clip (left-censored: the smallest mask tried suffices; ties with 2 more)",
+        "left",
+        "one",
+    ),
+    ("conv needs more than 0.7 of the clip (right-censored: no mask that was tried suffices", "right", "one"),
+    ("; no other clip ties", "decided", "left"),
+    (" apart or more", "decided", "equal"),
+    ("the mask keeps a probability of 0.90, and 0.10 where it was not optimised (class adversarial)", "rare", "inside"),
+    ("(class focused)", "inside", "no annotation"),
+    (
+        "step at ratio 0.1: the peak falls on the box in 100 % of 1 annotated frames on r3d, in 0 % on rnn",
+        "look apart",
+        "above",
+    ),
+    ("the first clip of a", "fine", "nothing cut"),
+    # sanity checks
+    ("All maps that were compared change when the model's weights are random.", "random", "same"),
+    ("Not shown to change when the model's weights are random: the maps of other on r3d.", "same", "random"),
+    ("change when 50 % of the model's layers or more are random.", "half random", "random"),
+    ("Not shown to change when 50 % of the model's layers or more are random", "same at half", "half random"),
+    ("2 combinations of method, ratio and model. Least changes", "same", "random"),
+    ("Least changes other on r3d: rank correlation 0.2 with the trained model's maps", "random", "constant"),
+    ("counts as changed.", "random", "constant"),
+    # failures
+    ("None of 4 test clips failed.", "bad training clip", "bad test clip"),
+    ("1 of 4 test clips failed.", "bad test clip", "bad training clip"),
+    ("1 of 4 test clips failed in part.", "bad map", "bad test clip"),
+    ("1 of 4 test clips failed, and 1 in part.", "bad clip and map", "bad map"),
+    ("1 of 4 test clips failed.", "no map", "bad map"),
+    ("Before the methods: 1 bad_video.", "bad test clip", "bad map"),
+    ("Later: 1 non_finite.", "bad map", "bad test clip"),
+    (
+        "What lacks an annotation or a peak, or a method that does not suit a model, is not counted here.",
+        "bad map",
+        "fine",
+    ),
+    # the first lines
+    (
+        "on 4 test clips of planted, with 2 methods: 4 of 4 test clips explained, by a method that looks at the model.",
+        "bad training clip",
+        "bad test clip",
+    ),
+    ("3 of 4 test clips explained", "bad test clip", "bad training clip"),
+    ("0 of 4 test clips explained", "floors alone", "fine"),
+    ("Not finished: 1 row that the configuration asks for are not there yet.", "unfinished", "finished"),
+    ("1 reason why clips that could be cut have rows without a value.", "bad map", "bad test clip"),
+    ("1 job ran under another configuration than the one shown below.", "unfinished", "finished"),
+    # compare
+    ("): B is right less often.", "worse", "better"),
+    ("): B is right more often.", "better", "worse"),
+    ("Accuracy: 20.0 % in A, 20.0 % in B (+0.0 points, +0.0 to +0.0;", "one model", "worse"),
+    ("): no clear difference.", "one model", "worse"),
+    ("Accuracy: not compared, no clip has a prediction of both.", "not predicted", "worse"),
+    (
+        "median A 0.1, B 0.3; B needs more on 10 of 10 decided clips (p = 0.002): B needs more of a clip.",
+        "needs more",
+        "needs less",
+    ),
+    ("B needs more on 0 of 10 decided clips (p = 0.002): B needs less of a clip.", "needs less", "needs more"),
+    ("no decision between A and B, the searches decide no clip", "all ended", "needs more"),
+    (
+        "Needed of a clip: no median; no decision between A and B, no clip was searched on both sides.",
+        "worse",
+        "needs more",
+    ),
+    (
+        "Maps: mean rank correlation of A's and B's map of a clip 1.00 for grad_cam (1: the same order).",
+        "maps",
+        "worse",
+    ),
+    (
+        "Measured: 1 of 1 differences of metrics are clear, such as mass_in_box of grad_cam 0.24 → 0.54",
+        "metrics",
+        "worse",
+    ),
+    ("Failed in B alone: 1 clip (c1).", "maps", "worse"),
+    ("Failed in B alone: no clips.", "worse", "maps"),
+    ("A and B give exactly the same probabilities on every clip: they are taken to be one model", "one model", "worse"),
+    ("last is not finished: ", "worse", "nothing missing"),
+    (" rows are missing", "worse", "nothing missing"),
+    ("it is not known if ", "no configuration", "worse"),
+    ("audit.duckdb is of these tables: ", "no configuration", "worse"),
+    ("made by different versions:", "other version", "worse"),
+    ("the models take clips of different size, 16x16x16 and 16x24x24, of the same videos", "sizes apart", "worse"),
+    ("methods left out, whose settings differ: grad_cam", "other method", "worse"),
+    ("minimum ratios left out: `preserve.share` differs", "other share", "other grid"),
+    ("minimum ratios were searched on different grids (`preserve.grid`, `tolerance`)", "other grid", "other share"),
+    ("left out: 1 only in B (new)", "more clips", "worse"),
+    ("A 0.90 for x (right)", "newly wrong", "newly right"),
+    ("A 0.90 for x (says y)", "newly right", "newly wrong"),
+    ("a* (step probability): A 0.1, B more than 0.7", "unlike", "newly wrong"),
+    ("B 0.02 or less", "newly right", "newly wrong"),
+    ("rank correlation of the maps: step 0.50", "unlike", "newly right"),
+    ("newly wrong", "newly wrong", "newly right"),
+    ("newly right", "newly right", "newly wrong"),
+    ("B needs more of it than A", "newly wrong", "newly right"),
+    ("B needs less of it than A", "newly right", "newly wrong"),
+    ("the maps are least alike", "unlike", "newly right"),
+    ("only in A", "only in A", "lost in B"),
+    ("without pixels in B", "lost in B", "lost in both"),
+    ("without pixels in either", "lost in both", "lost in B"),
+    ("cut to other sizes, so that nothing tells whether they are the same", "other sizes", "other pixels"),
+    ("of the same name with other pixels", "other pixels", "other sizes"),
+    ("of another label", "other label", "other pixels"),
+    # cards of the gallery
+    ("3 frames of the video, from 0 to 20", "card", "only in A"),
+    ("no annotated action", "card", "card of an action"),
+    ("2 of them in the annotated action", "card of an action", "card"),
+    ("probability of the target 0.90", "card", "only in A"),
+    ("answers another class", "card of an action", "card of another class"),
+    ("answers b (0.90)", "card of another class", "card"),
+    ("needs 0.1 of the clip (step, probability)", "card", "card of an action"),
+    ("ratio 0.1, reached 0.12", "card", "card of an action"),
+    ("keeps probability 0.80", "card", "card of an action"),
+    # explain
+    ("note: --quick (schedule=short, iterations=50) gives a rough map", "quick", "overruled"),
+    (") gives a rough map for a first look; docs/explain.md says what that costs", "quick", "overruled"),
+    ("note: --quick changes nothing for step", "overruled", "quick"),
+    ("note: about ", "unhurried", "quick"),
+    (" passes through the model; --quick takes", "unhurried", "quick"),
+    ("kept: by the mask, ratio asked 0.25, reached", "kept by a mask", "kept by rank"),
+    (
+        "kept: the 25 % of voxels that the map ranks highest, the rest blurred (the map is no mask)",
+        "kept by rank",
+        "kept at random",
+    ),
+    (
+        "kept: the first 25 % of voxels, the rest blurred; the map is constant and ranks none",
+        "kept at random",
+        "kept by rank",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def text_of(tmp_path_factory):
+    """The text of an audit of `AUDITS`, made once."""
+    return cache(lambda name: AUDITS[name](tmp_path_factory.mktemp("audit")))
+
+
+@pytest.mark.parametrize(("words", "said", "unsaid"), SAID, ids=[words[:40] for words, *_ in SAID])
+def test_a_sentence_is_said_where_it_is_true_and_only_there(words, said, unsaid, text_of):
+    assert words in text_of(said)
+    assert words not in text_of(unsaid)
+
+
+SOURCES = {  # modules whose texts are claims; of some, the functions
+    "report/page/conclusion_texts.py": (),
+    "report/page/conclusions.py": ("POINTING",),
+    "report/page/summary.py": ("headline", "notices"),
+    "report/page/grids.py": ("verdict",),
+    "report/page/gallery_cards.py": ("_clip_facts", "_answers", "_map_facts"),
+    "commands/compare/examples.py": ("facts", "_rules", "_ratio"),
+    "commands/compare/pair.py": ("_difference",),
+    "commands/compare/findings.py": (),
+    "commands/compare/sides.py": ("notes", "_state"),
+    "commands/compare/comparison.py": ("_compare",),
+    "commands/explain/command.py": ("_notes",),
+    "commands/explain/clip_report.py": ("kept_part",),
+}
+
+
+def literals():
+    """Texts of the sources without their placeholders, but for docstrings, errors and SQL."""
+    for path, names in SOURCES.items():
+        tree = ast.parse((PACKAGE / path).read_text())
+        chosen = [node for node in ast.walk(tree) if {getattr(node, "name", ""), *targets(node)} & set(names)] or [tree]
+        documented = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and literal(node.value)]
+        others = [*documented, *(node for node in ast.walk(tree) if isinstance(node, ast.Raise))]
+        left_out = {id(inner) for node in others for inner in ast.walk(node)}
+        for node in chain.from_iterable(map(ast.walk, chosen)):
+            if literal(node) and id(node) not in left_out:
+                yield from ((f"{path}:{node.lineno}", part) for part in re.split(r"\{\w*\}", node.value))
+
+
+def literal(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def targets(node):
+    return [each.id for each in getattr(node, "targets", ()) if isinstance(each, ast.Name)]
+
+
+def test_every_sentence_in_the_sources_has_such_a_pair():
+    known = [re.sub(r"\W+", " ", words) for words, *_ in SAID]
+    lacking = [
+        f"{place}: {text!r}"
+        for place, text in literals()
+        for words in [re.sub(r"\W+", " ", text)]
+        if re.search(r"[a-z]{2,} [a-z]{2,}", words)
+        and not re.match(r"\s*(select|from|with)\b", text)
+        and not any(words.strip() in each or each in words for each in known)
+    ]
+    assert not lacking, "\n".join(["sentences without an audit where they are said and one where not:", *lacking])
+
+
+def test_what_a_reader_needs_to_know_is_asked_of_every_audit():
+    """No audit of the list is there for nothing."""
+    assert {name for _, said, unsaid in SAID for name in (said, unsaid)} == set(AUDITS)
