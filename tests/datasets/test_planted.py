@@ -14,7 +14,7 @@ from stepaudit.clips.geometry import Geometry
 from stepaudit.datasets import planted
 from stepaudit.datasets._render import DECOYS, SHAPES, boxes, coverage, render
 from stepaudit.datasets._scene import DECOY_SHAPES, MOTIONS, PARTS, Scene, draw_scene
-from stepaudit.errors import UsageError
+from stepaudit.errors import BadVideoError, UsageError
 
 CLASSES = ["disc-horizontal", "cross-circular"]
 SMALL = {"classes": CLASSES, "train_per_class": 6, "test_per_class": 3, "object_size": 0.2, "speed": 0.5, "seed": 3}
@@ -259,7 +259,9 @@ def test_the_broken_four_are_test_videos_beside_the_balanced_ones(rows, tmp_path
 
 def test_the_damaged_file_claims_more_frames_than_decode(rows):
     row = next(row for row in rows[0] if row["clip_id"] == "broken-damaged")
-    assert 0 < len(frames_of(row)) < row["stop"]
+    with pytest.raises(BadVideoError, match=r"\d+ frames decoded, and it is damaged") as refused:
+        frames_of(row)
+    assert 0 < int(str(refused.value).split()[1]) < row["stop"]
 
 
 @pytest.mark.parametrize(
