@@ -14,6 +14,7 @@ from stepaudit.clips.tensors import to_tensor
 from stepaudit.commands.explain.explanation import Explanation, explained
 from stepaudit.errors import UsageError
 from stepaudit.networks.by_name import Chosen, choose
+from stepaudit.store.plain_files import at_home
 
 
 def load_model(name: str | Path, *, weights: str | Path | None = None, classes: str | int | None = None) -> Chosen:
@@ -38,9 +39,8 @@ def load_model(name: str | Path, *, weights: str | Path | None = None, classes: 
         >>> model.clip_size
         {'frames': 16, 'height': 48, 'width': 48, 'fit': 'stretch'}
     """
-    return choose(
-        str(name), weights=None if weights is None else str(weights), classes=None if classes is None else str(classes)
-    )
+    given = None if weights is None else at_home(str(weights))
+    return choose(at_home(str(name)), weights=given, classes=None if classes is None else str(classes))
 
 
 def read_clip(
@@ -77,7 +77,8 @@ def read_clip(
         >>> stepaudit.read_clip("my_video.mp4", frames=8, height=32, width=48).shape
         torch.Size([1, 3, 8, 32, 48])
     """
-    if not Path(path).exists():
+    path = at_home(Path(path))
+    if not path.exists():
         raise UsageError(f"{path}: there is no such video")
     clips = Clips(frames=frames, height=height, width=width, fit=fit)
     return to_tensor([cutting.middle(Path(path), clips, start=start, stop=stop)])

@@ -11,20 +11,36 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from stepaudit.errors import UsageError
+from stepaudit.errors import UsageError, printable
 from stepaudit.version import __version__
+
+
+def _at_home(word: str) -> str:
+    """A word of the command line with the home folder where a shell leaves `~`: in quotes, or in `--out=~/maps`."""
+    if "~" not in word:
+        return word
+    from stepaudit.store.plain_files import at_home
+
+    option, equals, path = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{at_home(path) if path == '~' or path.startswith('~/') else path}"
 
 
 class _Commands(TyperGroup):
     """All commands: `--debug` may stand anywhere, and output that nobody reads ends them silently."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        others = [each for each in args if each != "--debug"]
-        return super().parse_args(ctx, ["--debug", *others] if len(others) < len(args) else args)
+        others = [_at_home(each) for each in args if each != "--debug"]
+        return super().parse_args(ctx, ["--debug", *others] if len(others) < len(args) else others)
 
     def invoke(self, ctx: Any) -> object:
+        from stepaudit.running.interruption import Stopped
+
         try:
             return super().invoke(ctx)
+        except Stopped:
+            raise
+        except SystemExit as error:
+            raise RuntimeError(f"code of a component called sys.exit({error.code or ''}); remove that call") from error
         except BrokenPipeError as error:
             from stepaudit.commands import _exit_codes
 
@@ -103,6 +119,7 @@ def main() -> None:
     from stepaudit.commands import _exit_codes
     from stepaudit.running import interruption
 
+    _exit_codes.in_utf8()
     try:
         with interruption.heeded():
             app()
@@ -118,6 +135,7 @@ def _root(
     debug: Annotated[bool, _option("--debug", "Print the traceback of errors, and details.")] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger().handlers[0].addFilter(_printable_record)
     if debug:
         logging.getLogger("stepaudit").setLevel(logging.DEBUG)
     if version:
@@ -125,14 +143,27 @@ def _root(
         raise typer.Exit
 
 
+def _printable_record(record: logging.LogRecord) -> bool:
+    """Escapes the control characters of a log line."""
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
+
+
 def _print(lines: Iterable[object]) -> None:
     for line in lines:
-        typer.echo(line)
+        _say(line)
+
+
+def _say(text: object, *, err: bool = False, nl: bool = True) -> None:
+    """Prints text whose control characters are escaped: names and notes may be anybody's."""
+    typer.echo(printable(str(text)), err=err, nl=nl)
 
 
 def _write(text: str) -> None:
-    """Prints text that ends with a newline."""
-    typer.echo(text, nl=False)
+    """Prints text that ends with a newline; into a pipe or a file as it is."""
+    import sys
+
+    typer.echo(printable(text) if sys.stdout.isatty() else text, nl=False)
 
 
 # The jobs of the workflow.
@@ -142,9 +173,11 @@ def _run(run: Callable, stage: str, config_file: Path, **keys: str) -> None:
     """Runs a job of a checked configuration, and records it in the table `runs`."""
     from stepaudit.audit import config, jobs, plan, planning
     from stepaudit.running import job_notes, run_records
+    from stepaudit.store.plain_files import require_inside
 
     settings = planning.planned(config.load(config_file))
     job = jobs.checked(settings, stage, **keys)
+    require_inside(settings.folder, job.record, *job.writes)
     plan.save(settings.plan, settings.folder)
     with job_notes.noted(job), run_records.recorded(job):
         run(job)
@@ -211,7 +244,7 @@ def report(results: Results) -> None:
     """Write the report of an audit: CSV tables, index.html and audit.duckdb."""
     from stepaudit.stages import report
 
-    typer.echo(f"report: {report.run(results)}")
+    _say(f"report: {report.run(results)}")
 
 
 # Rows and maps of an audit.
@@ -246,7 +279,7 @@ def export_table(
     """Write a table, view, report or worked question."""
     from stepaudit.commands.export import row_files
 
-    typer.echo(row_files.export(results, format, out, name=name, force=force, write=_write), err=True, nl=False)
+    _say(row_files.export(results, format, out, name=name, force=force, write=_write), err=True, nl=False)
 
 
 @export.command("query")
@@ -260,7 +293,7 @@ def export_query(
     """Write the answer to a query."""
     from stepaudit.commands.export import row_files
 
-    typer.echo(row_files.export(results, format, out, query=query, force=force, write=_write), err=True, nl=False)
+    _say(row_files.export(results, format, out, query=query, force=force, write=_write), err=True, nl=False)
 
 
 @export.command("all")
@@ -274,7 +307,7 @@ def export_all(
     """Write every table, report and worked question into a folder, with an index."""
     from stepaudit.commands.export import everything
 
-    typer.echo(everything.export(results, format, out, views=views, force=force))
+    _say(everything.export(results, format, out, views=views, force=force))
 
 
 @export.command("maps")
@@ -297,7 +330,7 @@ def export_maps(
     chosen = {name: values for name, values in given.items() if values}
     written, failed = maps.write(results, out, chosen, format=format, force=force)
     rest = f"; {failed:,} more could not be made (index.csv says why)" if failed else ""
-    typer.echo(f"{written:,} maps in {out}{rest}")
+    _say(f"{written:,} maps in {out}{rest}")
 
 
 @figure.command("methods")
@@ -318,7 +351,7 @@ def figure_methods(
     drawing = clip_figures.of_methods(
         results, clip=clip, dataset=dataset, model=model, methods=names, ratio=ratio, frames=frames
     )
-    typer.echo(clip_figures.save(drawing, out))
+    _say(clip_figures.save(drawing, out))
 
 
 @figure.command("compare")
@@ -337,7 +370,7 @@ def figure_compare(
     drawing = clip_figures.of_models(
         results, clip=clip, dataset=dataset, models=[name for name in models if name], method=method, frames=frames
     )
-    typer.echo(clip_figures.save(drawing, out))
+    _say(clip_figures.save(drawing, out))
 
 
 @app.command()
@@ -358,7 +391,7 @@ def compare(
     from stepaudit.commands.compare import command
 
     text, status = command.run(a, b, dataset=dataset, fail_if=fail_if or [], out=out, everything=everything)
-    typer.echo(text)
+    _say(text)
     if status:
         raise typer.Exit(status)
 
@@ -395,7 +428,7 @@ def explain(
     try:
         _print(command.run(request))
     except AuditError as error:
-        typer.echo(f"stepaudit: {error}", err=True)
+        _say(f"stepaudit: {error}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -424,7 +457,7 @@ def init(
 
     ask = typer.prompt if sys.stdin.isatty() and not yes else None
     given = {"budget": budget, "audit": audit, "model": model, "weights": weights, "methods": methods, "size": size}
-    command.run(folder, out, given, force=force, ask=ask, echo=typer.echo)
+    command.run(folder, out, given, force=force, ask=ask, echo=_say)
 
 
 @app.command()
@@ -440,8 +473,8 @@ def doctor(
     for each in command.examine(config, slurm=slurm):
         results.append(each)
         if not json:
-            typer.echo(findings.line(each))
-    typer.echo(findings.to_json(results) if json else findings.summary(results))
+            _say(findings.line(each))
+    _say(findings.to_json(results) if json else findings.summary(results))
     if findings.has_problem(results):
         raise typer.Exit(1)
 
@@ -472,7 +505,7 @@ def status(
         current = state.of_folder(results)
         if watch:
             Console().clear()  # of a terminal; a file gets one table after the other
-        _write(state.text(current))
+        _say(state.text(current), nl=False)
         if not watch or current.finished:
             break
         time.sleep(5)
@@ -495,7 +528,7 @@ def check(
         )
     else:
         settings = configuration.load(path)
-        typer.echo(
+        _say(
             f"{path}: audit '{settings.audit}' is valid: {len(settings.datasets)} data sets, "
             f"{len(settings.models)} models, {len(settings.methods)} methods, "
             f"{len(settings.metrics)} metrics, {settings.shards} shards"
@@ -529,9 +562,12 @@ def _check_audit(folder: Path, delete: bool, targets: bool) -> None:
     audit = audit_folder.of_folder(folder)
     problems = integrity.problems(audit)
     removed = remedies.delete(audit, problems) if delete else []
-    _print(remedies.targets(audit, problems) if targets else remedies.lines(audit, problems))
+    if targets:
+        _write("".join(f"{name}\n" for name in remedies.targets(audit, problems)))
+    else:
+        _print(remedies.lines(audit, problems))
     if removed:
-        typer.echo(f"removed: {len(removed)} of these files")
+        _say(f"removed: {len(removed)} of these files")
     if problems:
         raise typer.Exit(1)
 
@@ -544,11 +580,13 @@ def list_components(
     from stepaudit.audit import registry
 
     for each in [kind] if kind else registry.FUNCTIONS:
-        typer.echo(f"{each}:")
+        _say(f"{each}:")
         for component in registry.components(each).values():
-            typer.echo(f"  {component.name}: {component.summary}")
+            _say(f"  {component.name}: {component.summary}")
             for option, (annotation, default) in (component.options or {}).items():
-                typer.echo(f"      {option}: {annotation} = {default}")
+                limits = component.ranges.get(option)
+                span = "" if limits is None else f"   ({limits[0]:.10g} to {limits[1]:.10g})"
+                _say(f"      {option}: {annotation} = {default}{span}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Errors: failures of a clip, which become rows, bad input, and folders that cannot be written."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -69,6 +71,20 @@ class UsageError(Exception):
 
 class StorageError(Exception):
     """Nothing can be written. The command line prints the text with the folder and exits with status 1."""
+
+
+@contextmanager
+def no_exit(name: str) -> Iterator[None]:
+    """Raise RuntimeError where code of somebody else calls `sys.exit`: the job would end early, and look finished."""
+    try:
+        yield
+    except SystemExit as error:
+        raise RuntimeError(f"{name} called sys.exit({error.code or ''}); remove that call") from error
+
+
+def printable(text: str) -> str:
+    """Text whose control characters, and those that turn the direction of writing, are escapes; lines and tabs stay."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else repr(sign)[1:-1] for sign in text)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

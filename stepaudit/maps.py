@@ -1,12 +1,16 @@
 """Importance maps: a grid at the method's own resolution, and its upsampling to the full map."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 from torch.nn import functional
 
+from stepaudit.errors import NonFiniteError, UsageError, did_you_mean
 from stepaudit.extremal.smooth_max import SmoothMax
+
+TOLERANCE = 1e-3  # of rounding, outside of [0, 1]
+SMALLEST = 2.0**-14  # below it float16 loses digits
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,59 @@ class Maps:
         """One of the `details` of a row; None if the method does not give it."""
         value = self.details.get(name)
         return value[row].item() if isinstance(value, Tensor) else value
+
+
+def checked_maps(maps: object, method: str, clips: Sequence[str], size: tuple[int, ...]) -> Maps:
+    """Check the maps of a method. Returns them with the grid as it is stored.
+
+    Args:
+        method: its name, for the error.
+        clips: names of the clips that it explained, N.
+        size: (T, H, W) of the clips.
+
+    Raises:
+        UsageError: it returned something else, of another size, for other rows, or outside of [0, 1].
+        NonFiniteError: NaN or infinite values.
+    """
+    if not isinstance(maps, Maps):
+        raise UsageError(f"method '{method}' returned a {type(maps).__name__}; return `stepaudit.maps.Maps`")
+    if problem := _form_problem(maps, len(clips), tuple(size)):
+        raise UsageError(f"method '{method}' {problem}")
+    numbers = {name: value for name, value in maps.details.items() if isinstance(value, Tensor)}
+    for name, values in {"the map": maps.grid, **numbers}.items():
+        if not values.isfinite().all():
+            raise NonFiniteError(f"{name} holds NaN or infinite values")
+    grid = maps.grid.detach().float()
+    for clip, values in zip(clips, grid, strict=True):
+        if problem := _value_problem(values.min().item(), values.max().item()):
+            raise UsageError(f"method '{method}': the map of clip '{clip}' {problem}")
+    return replace(maps, grid=grid.clamp(0, 1).half().float())
+
+
+def _form_problem(maps: Maps, rows: int, size: tuple[int, ...]) -> str | None:
+    """Difference of maps in form from the requested ones."""
+    grid = maps.grid
+    if not isinstance(grid, Tensor) or grid.ndim != 4 or 0 in grid.shape or grid.is_complex():
+        shape = list(grid.shape) if isinstance(grid, Tensor) else type(grid).__name__
+        return f"returned a grid {shape}; return real numbers [N, t, h, w], a grid for each row"
+    shapes = {name: list(value.shape) for name, value in maps.details.items() if isinstance(value, Tensor)}
+    if len(grid) != rows:
+        return f"returned {len(grid)} maps for {rows} rows; return one for each"
+    if tuple(maps.size) != size:
+        return f"returned maps of {tuple(maps.size)} for clips of {size} (T, H, W)"
+    if maps.upsampling.partition(":")[0] not in UPSAMPLINGS:
+        return f"names the upsampling '{maps.upsampling}'{did_you_mean(maps.upsampling, list(UPSAMPLINGS))}"
+    wrong = [f"'{name}' has the shape {shape}" for name, shape in shapes.items() if shape != [rows]]
+    return f"returned details of which {wrong[0]}, not [{rows}]" if wrong else None
+
+
+def _value_problem(least: float, greatest: float) -> str | None:
+    """Reason that a map of these values cannot be stored."""
+    if least < -TOLERANCE or greatest > 1 + TOLERANCE:
+        return f"has values from {least:.3g} to {greatest:.3g}; scale each map to [0, 1]"
+    if 0 < greatest < SMALLEST:
+        return f"is {greatest:.3g} at most, too little for float16; scale each map to a greatest value of 1"
+    return None
 
 
 def render(grid: Tensor, upsampling: str, size: tuple[int, ...]) -> Tensor:

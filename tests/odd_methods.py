@@ -60,3 +60,20 @@ def extremes(importance: Tensor) -> dict[str, float]:
     """A metric of two parts: how small and how great the map gets."""
     least, greatest = importance.aminmax()
     return {"least": least.item(), "greatest": greatest.item()}
+
+
+def raw_gradient(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
+    """Values of any sign and size, as they come."""
+    return Maps(_uniform(clips, torch.full((len(clips),), -7.0)), "nearest", tuple(clips.shape[-3:]))
+
+
+def spoiling(importance: Tensor, clip: Tensor) -> float:
+    """A metric that writes into the map and the clip that it is given."""
+    importance.zero_()
+    clip.zero_()
+    return 0.0
+
+
+def no_number(importance: Tensor, *, kind: str = "nan") -> float:
+    """A metric that gives no number."""
+    return {"nan": float("nan"), "inf": float("inf"), "none": None, "text": "0.5", "list": [0.5]}[kind]

@@ -1,5 +1,6 @@
 """The configuration: closed, typed, every problem at once, without torch."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,7 +118,7 @@ BAD_VALUES = {
     ("methods.step.ratios", ()): "methods.step: 'step' needs `ratios`, such as [0.05, 0.1]",
     ("methods.step.ratios", (0.1, 0.2, 0.1)): "methods.step.ratios: 0.1 is listed twice",
     ("methods.center.seeds", (1, 2, 2)): "methods.center.seeds: 2 is listed twice",
-    ("methods.center.seeds", (1, 2**31)): "methods.center.seeds.1: Input should be less than 2147483648",
+    ("methods.center.seeds", (1, 2**31)): "methods.center.seeds.1: 2147483648 is outside its range",
     ("methods.center.seeds", ()): "methods.center.seeds: List should have at least 1 item",
     ("methods.center.ratios", (0.1,)): "methods.center: 'center' takes no `ratios`; remove them",
     ("preserve.grid", (0.2, 0.1)): "preserve.grid: the ratios must ascend, each once",
@@ -364,7 +365,7 @@ def test_a_model_may_take_clips_of_its_own_size_and_train_otherwise_on_a_data_se
     ("change", "text"),
     [
         ({"planted": {"epoch": 3}}, "planted.epoch: unknown key; did you mean 'epochs'?"),
-        ({"planted": {"epochs": -1}}, "planted.epochs: Input should be greater than or equal to 0, got -1"),
+        ({"planted": {"epochs": -1}}, "planted.epochs: -1 is outside its range, 0 to 100000"),
         ({"plantd": {"epochs": 3}}, "models.small.training_on: no data set 'plantd'; did you mean 'planted'?"),
     ],
 )
@@ -392,3 +393,32 @@ def test_names_and_checks_import_no_torch(code):
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[1], check=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"shards": 10**9}, "shards: Input should be `auto` or a whole number from 1 to 100000, got 1000000000"),
+        ({"clips": {"frames": 10**6}}, "clips.frames: 1000000 is outside its range, 1 to 1024"),
+        ({"clips": {"height": 8}}, "clips.height: 8 is outside its range, 16 to 4096"),
+        ({"results": "res{shard}"}, "results: res{shard}: Snakemake takes {…} in a path for a wildcard"),
+        ({"methods": {"center": {"seeds": [*range(20_000)]}}}, "methods.center.seeds: List should have at most 1000"),
+    ],
+)
+def test_what_no_machine_can_do_is_refused_with_its_range(change, text):
+    with pytest.raises(UsageError, match=re.escape(text)):
+        config.parse({**SOUND, **change})
+
+
+def test_a_leading_tilde_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    datasets = {"own": {"use": "folder", "root": "~/v", "options": {"boxes": "~/b.csv", "group": "a~b"}}}
+    models = {"r3d_18": {"weights": "~/w.pth"}, "s3d": {"checkpoint": "~/c.safetensors"}}
+    made = config.parse({**SOUND, "results": "~/audits", "datasets": datasets, "models": models})
+    assert made.folder == tmp_path / "audits" / made.audit
+    assert made.datasets["own"].root == tmp_path / "v"
+    assert made.datasets["own"].options == {"boxes": f"{tmp_path}/b.csv", "group": "a~b"}
+    assert (made.models["r3d_18"].weights, made.models["s3d"].checkpoint) == (
+        f"{tmp_path}/w.pth",
+        tmp_path / "c.safetensors",
+    )

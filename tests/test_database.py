@@ -243,3 +243,19 @@ def test_names_with_quotes_survive(tmp_path):
     folder = write_audit(tmp_path / "it's", clips(name))
     build_database.create(folder, config.load(folder / "config.yaml"))
     assert one(folder, "select clip_id from clips") == name
+
+
+def test_times_with_a_zone_are_read_without_another_package():
+    sql = "select timestamptz '2020-01-02 03:04:05+01' as t, 1 as one, [now()] as more"
+    with duckdb.connect() as connection:
+        names, rows = database.fetch(connection, f"{sql} union all {sql}", most=10)
+        assert names == ["t", "one", "more"]
+        assert [(str(row[0]), row[1]) for row in rows] == [("2020-01-02 02:04:05+00:00", 1)] * 2
+        assert [part for _, part in database.batches(connection, "select now() where false")] == [[]]
+        assert [len(part) for _, part in database.batches(connection, "select now() from range(5)", 2)] == [2, 2, 1]
+
+
+def test_a_database_in_a_folder_that_duckdb_misreads_is_refused_with_the_reason(audit, tmp_path):
+    shutil.copytree(audit, tmp_path / "which?" / audit.name)
+    with pytest.raises(UsageError, match=r"DuckDB does not open files in a folder with `\?` in its name; rename it"):
+        database.query(tmp_path / "which?" / audit.name, "select 1")

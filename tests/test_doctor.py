@@ -9,6 +9,7 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
@@ -213,10 +214,12 @@ def test_an_ffmpeg_whose_frames_are_wrong_or_too_few_is_a_problem(monkeypatch):
     assert "frames are off by 50 grey levels" in video_checks.ffmpeg().text
 
 
-def test_an_ffmpeg_without_an_encoder_is_a_warning(fake_program):
+def test_an_ffmpeg_without_an_encoder_is_a_warning_unless_another_has_one(fake_program, monkeypatch):
     real = decoding.ffmpeg_binary()
-    fake_program("ffmpeg", f'case "$*" in *libx264*) echo Unknown encoder >&2; exit 1;; esac\nexec {real} "$@"')
+    fake = fake_program("ffmpeg", f'case "$*" in *libx264*) echo Unknown encoder >&2; exit 1;; esac\nexec {real} "$@"')
     assert video_checks.ffmpeg().status == "ok"
+    assert video_checks.encoder().text == f"{imageio_ffmpeg.get_ffmpeg_exe()} writes H.264"
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(fake))
     found = video_checks.encoder()
     assert found.status == "warning"
     assert "Unknown encoder" in found.text

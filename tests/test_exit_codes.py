@@ -1,5 +1,6 @@
 """How commands end: the table of the documentation, one line for an error, tracebacks where somebody needs them."""
 
+import json
 import os
 import re
 import signal
@@ -8,17 +9,20 @@ import sys
 from pathlib import Path
 
 import command_line
+import numpy as np
 import pytest
-from tiny_audit import write_audit
+from tiny_audit import clips, write_audit
 from typer.main import get_command
 
 from stepaudit import cli
 from stepaudit.audit import config
+from stepaudit.clips import encoding
 from stepaudit.commands import _exit_codes
 from stepaudit.commands._exit_codes import ExitCode
 from stepaudit.errors import StorageError, UsageError
 from stepaudit.report import build_database
 from stepaudit.running import interruption
+from stepaudit.store import writing
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/commands.md").read_text()
@@ -162,3 +166,56 @@ def test_output_that_nobody_reads_any_more_ends_a_command_quietly(tmp_path):
 def test_a_pipe_of_the_programs_own_that_breaks_is_a_bug():
     with pytest.raises(RuntimeError, match="a pipe of the program's own broke"):
         _exit_codes.close_output(BrokenPipeError("to ffmpeg"))
+
+
+LEAVING = """
+import sys
+from torch import nn
+class Net(nn.Module):
+    def forward(self, clips): sys.exit(0)
+net = Net()
+"""
+HOSTILE = "\x1b]0;title\x07\x1b[2J\u202enote\x9b31m"
+
+
+def test_control_characters_in_notes_and_docstrings_do_not_reach_the_terminal(stepaudit, tmp_path):
+    audit = write_audit(tmp_path / "results")
+    notes = {"host": "h", "process": 1, "cluster_job": "", "began": 0.0, "noted": 0.0, "error": HOSTILE}
+    writing.write_text(audit / ".jobs/index/planted.json", json.dumps(notes))
+    for words in (["status", str(audit)], ["check", str(audit)], ["plan", str(tmp_path / f"{HOSTILE[:12]}.yaml")]):
+        _, out, err = stepaudit(*words)
+        assert not {sign for sign in out + err if not sign.isprintable()} - {"\n", "\t"}
+    assert "\\x1b]0;title" in stepaudit("status", str(audit))[1]
+
+
+def test_a_locale_of_another_encoding_changes_no_output(tmp_path):
+    audit = write_audit(tmp_path / "results", clips("größe-日本"))
+    build_database.create(audit, config.load(audit / "config.yaml"))
+    code = "from stepaudit.cli import main; main()"
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-X", "utf8=0", "-c", code, "sql", str(audit), "select clip_id from clips"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "größe-日本" in done.stdout.decode("utf-8")
+
+
+def test_a_component_that_calls_sys_exit_does_not_end_a_command_as_if_it_were_done(stepaudit, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_leaving.py").write_text(LEAVING)
+    frames = np.zeros((20, 32, 32, 3), np.uint8)
+    encoding.encode(frames, tmp_path / "a.mp4", 25)
+    words = [
+        "explain",
+        "a.mp4",
+        "--model",
+        "own_leaving:net",
+        "--classes",
+        "2",
+        "--size",
+        "8x32x32",
+        "--method",
+        "center",
+    ]
+    status, _, err = stepaudit(*words)
+    assert status == 70
+    assert "called sys.exit(); remove that call" in err

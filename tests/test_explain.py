@@ -14,7 +14,7 @@ from PIL import Image
 
 from stepaudit import maps
 from stepaudit.audit.sections import Clips, Model
-from stepaudit.clips import cutting, decoding, tensors
+from stepaudit.clips import cutting, decoding, encoding, tensors
 from stepaudit.clips.geometry import Geometry
 from stepaudit.commands.explain import arguments, files
 from stepaudit.extremal.settings import settings
@@ -122,6 +122,16 @@ def done(place):
         status, out, err = command_line.run(*given)
     assert status == 0, err
     return place / "done", out, err
+
+
+def test_without_an_encoder_only_the_film_is_missing_and_that_is_said_first(explain, monkeypatch, tmp_path):
+    monkeypatch.setattr(encoding, "_problem", lambda binary: "no libx264")
+    status, out, err = explain("--method", "center")
+    assert status == 0, err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(files.FILES) - {"overlay.mp4"}
+    lines = out.splitlines()
+    assert lines[1].startswith("note: without overlay.mp4: no ffmpeg here writes H.264 (")
+    assert lines[-1].startswith(f"wrote {tmp_path}/out: overlay.webp, ")
 
 
 def test_it_writes_all_files_and_says_what_it_found(done, place, net):

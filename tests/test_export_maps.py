@@ -169,9 +169,9 @@ def test_a_link_in_the_folder_is_not_followed(audit, tmp_path):
     out.mkdir()
     elsewhere.mkdir()
     (out / "planted").symlink_to(elsewhere)
-    with pytest.raises(UsageError, match="leads out of"):
+    with pytest.raises(UsageError, match="a link out of"):
         maps.write(audit, out, {"method": ["center"]}, force=True)
-    assert not [path for path in elsewhere.rglob("*") if path.is_file()]
+    assert not list(elsewhere.iterdir())
     (out / "planted").unlink()
     maps.write(audit, out, {"method": ["center"]}, force=True)
     assert {path.name for path in out.iterdir()} == {"index.csv", "planted"}

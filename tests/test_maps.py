@@ -1,11 +1,15 @@
 """From a compact grid to the full map."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from scipy.ndimage import zoom
 
+from stepaudit.errors import NonFiniteError, UsageError
 from stepaudit.extremal.smooth_max import SmoothMax
-from stepaudit.maps import UPSAMPLINGS, Maps, render, smooth_max_name
+from stepaudit.maps import UPSAMPLINGS, Maps, checked_maps, render, smooth_max_name
 
 
 def test_nearest_repeats_each_value_over_its_share():
@@ -52,3 +56,48 @@ def test_details_are_given_row_by_row_or_not_at_all():
     maps = Maps(torch.zeros(2, 1, 1, 1), "nearest", (1, 1, 1), {"kept_probability": torch.tensor([0.25, 0.5])})
     assert maps.detail("kept_probability", 1) == 0.5
     assert maps.detail("kept_rank", 1) is None
+
+
+CLIPS, SIZE = ["a", "b"], (4, 8, 8)
+
+
+def given(scale=1.0, rows=2, **changes):
+    grid = torch.linspace(0.1, 1, 2 * 2 * 3 * 3).reshape(2, 2, 3, 3)[:1].expand(rows, -1, -1, -1) * scale
+    return replace(Maps(grid, "nearest", SIZE), **changes)
+
+
+def test_sound_maps_come_back_as_they_are_stored():
+    found = checked_maps(given(scale=1.0005, details={"kept_probability": torch.tensor([0.5, 1.0])}), "m", CLIPS, SIZE)
+    assert found.grid.equal(found.grid.half().float())
+    assert found.grid.max() <= 1
+    assert found.grid.sub(given().grid).abs().max() < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("maps", "text"),
+    [
+        (torch.zeros(2, 4, 8, 8), "method 'm' returned a Tensor; return `stepaudit.maps.Maps`"),
+        (given(grid=torch.zeros(2, 8, 8)), "method 'm' returned a grid [2, 8, 8]; return real numbers [N, t, h, w]"),
+        (given(grid=np.zeros((2, 1, 8, 8))), "method 'm' returned a grid ndarray"),
+        (given(rows=4), "method 'm' returned 4 maps for 2 rows"),
+        (given(rows=1), "method 'm' returned 1 maps for 2 rows"),
+        (given(size=(8, 8, 4)), "method 'm' returned maps of (8, 8, 4) for clips of (4, 8, 8) (T, H, W)"),
+        (given(upsampling="trilinea"), "names the upsampling 'trilinea'; did you mean 'trilinear'?"),
+        (given(details={"steps": torch.ones(3)}), "returned details of which 'steps' has the shape [3], not [2]"),
+        (given(scale=1e6), "the map of clip 'a' has values from 1e+05 to "),
+        (given(scale=-1.0), "the map of clip 'a' has values from -"),
+        (given(scale=1e-8), "too little for float16; scale each map to a greatest value of 1"),
+    ],
+)
+def test_maps_that_break_their_promise_are_refused_with_the_methods_name(maps, text):
+    with pytest.raises(UsageError) as caught:
+        checked_maps(maps, "m", CLIPS, SIZE)
+    assert text in str(caught.value)
+    assert str(caught.value).startswith("method 'm'")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_maps_and_their_numbers_that_are_not_finite_are_a_failure_of_the_clip(value):
+    for maps in (given(scale=value), given(details={"kept_probability": torch.tensor([0.5, value])})):
+        with pytest.raises(NonFiniteError, match="holds NaN or infinite values"):
+            checked_maps(maps, "m", CLIPS, SIZE)

@@ -156,3 +156,47 @@ def test_a_bug_of_a_component_is_told_as_one(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert "ZeroDivisionError" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("RuntimeError: planning ended with status 1")
+
+
+OWN = """
+import atexit, sys
+from torch import nn
+sys.stdout.write("no newline at the end ... ")
+atexit.register(print, "at the end")
+def build(classes): return nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(3, classes))
+"""
+
+
+def in_a_process(folder, code="", **changes):
+    """Planning of an audit in a process that has not loaded PyTorch, from this folder."""
+    (folder / "a.yaml").write_text(json.dumps({**AUDIT, "results": str(folder / "results"), **changes}))
+    command = [sys.executable, "-c", f"{code}\nfrom stepaudit.cli import main\nmain()", "plan", "a.yaml"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_prints_of_a_users_model_and_modules_beside_it_do_not_end_planning(tmp_path):
+    (tmp_path / "my_model.py").write_text(OWN)
+    for name in ("statistics", "json", "tempfile"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not of Python')")
+    away = f"import sys; sys.path.remove(''); sys.path.append({str(tmp_path)!r})"
+    done = in_a_process(tmp_path, away, models={"m": {"use": "my_model:build"}})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("stage")
+    assert "no newline at the end ... at the end" in done.stderr
+
+
+def test_a_model_that_ends_python_is_a_bug_with_its_name(tmp_path):
+    (tmp_path / "my_model.py").write_text("import sys\nsys.exit(0)\ndef build(classes): ...")
+    done = in_a_process(tmp_path, models={"m": {"use": "my_model:build"}})
+    assert done.returncode == 70
+    assert "model 'my_model:build' called sys.exit()" in done.stderr
+
+
+def test_more_jobs_than_can_be_looked_after_are_refused_before_they_are_listed(tmp_path):
+    with pytest.raises(UsageError, match=r"1,300,000 jobs, at most 200,000 are possible; set `shards` to less"):
+        planned(tmp_path, shards=100_000)
+
+
+def test_a_folder_that_duckdb_cannot_open_is_refused_before_the_first_job(tmp_path):
+    with pytest.raises(UsageError, match=r"DuckDB does not open files in a folder with `\?` in its name; rename it"):
+        planned(tmp_path / "which?", shards=1)

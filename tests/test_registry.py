@@ -1,5 +1,7 @@
 """The registry: files of a folder, entry points, `module:object`; nothing is imported to list them."""
 
+import ast
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -248,3 +250,75 @@ def test_a_component_says_itself_what_it_is_in_a_file_of_its_own_or_of_a_package
         assert not component.declares("optimises_masks")
         assert not component.declares("attribute")
     assert not Component("methods", "compiled", "compiled:attribute", None).declares("ignores_model")
+
+
+def test_every_number_among_the_options_has_a_range_that_its_default_lies_in():
+    for kind in registry.FUNCTIONS:
+        for component in registry.components(kind).values():
+            options = component.options or {}
+            numbers = {name for name, (annotation, _) in options.items() if re.search(r"int|float", annotation)}
+            assert set(component.ranges) == numbers, component.name
+            defaults = {name: ast.literal_eval(options[name][1]) for name in numbers}
+            assert component.problems({name: value for name, value in defaults.items() if value is not None}) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"iterations": 0}, "option 'iterations' of step: outside its range, 1 to 100000, got 0"),
+        ({"iterations": -5}, "outside its range, 1 to 100000, got -5"),
+        ({"blur_sigma": -1.0}, "outside its range, 0 to 1000, got -1.0"),
+        ({"blur_sigma": 1e9}, "outside its range, 0 to 1000, got 1000000000.0"),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused_with_the_range(options, text):
+    (problem,) = registry.find("methods", "step").problems(options)
+    assert text in problem
+
+
+def test_each_number_of_a_list_lies_in_the_range():
+    (problem,) = registry.find("metrics", "deletion_insertion").problems({"shares": [0.5, 7.0]})
+    assert "outside its range, 0.0001 to 1" in problem
+
+
+def test_ranges_of_ones_own_module_count_and_nonsense_is_refused(module):
+    module("own_ranged", "ranges = {'level': (1, 3)}\ndef score(importance, *, level: int = 2): ...")
+    module("own_wrong", "ranges = {'level': 3}\ndef score(importance, *, level: int = 2): ...")
+    assert "outside its range, 1 to 3" in registry.find("metrics", "own_ranged:score").problems({"level": 9})[0]
+    with pytest.raises(UsageError, match=r"own_wrong\.py: `ranges` is no"):
+        registry.find("metrics", "own_wrong:score").problems({"level": 2})
+
+
+HARMFUL = [
+    "().__class__.__base__.__subclasses__()",
+    "[].append(print('ran'))",
+    "list[\"__import__('os').system('echo ran')\"]",
+    "\"__import__('os').system('echo ran')\"",
+    "(lambda: print('ran'))()",
+    "Literal[().__class__]",
+    "int if print('ran') else str",
+]
+
+
+@pytest.mark.parametrize("annotation", HARMFUL)
+def test_an_annotation_in_somebodys_source_is_not_evaluated(module, capfd, annotation):
+    module("own_harm", f"def score(importance, *, level: {annotation} = 2): ...")
+    registry._parse.cache_clear()
+    assert registry.find("metrics", "own_harm:score").problems({"level": 5}) == []
+    assert "ran" not in capfd.readouterr().out
+
+
+def test_looking_at_a_component_does_not_open_the_working_folder_to_imports(module):
+    module("own_metric", "def score(importance, *, level: int = 2): ...")
+    before = [*sys.path]
+    found = registry.find("metrics", "own_metric:score")
+    assert found.options == {"level": ("int", "2")}
+    assert sys.path == before
+    found.load()
+    assert sys.path == [*before, str(Path.cwd())]
+
+
+def test_a_component_that_ends_python_is_named(module):
+    module("own_exit", "import sys\nsys.exit(0)\ndef score(importance): ...")
+    with pytest.raises(RuntimeError, match=r"metric 'own_exit:score' called sys\.exit\(\); remove that call"):
+        registry.find("metrics", "own_exit:score").load()

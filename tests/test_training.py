@@ -193,3 +193,13 @@ def test_a_shift_moves_all_frames_alike_and_repeats_the_border():
 def test_without_augmentation_the_clips_are_the_clips():
     clips = torch.rand(2, 3, 2, 4, 4)
     assert training.augmented(clips, Training()) is clips
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "sizes"),
+    [(9, 8, [9]), (17, 8, [8, 9]), (16, 8, [8, 8]), (10, 8, [8, 2]), (1, 8, [1]), (3, 2, [3]), (3, 1, [1, 1, 1])],
+)
+def test_no_clip_is_alone_in_a_batch_unless_that_was_asked_for(rows, size, sizes):
+    parts = training.batches(torch.arange(rows), size)
+    assert [len(part) for part in parts] == sizes
+    assert torch.cat(parts).tolist() == list(range(rows))

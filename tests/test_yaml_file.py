@@ -88,3 +88,16 @@ def test_a_file_that_is_too_large_or_not_there_says_so(tmp_path):
         yaml_file.read(tmp_path / "none.yaml")
     with pytest.raises(UsageError, match=r"cannot be read \(embedded null"):
         yaml_file.read(Path("a\0b"))
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 1\nb: 2\na: 3\n", "x:\n  a:\n  b:\n  a: 3\n", "{a: 1, 'a': 2}", "x: [{a: 1, a: 1}]"]
+)
+def test_a_key_that_stands_twice_is_refused(text):
+    with pytest.raises(UsageError, match="the key 'a' stands twice in this section; remove one"):
+        yaml_file.parse(text, "c.yaml")
+
+
+def test_a_merged_key_may_be_written_again():
+    text = "base: &b {a: 1, b: 2}\nown: {<<: *b, a: 3}\n"
+    assert yaml_file.parse(text, "c.yaml")["own"] == {"a": 3, "b": 2}

@@ -246,6 +246,8 @@ def _kind(schema: dict) -> str:
 
 
 def _range(schema: dict) -> str:
+    if {"minimum", "maximum"} <= schema.keys():
+        return f" from {schema['minimum']:.10g} to {schema['maximum']:.10g}"
     signs = {">": "exclusiveMinimum", "≥": "minimum", "<": "exclusiveMaximum", "≤": "maximum"}
     bounds = [f"{sign} {json.dumps(schema[name])}" for sign, name in signs.items() if name in schema]
     return f" {' and '.join(bounds)}" if bounds else ""
@@ -264,7 +266,12 @@ def _default(value: Any) -> str:
 def _component(component: registry.Component) -> str:
     texts, options = argument_texts(component), component.options or {}
     rows = (
-        [f"`{name}`", _annotated(annotation), _default(ast.literal_eval(default)), _sentence(texts.get(name, ""))]
+        [
+            f"`{name}`",
+            _annotated(annotation) + _limits(component, name),
+            _default(ast.literal_eval(default)),
+            _sentence(texts.get(name, "")),
+        ]
         for name, (annotation, default) in options.items()
     )
     head = f"### `{component.name}`\n\n{summary(component)}\n"
@@ -273,8 +280,12 @@ def _component(component: registry.Component) -> str:
 
 def _annotated(source: str) -> str:
     """A type annotation in words."""
-    kind = eval(source, {"__builtins__": {}}, registry.ANNOTATION_NAMES)
-    return _kind(TypeAdapter(kind).json_schema())
+    return _kind(TypeAdapter(registry.type_of(source)).json_schema())
+
+
+def _limits(component: registry.Component, option: str) -> str:
+    limits = component.ranges.get(option)
+    return "" if limits is None else f" from {limits[0]:.10g} to {limits[1]:.10g}"
 
 
 def _sentence(text: str) -> str:

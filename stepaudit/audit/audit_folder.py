@@ -8,6 +8,7 @@ from stepaudit.audit import jobs, registry
 from stepaudit.audit.config import Config, load
 from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
+from stepaudit.store.plain_files import require_plain
 
 FILE, REPORT = "config.yaml", "report"
 KINDS = {
@@ -19,6 +20,7 @@ KINDS = {
     "stale": "made by code or from files that have changed since",
     "unrecorded": "of jobs that have left no record, because they did not end",
     "rows": "without exactly the rows that are asked",
+    "values": "with values that no measurement gives",
     "orphan": "that no job of this configuration writes",
     "report": "not made of the tables as they are",
 }
@@ -81,10 +83,15 @@ def checksums(folder: Path) -> Path:
 
 
 def of_folder(folder: Path) -> Audit:
-    """The audit that lies in a folder. Raises UsageError if there is none, or its configuration or plan is no such."""
+    """The audit that lies in a folder.
+
+    Raises:
+        UsageError: there is none, its configuration or plan is no such, or there is a link, a pipe or a device in it.
+    """
     folder = folder if folder.name not in ("", "..") else folder.resolve()
     if not (folder / FILE).is_file():
         raise UsageError(f"{folder}: no audit lies here (no {FILE} in it); name its folder, such as results/demo")
+    require_plain(folder)
     with registry.absent_allowed():
         audit = Audit(folder, load(folder / FILE))
     _ = audit.jobs  # which are unknown without a plan

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from stepaudit.audit import plan, registry, sources, yaml_file
 from stepaudit.audit.filled_in import OF_MODEL, OF_TRAINING, whole_models, with_uses
 from stepaudit.audit.plan import Plan
 from stepaudit.audit.sections import (
+    Between,
     Clips,
     Closed,
     Count,
@@ -23,6 +24,7 @@ from stepaudit.audit.sections import (
     Name,
     Preserve,
     Shards,
+    UserPath,
     sentence,
 )
 from stepaudit.audit.sources import Sources
@@ -33,11 +35,20 @@ from stepaudit.store.tables import as_json
 SECTIONS = ("datasets", "models", "methods", "metrics")
 
 
+def _nameable(folder: Path) -> Path:
+    """A folder whose name Snakemake takes as it stands. Raises ValueError for another."""
+    if set("{}") & set(str(folder)):
+        raise ValueError(f"{folder}: Snakemake takes {{…}} in a path for a wildcard; choose a folder without braces")
+    return folder
+
+
 class Config(Closed):
     """A whole audit."""
 
     audit: Name = Field(description="Name of the audit; results go to `<results>/<audit>`.")
-    results: Path = Field(default=Path("results"), description="Folder of all results, relative to where you run.")
+    results: Annotated[UserPath, AfterValidator(_nameable)] = Field(
+        default=Path("results"), description="Folder of all results, relative to where you run."
+    )
     seed: int = Field(default=0, description="Of splits, views and training.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` takes a GPU where there is one.")
     precision: Literal["float32", "bfloat16"] = Field(
@@ -55,12 +66,12 @@ class Config(Closed):
     jobs_per_gpu: Count = Field(
         default=1, description="Jobs that may share a GPU on one machine; the others wait until one is free."
     )
-    batch_seconds: Annotated[float, Field(gt=0)] | None = Field(
+    batch_seconds: Annotated[float, Between(0.001, 1e9)] | None = Field(
         default=14400,
         description="Time limit of a batch; its clips are then tried one by one, and one that takes longer alone gets "
         "the status `timed_out`. Raise it for long schedules on a CPU; `null`: no limit.",
     )
-    memory_growth_mb: Count | None = Field(
+    memory_growth_mb: Annotated[int, Between(1, 10**9)] | None = Field(
         default=None,
         description="A job whose memory grows by more than this after its first batch stops, to be run again where it "
         "stopped; default: only if it comes near the limit of the job or the machine's control group.",
@@ -209,5 +220,5 @@ def _typed(value: Any) -> Any:
 def save(config: Config, path: Path) -> None:
     """Writes a configuration as YAML, if the file does not hold it yet."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-    if not path.exists() or path.read_text() != text:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
         writing.write_text(path, text)

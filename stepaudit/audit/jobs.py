@@ -1,5 +1,6 @@
 """The jobs of an audit, and the files that each reads and writes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -11,6 +12,7 @@ from stepaudit.audit.plan import shard_names, sharing_clips, split_of
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store.schema import SPLITS, TABLES
 
+MOST_JOBS = 200_000
 KEYS = ("dataset", "size", "model", "method", "shard")
 CHECKPOINTS = "checkpoints"  # a folder beside the tables
 STAGES = {  # tables that each stage writes, and sections whose components decide its rows
@@ -261,8 +263,29 @@ def _shards_of(job: Job) -> list[str]:
     return job.shards("maps" if job.method else "predictions")
 
 
+def require_few(config: Config) -> None:
+    """Raise UsageError for more jobs than Snakemake can look after, before any of them is listed."""
+    parts = [part for dataset in config.datasets for part in _parts(config, dataset)]
+    count = sum(times * config.plan.shards(*part) for times, part in parts)
+    if count > MOST_JOBS:
+        raise UsageError(f"{count:,} jobs, at most {MOST_JOBS:,} are possible; set `shards` to less, or to `auto`")
+
+
+def _parts(config: Config, dataset: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Parts of the plan of a data set, each with the number of stages that work on it."""
+    yield from ((len(config.sizes), ("clips", dataset, split)) for split in SPLITS)
+    for model in config.models:
+        yield 1, ("predictions", dataset, model)
+        yield from ((3, ("maps", dataset, model, method)) for method in config.methods)
+
+
 def in_groups(config: Config) -> list[list[Job]]:
-    """All jobs in groups that follow one another; those of a group do not depend on each other."""
+    """All jobs in groups that follow one another; those of a group do not depend on each other.
+
+    Raises:
+        UsageError: there are too many, or a part of them is not planned.
+    """
+    require_few(config)
     originals = [name for name, entry in config.models.items() if entry.of is None]
     controls = [name for name in config.models if name not in originals]
     return [

@@ -14,6 +14,8 @@ from stepaudit.errors import UsageError
 from stepaudit.store import writing
 
 FILE = "plan.json"
+LARGEST = 2**26  # bytes; 50,000 parts take 6 MB
+MOST = 2**17  # shards of a part
 
 
 @dataclass(frozen=True)
@@ -56,21 +58,25 @@ def read(folder: Path) -> Plan:
     """The plan of the audit in a folder; an empty one if there is none yet. Raises UsageError if it is damaged."""
     path = folder / FILE
     try:
-        entries = json.loads(path.read_text())
-        sound = all(isinstance(entry["shards"], int) and entry["shards"] > 0 for entry in entries.values())
+        if path.stat().st_size > LARGEST or not path.is_file():
+            raise ValueError(f"no plain file, or larger than {LARGEST // 2**20} MB")
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        sound = all(type(entry["shards"]) is int and 0 < entry["shards"] <= MOST for entry in entries.values())
     except FileNotFoundError:
         return Plan({})
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: no readable plan ({error}); delete it, and the audit is planned again") from error
     if not sound:
-        raise UsageError(f"{path}: a number of shards is no positive number; delete it, and the audit is planned again")
+        raise UsageError(
+            f"{path}: a number of shards is none from 1 to {MOST}; delete it, and the audit is planned again"
+        )
     return Plan(entries)
 
 
 def save(plan: Plan, folder: Path) -> None:
     """Writes a plan beside the audit's tables, if the file does not hold it yet."""
     path = folder / FILE
-    if plan.everywhere is None and not (path.exists() and path.read_text() == plan.text):
+    if plan.everywhere is None and not (path.exists() and path.read_text(encoding="utf-8") == plan.text):
         writing.write_text(path, plan.text)
 
 

@@ -4,22 +4,20 @@ The plan is kept (`plan.json`), so that files keep their names: a part is planne
 and not when videos are added.
 """
 
-import json
 import logging
-import os
-import subprocess
 import sys
 from dataclasses import replace
 from itertools import product
 from math import ceil
 from typing import Any
 
-from stepaudit.audit import plan, source_code, sources, work
+from stepaudit.audit import child_process, jobs, plan, source_code, sources, work
 from stepaudit.audit.config import Config, fingerprint, parse
 from stepaudit.audit.jobs import PLANNED, Job, in_groups
 from stepaudit.audit.plan import Plan
 from stepaudit.audit.sources import Row, Sources
 from stepaudit.errors import UsageError
+from stepaudit.store.database import require_readable_name
 from stepaudit.store.schema import SPLITS
 
 LEAST_CLIPS = 8  # of a job: a control by another clip's annotation needs other clips
@@ -33,9 +31,16 @@ def planned(config: Config) -> Config:
     """The configuration with its plan: saved entries for the same settings are reused, the others are planned.
 
     Raises:
-        UsageError: a data set cannot be read, or the plan that is there is damaged.
+        UsageError: a data set cannot be read, the plan that is there is damaged, there are too many jobs, or no report
+            can be made in the folder.
     """
+    if sys.getfilesystemencoding() != "utf-8" and not str(config.model_dump(mode="json")).isascii():
+        raise UsageError(
+            "the locale is not UTF-8, and the configuration not ASCII; `export PYTHONUTF8=1`, and run again"
+        )
+    require_readable_name(config.folder)  # else hours pass until the report says so
     if isinstance(config.shards, int):
+        jobs.require_few(config)
         return config
     saved, fingerprints = plan.read(config.folder).entries, _fingerprints(config)
     valid = {name: saved[name] for name, by in fingerprints.items() if saved.get(name, {}).get("decided_by") == by}
@@ -133,24 +138,19 @@ def _result(request: dict) -> dict[str, Any]:
     """`_answer` in a process of its own: PyTorch, of 0.8 GB, and a user's reader shall leave nothing in this one."""
     if "torch" in sys.modules:
         return _answer(request)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "stepaudit.audit.planning"]
-    done = subprocess.run(
-        command, input=json.dumps(request), stdout=subprocess.PIPE, text=True, env=environment, check=False
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"planning ended with status {done.returncode}; its error stands above")  # a bug
-    result = json.loads(done.stdout.splitlines()[-1])  # above it a user's model may have printed something
-    if "error" in result:
-        raise UsageError(result["error"])
-    return result
+    ended = child_process.call(__name__, request)
+    if ended.result is None:
+        raise RuntimeError(f"planning ended with status {ended.status}; its error stands above")  # a bug
+    if "error" in ended.result:
+        raise UsageError(ended.result["error"])
+    return ended.result
 
 
-def _main() -> dict[str, Any]:
-    """Result of the process of `_result`; the request comes from standard input."""
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Result of the process of `_result`."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        return _answer(json.load(sys.stdin))
+        return _answer(request)
     except UsageError as error:
         return {"error": str(error)}
 
@@ -233,7 +233,3 @@ def _shards(total: int, cost: float, seconds: float, clips: int) -> int:
     """A power of two of parts, so that each lasts about `seconds` and has at most `clips`, but no fewer than a few."""
     shards = min(max(total * cost / seconds, total / clips), max(1.0, total / LEAST_CLIPS))
     return 1 << max(0, ceil(shards) - 1).bit_length()
-
-
-if __name__ == "__main__":
-    sys.stdout.write(f"{json.dumps(_main())}\n")

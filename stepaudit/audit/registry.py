@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from stepaudit.audit import source_code
-from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.errors import UsageError, did_you_mean, no_exit
 from stepaudit.store.package_files import PACKAGE
 
 FUNCTIONS = {"methods": "attribute", "models": "build", "datasets": "read", "metrics": "score"}
 CONTRACT_KEYWORDS = {"methods": {"ratios", "seed", "box_prior"}, "models": set(), "datasets": set(), "metrics": set()}
-ANNOTATION_NAMES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)} | {"Literal": Literal}
+ANNOTATION_NAMES: dict[str, Any] = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)}
 
 
 _absent_allowed: ContextVar[bool] = ContextVar("absent components allowed", default=False)
@@ -61,11 +62,24 @@ class Component:
         """False if its module is not on this machine."""
         return source_code.located(self.module)[0]
 
+    @property
+    def is_ours(self) -> bool:
+        """True for a component of stepaudit itself."""
+        return self.module.split(".")[0] == PACKAGE.name
+
+    @property
+    def is_named(self) -> bool:
+        """True for a registered name, of stepaudit or an installed package; `module:object` may be anybody's code."""
+        return ":" not in self.name
+
     def load(self) -> Callable:
         """Imports the component and returns its function. Raises UsageError if that fails."""
         module, _, name = self.origin.partition(":")
+        if not self.is_ours and str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))  # last, so that a file there stands for no module of Python's
         try:
-            return getattr(importlib.import_module(module), name)
+            with no_exit(f"{self.kind[:-1]} '{self.name}'"):
+                return getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError) as error:
             origin = f"{self.kind[:-1]} '{self.name}': cannot import {self.origin} ({error})"
             raise UsageError(f"{origin}; install it, or correct the name") from error
@@ -136,9 +150,24 @@ class Component:
         for name, value in options.items():
             if name not in known:
                 problems.append(f"{self.name} has no option '{name}'{did_you_mean(name, list(known))}")
-            elif message := _type_problem(known[name][0], value):
+            elif message := _type_problem(known[name][0], value) or _range_problem(self.ranges.get(name), value):
                 problems.append(f"option '{name}' of {self.name}: {message}, got {value!r}")
         return problems
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Least and greatest value of numeric options: the literal `ranges = {name: (least, greatest)}` of its module.
+
+        Raises:
+            UsageError: it is no such literal.
+        """
+        _, module = _parse(self.source, self.origin)
+        values = [node.value for node in module.body if _assigns(node, "ranges")] if module else []
+        try:
+            limits = ast.literal_eval(values[-1]) if values and values[-1] else {}
+            return {str(name): (float(least), float(most)) for name, (least, most) in limits.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UsageError(f"{self.source}: `ranges` is no {{'option': (least, greatest)}} ({error})") from error
 
 
 def names(kind: str) -> list[str]:
@@ -190,8 +219,8 @@ def _parse(source: Path | None, origin: str) -> tuple[ast.FunctionDef | None, as
     if source is None:
         return None, None
     try:
-        module = ast.parse(source.read_text())
-    except SyntaxError as error:
+        module = ast.parse(source.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UsageError(f"{source}: no Python ({error})") from error
     name = origin.partition(":")[2]
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name]
@@ -223,13 +252,48 @@ def _assigns(node: ast.stmt, name: str) -> TypeGuard[ast.Assign | ast.AnnAssign]
 
 
 def _type_problem(annotation: str, value: Any) -> str | None:
-    names_used = {node.id for node in ast.walk(ast.parse(annotation)) if isinstance(node, ast.Name)}
-    if not annotation or not names_used <= set(ANNOTATION_NAMES):
-        return None
+    try:
+        kind = TypeAdapter(type_of(annotation))
+    except (KeyError, TypeError, ValueError, SyntaxError, RecursionError, PydanticUserError):
+        return None  # a type that is not known here
     try:
         # As JSON a list of YAML is taken for a tuple; strictly, because the component gets the value as it stands.
-        kind = TypeAdapter(eval(annotation, {"__builtins__": {}}, ANNOTATION_NAMES))
         kind.validate_json(json.dumps(value, default=lambda other: {"": str(other)}), strict=True)
     except ValidationError as error:
         return error.errors()[0]["msg"]
     return None
+
+
+def type_of(annotation: str) -> Any:
+    """The type of an annotation, made without evaluating it: it may be anybody's. Raises KeyError for other types."""
+    return _type(ast.parse(annotation, mode="eval").body)
+
+
+def _type(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=None):
+            return None
+        case ast.Name(id=name):
+            return ANNOTATION_NAMES[name]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _type(left) | _type(right)
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
+            values = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            return Literal[tuple(ast.literal_eval(value) for value in values)]
+        case ast.Subscript(value=ast.Name(id=name), slice=inner):
+            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            return ANNOTATION_NAMES[name][tuple(... if _is_dots(part) else _type(part) for part in parts)]
+    raise KeyError(ast.unparse(node))
+
+
+def _is_dots(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is ...
+
+
+def _range_problem(limits: tuple[float, float] | None, value: Any) -> str | None:
+    """Sentence for a number, or one in a list, outside of the limits."""
+    values = value if isinstance(value, list | tuple) else [value]
+    numbers = [each for each in values if isinstance(each, int | float) and not isinstance(each, bool)]
+    if limits is None or all(limits[0] <= each <= limits[1] for each in numbers):
+        return None
+    return f"outside its range, {limits[0]:.10g} to {limits[1]:.10g}"

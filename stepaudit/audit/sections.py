@@ -1,5 +1,6 @@
 """The sections of a configuration: type, unit, default and meaning of each key."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -9,39 +10,86 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from stepaudit.audit import registry
 from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.store.plain_files import at_home
 
 
 def _each_once(values: list) -> list:
+    seen = set()
     for value in values:
-        if values.count(value) > 1:
+        if value in seen:
             raise ValueError(f"{value!r} is listed twice")
+        seen.add(value)
     return values
 
 
+@dataclass(frozen=True)
+class Between:
+    """Mark of a number that lies in a range; both ends belong to it."""
+
+    least: float
+    most: float
+
+    def check(self, value: float) -> float:
+        """The value. Raises ValueError with the range."""
+        if not self.least <= value <= self.most:
+            raise ValueError(f"{value:.10g} is outside its range, {self.least:.10g} to {self.most:.10g}")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "minimum": self.least, "maximum": self.most}
+
+
 Once = AfterValidator(_each_once)  # equal entries would give rows with the same key
+MOST_LISTED = 1000  # ratios, seeds and the like: each is a map, or a row, of every clip
+MOST_SHARDS = 100_000
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
+Count = Annotated[int, Between(1, 1_000_000)]
+Size = Annotated[int, Between(16, 4096)]
+Seed = Annotated[int, Between(0, 2**31 - 1)]
+Frames = Annotated[int, Between(1, 1024)]
+Batch = Annotated[int, Between(1, 65_536)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]  # three of them are a file's name
+
+
+def _at_home(value: Any) -> Any:
+    """A text or a path without a leading `~`; another value as it is. Raises ValueError for an unknown home."""
+    try:
+        return at_home(value) if isinstance(value, str) else at_home(value) if isinstance(value, Path) else value
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+Home = BeforeValidator(_at_home)
+UserPath = Annotated[Path, Home]
+
+
+def _with_homes(options: dict[str, Any]) -> dict[str, Any]:
+    """Options in which no path begins with `~`."""
+    return {name: _at_home(value) for name, value in options.items()}
 
 
 def _number_or_auto(value: Any) -> int | str:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SHARDS):
         return value
-    raise ValueError(f"Input should be `auto` or a whole number of 1 or more, got {value!r}")
+    raise ValueError(f"Input should be `auto` or a whole number from 1 to {MOST_SHARDS}, got {value!r}")
 
 
-Shards = Annotated[Count | Literal["auto"], BeforeValidator(_number_or_auto)]
+Shards = Annotated[Annotated[int, Between(1, MOST_SHARDS)] | Literal["auto"], BeforeValidator(_number_or_auto)]
 
 
 class Closed(BaseModel):
@@ -54,7 +102,9 @@ class Component(Closed):
     """A named component: `use` is a registered name or `module:object`, by default the entry's own name."""
 
     use: str = Field(description="Registered name or `module:object`; default: the entry's own name.")
-    options: dict[str, Any] = Field(default={}, description="The component's own options (`stepaudit list`).")
+    options: Annotated[dict[str, Any], AfterValidator(_with_homes)] = Field(
+        default={}, description="The component's own options (`stepaudit list`)."
+    )
 
     kind: ClassVar[str]
 
@@ -81,13 +131,15 @@ class Component(Closed):
 
 
 class Clips(Closed):
-    frames: Count = Field(default=16, description="Frames of a clip, one from each of as many equal parts.")
-    height: Annotated[int, Field(ge=16)] = Field(default=112, description="Pixels.")
-    width: Annotated[int, Field(ge=16)] = Field(default=112, description="Pixels.")
+    frames: Frames = Field(default=16, description="Frames of a clip, one from each of as many equal parts.")
+    height: Size = Field(default=112, description="Pixels.")
+    width: Size = Field(default=112, description="Pixels.")
     fit: Literal["stretch", "crop"] = Field(
         default="stretch", description="`stretch` keeps the whole frame; `crop` keeps its shape and the centre."
     )
-    random_views: Count = Field(default=4, description="Random views extracted of each training segment.")
+    random_views: Annotated[int, Between(1, 1000)] = Field(
+        default=4, description="Random views extracted of each training segment."
+    )
 
     @property
     def size(self) -> str:
@@ -107,28 +159,28 @@ class Clips(Closed):
 
 class Dataset(Component):
     kind = "datasets"
-    root: Path = Field(description="Folder of the data set, relative to where you run.")
+    root: UserPath = Field(description="Folder of the data set, relative to where you run.")
     validation: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.2, description="Share of the training groups kept for choosing the best epoch."
     )
-    box_distance: Annotated[int, Field(ge=0)] = Field(
+    box_distance: Annotated[int, Between(0, 1_000_000)] = Field(
         default=0,
         description="A clip frame takes the boxes of the nearest annotated source frame within this many frames.",
     )
 
 
 class Training(Closed):
-    epochs: Annotated[int, Field(ge=0)] = Field(
+    epochs: Annotated[int, Between(0, 100_000)] = Field(
         default=40, description="Passes over the training clips; 0 audits the initial weights as they are."
     )
-    batch_size: Count = Field(default=48, description="Clips in a step.")
+    batch_size: Batch = Field(default=48, description="Clips in a step.")
     optimizer: Literal["sgd", "adamw"] = Field(default="sgd", description="`sgd` as in the paper, or `adamw`.")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(default=1e-3, description="Of the first epoch.")
+    learning_rate: Annotated[float, Between(1e-30, 1e30)] = Field(default=1e-3, description="Of the first epoch.")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.9, description="Of `sgd`.")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.0, description="Of either optimiser.")
+    weight_decay: Annotated[float, Between(0, 1000)] = Field(default=0.0, description="Of either optimiser.")
     step_epochs: Count = Field(default=20, description="Epochs between two drops of the learning rate.")
     step_factor: Share = Field(default=0.1, description="Factor of each drop.")
-    shift_px: Annotated[int, Field(ge=0)] = Field(
+    shift_px: Annotated[int, Between(0, 4096)] = Field(
         default=0, description="Augmentation: each training clip is moved by up to so many pixels, its border repeated."
     )
     flips: list[Literal["horizontal", "vertical", "time"]] = Field(
@@ -140,24 +192,26 @@ class Training(Closed):
 class ClipSize(Closed):
     """Differences of a model's clips from the audit's `clips`."""
 
-    frames: Count | None = Field(default=None, description="Frames of this model's clips; default: those of `clips`.")
-    height: Annotated[int, Field(ge=16)] | None = Field(default=None, description="Likewise, pixels.")
-    width: Annotated[int, Field(ge=16)] | None = Field(default=None, description="Likewise, pixels.")
+    frames: Frames | None = Field(default=None, description="Frames of this model's clips; default: those of `clips`.")
+    height: Size | None = Field(default=None, description="Likewise, pixels.")
+    width: Size | None = Field(default=None, description="Likewise, pixels.")
 
 
 class Model(Component):
     kind = "models"
     clips: ClipSize = Field(default=ClipSize(), description="Where this model's clips differ from the audit's.")
-    weights: str | None = Field(
+    weights: Annotated[str, Home] | None = Field(
         default=None,
         description="Initial weights: none, a local file, or a torchvision name, `R2Plus1D_18_Weights.KINETICS400_V1`.",
     )
-    checkpoint: Path | None = Field(default=None, description="A checkpoint of stepaudit to audit instead of training.")
+    checkpoint: UserPath | None = Field(
+        default=None, description="A checkpoint of stepaudit to audit instead of training."
+    )
     training: Training = Field(default=Training(), description="How it is fine-tuned.")
     training_on: dict[Name, dict[str, Any]] = Field(
         default={}, description="By data set, the keys of `training` that differ there, `{epic: {epochs: 20}}`."
     )
-    batch_size: Count = Field(default=16, description="Clips in a forward pass when predicting.")
+    batch_size: Batch = Field(default=16, description="Clips in a forward pass when predicting.")
     of: Name | None = Field(
         default=None,
         description="Makes this model a control of another one, whose `use`, `options`, `clips` and training it takes.",
@@ -215,14 +269,15 @@ class Model(Component):
 class Method(Component):
     kind = "methods"
     ratios: Annotated[list[Ratio], Once] | None = Field(
-        default=None, description="Preservation ratios, for methods that need them."
+        max_length=MOST_LISTED, default=None, description="Preservation ratios, for methods that need them."
     )
     seeds: Annotated[list[Seed], Once] = Field(
         default=[0],
         min_length=1,
+        max_length=MOST_LISTED,
         description="One map, and one search of the minimum preservation ratio, for each seed.",
     )
-    batch_size: Count = Field(default=16, description="Rows (clip × ratio) explained together.")
+    batch_size: Batch = Field(default=16, description="Rows (clip × ratio) explained together.")
     target: Literal["label", "runner_up"] = Field(
         default="label",
         description="Which class is explained: the clip's `label`, or, for a control, the `runner_up`, which the model "
@@ -259,6 +314,7 @@ class Preserve(Closed):
     grid: list[Ratio] = Field(
         default=[0.02, 0.05, 0.1, 0.2, 0.4, 0.7],
         min_length=1,
+        max_length=MOST_LISTED,
         description="Ratios tried first, the same for all models.",
     )
     tolerance: Ratio = Field(default=0.02, description="Bisection ends when the bracket is at most this wide.")
@@ -280,15 +336,15 @@ class Preserve(Closed):
 class Jobs(Closed):
     """Division of the work, with `shards: auto`."""
 
-    minutes: Annotated[float, Field(gt=0)] = Field(
+    minutes: Annotated[float, Between(0.01, 100_000)] = Field(
         default=20, description="What a job is meant to last, as far as it can be estimated before anything has run."
     )
-    clips: Annotated[int, Field(ge=8)] = Field(default=256, description="A job takes at most so many clips.")
+    clips: Annotated[int, Between(8, 1_000_000)] = Field(default=256, description="A job takes at most so many clips.")
     most: Count = Field(
         default=8000,
         description="At most so many jobs: where there would be more, each lasts longer and takes more clips.",
     )
-    gflops: Annotated[float, Field(gt=0)] | None = Field(
+    gflops: Annotated[float, Between(0.001, 1e9)] | None = Field(
         default=None,
         description="Speed of one job that estimates are based on, 10⁹ operations a second; default: 60 on a CPU, 5000 "
         "on a GPU. A login node without a GPU plans for CPUs unless this, or `device: cuda`, says otherwise.",

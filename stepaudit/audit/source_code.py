@@ -1,11 +1,10 @@
 """Source files of a component and of the modules that it imports, found without running any."""
 
 import ast
-import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.machinery import all_suffixes
+from importlib.machinery import PathFinder, all_suffixes
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,12 +39,13 @@ def own_files(modules: Iterable[str]) -> list[Path]:
 
 
 def located(module: str) -> tuple[bool, Path | None]:
-    """True if a module exists, and its source file if it has one. Nothing is imported, not even a parent package."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a console script does not look there, `python -m` does
+    """True if a module exists, and its source file if it has one. Nothing is imported, not even a parent package.
+
+    It may lie in the working folder, which only code that runs is imported from, see `Component.load`.
+    """
     top, *parts = module.split(".")
     try:
-        spec = find_spec(top) if top else None
+        spec = (find_spec(top) or PathFinder.find_spec(top, [str(Path.cwd())])) if top else None
     except (ImportError, ValueError):  # a module without a specification, such as `__main__`
         spec = None
     if spec is None:

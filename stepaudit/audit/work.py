@@ -11,7 +11,7 @@ from math import ceil
 
 from stepaudit.audit.config import Config
 from stepaudit.audit.jobs import Job
-from stepaudit.errors import UsageError
+from stepaudit.errors import UsageError, no_exit
 
 OPERATIONS_PER_SECOND = {"cpu": 6e10, "cuda": 5e12}  # float32 convolutions: one thread of a server; a data centre's GPU
 SECONDS_PER_PASS = {"cpu": 5e-3, "cuda": 5e-4}  # what a pass costs besides the model: masks, fills, launches
@@ -121,7 +121,7 @@ def _counted_operations(config: Config, model: str, size: tuple[int, ...]) -> fl
 
     build, options = config.component("models", model).load(), config.models[model].options
     try:
-        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter, no_exit(model):
             build(2, **options).eval()(torch.empty(1, 3, *size))
     except Exception as error:  # noqa: BLE001 (a user's network may fail in any way without data; it is planned anyway)
         log.info(

@@ -4,6 +4,7 @@ YAML repeats by name what was written once, so that a few lines can stand for bi
 cheaply, as references, and everything that walks through them afterwards never ends. They are counted beforehand.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,27 @@ def _short(node: yaml.ScalarNode) -> yaml.ScalarNode:
     return node
 
 
+def _section(loader: _Loader, node: yaml.MappingNode) -> Iterator[dict]:
+    """A section, each of whose keys stands in it once; what `<<` merges into it may be written again."""
+    keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+    for key, _ in node.value:
+        if keys.count(key.value) > 1:
+            problem = f"the key '{key.value:.100}' stands twice in this section; remove one"
+            raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+    yield from loader.construct_yaml_map(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _section)
 _Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 _Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 def read(path: Path) -> Any:
     """The value of a YAML file. Raises UsageError if it cannot be read, or holds more than plain values."""
+    if path.exists() and not path.is_file():
+        raise UsageError(
+            f"{path}: cannot be read (no plain file); name a configuration file, such as config/config.yaml"
+        )
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)

@@ -27,8 +27,7 @@ def of_training(job: Job) -> Tensor:
         return torch.from_numpy(np.load(path))
     except (OSError, ValueError):  # not there yet, or damaged
         prior = _prior(job, clips)
-        with writing.written(path, writing.own_name(path)) as temporary, temporary.open("wb") as file:
-            np.save(file, prior.numpy())
+        writing.write_with(path, lambda file: np.save(file, prior.numpy()))
         return prior
 
 

@@ -1,14 +1,15 @@
 """Exit statuses of the command line, and the text printed for an error. docs/commands.md explains each status."""
 
+import locale
 import os
 import select
 import shlex
-import tempfile
+import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
-from stepaudit.errors import StorageError, UsageError
+from stepaudit.errors import StorageError, UsageError, printable
 from stepaudit.store import writing
 
 
@@ -29,6 +30,13 @@ JOBS = ("index", "extract", "train", "predict", "attribute", "preserve", "score"
 VARIABLE, OPTION = "STEPAUDIT_DEBUG", "--debug"
 
 
+def in_utf8() -> None:
+    """Start Python again in its UTF-8 mode where the locale has another encoding: names and all files are UTF-8."""
+    if sys.flags.utf8_mode or locale.getencoding().lower().replace("-", "") == "utf8":
+        return
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
 def ending(error: Exception, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
     """Exit status and text of a command that raised an error: one line, with a traceback above it for debugging.
 
@@ -44,7 +52,7 @@ def ending(error: Exception, arguments: Sequence[str], environment: Mapping[str,
     expected = _expected(error)
     if expected is not None:
         status, text = expected
-        return int(status), f"{lines if debug else ''}stepaudit: {_printable(text)}"
+        return int(status), f"{lines if debug else ''}stepaudit: {printable(text)}"
     if debug or job:
         return int(ExitCode.FOUND if job else ExitCode.BUG), lines.rstrip("\n")
     return int(ExitCode.BUG), f"stepaudit: {_bug(error, lines, arguments)}"
@@ -78,20 +86,13 @@ def _expected(error: Exception) -> tuple[ExitCode, str] | None:
     return None if text is None else (ExitCode.FOUND, text)
 
 
-def _printable(text: str) -> str:
-    """The text with control characters escaped: names of files and clips may hold anything."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
-
-
 def _bug(error: Exception, lines: str, arguments: Sequence[str]) -> str:
     """One line; the traceback goes into a log file of its own, if there is room for one."""
     first = (str(error).strip().splitlines() or [""])[0][:200]
     summary = f"a bug in stepaudit or in a component of yours, {type(error).__name__}{first and ': '}{first}"
     command = f"`{shlex.join(['stepaudit', OPTION, *arguments])}` shows it here"
     try:
-        number, path = tempfile.mkstemp(prefix="stepaudit-", suffix=".log")
-        with os.fdopen(number, "w") as file:
-            file.write(f"{shlex.join(['stepaudit', *arguments])}\n{lines}")
+        path = writing.new_file(f"{shlex.join(['stepaudit', *arguments])}\n{lines}", suffix=".log")
     except OSError:
         return f"{summary}; {command}"
     return f"{summary}; the traceback stands in {path}, and {command}"

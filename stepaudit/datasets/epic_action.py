@@ -13,6 +13,14 @@ from stepaudit.datasets._epic import read_actions, read_videos
 from stepaudit.datasets._epic_draw import by_label, draw_joined, largest_classes, plain, require, training
 from stepaudit.datasets._epic_media import open_media, segment_rows
 
+ranges = {
+    "classes": (1, 10_000),
+    "per_class": (1, 1_000_000),
+    "train_per_class": (0, 1_000_000),
+    "seed": (0, 2_147_483_647),
+    "fps": (0.1, 10_000),
+}
+
 
 def read(
     root: Path,

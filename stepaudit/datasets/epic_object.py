@@ -11,6 +11,15 @@ from stepaudit.datasets._epic import has_box, read_actions, read_boxes, read_vid
 from stepaudit.datasets._epic_draw import by_label, draw, largest_classes, training
 from stepaudit.datasets._epic_media import box_rows, open_media, segment_rows
 
+ranges = {
+    "classes": (1, 10_000),
+    "per_class": (1, 1_000_000),
+    "train_per_class": (0, 1_000_000),
+    "seed": (0, 2_147_483_647),
+    "fps": (0.1, 10_000),
+    "sampled_box_distance": (0, 1_000_000),
+}
+
 
 def read(
     root: Path,

@@ -22,6 +22,7 @@ from stepaudit.datasets._tree import left_out as left_out
 from stepaudit.errors import UsageError
 from stepaudit.store.schema import SPLITS
 
+ranges = {"test_share": (0, 1), "seed": (0, 2_147_483_647)}
 STRETCHES = (("start", "stop"), ("action_start", "action_stop"))
 FRAMES = [column for pair in STRETCHES for column in pair]
 EDGES = ["x0", "y0", "x1", "y1"]

@@ -21,6 +21,15 @@ from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store.writing import own_name, write_text, written
 
 makes_videos = True  # so that no file of the user's decides its rows
+ranges = {
+    "train_per_class": (1, 1_000_000),
+    "test_per_class": (1, 1_000_000),
+    "seed": (0, 2_147_483_647),
+    "object_size": (0.01, 1),
+    "speed": (0, 10),
+    "scenes": (1, 1_000_000),
+    "noise": (0, 1),
+}
 GENERATOR = 4  # of the pixels: count up when the same options would draw another video
 # These came later: a default is left out of the options that name a folder, so that older folders keep their names.
 DEFAULT_LOOKS = {"evidence": "moving", "colours": "drawn", "background": "neutral"}

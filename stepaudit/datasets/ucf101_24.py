@@ -12,6 +12,12 @@ from random import Random
 from stepaudit.datasets._tubes import Tube, load_tubes
 from stepaudit.errors import UsageError, did_you_mean
 
+ranges = {
+    "split_list": (1, 3),
+    "per_class": (1, 1_000_000),
+    "train_per_class": (0, 1_000_000),
+    "seed": (0, 2_147_483_647),
+}
 NAME = re.compile(r"[\w-]{1,100}/[\w-]{1,100}(\.avi)?", re.ASCII)  # no name leads out of the folder
 
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from stepaudit.maps import Maps
 
+ranges = {"width": (0.001, 10)}
 ignores_model = True
 
 

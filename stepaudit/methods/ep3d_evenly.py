@@ -9,6 +9,7 @@ from stepaudit.extremal.settings import settings
 from stepaudit.maps import Maps
 from stepaudit.methods._extremal import explain, passes_of
 
+ranges = {"iterations": (1, 100_000), "blur_sigma": (0, 1_000), "mask_sigma": (0.1, 1_000)}
 optimises_masks = True
 
 

@@ -12,6 +12,8 @@ from stepaudit.methods._gradients import contributions, target_gradients
 from stepaudit.methods._options import at_least_one
 from stepaudit.methods._scale import scaled
 
+ranges = {"steps": (1, 10_000), "blur_sigma": (0, 1_000)}
+
 
 def attribute(
     model: nn.Module,

@@ -9,6 +9,7 @@ from stepaudit.maps import Maps
 from stepaudit.methods._grey import grey
 from stepaudit.methods._scale import scaled
 
+ranges = {"smoothing": (0, 1)}
 ignores_model = True
 
 

@@ -12,6 +12,14 @@ from stepaudit.methods._fill import filling, masked_log_probabilities
 from stepaudit.methods._options import at_least_one, share
 from stepaudit.methods._scale import rectified, scaled
 
+ranges = {
+    "frames": (1, 1_024),
+    "side": (0.001, 1),
+    "stride": (0.001, 1),
+    "blur_sigma": (0, 1_000),
+    "at_once": (1, 1_024),
+}
+
 
 def attribute(
     model: nn.Module,

@@ -13,6 +13,15 @@ from stepaudit.methods._fill import filling, masked_log_probabilities
 from stepaudit.methods._options import at_least_one, share
 from stepaudit.methods._scale import rectified, scaled
 
+ranges = {
+    "masks": (1, 1_000_000),
+    "keep": (0.001, 0.999),
+    "cells": (1, 1_024),
+    "time_cells": (1, 1_024),
+    "blur_sigma": (0, 1_000),
+    "at_once": (1, 1_024),
+}
+
 
 def attribute(
     model: nn.Module,

@@ -12,6 +12,8 @@ from stepaudit.methods._gradients import strongest_channel, target_gradients
 from stepaudit.methods._options import at_least_one
 from stepaudit.methods._scale import scaled
 
+ranges = {"samples": (1, 10_000), "noise": (0, 10)}
+
 
 def attribute(
     model: nn.Module,

@@ -11,6 +11,13 @@ from stepaudit.maps import Maps
 from stepaudit.methods._extremal import explain, passes_of
 from stepaudit.methods._scale import scaled
 
+ranges = {
+    "summed": (0.0001, 0.9999),
+    "smoothing_sigma": (0, 1_000),
+    "iterations": (1, 100_000),
+    "blur_sigma": (0, 1_000),
+    "mask_sigma": (0.1, 1_000),
+}
 BLUR_SHARE = 10 / 112
 
 

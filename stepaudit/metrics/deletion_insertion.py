@@ -14,6 +14,15 @@ from stepaudit.metrics._masked_clip import MaskedClip, cached, content_hash
 from stepaudit.metrics._peak import require_peak
 from stepaudit.metrics._units import coming_first, grids_of, ranks_at_random, ranks_by_importance, whole_shares
 
+ranges = {
+    "shares": (0.0001, 1),
+    "side": (0.001, 1),
+    "frames": (1, 1_024),
+    "random_orders": (0, 1_000),
+    "blur_sigma": (0, 1_000),
+    "at_once": (1, 1_024),
+}
+
 
 def score(
     importance: Tensor,

@@ -10,6 +10,7 @@ from stepaudit.errors import NonFiniteError
 from stepaudit.extremal.perturbation import Perturbation, blend, hard_mask
 from stepaudit.layers import frozen, target_log_probability
 
+ranges = {"share": (0.0001, 1), "blur_sigma": (0, 1_000)}
 is_share = True
 
 

@@ -11,6 +11,19 @@ from stepaudit.layers import Box, frozen
 from stepaudit.metrics._annotation import annotated
 from stepaudit.metrics._mask_variants import moved, rearranged
 
+ranges = {
+    "blur_sigma": (0, 1_000),
+    "other_blur": (0, 100),
+    "share": (0.0001, 1),
+    "shift": (0, 1),
+    "random_masks": (0, 1_000),
+    "at_once": (1, 1_024),
+    "keeps": (0, 1),
+    "holds": (0, 1),
+    "tells": (0, 1),
+    "survives": (0, 1),
+    "inside": (0, 1),
+}
 Probe = tuple[str, Tensor, Tensor]  # name, levels [L, 1, 3, T, H, W], mask [T, H, W]
 
 

@@ -7,6 +7,8 @@ from stepaudit.errors import NoAnnotationError
 from stepaudit.layers import Box, covered, gaussian_blur
 from stepaudit.metrics._peak import require_peak, share, tied
 
+ranges = {"smoothing_px": (0, 1_000)}
+
 
 def score(importance: Tensor, boxes: list[list[Box]], *, smoothing_px: float = 1.0) -> dict[str, float]:
     """Share of the map's mass in all frames that lies on the boxes, and share of its greatest voxels that does.

@@ -5,6 +5,8 @@ from torch import Tensor
 
 from stepaudit.errors import AuditError, NoPeakError
 
+ranges = {"threshold": (0, 1)}
+
 
 def score(
     importance: Tensor, references: dict[str, Tensor], *, threshold: float = 0.7

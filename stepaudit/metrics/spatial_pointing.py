@@ -10,6 +10,7 @@ from stepaudit.layers import Box, gaussian_blur
 from stepaudit.metrics._annotation import of_frames
 from stepaudit.metrics._peak import require_peak, share, tied
 
+ranges = {"tolerance_px": (0, 1_000), "smoothing_px": (0, 1_000)}
 is_share = True
 
 

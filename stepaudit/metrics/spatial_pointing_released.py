@@ -9,6 +9,7 @@ from torch import Tensor
 from stepaudit.layers import Box
 from stepaudit.metrics._peak import require_peak
 
+ranges = {"tolerance_px": (0, 1_000)}
 is_share = True
 
 

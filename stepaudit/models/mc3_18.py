@@ -5,6 +5,8 @@ from torchvision.models.video.resnet import Conv3DNoTemporal, Conv3DSimple
 
 from stepaudit.models._video_resnet import VideoResNet18, stem_3d
 
+ranges = {"width": (1, 4_096)}
+
 
 def build(classes: int, *, width: int = 64) -> nn.Module:
     """MC3-18 for a number of classes. All frames are kept up to the last pooling.

@@ -8,6 +8,15 @@ from torchvision.models.video.mvit import MSBlockConfig, MViT
 from stepaudit.errors import UsageError
 from stepaudit.models._normalise import Normalised
 
+ranges = {
+    "embed_dim": (1, 4_096),
+    "depths": (1, 1_000),
+    "frames": (1, 1_024),
+    "size": (16, 4_096),
+    "dropout": (0, 1),
+    "stochastic_depth": (0, 1),
+}
+
 MEAN, STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
 KERNEL, WHOLE, HALF = [3, 3, 3], [1, 1, 1], [1, 2, 2]
 LEAST_FRAMES, LEAST_PIXELS = 2, 32  # that leave a token in the last stage

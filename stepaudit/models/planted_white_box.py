@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+ranges = {"gain": (0.001, 1_000)}
 STRIP = 12  # the frame's border that `background` looks at is a twelfth of the frame on each side
 PARTS = {"whole": (0, 3), "head": (0, 1), "middle": (1, 2), "tail": (2, 3)}
 

@@ -5,6 +5,8 @@ from torchvision.models.video.resnet import Conv2Plus1D
 
 from stepaudit.models._video_resnet import VideoResNet18, stem_2plus1d
 
+ranges = {"width": (1, 4_096)}
+
 
 def build(classes: int, *, width: int = 64) -> nn.Module:
     """R(2+1)D-18 for a number of classes. Clips whose length is a multiple of 8 keep all frames equal.

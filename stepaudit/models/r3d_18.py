@@ -5,6 +5,8 @@ from torchvision.models.video.resnet import Conv3DSimple
 
 from stepaudit.models._video_resnet import VideoResNet18, stem_3d
 
+ranges = {"width": (1, 4_096)}
+
 
 def build(classes: int, *, width: int = 64) -> nn.Module:
     """R3D-18 for a number of classes. Clips whose length is a multiple of 8 keep all frames equal.

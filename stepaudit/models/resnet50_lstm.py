@@ -8,6 +8,8 @@ from torchvision.models.resnet import Bottleneck, ResNet
 from stepaudit.errors import UsageError
 from stepaudit.models._relu_lstm import FrameLSTM, ReLULSTMCell
 
+ranges = {"width": (1, 4_096), "depths": (1, 1_000), "hidden": (1, 65_536), "dropout": (0, 1)}
+
 
 class ResNet50LSTM(FrameLSTM):
     """Clips [N, 3, T, H, W] in [0, 1] to logits [N, K]: the log of the mean over time of each step's softmax."""

@@ -10,6 +10,8 @@ from torchvision.models.video.s3d import Conv3dNormActivation, SepInceptionBlock
 from stepaudit.errors import UsageError
 from stepaudit.models._normalise import KINETICS, Normalised
 
+ranges = {"width": (1, 4_096), "momentum": (0, 1), "dropout": (0, 1)}
+
 # Channels within the Inception blocks of each stage: 1 × 1, two branches as (reduced, 3 × 3), pooled.
 STAGES = (
     ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)),

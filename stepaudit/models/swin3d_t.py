@@ -8,6 +8,7 @@ from torchvision.models.video.swin_transformer import SwinTransformer3d
 from stepaudit.errors import UsageError
 from stepaudit.models._normalise import IMAGENET, Normalised
 
+ranges = {"embed_dim": (1, 4_096), "depths": (1, 1_000), "window": (1, 1_024), "stochastic_depth": (0, 1)}
 PATCH = [2, 4, 4]  # frames, rows, columns
 HEADS = 3  # of the first stage
 

@@ -8,6 +8,13 @@ from torchvision.models.vgg import make_layers
 from stepaudit.errors import UsageError
 from stepaudit.models._relu_lstm import FrameLSTM, ReLULSTMCell
 
+ranges = {
+    "width": (1, 4_096),
+    "features": (1, 65_536),
+    "hidden": (1, 65_536),
+    "pooled": (1, 64),
+    "dropout": (0, 1),
+}
 STAGES = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # of VGG16: channels in widths, convolutions
 SMALLEST = 2 ** len(STAGES)  # pixels of which the poolings leave one
 

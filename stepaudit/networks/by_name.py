@@ -197,7 +197,7 @@ def class_names(text: str) -> list[str]:
     if text.isdecimal() and int(text) > 0:
         return [str(index) for index in range(int(text))]
     try:
-        lines = Path(text).read_text().splitlines()
+        lines = Path(text).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--classes {text}: neither a number nor a readable file with a name a line") from error
     names = [line.strip() for line in lines if line.strip()]

@@ -44,13 +44,7 @@ def trained(job: Job, device: torch.device) -> nn.Module:
 
 def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:
     """Trained model of a checkpoint. Raises UsageError if it is of another model or of other classes."""
-    about, state = read(path)
-    for key, expected in (("use", entry.use), ("options", entry.options), ("classes", classes)):
-        if about[key] != json.loads(as_json(expected)):
-            raise UsageError(
-                f"{path}: a checkpoint with {key} {about[key]!r}, the configuration says {expected!r}; "
-                "correct the configuration, or delete the checkpoint and train again"
-            )
+    state = matching(path, entry, classes)
     model = build(entry, len(classes))
     try:
         model.load_state_dict(state)
@@ -59,6 +53,18 @@ def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:
             f"{path}: the weights do not fit {type(model).__name__} as it is now; delete the checkpoint and train again"
         ) from error
     return model.eval()
+
+
+def matching(path: Path, entry: Model, classes: list[str]) -> dict[str, Tensor]:
+    """Weights of a checkpoint, without building the model. Raises UsageError as `load`."""
+    about, state = read(path)
+    for key, expected in (("use", entry.use), ("options", entry.options), ("classes", classes)):
+        if about[key] != json.loads(as_json(expected)):
+            raise UsageError(
+                f"{path}: a checkpoint with {key} {about[key]!r}, the configuration says {expected!r}; "
+                "correct the configuration, or delete the checkpoint and train again"
+            )
+    return state
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

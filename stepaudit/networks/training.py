@@ -141,7 +141,7 @@ def _epoch(model, train, settings, device, optimizer) -> tuple[float, float]:
     clips, targets = train
     model.train()
     total = correct = 0.0
-    for rows in torch.randperm(len(targets)).split(settings.batch_size):
+    for rows in batches(torch.randperm(len(targets)), settings.batch_size):
         logits = model(augmented(_float(clips[rows], device), settings))
         loss = functional.cross_entropy(logits, targets[rows].to(device))
         optimizer.zero_grad()
@@ -152,6 +152,14 @@ def _epoch(model, train, settings, device, optimizer) -> tuple[float, float]:
     if not math.isfinite(total):
         raise UsageError("training diverged: the loss is not finite; lower `training.learning_rate`")
     return total / len(targets), correct / len(targets)
+
+
+def batches(rows: Tensor, size: int) -> list[Tensor]:
+    """Rows in batches; a last one that would be alone, too few for batch statistics, joins the batch before."""
+    parts = list(rows.split(size))
+    if size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
 def augmented(clips: Tensor, settings: Training) -> Tensor:

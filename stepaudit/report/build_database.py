@@ -7,7 +7,6 @@ configuration; beside them lie the configuration (`audit`, `datasets`, `models`,
 
 import ast
 import re
-import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +25,7 @@ from stepaudit.report import sql_files
 from stepaudit.report.statistics import estimates, means, survival
 from stepaudit.running import locks
 from stepaudit.store import package_files, writing
-from stepaudit.store.database import FILE
+from stepaudit.store.database import FILE, require_readable_name
 from stepaudit.store.formats import format_rows as format_rows
 from stepaudit.store.schema import SCHEMA_VERSION, TABLES, TEXT, Table
 from stepaudit.store.tables import as_json, check_schema, parquet_files, path_columns
@@ -55,6 +54,7 @@ def create(folder: Path, config: Config, only: Collection[str] | None = None) ->
         UsageError: a table was written with another schema, a view or a report is no valid SQL, or another process is
             making the same database.
     """
+    require_readable_name(folder)
     lock = folder / f".{FILE}.lock"
     with writing.explained(lock):
         if not locks.take(lock):
@@ -71,7 +71,7 @@ def _create(folder: Path, config: Config, only: Collection[str] | None) -> Path:
         needed = _needed(only, shared, reports)
         shared = [each for each in shared if each.name in needed]
         reports = [each for each in reports if each.name in needed]
-    path.with_name(f".{FILE}.tmp.wal").unlink(missing_ok=True)
+    writing.remove(path.with_name(f".{FILE}.tmp.wal"))
     with (
         writing.written(path) as temporary,
         _spilling(folder) as spilled,
@@ -104,13 +104,11 @@ def _create(folder: Path, config: Config, only: Collection[str] | None) -> Path:
 def _spilling(folder: Path) -> Iterator[Path]:
     """Folder beside the database for rows beyond the `WORKING` memory, empty at first and removed at the end."""
     path = folder / f".{FILE}.spilled"
-    if path.is_symlink():
-        path.unlink()
-    shutil.rmtree(path, ignore_errors=True)
+    writing.remove(path)
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        writing.remove(path)
 
 
 def _continue(connection: duckdb.DuckDBPyConnection) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.report.pictures import figure_sources
 from stepaudit.store import arrays, database
+from stepaudit.store.plain_files import at_home
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]  # its stubs are another package
@@ -54,7 +55,7 @@ class Results:
     """The results of an audit, read-only."""
 
     def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+        self.folder = at_home(Path(folder))
         with database.connect(self.folder):
             pass
 

@@ -59,7 +59,7 @@ def shared() -> list[Statement]:
     statements = []
     for path in sorted(package_files.reports().glob("_*.sql")):
         try:
-            parts = [part.query for part in duckdb.extract_statements(path.read_text())]
+            parts = [part.query for part in duckdb.extract_statements(path.read_text(encoding="utf-8"))]
         except duckdb.Error as error:
             raise UsageError(f"{path}: {error}") from error
         for sql in parts:
@@ -90,7 +90,7 @@ def all_reports() -> list[Report]:
 
 def read(path: Path) -> Report:
     """A file as a report. Raises UsageError if it does not begin with its question and its note."""
-    question, note, sql = [*path.read_text().split("\n", 2), "", ""][:3]
+    question, note, sql = [*path.read_text(encoding="utf-8").split("\n", 2), "", ""][:3]
     if not (question.startswith("-- ") and note.startswith("-- ")):
         raise UsageError(
             f"{path}: the first two lines must be comments: the question, and the grain with what is left out"

@@ -54,7 +54,7 @@ def read(path: Path) -> Question:
     Raises:
         UsageError: it does not begin with the three.
     """
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     texts: dict[str, str] = {}
     while lines and (match := LINE.match(lines[0])):
         head = match["head"] or next(reversed(texts), "")

@@ -13,6 +13,7 @@ import torch
 from stepaudit.audit.config import Config
 from stepaudit.errors import UsageError
 from stepaudit.running import locks
+from stepaudit.store import writing
 
 SECONDS_BETWEEN_TRIES = 1.0
 
@@ -57,7 +58,7 @@ def folder() -> Path:
         UsageError: it belongs to another user, who could make the jobs wait, or is a link.
     """
     place = Path(tempfile.gettempdir(), f"stepaudit-{os.getuid()}")
-    place.mkdir(mode=0o700, exist_ok=True)
+    writing.make_folder(place, mode=0o700)
     if place.is_symlink() or place.stat().st_uid != os.getuid():
         raise UsageError(f"{place}: not yours; remove it, or set TMPDIR to a folder of your own")
     return place

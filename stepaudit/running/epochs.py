@@ -9,6 +9,7 @@ import torch
 
 from stepaudit.running import interruption
 from stepaudit.running.ledger import Kept
+from stepaudit.store import writing
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +47,7 @@ class Epochs:
         """
         written = io.BytesIO()
         torch.save(state, written)
-
-        def write(path: Path) -> None:
-            path.write_bytes(written.getbuffer())
-
-        self._kept.put(_name(epoch), write)
+        self._kept.put(_name(epoch), lambda path: writing.write_bytes(path, written.getbuffer()))
         self._kept.drop(_name(epoch - 1))
         interruption.keeps(epoch, self.asked, "epochs")
         interruption.pause()

@@ -25,7 +25,7 @@ def peak_mb() -> float:
     Psutil has no peak on Linux, and `getrusage` there begins with that of the parent, which may be larger.
     """
     with suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
@@ -57,14 +57,14 @@ def too_much(first: float, now: float, limit: float, growth: float | None) -> st
 def _of_groups(root: Path) -> Iterator[float]:
     """Limits of the process's control groups (version 1 and 2) and of those around them."""
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
             _, kind, group = line.split(":", 2)
             if kind in ("", "memory"):
                 name = "memory.limit_in_bytes" if kind else "memory.max"
                 place = root / kind / group.lstrip("/")
                 for folder in (place, *place.parents):
                     with suppress(OSError, ValueError):
-                        yield int((folder / name).read_text()) / MB
+                        yield int((folder / name).read_text(encoding="utf-8")) / MB
 
 
 def _of_slurm(environment: Mapping[str, str]) -> Iterator[float]:

@@ -10,7 +10,7 @@ from torch import nn
 
 from stepaudit.audit.config import Config
 from stepaudit.audit.requests import Request
-from stepaudit.errors import AuditError, StorageError, TimedOutError, UsageError
+from stepaudit.errors import AuditError, StorageError, TimedOutError, UsageError, no_exit
 from stepaudit.running import footprint, interruption, watchdog
 from stepaudit.running.side_effects import ModelState, ProcessState
 from stepaudit.running.smaller_batches import is_out_of_memory
@@ -106,7 +106,7 @@ class Guard:
         before = self._state(model)
         spoiled = False
         try:
-            with self._watchdog.limited(key):
+            with self._watchdog.limited(key), no_exit(plugin or self.plugin):
                 return work()
         except TimedOutError:
             spoiled = True  # wherever it was interrupted
@@ -133,7 +133,8 @@ class Guard:
             if self._load is None:
                 raise ValueError("this guard has no `load`")
             try:
-                self._loaded = self._load()
+                with no_exit(self.plugin):
+                    self._loaded = self._load()
             except (AuditError, UsageError, StorageError):
                 raise
             except Exception as error:

@@ -58,6 +58,10 @@ def heeded() -> Iterator[None]:
         os.close(read)
 
 
+class Stopped(SystemExit):
+    """The end of a job that was asked to stop."""
+
+
 def keeps(done: int, requested: int, unit: str = "rows") -> None:
     """Note the finished work, for the message of a job that ends early."""
     _State.finished = f"{done} of {requested} {unit} are kept" if done < requested else ""
@@ -77,7 +81,7 @@ def pause() -> None:
     """End the job with status 75 if it was asked to stop. Called where all finished rows are on the disk."""
     if _State.reason is not None and _State.finished:
         _say(_State.reason)
-        raise SystemExit(AGAIN)
+        raise Stopped(AGAIN)
 
 
 def end(reason: str, status: int = AGAIN) -> NoReturn:

@@ -84,7 +84,7 @@ def noted(job: Job) -> Iterator[None]:
         _write(note, path)
         raise
     with suppress(OSError):
-        path.unlink()
+        writing.remove(path)
 
 
 def read(folder: Path) -> dict[tuple[str, str], Note]:
@@ -92,7 +92,7 @@ def read(folder: Path) -> dict[tuple[str, str], Note]:
     notes = {}
     for path in (folder / FOLDER).glob("*/*.json"):
         try:
-            notes[path.parent.name, path.stem] = Note(**json.loads(path.read_text()))
+            notes[path.parent.name, path.stem] = Note(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             log.debug("%s: %s", path, error)
     return notes

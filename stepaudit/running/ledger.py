@@ -4,7 +4,6 @@ A file counts only if the ledger has its checksum: what was half written, cut of
 """
 
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +39,7 @@ class Kept:
         self.output, self.folder = output, folder_of(output)
         with writing.explained(output):
             self._lock()
-            output.with_name(f".{output.name}.tmp").unlink(missing_ok=True)  # of a writer that was killed
+            writing.remove(output.with_name(f".{output.name}.tmp"))  # of a writer that was killed
             self._clear(fingerprint)
             self._sound = self._checked(_read(self.folder / LEDGER))
             self._forget_the_rest()
@@ -57,14 +56,13 @@ class Kept:
         with writing.written(self.path(name)) as temporary:
             write(temporary)
             digest = sha256(temporary)
-        with writing.explained(self.path(LEDGER)), self.path(LEDGER).open("a") as ledger:
-            ledger.write(f"{name} {digest}\n")
+        writing.append(self.path(LEDGER), f"{name} {digest}\n")
         self._sound[name] = digest
 
     def drop(self, name: str) -> None:
         """Forgets a file."""
         self._sound.pop(name, None)
-        self.path(name).unlink(missing_ok=True)
+        writing.remove(self.path(name))
 
     def remove(self) -> None:
         """Removes all of it, when the output is written, and lets others make the output."""
@@ -102,7 +100,7 @@ class Kept:
     def _remove_all_but(self, *names: str) -> None:
         for path in self.folder.iterdir():
             if path.name not in names:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                writing.remove(path)
 
 
 def remove(output: Path) -> None:
@@ -112,16 +110,14 @@ def remove(output: Path) -> None:
         return
     for path in folder.iterdir():
         if path.name != LOCK:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            writing.remove(path)
     locks.give_back(folder / LOCK, remove=True)
-    try:
-        folder.rmdir()
-    except OSError:  # another process has begun to make the output
+    if not writing.remove_empty(folder):  # another process has begun to make the output
         log.debug("%s: not empty", folder)
 
 
 def _read(path: Path) -> str:
-    return path.read_text(errors="replace") if path.is_file() else ""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _is_sound(path: Path, digest: str) -> bool:

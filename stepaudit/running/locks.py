@@ -12,6 +12,8 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from stepaudit.store import writing
+
 TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 UNKNOWN = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # some file systems of clusters have no locks
 
@@ -25,9 +27,9 @@ def take(path: Path) -> bool:
     if path in _held and _is_at(_held[path], path):
         return True
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        writing.make_folder(path.parent)
         try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            file = writing.opened(path)
         except FileNotFoundError:
             continue  # its holder has just removed the folder
         if not _locked(file, path):
@@ -45,7 +47,7 @@ def take(path: Path) -> bool:
 def holder(path: Path) -> str:
     """Holder of a lock, in words."""
     try:
-        return path.read_text(errors="replace") or "another process"
+        return path.read_text(encoding="utf-8", errors="replace") or "another process"
     except OSError:
         return "another process"
 
@@ -55,7 +57,7 @@ def give_back(path: Path, *, remove: bool = False) -> None:
     path = path.absolute()
     if (file := _held.pop(path, None)) is not None:
         if remove:  # while it is held, so that nobody else's is removed
-            path.unlink(missing_ok=True)
+            writing.remove(path)
         os.close(file)
 
 

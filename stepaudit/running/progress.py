@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from stepaudit.errors import printable
 from stepaudit.store.formats import duration
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -87,9 +88,10 @@ class Count:
 @contextmanager
 def progress(description: str, total: int, clips: int | None = None) -> Iterator[Callable[..., None]]:
     """Function to call after each piece of work, `advance(pieces=1, note="", rows=(), cached=False)`; see `Count`."""
+    description = printable(description)
     count = Count(description, total, clips)
     if console.is_terminal:
-        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+        columns = [TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()]
         with Progress(*columns, TextColumn("{task.fields[text]}", markup=False), console=console) as bar:
             task = bar.add_task(description, total=total, text="")
             yield _counting(count, lambda: bar.update(task, completed=count.done, text=count.text()))

@@ -52,8 +52,8 @@ class Watchdog:
 
     def __enter__(self) -> "Watchdog":
         if self.seconds < math.inf and threading.current_thread() is threading.main_thread():
-            self._under_way.parent.mkdir(parents=True, exist_ok=True)
-            self._note = self._under_way.open("wb", buffering=0)
+            writing.make_folder(self._under_way.parent)
+            self._note = writing.emptied(self._under_way)
             self._main = threading.get_ident()
             self._before = signal.signal(signal.SIGALRM, self._interrupt)
             self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -68,9 +68,9 @@ class Watchdog:
             faulthandler.cancel_dump_traceback_later()
             signal.signal(signal.SIGALRM, self._before)
             self._note.close()
-            self._under_way.unlink(missing_ok=True)
+            writing.remove(self._under_way)
         if kind is None:
-            self._hung.unlink(missing_ok=True)
+            writing.remove(self._hung)
 
     @contextmanager
     def limited(self, key: str) -> Iterator[None]:
@@ -128,7 +128,7 @@ class Watchdog:
     def _noted(self) -> set[str]:
         """Calls that processes were ended for: the noted ones, and a running one with a traceback behind its key."""
         known, noted = (
-            path.read_text(errors="replace").splitlines() if path.exists() else []
+            path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
             for path in (self._hung, self._under_way)
         )
         key, trace = "".join(noted[:1]), noted[1:]
@@ -141,5 +141,4 @@ class Watchdog:
 
 def forget(folder: Path) -> None:
     """Remove the folder of the notes if it is empty."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    writing.remove_empty(folder)

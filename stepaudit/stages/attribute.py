@@ -13,8 +13,8 @@ from stepaudit.audit.jobs import Job
 from stepaudit.audit.requests import Request
 from stepaudit.clips import box_prior
 from stepaudit.clips.tensors import tensors, with_predictions
-from stepaudit.errors import AuditError, NonFiniteError
-from stepaudit.maps import Maps, map_values
+from stepaudit.errors import AuditError
+from stepaudit.maps import Maps, checked_maps, map_values
 from stepaudit.networks import probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device, shard
@@ -75,9 +75,8 @@ def _explainer(job: Job) -> Loaded:
         start = time.monotonic()
         with looks(clips):
             maps = attribute(net, clips, targets, ratios=ratios, seed=requests[0].seed, **extra, **entry.options)
+        maps = checked_maps(maps, job.method, [request.clip_id for request in requests], tuple(clips.shape[2:]))
         full = maps.full()
-        if not (full.isfinite().all() and maps.grid.isfinite().all()):
-            raise NonFiniteError("the map holds NaN or infinite values")
         seconds = (time.monotonic() - start) / len(requests)
         same = {"options": tables.as_json(entry.options), "seconds": seconds}
         return [{**_row(request, maps, full, index), **same} for index, request in enumerate(requests)]

@@ -1,7 +1,12 @@
 """Stage index: the segments and boxes of a data set, checked, with a validation part drawn."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import pyarrow as pa
 
 from stepaudit.audit import sources
 from stepaudit.audit.jobs import Job
@@ -9,10 +14,11 @@ from stepaudit.clips.data_checks import annotation_doubts
 from stepaudit.clips.splits import draw_groups
 from stepaudit.errors import UsageError
 from stepaudit.store import tables
-from stepaudit.store.schema import SPLITS
+from stepaudit.store.schema import FLOAT, INT, SPLITS, TABLES, TEXT
 
 REQUIRED = ("clip_id", "video_id", "path", "split", "label", "target")
 SHOWN = 10
+NAMES = {TEXT: "text", INT: "whole number below 2^31", FLOAT: "finite number"}
 
 
 def run(job: Job) -> None:
@@ -23,7 +29,7 @@ def run(job: Job) -> None:
     """
     config, dataset = job.config, job.dataset
     entry = config.datasets[dataset]
-    segments, boxes = config.component("datasets", dataset).load()(entry.root, **entry.options)
+    segments, boxes = _rows(config.component("datasets", dataset).load()(entry.root, **entry.options), dataset)
     trains = any(model.checkpoint is None and model.training_for(dataset).epochs for model in config.models.values())
     problems = find_problems(segments, boxes, trains=trains)
     if problems := problems or [each.text for each in annotation_doubts(segments, boxes) if each.wrong]:
@@ -49,6 +55,8 @@ def find_problems(segments: list[dict], boxes: list[dict], *, trains: bool) -> l
     Args:
         trains: whether any model is trained on them, so that each class needs training segments.
     """
+    if wrong := [*_column_problems(segments, "segments"), *_column_problems(boxes, "boxes")]:
+        return wrong
     empty = [f"'{row.get('clip_id')}': no {name}" for row in segments for name in REQUIRED if row.get(name) is None]
     if empty:
         return empty
@@ -58,6 +66,33 @@ def find_problems(segments: list[dict], boxes: list[dict], *, trains: bool) -> l
         *_class_problems(segments),
         *_split_problems(segments, trains),
     ]
+
+
+def _rows(read: Any, dataset: str) -> tuple[list[dict], list[dict]]:
+    """Segments and boxes of a reader. Raises UsageError if it returned something else."""
+    match read:
+        case (list(segments), list(boxes)) if all(isinstance(row, dict) for row in (*segments, *boxes)):
+            return segments, boxes
+    raise UsageError(f"data set '{dataset}': its reader returned no (segments, boxes), two lists of dicts")
+
+
+def _column_problems(rows: list[dict], table: str) -> Iterable[str]:
+    """Columns that the table lacks, and values that are of another kind than it holds."""
+    kinds = {column.name: column.type for column in TABLES[table].columns if column.name != "dataset"}
+    for place, row in enumerate(rows):
+        for name, value in row.items():
+            if name not in kinds:
+                yield f"row {place} of {table}: '{name}' is no column; the columns are {', '.join(kinds)}"
+            elif value is not None and not _fits(value, kinds[name]):
+                yield f"row {place} of {table}: {name} is {value!r:.80}, no {NAMES[kinds[name]]}"
+
+
+def _fits(value: Any, kind: pa.DataType) -> bool:
+    if kind == TEXT:
+        return isinstance(value, str)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return math.isfinite(value) and (kind == FLOAT or (isinstance(value, Integral) and abs(int(value)) < 2**31))
 
 
 def with_validation(segments: list[dict], share: float, seed: int) -> list[dict]:

@@ -11,7 +11,7 @@ from stepaudit.audit.jobs import Job
 from stepaudit.audit.requests import Request
 from stepaudit.audit.sections import Preserve
 from stepaudit.clips.tensors import require_ok, tensors, with_predictions
-from stepaudit.errors import AuditError, NonFiniteError, NotApplicableError
+from stepaudit.errors import AuditError, NotApplicableError
 from stepaudit.extremal.minimum_ratio import (
     Bound,
     Evaluation,
@@ -20,7 +20,7 @@ from stepaudit.extremal.minimum_ratio import (
     minimum,
     next_ratio,
 )
-from stepaudit.maps import Maps
+from stepaudit.maps import Maps, checked_maps
 from stepaudit.networks import probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device, shard
@@ -111,6 +111,7 @@ def _evaluator(job: Job) -> Loaded:
         tensor = torch.tensor(ratios, device=place)
         with looks(clips):
             maps = attribute(net, clips, targets, ratios=tensor, seed=requests[0].seed, **entry.options)
+        maps = checked_maps(maps, job.method, [request.clip_id for request in requests], tuple(clips.shape[2:]))
         return _evaluations(maps, ratios, job.method)
 
     return net, evaluate
@@ -123,8 +124,6 @@ def _evaluations(maps: Maps, ratios: list[float], method: str) -> list[Evaluatio
             f"method '{method}' optimises no mask: its maps carry no kept_probability and kept_rank"
         )
     volumes = maps.full().mean(dim=(1, 2, 3))
-    if not (volumes.isfinite().all() and probabilities.isfinite().all()):
-        raise NonFiniteError("the mask, or the probability that it keeps, is NaN or infinite")
     columns = (volumes.tolist(), probabilities.tolist(), ranks.tolist())
     return [Evaluation(*values) for values in zip(ratios, *columns, strict=True)]
 

@@ -73,7 +73,7 @@ def _sections(connection: DuckDBPyConnection, folder: Path, drawn: Sequence[page
 def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path) -> grids.QueryResult:
     """Rows of a report for the page; all rows go to a CSV file, in batches."""
     answer: grids.QueryResult | None = None
-    with writing.written(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with writing.text_file(path) as file:
         for names, rows in database.batches(connection, report.sql):
             if answer is None:
                 answer = grids.QueryResult(names)
@@ -117,5 +117,5 @@ def _made(connection: DuckDBPyConnection, folder: Path, config: Config) -> dict:
         "versions": summary.versions(connection),
         "seed": config.seed,
         "config_hash": config.hash,
-        "config": (folder / audit_folder.FILE).read_text(),
+        "config": (folder / audit_folder.FILE).read_text(encoding="utf-8"),
     }

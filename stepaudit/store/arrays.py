@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stepaudit.errors import UsageError
+from stepaudit.store.plain_files import require_inside, require_plain
 from stepaudit.store.tables import explained_damage, parquet_files
 
 
@@ -22,7 +23,8 @@ def pixels(clip: dict, folder: Path, file: Path | None = None) -> np.ndarray:
         UsageError: the Parquet files do not lie beside the database, or have changed since it was made.
     """
     place = folder / "clips" / f"dataset={clip['dataset']}" / f"size={clip['size']}"
-    value = _value(place, [file] if file else parquet_files(place), "pixels", clip, ("clip_id", "view"))
+    files = [file] if file else _files(place, folder)
+    value = _value(place, files, "pixels", clip, ("clip_id", "view"))
     return np.frombuffer(value.as_py(), np.uint8).reshape(len(clip["frames"]), clip["height"], clip["width"], 3)
 
 
@@ -42,7 +44,14 @@ def full_map(row: dict, folder: Path) -> np.ndarray:
 def grid(row: dict, folder: Path) -> np.ndarray:
     """Map in its method's own resolution, float16 [t, h, w]; arguments and errors as for `full_map`."""
     place = folder / "maps" / f"dataset={row['dataset']}" / f"model={row['model']}" / f"method={row['method']}"
-    return shaped(_value(place, parquet_files(place), "grid", row, ("clip_id", "ratio", "seed")), row)
+    return shaped(_value(place, _files(place, folder), "grid", row, ("clip_id", "ratio", "seed")), row)
+
+
+def _files(place: Path, folder: Path) -> list[Path]:
+    """Parquet files at a place within an audit's folder. Raises UsageError if a link leads out of it."""
+    require_inside(folder, place)
+    require_plain(place)
+    return parquet_files(place)
 
 
 def shaped(grid: pa.Scalar, row: dict) -> np.ndarray:

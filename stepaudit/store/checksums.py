@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from stepaudit.store.writing import write_text
+from stepaudit.store import writing
 
 KEY, PREFIX, BLANK = b"stepaudit_sha256", b"sha256 of this file: ", b"0" * 64
 WHOLE, BLOCKS, BLOCK = 64 * 2**20, 64, 2**20  # bytes; a larger file is read in part by `content`
@@ -35,7 +35,7 @@ def content(path: Path) -> str:
 def write_list(path: Path, files: Iterable[Path]) -> None:
     """List of the checksums of files in the same folder, or below it, as `sha256sum` writes and checks it."""
     lines = [f"{sha256(file)}  {file.relative_to(path.parent).as_posix()}\n" for file in files]
-    write_text(path, "".join(lines))
+    writing.write_text(path, "".join(lines))
 
 
 def read_list(path: Path) -> dict[str, str]:
@@ -48,7 +48,7 @@ def sign(path: Path) -> None:
     """Fill in the checksum of a file that holds `PREFIX + BLANK`: the one that it has with the blank."""
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest().encode()
-    path.write_bytes(content.replace(PREFIX + BLANK, PREFIX + digest))
+    writing.write_bytes(path, content.replace(PREFIX + BLANK, PREFIX + digest))
 
 
 def is_signed(path: Path) -> bool | None:

@@ -1,5 +1,6 @@
 """`audit.duckdb`, read only: connections, statements, rows."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,12 @@ def query(folder: Path, sql: str) -> tuple[list[str], list[tuple]]:
         return fetch(connection, sql, most=MOST_ROWS)
 
 
+def require_readable_name(folder: Path) -> None:
+    """Raise UsageError for a folder whose database DuckDB would look for in another place."""
+    if "?" in str(folder.resolve()):
+        raise UsageError(f"{folder.resolve()}: DuckDB does not open files in a folder with `?` in its name; rename it")
+
+
 def connect(folder: Path, *, spills: bool = False, small: bool = False) -> duckdb.DuckDBPyConnection:
     """Read-only connection to an audit's database, without access to other files, see `stepaudit.store.read_only`.
 
@@ -32,6 +39,7 @@ def connect(folder: Path, *, spills: bool = False, small: bool = False) -> duckd
         UsageError: there is no database yet, it is a link, or it cannot be opened.
     """
     path = folder / FILE
+    require_readable_name(folder)
     require_no_links(path)
     if not path.exists():
         raise UsageError(f"{path}: not there; run `stepaudit report {folder}` first")
@@ -54,8 +62,10 @@ def fetch(
         UsageError: with DuckDB's message, or for too many rows.
     """
     with explained():
-        result, names = _executed(connection, sql, values)
-        rows = result.fetchall() if most is None else result.fetchmany(most)
+        names, parts = _executed(connection, sql, values, MOST_ROWS if most is None else most)
+        rows = next(parts)
+        if most is None:
+            rows += [row for part in parts for row in part]
     if most is not None and len(rows) == most:
         raise UsageError(f"{most:,} rows or more; add a `limit`, or read the Parquet files")
     return names, rows
@@ -68,20 +78,45 @@ def batches(connection: duckdb.DuckDBPyConnection, sql: str, size: int = 10_000)
         UsageError: with DuckDB's message.
     """
     with explained():
-        result, names = _executed(connection, sql)
-        rows = result.fetchmany(size)
-        yield names, rows
-        while rows := result.fetchmany(size):
+        names, parts = _executed(connection, sql, None, size)
+        yield names, next(parts)
+        for rows in parts:
             yield names, rows
 
 
 def _executed(
-    connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None = None
-) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
+    connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None, size: int
+) -> tuple[list[str], Iterator[list[tuple]]]:
+    """Column names, and rows, at most `size` at a time; at least one part, maybe empty."""
     result = connection.execute(sql, values)
     if result is None or result.description is None:
         raise UsageError(NO_STATEMENT)
-    return result, [column[0] for column in result.description]
+    described = list(result.description)
+    has_zone = any("WITH TIME ZONE" in str(column[1]) for column in described)
+    return [column[0] for column in described], (_zoned if has_zone else _parts)(result, size)
+
+
+def _parts(result: duckdb.DuckDBPyConnection, size: int) -> Iterator[list[tuple]]:
+    yield result.fetchmany(size)
+    while rows := result.fetchmany(size):
+        yield rows
+
+
+def _zoned(result: duckdb.DuckDBPyConnection, size: int) -> Iterator[list[tuple]]:
+    """Rows with times in UTC, by Arrow: DuckDB's own way needs the package pytz."""
+    empty = True
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a copy that is made
+        reader: pa.RecordBatchReader = result.to_arrow_reader(size)
+    for batch in reader:
+        columns = [column.cast(_in_utc(column.type)).to_pylist() for column in batch.columns]
+        yield list(zip(*columns, strict=True))
+        empty = False
+    if empty:
+        yield []
+
+
+def _in_utc(kind: pa.DataType) -> pa.DataType:
+    return pa.timestamp(kind.unit, "UTC") if pa.types.is_timestamp(kind) and kind.tz else kind
 
 
 @contextmanager

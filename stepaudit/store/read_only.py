@@ -50,10 +50,12 @@ def connect(path: Path, *, spills: bool = False, small: bool = False) -> duckdb.
 
 
 def require_no_links(path: Path) -> None:
-    """Raise UsageError if a database, or a file of DuckDB beside it, is a link: it may lead anywhere."""
+    """Raise UsageError if a database, or a file of DuckDB beside it, is a link, which may lead anywhere, or a pipe."""
     for file in (path, path.with_name(f"{path.name}.wal"), path.with_name(f"{path.name}.tmp")):
         if file.is_symlink():
             raise UsageError(f"{file}: a link; put the file itself there")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: no plain file; remove it, and run `stepaudit report {path.parent}`")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,3 +179,30 @@ def test_a_missing_root_says_what_to_do(tmp_path):
     made = audit(tmp_path, {"use": "folder", "root": str(tmp_path / "no")})
     with pytest.raises(UsageError, match="no such folder; set `root`"):
         index.run(Job(made, "index", "set"))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"clip_id": 7}, "row 1 of segments: clip_id is 7, no text"),
+        ({"target": 1.5}, "row 1 of segments: target is 1.5, no whole number below 2^31"),
+        ({"target": True}, "row 1 of segments: target is True, no whole number below 2^31"),
+        ({"start": 2**40}, "row 1 of segments: start is 1099511627776, no whole number below 2^31"),
+        ({"lable": "a"}, "row 1 of segments: 'lable' is no column; the columns are clip_id, video_id, path,"),
+    ],
+)
+def test_a_row_of_a_reader_that_does_not_fit_the_table_is_named(change, text):
+    found = index.find_problems([segment(), {**segment("d"), **change}], [], trains=False)
+    assert found[0].startswith(text)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(float("nan"), "nan"), (float("inf"), "inf"), ("4", "'4'")])
+def test_a_box_of_a_reader_has_finite_numbers(value, kind):
+    box = {"video_id": "c", "frame": 0, "label": "a", "x0": 0, "y0": 0.0, "x1": value, "y1": np.float32(4)}
+    assert index.find_problems([segment()], [box], trains=False) == [f"row 0 of boxes: x1 is {kind}, no finite number"]
+
+
+@pytest.mark.parametrize("read", [None, [], ([],), ({}, []), ([segment()], None), ([["c"]], []), iter([])])
+def test_a_reader_that_returns_something_else_is_named(read):
+    with pytest.raises(UsageError, match=r"data set 'set': its reader returned no \(segments, boxes\)"):
+        index._rows(read, "set")

@@ -2,12 +2,15 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
 from stepaudit.audit import plan
 from stepaudit.audit.jobs import Job
+from stepaudit.audit.sections import Metric
 from stepaudit.clips.tensors import boxes_by_frame
+from stepaudit.errors import UsageError
 from stepaudit.maps import render
 from stepaudit.metrics import box_share, mass_in_box, spatial_pointing, temporal_pointing
 from stepaudit.stages import score
@@ -242,3 +245,56 @@ def test_a_metric_of_several_parts_has_a_row_for_each(changed, rows):
     assert max(least) < min(greatest)
     failed = [row for row in found if row["status"] == "upstream"]
     assert {row["metric"] for row in failed} == {"both"}
+
+
+def scored(changed, rows, **metrics):
+    made = changed(metrics=metrics)
+    score_all(made, "step")
+    return made, rows(made, "scores", method="step", model="r3d")
+
+
+def test_what_is_no_number_is_a_row_with_a_status_and_never_ok(changed, rows):
+    kinds = {kind: {"use": "odd_methods:no_number", "options": {"kind": kind}} for kind in ("nan", "inf", "none")}
+    found = [row for row in scored(changed, rows, **kinds)[1] if row["status"] != "upstream"]
+    found = [row for row in found if row["metric"] in kinds]
+    assert {(row["metric"], row["status"], row["value"], row["error"]) for row in found} == {
+        ("nan", "non_finite", None, "the metric gave nan"),
+        ("inf", "non_finite", None, "the metric gave inf"),
+        ("none", "not_applicable", None, "the metric gave no value (None)"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("text", "'0.5' is no number"),
+        ("list", "annotate `-> list"),
+    ],
+)
+def test_what_can_never_be_a_number_ends_the_job_with_metric_and_clip(changed, rows, kind, text):
+    with pytest.raises(UsageError, match=rf"metric 'own' of clip '.+': .*{text}"):
+        scored(changed, rows, own={"use": "odd_methods:no_number", "options": {"kind": kind}})
+
+
+def test_a_metric_that_writes_into_its_inputs_changes_no_other_metrics_values(changed, rows):
+    sound = {"mass_in_box": {}, "kept_probability": {}}
+    alone = scored(changed, rows, **sound)[1]
+    after = scored(changed, rows, **{"first": {"use": "odd_methods:spoiling"}, **sound})[1]
+    key = ("clip_id", "ratio", "metric", "value", "status")
+    assert [[row[name] for name in key] for row in after if row["metric"] != "first"] == [
+        [row[name] for name in key] for row in alone
+    ]
+
+
+def scorer(*, per_frame=False, is_share=False):
+    return score.Scorer("own", len, Metric(use="entropy"), ("importance",), per_frame, is_share)
+
+
+def test_a_share_lies_between_0_and_1_and_every_frame_has_a_value():
+    assert score._values(scorer(is_share=True), 1.0, 2) == [{"metric": "own", "value": 1.0, "status": "ok"}]
+    assert score._values(scorer(), np.float32(7), 2)[0]["value"] == 7.0
+    assert score._values(scorer(), torch.tensor(7), 2)[0]["value"] == 7.0
+    with pytest.raises(UsageError, match="7 is no share; return values from 0 to 1"):
+        score._values(scorer(is_share=True), 7.0, 2)
+    with pytest.raises(UsageError, match="3 values for 2 frames"):
+        score._values(scorer(per_frame=True), [0.0, 0.1, 0.2], 2)

@@ -12,7 +12,7 @@ import yaml
 from stepaudit.audit import audit_folder, plan, planning
 from stepaudit.audit.audit_folder import FILE, Audit, Problem
 from stepaudit.audit.jobs import Job
-from stepaudit.commands.check import requested_rows, sound_files
+from stepaudit.commands.check import requested_rows, sound_files, values
 from stepaudit.errors import UsageError
 from stepaudit.report import sql_files
 from stepaudit.store import checksums, database, schema
@@ -42,7 +42,7 @@ def _of_sources(audit: Audit) -> Iterator[Problem]:
 def _of_configuration(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
     """Problem of an edited or damaged configuration or plan. It makes all other problems uncertain."""
     text = yaml.safe_dump(audit.saved.model_dump(mode="json"), sort_keys=False)
-    if (audit.folder / FILE).read_text() != text:
+    if (audit.folder / FILE).read_text(encoding="utf-8") != text:
         yield Problem("configuration", FILE, "it was edited, damaged, or saved by another version")
     elif records and audit.saved.hash not in {
         _hash_of_database(audit),
@@ -50,7 +50,9 @@ def _of_configuration(audit: Audit, records: Mapping[str, dict]) -> Iterator[Pro
     }:
         yield Problem("configuration", FILE, "nothing here was made with it as it is: it was edited or damaged")
     entries = audit.config.plan.entries
-    if entries and ((audit.folder / plan.FILE).read_text() != audit.config.plan.text or not _powers_of_two(entries)):
+    if entries and (
+        (audit.folder / plan.FILE).read_text(encoding="utf-8") != audit.config.plan.text or not _powers_of_two(entries)
+    ):
         yield Problem("configuration", plan.FILE, "it was edited or damaged")
 
 
@@ -67,9 +69,12 @@ def _hash_of_database(audit: Audit) -> str | None:
 
 
 def _of_rows(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
-    for path, text in requested_rows.problems(audit.config, {audit.folder / name for name in sound}):
-        name = audit.name(path)
-        yield Problem("rows", name, text, audit.files[name])
+    paths = {audit.folder / name for name in sound}
+    tables = [path for path in paths if path.suffix == ".parquet"]
+    by_kind = {"rows": requested_rows.problems(audit.config, paths), "values": values.problems(tables, audit.folder)}
+    for kind, those in by_kind.items():
+        for path, text in those:
+            yield Problem(kind, audit.name(path), text, audit.files[audit.name(path)])
 
 
 def _of_checkpoints(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
@@ -82,8 +87,12 @@ def _of_checkpoints(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
         segments = job.file("segments")
         if job.stage != "train" or name.endswith(".parquet") or not {name, audit.name(segments)} <= readable:
             continue
+        entry, classes = audit.config.models[job.model], class_names(segments)
         try:
-            checkpoint.load(audit.folder / name, audit.config.models[job.model], class_names(segments))
+            if audit.config.component("models", job.model).is_named:
+                checkpoint.load(audit.folder / name, entry, classes)
+            else:
+                checkpoint.matching(audit.folder / name, entry, classes)  # runs none of somebody's code
         except UsageError as error:
             yield Problem("foreign", name, str(error).removeprefix(f"{audit.folder / name}: ").split(";")[0], job)
 

@@ -1,16 +1,14 @@
 """Remedies for an audit's problems: files to delete, files to make again, and the commands for it."""
 
 import shlex
-import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from stepaudit.audit.audit_folder import FILE, KINDS, Audit, Problem
-from stepaudit.store import package_files
+from stepaudit.store import package_files, writing
 
 DELETED = ("damaged", "foreign", "orphan")
-REMADE = ("missing", "damaged", "foreign", "unrecorded", "rows", "report")
+REMADE = ("missing", "damaged", "foreign", "unrecorded", "rows", "values", "report")
 SHOWN = 10  # of each kind; and so many names on a command line
 
 
@@ -68,14 +66,10 @@ def delete(audit: Audit, problems: list[Problem]) -> list[Path]:
     """Remove these files, and folders of tables that are empty then. Returns the removed files."""
     gone = to_delete(audit, problems)
     for path in gone:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-        with suppress(OSError):  # not empty
-            for folder in path.relative_to(audit.folder).parents:
-                if "=" in folder.name:
-                    (audit.folder / folder).rmdir()
+        writing.remove(path)
+        for folder in path.relative_to(audit.folder).parents:
+            if "=" in folder.name:
+                writing.remove_empty(audit.folder / folder)
     return gone
 
 

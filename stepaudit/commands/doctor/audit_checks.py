@@ -12,7 +12,8 @@ from stepaudit.audit import work
 from stepaudit.audit.config import Config
 from stepaudit.clips import data_checks, decoding
 from stepaudit.commands.doctor.findings import Finding, fine, problem, warning
-from stepaudit.errors import BadVideoError, UsageError
+from stepaudit.errors import BadVideoError, StorageError, UsageError
+from stepaudit.store import writing
 
 SAMPLE = 5  # videos of a data set that are opened
 SECONDS = 30.0  # for the first frame of each
@@ -172,7 +173,8 @@ def existing(folder: Path) -> Path:
 
 def _locks(folder: Path) -> bool:
     """True if a lock that is taken cannot be taken again."""
-    with (folder / "lock").open("w") as first, (folder / "lock").open("w") as second:
+    writing.write_text(folder / "lock", "")
+    with (folder / "lock").open("rb") as first, (folder / "lock").open("rb") as second:
         try:
             fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -186,14 +188,13 @@ def _locks(folder: Path) -> bool:
 
 def _renames(folder: Path) -> bool:
     """True if a file can replace another one."""
-    new, old = folder / "new", folder / "old"
-    new.write_text("new")
-    old.write_text("old")
+    path = folder / "file"
+    writing.write_text(path, "old")
     try:
-        new.replace(old)
-    except OSError:
+        writing.write_text(path, "new")
+    except (OSError, StorageError):
         return False
-    return old.read_text() == "new" and not new.exists()
+    return path.read_text(encoding="utf-8") == "new" and [*folder.glob("*file*")] == [path]
 
 
 def counts(config: Config, rows: Mapping[str, DatasetRows | UsageError | None]) -> dict[str, Counter]:

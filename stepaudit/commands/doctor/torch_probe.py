@@ -1,18 +1,12 @@
-"""Test of PyTorch in a process of its own, because it may crash or hang.
+"""Test of PyTorch in a process of its own, because it may crash or hang. Nothing is downloaded, no weights are read."""
 
-Run by `stepaudit doctor` as `python -m stepaudit.commands.doctor.torch_probe [CONFIG]`.
-
-It prints its result as one line of JSON. Nothing is downloaded, and no weights are read.
-"""
-
-import json
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stepaudit.audit import child_process
 from stepaudit.errors import UsageError
 
 SECONDS = 300  # PyTorch may be read from a slow disk, and networks are asked
@@ -21,15 +15,13 @@ TOLERANCE = 1e-2  # between the CPU's and the GPU's sum of a convolution, relati
 
 def probe(config: Path | None, seconds: float = SECONDS) -> dict[str, Any]:
     """The result of a process that tries PyTorch; after a failure, `error` and the results before it."""
-    command = [sys.executable, "-m", "stepaudit.commands.doctor.torch_probe", *([str(config)] if config else [])]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        ended = child_process.call(__name__, config and str(config), seconds=seconds, quiet=True)
     except subprocess.TimeoutExpired:
         return {"error": f"it was not loaded within {seconds:g} s"}
-    lines = done.stdout.splitlines()
-    if done.returncode == 0 and lines:
-        return json.loads(lines[-1])
-    return {"error": f"it ended Python with status {done.returncode}: {(done.stderr.splitlines() or [''])[-1]}"}
+    if ended.result is not None:
+        return ended.result
+    return {"error": f"it ended Python with status {ended.status}: {(ended.printed.splitlines() or [''])[-1]}"}
 
 
 def _probed(config: Path | None) -> dict[str, Any]:
@@ -129,14 +121,9 @@ def _address(name: str) -> str | None:
         return None
 
 
-def main() -> None:
-    """Print the result."""
+def answer(request: str | None) -> dict[str, Any]:
+    """Result of the process of `probe`."""
     try:
-        result = _probed(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+        return _probed(None if request is None else Path(request))
     except UsageError as error:
-        result = {"error": str(error)}
-    sys.stdout.write(json.dumps(result) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+        return {"error": str(error)}

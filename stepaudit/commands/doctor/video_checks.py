@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stepaudit.clips import decoding
+from stepaudit.clips import decoding, encoding
 from stepaudit.clips.geometry import Geometry
 from stepaudit.commands.doctor.findings import Finding, fine, problem, warning
-from stepaudit.errors import BadVideoError
+from stepaudit.errors import BadVideoError, StorageError, UsageError
+from stepaudit.store import writing
 
 SECONDS = 30
 GREYS = (40, 90, 140, 190)  # of the four frames of the clip
@@ -35,7 +36,7 @@ def ffmpeg() -> Finding:
         ).stdout
         with tempfile.TemporaryDirectory() as folder:
             clip = Path(folder, "clip.h264")
-            clip.write_bytes(CLIP)
+            writing.write_bytes(clip, CLIP)
             trouble = _difference(clip)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         return problem("ffmpeg", f"there is none that works ({error})", ADVICE)
@@ -47,23 +48,18 @@ def ffmpeg() -> Finding:
 
 def encoder() -> Finding:
     """Check that ffmpeg encodes H.264, for generated videos and those of `stepaudit explain`."""
-    size = ["-s", f"{SIDE}x{SIDE}", "-r", "25"]
     frames = np.stack([np.full((SIDE, SIDE, 3), grey, np.uint8) for grey in GREYS])
     try:
         with tempfile.TemporaryDirectory() as folder:
             clip = Path(folder, "clip.mp4")
-            command = [decoding.ffmpeg_binary(), "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", *size]
-            command += ["-i", "pipe:", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "16", str(clip)]
-            subprocess.run(command, input=frames.tobytes(), capture_output=True, timeout=SECONDS, check=True)
+            encoding.encode(frames, clip, 25)
             trouble = _difference(clip)
-    except subprocess.CalledProcessError as error:
-        trouble = (error.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+    except (OSError, RuntimeError, UsageError, StorageError) as error:
         trouble = str(error)
     if trouble:
         text = f"H.264 cannot be written ({trouble}): no generated videos, no overlay videos"
         return warning("encoder", text, ADVICE.replace("H.264", "libx264"))
-    return fine("encoder", "writes H.264")
+    return fine("encoder", f"{encoding.encoder()} writes H.264")
 
 
 def _difference(clip: Path) -> str:

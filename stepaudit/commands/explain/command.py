@@ -16,7 +16,7 @@ from stepaudit.commands.explain import arguments, explanation
 from stepaudit.commands.explain.arguments import Request, quick_options
 from stepaudit.commands.explain.clip_report import ClipReport
 from stepaudit.commands.explain.explanation import Explanation, explained
-from stepaudit.commands.explain.files import output_folder
+from stepaudit.commands.explain.files import missing_film, output_folder
 from stepaudit.commands.explain.model_calls import Observer
 from stepaudit.errors import UsageError
 from stepaudit.networks import probe
@@ -46,6 +46,7 @@ def run(request: Request) -> Iterator[str]:
         clip = cutting.middle(request.video, clips, start=request.start, stop=request.stop)
         yield _clip_line(request, clip, "as asked" if request.size else chosen.origin)
         yield from _notes(component, options, request, clips)
+        yield from missing_film()
         explained_clip, classes = _explained(request, chosen, to_tensor([clip]).to(device), options, component)
         report = ClipReport(request.video.stem, clip, chosen.name, request.model, classes, explained_clip)
         yield from report.lines()

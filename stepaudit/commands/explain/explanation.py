@@ -16,7 +16,7 @@ from stepaudit.commands.explain.model_calls import Observer, observed
 from stepaudit.errors import NonFiniteError, UsageError
 from stepaudit.extremal.perturbation import Perturbation, blend, hard_mask
 from stepaudit.layers import frozen, without_gradient
-from stepaudit.maps import Maps, map_values
+from stepaudit.maps import Maps, checked_maps, map_values
 from stepaudit.networks import probe
 from stepaudit.networks.probe import Answers
 from stepaudit.store import schema, tables
@@ -162,10 +162,9 @@ def explained(
     start = time.monotonic()
     looks = nullcontext() if answers.has_gradient else without_gradient(model)
     with observed(model, one, observer) if observer else nullcontext(), looks:
-        compact = component.load()(model, clips, targets, ratios=per_row, seed=seed, **options)
+        given = component.load()(model, clips.clone(), targets.clone(), ratios=per_row, seed=seed, **options)
+    compact = checked_maps(given, method, [str(place) for place in range(len(clips))], tuple(clips.shape[2:]))
     full = compact.full()
-    if not (full.isfinite().all() and compact.grid.isfinite().all()):
-        raise NonFiniteError("the map holds NaN or infinite values")
     seconds = time.monotonic() - start
     kept_clips = _kept_clips(clips, compact, full, ratios)
     with frozen(model), torch.no_grad():

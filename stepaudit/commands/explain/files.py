@@ -3,20 +3,22 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from stepaudit.clips import encoding
 from stepaudit.commands.explain.clip_report import ClipReport
 from stepaudit.errors import StorageError, UsageError
 from stepaudit.report.pictures import movie, overlay
-from stepaudit.store import checksums, tables
+from stepaudit.store import checksums, tables, writing
 from stepaudit.store.schema import TABLES
 
 SUMMARY, MAPS, PREDICTIONS = "summary.json", "maps.parquet", "predictions.parquet"
-FILES = ("overlay.mp4", "overlay.webp", "strip.png", MAPS, PREDICTIONS, "rows.json", SUMMARY)
+FILM = "overlay.mp4"
+FILES = (FILM, "overlay.webp", "strip.png", MAPS, PREDICTIONS, "rows.json", SUMMARY)
 
 
 @contextmanager
@@ -38,48 +40,60 @@ def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Callable[[
         )
     made = not path.exists()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        writing.make_folder(path)
         unfinished = tempfile.TemporaryDirectory(dir=path, prefix=".explain-")  # so that a reader finds no half a file
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror}); name another --out") from error
 
     def write(report: ClipReport) -> list[str]:
         _write(report, Path(unfinished.name))
-        for name in FILES:
-            (Path(unfinished.name) / name).replace(path / name)
-        return list(FILES)
+        written = [name for name in FILES if Path(unfinished.name, name).exists()]
+        for name in written:
+            writing.move(Path(unfinished.name, name), path / name)
+        for name in set(FILES) - set(written):
+            writing.remove(path / name)  # of an earlier clip
+        return written
 
     try:
         with unfinished:
             yield write
     finally:
         if made:
-            with suppress(OSError):
-                path.rmdir()
+            writing.remove_empty(path)
 
 
 def _own(folder: Path, name: str) -> bool:
     """True if the summary in the folder lists this very file; the summary is recognised by its form."""
     try:
-        written = json.loads((folder / SUMMARY).read_text())["files"]
+        written = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["files"]
         return name == SUMMARY or written.get(name) == checksums.sha256(folder / name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def missing_film() -> Iterator[str]:
+    """A note if no film can be written; the animation and all other files can be."""
+    try:
+        encoding.encoder()
+    except UsageError as error:
+        yield f"note: without {FILM}: {error}"
 
 
 def _write(report: ClipReport, folder: Path) -> None:
     """All files of a report. The summary comes last and lists the others with the SHA-256 of their bytes."""
     rows = {"maps": report.maps(), "predictions": report.predictions()}
     frames = overlay.movie(report.shown())
-    for name in ("overlay.mp4", "overlay.webp"):
-        movie.save(frames, folder / name)
-    report.strip().save(folder / "strip.png")
+    movie.save(frames, folder / "overlay.webp")
+    if not [*missing_film()]:
+        movie.save(frames, folder / FILM)
+    with writing.written(folder / "strip.png") as temporary:
+        report.strip().save(temporary, "PNG")
     for name, table in ((MAPS, "maps"), (PREDICTIONS, "predictions")):
         tables.write_arrow(pa.Table.from_pylist(rows[table], schema=schema(table)), folder / name)
-    (folder / "rows.json").write_text(json.dumps(rows, default=_plain))
-    listed = {name: checksums.sha256(folder / name) for name in FILES if name != SUMMARY}
+    writing.write_text(folder / "rows.json", json.dumps(rows, default=_plain))
+    listed = {name: checksums.sha256(folder / name) for name in FILES if (folder / name).exists()}
     summary = {**report.summary(), "files": listed}
-    (folder / SUMMARY).write_text(json.dumps(summary, indent=1, default=_plain, ensure_ascii=False) + "\n")
+    writing.write_text(folder / SUMMARY, json.dumps(summary, indent=1, default=_plain, ensure_ascii=False) + "\n")
 
 
 def schema(table: str) -> pa.Schema:

@@ -7,7 +7,7 @@ import duckdb
 from stepaudit.commands.export import row_files, sources
 from stepaudit.commands.export.output_folder import OutputFolder, output_folder, unique_slug
 from stepaudit.errors import UsageError
-from stepaudit.store import database
+from stepaudit.store import database, writing
 from stepaudit.store.formats import csv_lines
 
 INDEX = "index.csv"
@@ -45,7 +45,7 @@ def write(
     with output_folder(out, force=force) as folder:
         lines = [_write(connection, source, format, folder) for source in chosen]
         with folder.written(INDEX) as path:
-            path.write_text(csv_lines([COLUMNS, *lines]))
+            writing.write_text(path, csv_lines([COLUMNS, *lines]))
     return lines
 
 

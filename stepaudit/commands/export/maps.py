@@ -11,7 +11,7 @@ from stepaudit.commands.export.map_source import Chosen, MapSource
 from stepaudit.commands.export.output_folder import OutputFolder, digest, output_folder, slug, unique_slug
 from stepaudit.errors import UsageError
 from stepaudit.running.progress import console
-from stepaudit.store import arrays
+from stepaudit.store import arrays, writing
 from stepaudit.store.formats import csv_lines
 
 INDEX = "index.csv"
@@ -39,11 +39,15 @@ def write(folder: Path, out: Path, chosen: Chosen, *, format: str = "npz", force
         UsageError: no such audit, clip or map, or the folder is not empty.
         StorageError: the disk is full or cannot be written.
     """
+    if format == "mp4":
+        from stepaudit.clips import encoding
+
+        encoding.encoder()  # refuses before anything is read
     source = MapSource(folder, chosen)
     files = source.files()
     with output_folder(out, force=force) as output:
         counts = [0, 0]
-        with output.written(INDEX) as path, path.open("w", encoding="utf-8", newline="") as index:
+        with output.written(INDEX) as path, writing.text_file(path) as index:
             index.write(csv_lines([("file", *COLUMNS)]))
             for file in track(files, "maps", console=console, transient=True, disable=not console.is_terminal):
                 for row in source.rows(file):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stepaudit.errors import UsageError
 from stepaudit.store import writing
+from stepaudit.store.plain_files import require_inside
 from stepaudit.store.tables import as_json
 
 SLUG_LENGTH = 60
@@ -47,9 +48,8 @@ class OutputFolder:
             StorageError: the disk is full, or cannot be written.
         """
         path = self.folder / name
+        require_inside(self.folder, path.parent)
         with writing.written(path, self.working / path.name) as temporary:
-            if not path.parent.resolve().is_relative_to(self.folder.resolve()):
-                raise UsageError(f"{path.parent}: leads out of {self.folder}; remove that link")
             yield temporary
 
 
@@ -69,7 +69,7 @@ def output_folder(folder: Path, *, force: bool = False) -> Iterator[OutputFolder
     if not force and folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder}: not empty; name a new folder, or replace its files with --force")
     with writing.explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        writing.make_folder(folder)
         unfinished = tempfile.TemporaryDirectory(dir=folder, prefix=".writing-")
     with unfinished as working:
         yield OutputFolder(folder, Path(working))

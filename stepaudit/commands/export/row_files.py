@@ -75,20 +75,20 @@ def write_file(
         raise UsageError(f"{out}: there already; name another file, or replace it with --force")
     if not out.parent.is_dir():
         raise UsageError(f"{out}: there is no folder '{out.parent}'; make it first")
-    with writing.written(out) as temporary:
-        if format == "parquet":
+    if format == "parquet":
+        with writing.written(out) as temporary:
             return _write_parquet(connection, source, temporary)
-        count = 0
+    count = 0
 
-        def counted() -> Batches:
-            nonlocal count
-            for names, rows in database.batches(connection, source.sql, AT_ONCE):
-                count += len(rows)
-                yield names, rows
+    def counted() -> Batches:
+        nonlocal count
+        for names, rows in database.batches(connection, source.sql, AT_ONCE):
+            count += len(rows)
+            yield names, rows
 
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            file.writelines(TEXTS[format](source, counted()))
-        return count
+    with writing.text_file(out) as file:
+        file.writelines(TEXTS[format](source, counted()))
+    return count
 
 
 def texts(connection: duckdb.DuckDBPyConnection, source: Source, format: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from stepaudit.commands.init.choices import QUESTIONS, Choices, Question
 from stepaudit.errors import UsageError
 from stepaudit.store import package_files
 from stepaudit.store.formats import duration
+from stepaudit.store.plain_files import at_home
 
 Ask = Callable[..., str]
 LONG = 12 * 3600  # seconds, on one core
@@ -42,7 +43,7 @@ def run(
     if folder is None:
         if ask is None:
             raise UsageError("name the folder of your videos, such as `stepaudit init videos`")
-        folder = Path(ask("Folder of your videos", default="."))
+        folder = at_home(Path(ask("Folder of your videos", default=".")))
     seen = survey.look(folder)
     echo(f"{folder}: {configuration.summary(seen)}")
     for row in data_checks.class_table(seen.segments):

@@ -51,7 +51,7 @@ def draft(survey: Survey, choices: Choices) -> Draft:
     listing, options = sampling.choose(survey, budget_of(choices), choices.out)
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     environment.filters["flow"] = _flow
-    text = environment.from_string(TEMPLATE.read_text()).render(_values(survey, choices, options))
+    text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(_values(survey, choices, options))
     config.parse(yaml.safe_load(text), "the configuration made of these choices")
     return Draft(text, listing)
 

@@ -11,6 +11,7 @@ import duckdb
 
 from stepaudit.commands.sql import dot_commands
 from stepaudit.report import catalog, worked_questions
+from stepaudit.store import writing
 from stepaudit.store.formats import FORMATS
 
 HISTORY = "sql_history"  # in the user's state folder
@@ -42,10 +43,11 @@ def line_editor(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     finally:
         readline.set_completer(None)
         with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            writing.make_folder(path.parent)
             readline.set_history_length(HISTORY_LINES)
-            readline.write_history_file(path)
-            path.chmod(0o600)
+            with writing.written(path) as temporary:
+                readline.write_history_file(temporary)
+                temporary.chmod(0o600)
 
 
 def history_file() -> Path:

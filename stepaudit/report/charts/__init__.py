@@ -45,4 +45,7 @@ def all_charts(connection: DuckDBPyConnection, config: Config) -> list[Chart]:
 
 
 def _queries() -> dict[str, str]:
-    return {path.stem: path.read_text() for path in sorted((package_files.reports() / "charts").glob("[!_.]*.sql"))}
+    return {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in sorted((package_files.reports() / "charts").glob("[!_.]*.sql"))
+    }

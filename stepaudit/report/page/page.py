@@ -135,7 +135,7 @@ def _quoted(text: str) -> str:
 def _file(name: str) -> str:
     """Text of a file beside the template; empty if it does not exist."""
     path = package_files.reports() / name
-    return path.read_text() if path.exists() else ""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _digest(text: str) -> str:

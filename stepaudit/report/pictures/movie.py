@@ -8,6 +8,7 @@ from PIL import Image
 from stepaudit.clips import encoding
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store import writing
+from stepaudit.store.plain_files import at_home
 
 FRAMES_A_SECOND = 4.0  # of a clip of 16 frames: four seconds
 VIDEO_RATE = 24  # of the file, since some players drop slow videos
@@ -28,7 +29,7 @@ def save(frames: np.ndarray, path: str | Path, *, rate: float = FRAMES_A_SECOND)
     Raises:
         UsageError: another ending, no such folder, or an ffmpeg without an H.264 encoder.
     """
-    path = Path(path)
+    path = at_home(Path(path))
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"{path}: no kind of picture that moves '{suffix}'{did_you_mean(suffix, list(SUFFIXES))}")

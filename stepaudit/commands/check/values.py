@@ -1,0 +1,61 @@
+"""Values in an audit's tables that no measurement gives: NaN, shares above 1, a success without a value."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import duckdb
+
+from stepaudit.errors import STATUSES
+from stepaudit.store.schema import FLOAT, TABLES, Table
+
+# What a row that is 'ok' has, by table.
+MEASURED = {
+    "clips": "sha256",
+    "predictions": "target_probability",
+    "frame_orders": "target_probability",
+    "maps": "volume",
+    "preservation": "evaluations",
+    "scores": "value",
+}
+SHARES = ("target_probability", "kept_probability", "required_probability", "volume", "ratio", "lower", "upper")
+ROUNDING = 0.001
+
+
+def problems(paths: Collection[Path], folder: Path) -> Iterator[tuple[Path, str]]:
+    """Files of an audit's folder that hold such values, with a sentence on each kind. Only these `paths` are read."""
+    with duckdb.connect(config={"memory_limit": "1GB"}) as connection:
+        for table in TABLES.values():
+            files = [str(path) for path in paths if path.relative_to(folder).parts[0] == table.name]
+            if files and table.name != "runs":
+                yield from _of_table(connection, table, files)
+
+
+def _of_table(connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> Iterator[tuple[Path, str]]:
+    """Problems of the files of a table, which are read once."""
+    key = next((name for name in ("clip_id", "video_id") if name in table.schema.names), "null")
+    conditions = dict(_conditions(table))
+    if not conditions:
+        return
+    counts = ", ".join(f"count(*) filter ({each}), min({key}) filter ({each})" for each in conditions)
+    read = "read_parquet(?, filename = true, hive_partitioning = false)"
+    for name, *counted in connection.execute(f"select filename, {counts} from {read} group by all", [files]).fetchall():
+        for text, count, first in zip(conditions.values(), counted[::2], counted[1::2], strict=True):
+            if count:
+                such = "" if first is None else f", such as of '{first}'"
+                yield Path(name), f"{count} row{'s' * (count != 1)} {text}{such}"
+
+
+def _conditions(table: Table) -> Iterator[tuple[str, str]]:
+    """Conditions in SQL that no row fulfils, and a description of those that do."""
+    names = table.schema.names
+    for column in table.columns:
+        if column.type == FLOAT:
+            yield f"not isfinite({column.name})", f"whose {column.name} is NaN or infinite"
+        if column.type == FLOAT and column.name in SHARES:
+            wrong = f"isfinite({column.name}) and {column.name} not between {-ROUNDING} and {1 + ROUNDING}"
+            yield wrong, f"whose {column.name} is not between 0 and 1"
+    if "status" in names:
+        known = ", ".join(f"'{status}'" for status in STATUSES)
+        yield f"status is null or status not in ({known})", "of an unknown status"
+        yield f"status = 'ok' and {MEASURED[table.name]} is null", f"of status 'ok' without {MEASURED[table.name]}"
+        yield f"status != 'ok' and {MEASURED[table.name]} is not null", "of a failure, with a value"
