@@ -131,6 +131,26 @@ def test_a_second_run_has_nothing_to_do(audited):
     assert "Nothing to be done" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("table", "planned"),
+    [
+        ("clip_boxes", {"extract": 1, "predict": 1, "attribute": 2, "preserve": 1, "score": 2, "report": 1}),
+        ("frame_orders", {"predict": 1, "attribute": 2, "preserve": 1, "score": 2, "report": 1}),
+        ("maps", {"attribute": 1, "score": 1, "report": 1}),
+    ],
+)
+def test_a_table_that_a_killed_job_has_removed_is_made_again_with_what_is_made_of_it(audited, table, planned):
+    """Snakemake removes the files of a job before it repeats it; what was made of them before is there."""
+    checkout, _ = audited
+    path = next((checkout.folder / "results/tiny" / table).rglob("test-000.parquet"))
+    away = checkout.folder / "away"
+    path.rename(away)
+    try:
+        assert checkout.planned("tiny.yaml") == planned
+    finally:
+        away.rename(path)
+
+
 def test_a_changed_option_runs_the_jobs_of_its_method_again_and_no_others(audited):
     checkout, _ = audited
     step = TINY["methods"]["step"]

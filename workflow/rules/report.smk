@@ -14,7 +14,7 @@ shown_tables = (
 
 rule report:
     input:
-        tables=stepaudit.audit.jobs.files_of(audit),  # all: Snakemake makes again only what is asked for
+        tables=stepaudit.audit.jobs.files_of(audit),
         questions=sorted(stepaudit.store.package_files.reports().glob("*.sql")),
         charts=sorted(stepaudit.store.package_files.reports().glob("charts/*.sql")),
         template=sorted(stepaudit.store.package_files.reports().glob("*.jinja")),
