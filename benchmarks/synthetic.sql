@@ -24,7 +24,7 @@ create view clips_rows as
 select n, clip_id, dataset, size, 'middle' as view, 'test' as split, label, target,
     if(broken, null, [10 * frame + 5 for frame in range(frames)]) as frames,
     if(broken or not timed, null, [frame * 4 >= frames and frame * 4 < 3 * frames for frame in range(frames)]) as in_action,
-    240 as source_height, 320 as source_width, height, width,
+    240 as source_height, 320 as source_width, 300 as source_frames, height, width, null::varchar as annotation_error,
     if(pictured, repeat(chr(40 + n::int % 80), frames * height * width * 3)::blob, null) as pixels,
     if(broken, null, sha256(clip_id || size)) as sha256,
     if(broken, 'bad_video', 'ok') as status, if(broken, split_part(cause, ': ', 2), null) as error

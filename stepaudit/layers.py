@@ -42,7 +42,7 @@ def isolated(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def isolate(model: nn.Module) -> list[RemovableHandle]:
-    """Let the model work on copies of its inputs and give copies of its output, in float32.
+    """Let the model work on copies of its inputs and give copies of its output, in float32 or a wider type.
 
     A network that normalises in place (`clips.sub_(mean)`) then leaves its caller's clips as they are, and one that
     fills the same tensor at every call leaves its earlier outputs as they are.
@@ -68,10 +68,10 @@ def _copied_inputs(_module: nn.Module, inputs: tuple) -> tuple:
 
 
 def _copied_output(_module: nn.Module, _inputs: tuple, output: Any) -> Any:
-    """A copy of a tensor of numbers, as float32; `adapters.check_logits` judges all else."""
+    """A copy of a tensor, halves of a float as float32; `adapters.check_logits` judges all else."""
     if not isinstance(output, Tensor):
         return output
-    return output.clone() if output.dtype == torch.float32 or not output.is_floating_point() else output.float()
+    return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output.clone()
 
 
 @contextmanager

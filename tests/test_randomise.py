@@ -243,8 +243,8 @@ def test_controls_are_nobodys_peers_but_have_those_of_their_model():
 def test_jobs_wait_for_what_they_are_made_of_and_compared_with():
     methods = {**AUDIT["methods"], "wrong": {"use": "step", "ratios": [0.1], "target": "runner_up"}}
     made = config.parse({**AUDIT, "methods": methods, "models": {**AUDIT["models"], "random": RANDOM}})
-    assert Job(made, "train", "planted", "random").given == [Job(made, "train", "planted", "small").checkpoint]
-    assert Job(made, "train", "planted", "small").given == []
+    assert Job(made, "train", "planted", "random").original == [Job(made, "train", "planted", "small").checkpoint]
+    assert Job(made, "train", "planted", "small").original == []
 
     def job(model, method, audit=made):
         return Job(audit, "score", "planted", model, method, "test-000")

@@ -201,7 +201,10 @@ def test_an_options_value_must_have_its_annotations_type(module, annotation, goo
 
 def test_the_command_line_finds_a_module_in_the_folder_that_it_runs_in(tmp_path):
     """Python puts the folder of a console script on its path, not the one that it is called from."""
-    (tmp_path / "own_models.py").write_text("def build(classes):\n    pass\n")
+    (tmp_path / "own_models.py").write_text(
+        "from torch import nn\n\n\ndef build(classes):\n"
+        "    return nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(3, classes))\n"
+    )
     (tmp_path / "c.yaml").write_text(
         "audit: a\ndatasets: {planted: {root: data}}\nmodels: {m: {use: 'own_models:build'}}\nmethods: {center: }\n"
     )
