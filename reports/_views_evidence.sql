@@ -18,7 +18,7 @@ with known as (
     select mask_parts.*,
         (metrics.settings ->> '$.keeps')::double as keeps,
         (metrics.settings ->> '$.holds')::double as holds,
-        (metrics.settings ->> '$.tells')::double as tells,
+        (metrics.settings ->> '$.least_drop')::double as least_drop,
         (metrics.settings ->> '$.survives')::double as survives,
         (metrics.settings ->> '$.inside')::double as inside_from,
         metrics.settings ->> '$.perturbation' as asked_fill,
@@ -41,13 +41,13 @@ measured_fills as (
         kept_from(empty, whole, holds) as needed_hard,
         parts['hard.' || own_fill] as hard,
         parts['empty.' || asked_fill] as asked_empty,
-        whole - asked_empty >= tells as asked_tells,
-        if(asked_tells, kept_from(asked_empty, whole, keeps), null) as needed_asked,
-        if(asked_tells, kept_from(asked_empty, whole, holds), null) as needed_moved,
+        whole - asked_empty >= least_drop as asked_drops,
+        if(asked_drops, kept_from(asked_empty, whole, keeps), null) as needed_asked,
+        if(asked_drops, kept_from(asked_empty, whole, holds), null) as needed_moved,
         [
             parts['soft.' || name] >= kept_from(parts['empty.' || name], whole, holds)
             for name in ['blur', 'other_blur', 'fade', 'freeze', 'noise']
-            if name != own_fill and whole - parts['empty.' || name] >= tells
+            if name != own_fill and whole - parts['empty.' || name] >= least_drop
         ] as other_fills,
         [
             {
@@ -62,17 +62,17 @@ select dataset, model, method, method_use, ratio, seed, clip_id, label, metric, 
     parts['clip'] as clip, kept, empty, needed, needed_hard as held, hard, parts['shift'] as shift, parts['random'] as random,
     parts['outside'] as outside, parts['rival'] as rival, parts['annotated'] as annotated,
     if(annotated < 1, parts['inside'], null) as inside,  -- an annotation of the whole clip is none
-    whole - empty >= tells as asks,
+    whole - empty >= least_drop as asks,
     kept >= needed as sufficient,
     len(other_fills) as fills, len([held for held in other_fills if held]) as fills_kept,
     fills = 0 or fills_kept >= survives * fills as survives_fills,
     hard >= needed_hard as survives_hard,
     coalesce(parts['shift'] >= needed_moved, true) as survives_shift,
     coalesce(parts['random'] >= needed_asked, false) as random_keeps,
-    len([peer for peer in answers if peer.whole - peer.empty >= tells]) as peers,
+    len([peer for peer in answers if peer.whole - peer.empty >= least_drop]) as peers,
     len([
         peer for peer in answers
-        if peer.whole - peer.empty >= tells and peer.kept >= kept_from(peer.empty, peer.whole, keeps)
+        if peer.whole - peer.empty >= least_drop and peer.kept >= kept_from(peer.empty, peer.whole, keeps)
     ]) as peers_kept,
     inside - annotated >= inside_from * (1 - annotated) as more_inside,
     parts['outside'] < needed_asked as outside_fails,

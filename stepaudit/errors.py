@@ -1,6 +1,6 @@
 """Errors: failures of a clip, which become rows, bad input, and folders that cannot be written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
@@ -85,6 +85,12 @@ def no_exit(name: str) -> Iterator[None]:
 def printable(text: str) -> str:
     """Text whose control characters, and those that turn the direction of writing, are escapes; lines and tabs stay."""
     return "".join(sign if sign.isprintable() or sign in "\n\t" else repr(sign)[1:-1] for sign in text)
+
+
+def some(names: Iterable[object], shown: int = 5) -> str:
+    """The first of some names, and how many more there are: for messages that must stay short."""
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:shown]) + f" and {len(listed) - shown} more" * (len(listed) > shown)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

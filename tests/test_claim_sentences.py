@@ -43,7 +43,7 @@ READ = (*conclusions.READ, "coverage", "failures", "gallery_choices", "evidence_
 
 
 def page_text(folder):
-    """What the first screen of the page claims, the reasons of its gallery, and the reasons of masks."""
+    """Claims of the page's first screen, reasons of its gallery, and reasons of masks."""
     loaded = config.load(folder / "config.yaml")
     build_database.create(folder, loaded, READ)
     with database.connect(folder) as connection:
@@ -157,7 +157,7 @@ def finished(folder, *, hash_of_runs, all_rows=True):
 
 
 def compared(folder, a, b, more_of_b=None, version=None, lost=None, **changes_of_b):
-    """What `compare` prints of two audits of ten clips; `more_of_b`: further clips of B; `lost`: a file of A."""
+    """Output of `compare` for two audits of ten clips; `more_of_b`: further clips of B; `lost`: a file of A."""
     names = [f"c{index}" for index in range(10)]
     last = audit(folder, "last", clip_rows(names) | a)
     this = audit(folder, "this", clip_rows([*names, *(more_of_b or ())]) | b, **changes_of_b)
@@ -204,7 +204,7 @@ PRESERVE = {"methods": ["ep3d"], "bounds": ["probability"]}
 
 
 def notes(method, **given):
-    """What `explain` notes before the method runs."""
+    """Notes of `explain` before the method runs."""
     unset = dict.fromkeys(field.name for field in fields(arguments.Request))
     request = arguments.Request(**unset | {"method": method, "options": {}, "ratio": 0.05, "seed": 0} | given)
     component = registry.find("methods", method)
@@ -213,7 +213,7 @@ def notes(method, **given):
 
 
 def kept(method, network, **options):
-    """What `explain` says of the part of the clip that is kept."""
+    """Sentences of `explain` on the part of the clip that is kept."""
     clip = torch.rand(1, 3, 8, 32, 32)
     result = explanation.explained(network, clip, None, [0.25], method=method, options=options)
     return "kept: " + ClipReport("c", {}, "m", "m", ["a", "b"], result).kept_part
@@ -359,10 +359,10 @@ AUDITS = {
 SAID = [  # words of the sentence, an audit where it must be said, and one where it must not
     # minimum ratios of two models
     ("conv needs less of a clip than rnn.", "decided", "five"),
-    ("No clip tells whether conv or rnn needs less.", "censored", "five"),
-    ("The clips do not tell whether conv or rnn needs less.", "five", "decided"),
-    ("It needs less on 9 of 9 clips that tell (95 % interval 70.1 to 100.0 %;", "decided", "five"),
-    ("conv does on 5 of 5 clips that tell", "five", "decided"),
+    ("No clip decides whether conv or rnn needs less.", "censored", "five"),
+    ("The clips do not decide whether conv or rnn needs less.", "five", "decided"),
+    ("It needs less on 9 of 9 decided clips (95 % interval 70.1 to 100.0 %;", "decided", "five"),
+    ("conv does on 5 of 5 decided clips", "five", "decided"),
     ("Where both are known (9 clips) the median of rnn less conv is 20 % of the clip", "decided", "censored"),
     ("1 of 10 clips leave it open:", "decided", "five"),
     ("on 5 already the smallest mask suffices for both (left-censored)", "censored", "equal"),
@@ -380,8 +380,8 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("conv needs less than rnn, and 2 more pairs are clear.", "three", "three alike"),
     ("conv needs less than rnn on more, and 3 more pairs are clear.", "three on two sets", "three"),
     ("Of 3 pairs of models (each data set by itself) 3 are decided.", "three", "three alike"),
-    ("The clips do not tell which model needs least.", "three alike", "three"),
-    ("In 3 no clip tells.", "three alike", "three"),
+    ("The clips do not decide which model needs least.", "three alike", "three"),
+    ("In 3 no clip decides.", "three alike", "three"),
     # pointing
     ("All methods that could be compared point at the object more often than the best", "above", "below"),
     ("No method was shown to point at the object more often than the best trivial pointer.", "below", "above"),
@@ -394,7 +394,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("No pointer that ignores the model, such as center, was measured on the same frames.", "no floor", "above"),
     ("Of 1 combination of method, ratio and model 1 is clearly above it", "above", "below"),
     ("1 is clearly above it and 0 clearly below (Holm's correction over all).", "above", "below"),
-    ("; 1 cannot be told apart from it", "one ratio", "above"),
+    ("; for 1 the difference is not clear", "one ratio", "above"),
     (" points against middle (95 % interval", "above", "no floor"),
     ("Greatest gain: step (ratio 0.1) on r3d", "above", "no floor"),
     ("; least: step (ratio 0.2) on r3d", "one ratio", "above"),

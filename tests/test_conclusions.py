@@ -50,7 +50,7 @@ def test_a_decided_comparison_names_the_model_its_share_and_how_much_less(tmp_pa
     finding = needs(tmp_path, [(LESS, MORE)] * 9 + [(LEFT, LEFT)])["model_pairs"]
     assert finding.lead == "conv needs less of a clip than rnn."
     # 9 of 9: Wilson's lower end is 9 / (9 + 3.8415) = 70.1 %; the sign test gives 2 / 2 ** 9 = 0.0039
-    assert "It needs less on 9 of 9 clips that tell (95 % interval 70.1 to 100.0 %; p = 0.0039)." in finding.numbers
+    assert "It needs less on 9 of 9 decided clips (95 % interval 70.1 to 100.0 %; p = 0.0039)." in finding.numbers
     assert "(9 clips) the median of rnn less conv is 20 % of the clip (20 % to 20 %)" in finding.numbers
     assert "1 of 10 clips leave it open: on 1 already the smallest mask suffices for both" in finding.numbers
 
@@ -63,13 +63,13 @@ def test_the_other_model_is_named_where_it_needs_less(tmp_path):
 
 def test_five_clips_of_five_do_not_decide(tmp_path):
     finding = needs(tmp_path, [(LESS, MORE)] * 5)["model_pairs"]  # p = 2 / 2 ** 5
-    assert finding.lead == "The clips do not tell whether conv or rnn needs less."
-    assert "conv does on 5 of 5 clips that tell (95 % interval 56.6 to 100.0 %; p = 0.062)." in finding.numbers
+    assert finding.lead == "The clips do not decide whether conv or rnn needs less."
+    assert "conv does on 5 of 5 decided clips (95 % interval 56.6 to 100.0 %; p = 0.062)." in finding.numbers
 
 
 def test_where_all_searches_are_censored_no_clip_tells_and_the_sentence_counts_them(tmp_path):
     finding = needs(tmp_path, [(LEFT, LEFT)] * 6 + [(RIGHT, RIGHT)] * 2)["model_pairs"]
-    assert finding.lead == "No clip tells whether conv or rnn needs less."
+    assert finding.lead == "No clip decides whether conv or rnn needs less."
     assert "8 of 8 clips leave it open: on 6 already the smallest mask" in finding.numbers
     assert "on 2 no mask suffices for either (right-censored)" in finding.numbers
     assert "conv at most 2 %" in finding.numbers
@@ -127,11 +127,11 @@ def test_a_test_that_the_interval_does_not_support_decides_nothing():
 def test_of_many_pairs_the_clear_ones_are_counted():
     clear = pair(1, 9, 0.01, 1.8, 40.4)
     none = texts.of_pairs([pair(3, 3, 1.0, 18.8, 81.2), pair(0, 0)])
-    assert none.lead == "The clips do not tell which model needs least."
-    assert none.numbers == ("Of 2 pairs of models (each data set by itself) 0 are decided. In 1 no clip tells.")
+    assert none.lead == "The clips do not decide which model needs least."
+    assert none.numbers == ("Of 2 pairs of models (each data set by itself) 0 are decided. In 1 no clip decides.")
     some = texts.of_pairs([clear, pair(3, 3, 1.0, 18.8, 81.2)])
     assert some.lead == "b needs less than a."
-    assert "b needs less than a (on 9 of 10 clips that tell, 95 % interval 59.6 to 98.2 %, d)" in some.numbers
+    assert "b needs less than a (on 9 of 10 decided clips, 95 % interval 59.6 to 98.2 %, d)" in some.numbers
 
 
 def pointing(folder, hits, **changes):

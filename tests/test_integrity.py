@@ -67,7 +67,7 @@ def run_jobs(made: config.Config, wanted: Callable[[str], bool] = lambda name: T
 
 
 def write_report(folder: Path) -> None:
-    """What of the report `check` looks at: the database, files of the right names, and their checksums."""
+    """The report's part that `check` looks at: the database, files of the right names, and their checksums."""
     build_database.create(folder, config.load(folder / "config.yaml"))
     (folder / "report").mkdir(exist_ok=True)
     database_file, *others = sql_files.written(folder)
@@ -114,7 +114,7 @@ def found_in_files(audit: Audit) -> dict[str, tuple[str, str]]:
 
 
 def found_in_rows(audit: Audit) -> dict[str, str]:
-    """What is wrong with the rows of files that are as they were recorded."""
+    """Faults in the rows of files that are as they were recorded."""
     assert all(text.startswith("made from another ") for _, text in found_in_files(audit).values())
     told: dict[str, str] = {}
     for path, text in requested_rows.problems(audit.config, {audit.folder / name for name in audit.files}):

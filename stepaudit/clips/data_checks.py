@@ -2,7 +2,7 @@
 
 from bisect import bisect
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -11,7 +11,7 @@ from typing import Any
 from stepaudit.clips import decoding, near_duplicates
 from stepaudit.clips.geometry import Geometry
 from stepaudit.clips.misfits import EDGES, misfit, reach
-from stepaudit.errors import BadVideoError
+from stepaudit.errors import BadVideoError, some
 from stepaudit.store.schema import SPLITS
 
 SAMPLE = 4  # annotated videos that are decoded
@@ -20,7 +20,6 @@ SIDE = 16  # pixels that their frames are scaled to, only to be counted
 CORNER = 0.5  # of width and height; boxes that all lie in the corner of this size may be of a smaller picture
 LARGER = 30  # times the median size of a video file
 NEAR = 3  # training videos before and after a test video, by name, that it is compared with
-SHOWN = 5  # names in a sentence
 ROWS = 20  # classes of a table
 
 
@@ -100,7 +99,7 @@ def _label_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[str]:
     tested = [row for row in segments if row["split"] == "test" and of_video[row["video_id"]]]
     other = [row for row in tested if row["label"] not in of_video[row["video_id"]]]
     if other:
-        shown = _some(sorted(labels - {row["label"] for row in segments}) or sorted(labels))
+        shown = some(sorted(labels - {row["label"] for row in segments}) or sorted(labels))
         yield (
             f"{len(other)} of {len(tested)} test segments with boxes have none of their own class, such as "
             f"{other[0]['video_id']} (labels that are no class: {shown}); scores on boxes are then `no_annotation`: "
@@ -113,7 +112,7 @@ def _class_doubts(segments: list[dict]) -> Iterator[str]:
     for split, meaning in (("test", "are not explained"), ("train", "cannot be learned")):
         there = {row["label"] for row in segments if row["split"] == split}
         if there and (missing := [label for label in labels if label not in there]):
-            yield f"classes without a {split} segment {meaning} ({_some(missing)}); add videos, or leave them out"
+            yield f"classes without a {split} segment {meaning} ({some(missing)}); add videos, or leave them out"
 
 
 def _size_doubts(segments: list[dict]) -> Iterator[str]:
@@ -121,7 +120,7 @@ def _size_doubts(segments: list[dict]) -> Iterator[str]:
     sizes = {path: Path(path).stat().st_size for path in sorted(files) if Path(path).is_file()}
     usual = median(sizes.values()) if sizes else 0
     if large := sorted((path for path in sizes if sizes[path] > LARGER * usual), key=lambda path: -sizes[path]):
-        names = _some(Path(path).name for path in large)
+        names = some(Path(path).name for path in large)
         yield (
             f"unlike the others: {names}, {_bytes(sizes[large[0]])} where the median video has {_bytes(usual)}; a clip "
             "spreads its frames over the whole video: cut it, or name stretches of it in `segments`"
@@ -170,11 +169,6 @@ def _by_frame(boxes: list[dict], videos: set[str]) -> dict[str, dict[int, list[d
 def _spread(rows: list[Any]) -> list[Any]:
     """At most `SAMPLE` rows, evenly spread."""
     return rows[:: -(-len(rows) // SAMPLE)] if rows else []
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:SHOWN]) + f" and {len(listed) - SHOWN} more" * (len(listed) > SHOWN)
 
 
 def _bytes(count: float) -> str:

@@ -9,12 +9,11 @@ from unicodedata import normalize
 
 from stepaudit.clips.decoding import VIDEOS
 from stepaudit.clips.stills import STILLS
-from stepaudit.errors import UsageError
+from stepaudit.errors import UsageError, some
 from stepaudit.store.schema import SPLITS
 
 OTHER_NAMES = {"training": "train", "val": "validation", "valid": "validation", "testing": "test"}
 READ = f"video files ({', '.join(VIDEOS)}), or folders of frames ({', '.join(sorted(STILLS))})"
-SHOWN = 5  # names or endings in a sentence
 
 
 @dataclass(frozen=True)
@@ -131,19 +130,19 @@ def _loose(root: Path, parents: Iterable[Path]) -> Iterator[str]:
     loose = [path.relative_to(root) for parent in sorted(parents) for path in _visible(parent) if _is_video(path)]
     if loose:
         many = f"{len(loose)} videos lie" if len(loose) > 1 else "1 video lies"
-        yield f"left out: {many} beside the class folders ({_some(loose)}); move each into the folder of its class"
+        yield f"left out: {many} beside the class folders ({some(loose)}); move each into the folder of its class"
 
 
 def _without_video(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
     if empty := [folder.path.relative_to(root) for folder in folders if not folder.videos]:
-        yield f"left out: class folders without a video ({_some(empty)}); add videos, or delete the folders"
+        yield f"left out: class folders without a video ({some(empty)}); add videos, or delete the folders"
 
 
 def _other_files(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
     others = [path for folder in folders for path in folder.others]
     if others:
         kinds = Counter("folders" if path.is_dir() else path.suffix.lower() or "without ending" for path in others)
-        listed = _some(f"{count} {kind}" for kind, count in kinds.most_common())
+        listed = some(f"{count} {kind}" for kind, count in kinds.most_common())
         yield (
             f"left out: {listed} in class folders, such as {others[0].relative_to(root)}; "
             f"convert them if they are videos (what is read: {READ})"
@@ -154,7 +153,7 @@ def _pictures_beside_videos(root: Path, folders: list[ClassFolder]) -> Iterator[
     mixed = [folder for folder in folders if 0 < sum(map(_is_video, folder.videos)) < len(folder.videos)]
     if pictures := [path.relative_to(root) for folder in mixed for path in folder.videos if not _is_video(path)]:
         yield (
-            f"folders of pictures beside video files count as videos of their own ({_some(pictures)}); move them out "
+            f"folders of pictures beside video files count as videos of their own ({some(pictures)}); move them out "
             "of the class folder if they are none"
         )
 
@@ -162,15 +161,10 @@ def _pictures_beside_videos(root: Path, folders: list[ClassFolder]) -> Iterator[
 def _odd_classes(folders: list[ClassFolder]) -> Iterator[str]:
     names = {_composed(folder.path.name) for folder in folders}
     if splits := sorted(name for name in names if split_of(name)):
-        yield f"{_some(splits)}: taken for a class, not for a split, since videos lie right in it"
+        yield f"{some(splits)}: taken for a class, not for a split, since videos lie right in it"
     capitals = Counter(name.casefold() for name in names)
     if twice := sorted(name for name in names if capitals[name.casefold()] > 1):
-        yield f"classes whose names differ in capitals alone ({_some(twice)}); rename one if they are the same class"
-
-
-def _some(names: Iterable[object]) -> str:
-    shown = [str(name) for name in names]
-    return ", ".join(shown[:SHOWN]) + f" and {len(shown) - SHOWN} more" * (len(shown) > SHOWN)
+        yield f"classes whose names differ in capitals alone ({some(twice)}); rename one if they are the same class"
 
 
 def _is_video(path: Path) -> bool:

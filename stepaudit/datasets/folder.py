@@ -19,7 +19,7 @@ from stepaudit.clips.splits import draw_groups
 from stepaudit.datasets._csv import Row, read_rows
 from stepaudit.datasets._tree import Found, find_videos, split_of
 from stepaudit.datasets._tree import left_out as left_out
-from stepaudit.errors import UsageError
+from stepaudit.errors import UsageError, some
 from stepaudit.store.schema import SPLITS
 
 ranges = {"test_share": (0, 1), "seed": (0, 2_147_483_647)}
@@ -104,8 +104,8 @@ def _listed(path: Path, folders: dict[str, Place]) -> dict[str, Place]:
             raise row.complaint("video", f"'{name}' stands on an earlier line, too")
         places[name] = _place(row, folders[name])
     if missing := sorted(set(folders) - set(places)):
-        more = f" and {len(missing) - 1} more" * (len(missing) > 1)
-        raise UsageError(f"{path}: no line for '{missing[0]}'{more}; add it, with split '{UNUSED}' to leave it out")
+        names = some([f"'{name}'" for name in missing], shown=1)
+        raise UsageError(f"{path}: no line for {names}; add it, with split '{UNUSED}' to leave it out")
     return places
 
 

@@ -20,7 +20,7 @@ ranges = {
     "at_once": (1, 1_024),
     "keeps": (0, 1),
     "holds": (0, 1),
-    "tells": (0, 1),
+    "least_drop": (0, 1),
     "survives": (0, 1),
     "inside": (0, 1),
 }
@@ -46,7 +46,7 @@ def score(
     at_once: int = 8,
     keeps: float = 0.5,
     holds: float = 0.25,
-    tells: float = 0.2,
+    least_drop: float = 0.2,
     survives: float = 0.5,
     inside: float = 0.25,
 ) -> dict[str, float | AuditError]:
@@ -80,7 +80,7 @@ def score(
         at_once: clips that pass through the model together.
         keeps: for the report: the class is kept from this share of the way from the fill's probability to the clip's.
         holds: for the report: as `keeps`, for the mask under other fills, moved, and cut to 0 and 1.
-        tells: for the report: a fill asks something if it takes at least this much of the clip's probability away.
+        least_drop: for the report: a fill asks something if it takes at least this much of the clip's probability away.
         survives: for the report: share of the other fills that a mask must hold under.
         inside: for the report: a mask lies on the annotation from this share of the way from what covers it evenly to
             all of it.

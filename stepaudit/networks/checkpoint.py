@@ -15,7 +15,7 @@ from stepaudit.audit.sections import Model
 from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
 from stepaudit.layers import computing_in, isolate
-from stepaudit.networks.weight_files import first_line, from_safetensors, from_torch
+from stepaudit.networks.weight_files import classes_in, first_line, from_safetensors, from_torch
 from stepaudit.store import writing
 from stepaudit.store.tables import as_json
 
@@ -124,6 +124,19 @@ def load_initial(model: nn.Module, weights: str) -> None:
         module.load_state_dict(given, strict=False)
     except RuntimeError as error:
         raise UsageError(f"weights '{weights}' do not fit {type(model).__name__} ({error})") from error
+
+
+def require_order(weights: str, classes: list[str]) -> None:
+    """Raise UsageError if a local file says that the outputs are the data set's classes in another order."""
+    path = Path(weights)
+    names = classes_in(path) if path.is_file() and path.suffix != ".safetensors" else None
+    if names is not None and names != classes and sorted(names) == sorted(classes):
+        place = next(place for place, name in enumerate(names) if name != classes[place])
+        raise UsageError(
+            f"weights '{weights}' are for the data set's classes in another order: output {place} is '{names[place]}' "
+            f"in the file, and '{classes[place]}' in the data set, whose classes are sorted by name; sort the rows of "
+            "the last layer, or train the model"
+        )
 
 
 def _difference(own: Tensor, given: Tensor | None, state: dict[str, Tensor]) -> str:

@@ -117,12 +117,12 @@ def ask(model: nn.Module, clips: Tensor, classes: int | None = None) -> Answers:
             return Answers(None, [finding])
         try:
             inputs, again = _with_gradients(model, clip, seed=1)
+            of_gradient = list(_of_gradient(model, clip, inputs, again))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             return Answers(alone.shape[1], [_memory("a clip with its gradients")])
-        findings = [*_of_function(model, clip, alone, again.detach(), seen), *_of_gradient(model, clip, inputs, again)]
-        findings += _of_itself(model, seen)
+        findings = [*_of_function(model, clip, alone, again.detach(), seen), *of_gradient, *_of_itself(model, seen)]
     order = ("error", "warning", "note")
     return Answers(alone.shape[1], sorted(findings, key=lambda each: order.index(each.severity)))
 
@@ -399,9 +399,9 @@ def _slope(inputs: Tensor, logits: Tensor) -> Tensor | str:
     weights = torch.arange(1, logits.shape[1] + 1, device=logits.device).sqrt()
     try:
         (slope,) = torch.autograd.grad(logits, inputs, weights.expand_as(logits), allow_unused=True)
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:  # NotImplementedError among them
+        if is_out_of_memory(error):
+            raise
         return f"cannot be computed ({_first(error)})"
     return CUT if slope is None else slope
 

@@ -14,6 +14,7 @@ from stepaudit.errors import UsageError
 
 DEPTH = 4  # dictionaries within each other
 KINDS = 100  # of objects beside tensors
+CLASSES = ("class_to_idx", "idx_to_class", "classes", "class_names")
 
 
 def from_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -34,15 +35,38 @@ def from_torch(path: Path) -> dict[str, Tensor]:
     Raises:
         UsageError: it cannot be read, or holds no state dict.
     """
-    try:
-        _require_file(path)
-        state = _from_zip(path) if is_zipfile(path) else _from_pickles(path)
-    except Exception as error:  # torch.load raises anything on a damaged file
-        raise UsageError(f"{path}: cannot be read as a state dict ({first_line(error)})") from error
-    tensors = dict(_named(state))
+    tensors = dict(_named(_content(path)))
     if not tensors:
         raise UsageError(f"{path}: holds no state dict; save `model.state_dict()`")
     return tensors
+
+
+def classes_in(path: Path) -> list[str] | None:
+    """Class names in the order of the outputs, if a file in PyTorch's format says them beside its weights.
+
+    It may do so as a list `classes` or `class_names`, or as a dictionary `class_to_idx` or `idx_to_class`.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    content = _content(path)
+    for key in CLASSES if isinstance(content, dict) else ():
+        names = content.get(key)
+        if isinstance(names, dict):
+            pairs = [(name, place) if isinstance(place, int) else (place, name) for name, place in names.items()]
+            if {place for _, place in pairs} == set(range(len(pairs))):
+                names = [name for name, _ in sorted(pairs, key=lambda pair: pair[1])]
+        if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
+            return list(names)
+    return None
+
+
+def _content(path: Path) -> Any:
+    try:
+        _require_file(path)
+        return _from_zip(path) if is_zipfile(path) else _from_pickles(path)
+    except Exception as error:  # torch.load raises anything on a damaged file
+        raise UsageError(f"{path}: cannot be read as a state dict ({first_line(error)})") from error
 
 
 def _named(content: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Tensor]]:

@@ -41,6 +41,8 @@ def run(job: Job) -> None:
             checkpoint.load_initial(net, entry.weights)
         if entry.training_for(job.dataset).epochs:
             log = _fit(job, net, classes)
+        elif entry.weights is not None:
+            checkpoint.require_order(entry.weights, classes)
     checkpoint.save(net, path, entry, classes, details)
     tables.write(log, "training_log", job.file("training_log"))
     ledger.remove(path)

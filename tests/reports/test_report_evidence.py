@@ -121,7 +121,7 @@ def test_thresholds_stand_in_the_configuration(tmp_path):
     options = {
         "usual": {},
         "keeps": {"keeps": 0.8},  # 0.1 + 0.8 · 0.8 = 0.74 is needed
-        "tells": {"tells": 0.85},  # no fill takes as much away
+        "least_drop": {"least_drop": 0.85},  # no fill takes as much away
         "survives": {"survives": 0.8},  # 3 of 4 fills
         "holds": {"holds": 0.9},  # 0.1 + 0.9 · 0.8 = 0.82 holds
         "inside": {"inside": 0.6},  # 0.2 + 0.6 · 0.8 = 0.68 lies on the annotation
@@ -130,7 +130,7 @@ def test_thresholds_stand_in_the_configuration(tmp_path):
     assert {row["metric"]: row["class"] for row in rows} == {
         "usual": "focused",
         "keeps": "insufficient",
-        "tells": "vacuous",
+        "least_drop": "vacuous",
         "survives": "adversarial",
         "holds": "adversarial",
         "inside": "shortcut",

@@ -107,6 +107,29 @@ def test_initial_weights_come_from_a_file(changed, tmp_path):
     }
 
 
+ORDER = ["cross-vertical", "disc-horizontal"]
+SAID = {
+    "class_to_idx": lambda names: {name: place for place, name in enumerate(names)},
+    "idx_to_class": lambda names: dict(enumerate(names)),
+    "classes": list,
+}
+
+
+@pytest.mark.parametrize("key", SAID)
+def test_weights_of_classes_in_another_order_are_refused_unless_they_are_trained_on(changed, tmp_path, key):
+    options = {"use": "r2plus1d_18", "options": {"width": 2}, "weights": str(tmp_path / "weights.pth")}
+    made = changed(
+        models={"as_is": {**options, "training": {"epochs": 0}}, "tuned": {**options, "training": {"epochs": 1}}}
+    )
+    state = checkpoint.read(Job(made, "train", "planted", "r3d").checkpoint)[1]
+    torch.save({"model": state, key: SAID[key](ORDER)}, tmp_path / "weights.pth")
+    train.run(Job(made, "train", "planted", "as_is"))
+    torch.save({"model": state, key: SAID[key](ORDER[::-1])}, tmp_path / "weights.pth")
+    train.run(Job(made, "train", "planted", "tuned"))
+    with pytest.raises(UsageError, match="output 0 is 'disc-horizontal' in the file, and 'cross-vertical' in the data"):
+        train.run(Job(made, "train", "planted", "as_is"))
+
+
 def test_a_given_checkpoint_is_taken_over_and_nothing_is_trained(changed, whole, rows):
     given = {
         "use": "r2plus1d_18",

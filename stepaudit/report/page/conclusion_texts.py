@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stepaudit.errors import some
 from stepaudit.report.page.grids import number
 from stepaudit.report.page.summary import plural
 
@@ -36,17 +37,17 @@ def of_pair(pair: dict, needs: Sequence[dict], keeps: str) -> Conclusion:
     less, more, decided = pair["less_clips"], pair["more_clips"], pair["less_clips"] + pair["more_clips"]
     one, other = _order(pair)
     texts = [_undecided(pair), _medians([row for row in needs if row["model"] in (one, other)], keeps)]
-    share = f"on {max(less, more)} of {_clips(decided)} that tell ({_share(pair)}; {_p(pair)})" if decided else ""
+    share = f"on {max(less, more)} of {plural(decided, 'decided clip')} ({_share(pair)}; {_p(pair)})" if decided else ""
     question = f"whether {pair['model']} or {pair['other_model']} needs less"
     if not decided:
-        lead = f"No clip tells {question}."
+        lead = f"No clip decides {question}."
     elif decides(pair):
         lead, texts = (
             f"{one} needs less of a clip than {other}.",
             [f"It needs less {share}.", _difference(pair, one, other), *texts],
         )
     else:
-        lead, texts = f"The clips do not tell {question}.", [f"{one} does {share}.", *texts]
+        lead, texts = f"The clips do not decide {question}.", [f"{one} does {share}.", *texts]
     return Conclusion(lead, " ".join(filter(None, texts)), "model_pairs")
 
 
@@ -61,9 +62,9 @@ def of_pairs(pairs: Sequence[dict]) -> Conclusion:
     clear = [pair for pair in pairs if decides(pair)]
     counts = f"Of {len(pairs)} pairs of models (each data set by itself) {len(clear)} {_are(len(clear))} decided."
     silent = [pair for pair in pairs if not pair["less_clips"] + pair["more_clips"]]
-    rest = f" In {len(silent)} no clip tells." if silent else ""
+    rest = f" In {len(silent)} no clip decides." if silent else ""
     if not clear:
-        return Conclusion("The clips do not tell which model needs least.", f"{counts}{rest}", "model_pairs")
+        return Conclusion("The clips do not decide which model needs least.", f"{counts}{rest}", "model_pairs")
     texts = [_clear(pair) for pair in clear]
     where = f" on {clear[0]['dataset']}" if len({pair["dataset"] for pair in pairs}) > 1 else ""
     more = f", and {plural(len(clear) - 1, 'more pair')} {_are(len(clear) - 1)} clear" if clear[1:] else ""
@@ -110,7 +111,7 @@ def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
     else:
         lead = f"All methods that could be compared {does} more often than the best trivial pointer."
     others = len(compared) - len(above) - len(below)
-    rest = f"; {others} cannot be told apart from it" if others else ""
+    rest = f"; for {others} the difference is not clear" if others else ""
     counts = (
         f"Of {plural(len(compared), 'combination')} of method, ratio and model {len(above)} {_are(len(above))} clearly "
         f"above it and {len(below)} clearly below{rest} (Holm's correction over all)."
@@ -229,7 +230,7 @@ def _order(pair: dict) -> tuple[str, str]:
 
 def _clear(pair: dict) -> str:
     less, more = pair["less_clips"], pair["more_clips"]
-    clips = f"on {max(less, more)} of {_clips(less + more)} that tell, {_share(pair)}, {pair['dataset']}"
+    clips = f"on {max(less, more)} of {plural(less + more, 'decided clip')}, {_share(pair)}, {pair['dataset']}"
     return f"{' needs less than '.join(_order(pair))} ({clips})"
 
 
@@ -314,9 +315,7 @@ def _extremes(shares: Sequence[dict]) -> str:
 
 def _named(rows: Sequence[dict], among: Sequence[dict]) -> str:
     """Methods of rows with their ratios and models, the first ones by name; see `_of`."""
-    texts = list(dict.fromkeys(_of(row, among) for row in rows))
-    more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
-    return f"{', '.join(texts[:NAMED])}{more}"
+    return some(dict.fromkeys(_of(row, among) for row in rows), NAMED)
 
 
 def _gain(row: dict, among: Sequence[dict]) -> str:
