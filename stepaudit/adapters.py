@@ -158,7 +158,7 @@ def _log(probabilities: Any, name: str) -> Any:
 
 
 def _two(output: Any, name: str) -> Tensor:
-    """Logits [N, 2] of which the softmax of class 1 is the sigmoid of one value for each clip."""
+    """Logits [N, 2] from one value a clip: the softmax of class 1 is its sigmoid."""
     if not isinstance(output, Tensor) or output.numel() != len(output) or not output.is_floating_point():
         raise UsageError(f"gives one value for each clip: {name} returns {described(output)}; leave `gives` out")
     values = output.reshape(-1)

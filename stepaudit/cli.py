@@ -16,7 +16,7 @@ from stepaudit.version import __version__
 
 
 def _at_home(word: str) -> str:
-    """A word of the command line with the home folder where a shell leaves `~`: in quotes, or in `--out=~/maps`."""
+    """A word of the command line with `~` expanded where a shell does not: in quotes, or in `--out=~/maps`."""
     if "~" not in word:
         return word
     from stepaudit.store.plain_files import at_home
@@ -26,7 +26,7 @@ def _at_home(word: str) -> str:
 
 
 class _Commands(TyperGroup):
-    """All commands: `--debug` may stand anywhere, and output that nobody reads ends them silently."""
+    """All commands: `--debug` may stand anywhere, and a closed pipe of their output ends them silently."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         others = [_at_home(each) for each in args if each != "--debug"]
@@ -68,7 +68,7 @@ app.add_typer(export, name="export")
 
 
 def _names(section: str, *, registered: bool = False) -> Callable:
-    """Completion by the names in a section of the configuration, or audit, on the command line, or by components."""
+    """Completion of names: of a section of the configuration or audit on the command line, or of all components."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         from stepaudit.commands import _completion
@@ -518,57 +518,9 @@ def check(
     targets: Annotated[bool, _option("--targets", "Only list the files to make again.")] = False,
 ) -> None:
     """Check a configuration and ask its networks; or check an audit for damaged, missing and foreign files."""
-    from stepaudit.audit import config as configuration
+    from stepaudit.commands.check import command
 
-    if path.is_dir():
-        _check_audit(path, delete, targets)
-    elif delete or targets:
-        raise UsageError(
-            "--delete and --targets are for the results of an audit; name its folder, such as results/demo"
-        )
-    else:
-        settings = configuration.load(path)
-        _say(
-            f"{path}: audit '{settings.audit}' is valid: {len(settings.datasets)} data sets, "
-            f"{len(settings.models)} models, {len(settings.methods)} methods, "
-            f"{len(settings.metrics)} metrics, {settings.shards} shards"
-        )
-        _check_networks(settings)
-
-
-def _check_networks(settings: Any) -> None:
-    """Exit status 1 if the values of a network cannot be believed; networks of stepaudit are left to `doctor`."""
-    if all(settings.component("models", name).module.startswith("stepaudit.") for name in settings.models):
-        return  # at once, without torch
-    from stepaudit.networks import probe
-
-    wrong = False
-    for name, answers in probe.of_models(settings):
-        _print(f"{each.severity}: model '{name}': {each}" for each in answers.findings)
-        wrong |= bool(answers.errors)
-    if wrong:
-        raise typer.Exit(1)
-
-
-def _check_audit(folder: Path, delete: bool, targets: bool) -> None:
-    """Exit status 1 if the audit has a problem."""
-    from stepaudit.audit import audit_folder
-    from stepaudit.commands.check import integrity, remedies
-
-    if delete and any(Path(".snakemake/locks").glob("*")):
-        raise UsageError(
-            "Snakemake's lock is set: wait for the run to end, or, if it was killed, run `snakemake --unlock` first"
-        )
-    audit = audit_folder.of_folder(folder)
-    problems = integrity.problems(audit)
-    removed = remedies.delete(audit, problems) if delete else []
-    if targets:
-        _write("".join(f"{name}\n" for name in remedies.targets(audit, problems)))
-    else:
-        _print(remedies.lines(audit, problems))
-    if removed:
-        _say(f"removed: {len(removed)} of these files")
-    if problems:
+    if command.run(path, delete=delete, targets=targets, say=_say, write=_write):
         raise typer.Exit(1)
 
 
@@ -577,16 +529,9 @@ def list_components(
     kind: Annotated[Literal["methods", "models", "datasets", "metrics"] | None, _argument("Default: all.")] = None,
 ) -> None:
     """List the components with their options and defaults."""
-    from stepaudit.audit import registry
+    from stepaudit.commands import list as components
 
-    for each in [kind] if kind else registry.FUNCTIONS:
-        _say(f"{each}:")
-        for component in registry.components(each).values():
-            _say(f"  {component.name}: {component.summary}")
-            for option, (annotation, default) in (component.options or {}).items():
-                limits = component.ranges.get(option)
-                span = "" if limits is None else f"   ({limits[0]:.10g} to {limits[1]:.10g})"
-                _say(f"      {option}: {annotation} = {default}{span}")
+    _print(components.lines(kind))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class StorageError(Exception):
 
 @contextmanager
 def no_exit(name: str) -> Iterator[None]:
-    """Raise RuntimeError where code of somebody else calls `sys.exit`: the job would end early, and look finished."""
+    """Turn `sys.exit` in somebody else's code into a RuntimeError: the job would end early, and look finished."""
     try:
         yield
     except SystemExit as error:
@@ -83,12 +83,12 @@ def no_exit(name: str) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """Text whose control characters, and those that turn the direction of writing, are escapes; lines and tabs stay."""
+    """Text with its control characters and bidirectional characters escaped; newlines and tabs stay."""
     return "".join(sign if sign.isprintable() or sign in "\n\t" else repr(sign)[1:-1] for sign in text)
 
 
 def some(names: Iterable[object], shown: int = 5) -> str:
-    """The first of some names, and how many more there are: for messages that must stay short."""
+    """The first names of a list and the number of the others, for short messages."""
     listed = [str(name) for name in names]
     return ", ".join(listed[:shown]) + f" and {len(listed) - shown} more" * (len(listed) > shown)
 

@@ -76,7 +76,7 @@ def _copied_output(_module: nn.Module, _inputs: tuple, output: Any) -> Any:
 
 @contextmanager
 def without_gradient(model: nn.Module) -> Iterator[nn.Module]:
-    """The model on clips that no gradient reaches, so that `gradient` refuses it."""
+    """The model cut off from the clips' gradients, so that `gradient` raises an error."""
     handle = model.register_forward_pre_hook(lambda _module, inputs: tuple(each.detach() for each in inputs))
     try:
         yield model

@@ -68,7 +68,7 @@ def checked_maps(maps: object, method: str, clips: Sequence[str], size: tuple[in
 
 
 def _form_problem(maps: Maps, rows: int, size: tuple[int, ...]) -> str | None:
-    """Difference of maps in form from the requested ones."""
+    """Sentence on the shape, size or upsampling of a method's maps; None if they are as requested."""
     grid = maps.grid
     if not isinstance(grid, Tensor) or grid.ndim != 4 or 0 in grid.shape or grid.is_complex():
         shape = list(grid.shape) if isinstance(grid, Tensor) else type(grid).__name__
@@ -85,7 +85,7 @@ def _form_problem(maps: Maps, rows: int, size: tuple[int, ...]) -> str | None:
 
 
 def _value_problem(least: float, greatest: float) -> str | None:
-    """Reason that a map of these values cannot be stored."""
+    """Reason why maps of these values cannot be stored; None if they can."""
     if least < -TOLERANCE or greatest > 1 + TOLERANCE:
         return f"has values from {least:.3g} to {greatest:.3g}; scale each map to [0, 1]"
     if 0 < greatest < SMALLEST:

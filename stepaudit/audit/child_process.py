@@ -41,14 +41,14 @@ def call(module: str, request: object, *, seconds: float | None = None, quiet: b
         subprocess.TimeoutExpired: it took too long.
     """
     output: int | IO[bytes] = 2
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as answered, tempfile.TemporaryFile() as printed:
-        asked.write(json.dumps(request).encode())
-        asked.seek(0)
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as answered, tempfile.TemporaryFile() as printed:
+        given.write(json.dumps(request).encode())
+        given.seek(0)
         output = printed if quiet else output
         start = START.format(paths=[path for path in sys.path if path], module=module, to=answered.fileno())
         command = [sys.executable, "-P", "-X", "utf8", "-c", start]
         done = subprocess.run(
-            command, stdin=asked, stdout=output, stderr=output,
+            command, stdin=given, stdout=output, stderr=output,
             pass_fds=[answered.fileno()], timeout=seconds, check=False,
         )  # fmt: skip
         answered.seek(0)

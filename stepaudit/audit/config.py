@@ -36,7 +36,7 @@ SECTIONS = ("datasets", "models", "methods", "metrics")
 
 
 def _nameable(folder: Path) -> Path:
-    """A folder whose name Snakemake takes as it stands. Raises ValueError for another."""
+    """The folder, if Snakemake accepts its name. Raises ValueError otherwise."""
     if set("{}") & set(str(folder)):
         raise ValueError(f"{folder}: Snakemake takes {{…}} in a path for a wildcard; choose a folder without braces")
     return folder
@@ -148,20 +148,20 @@ class Config(Closed):
         return self._plan
 
     def with_plan(self, made: Plan) -> "Config":
-        """The same configuration with a plan that need not lie beside the results yet."""
+        """The configuration with this plan in place of the saved one."""
         other = self.model_copy()
         other._plan = made
         return other
 
     def sources(self, dataset: str) -> Sources:
-        """Files and rows of a data set: as `with_sources` says, or as saved when the workflow last started."""
+        """Files and rows of a data set: of `with_sources`, else those saved when the workflow last started."""
         key = (self.folder, dataset)
         if key not in self._sources:
             self._sources[key] = sources.read(*key)
         return self._sources[key]
 
     def with_sources(self, present: dict[str, Sources]) -> "Config":
-        """The same configuration with sources that need not be saved yet."""
+        """The configuration with these sources in place of the saved ones."""
         other = self.model_copy()
         other._sources = {(self.folder, dataset): each for dataset, each in present.items()}
         return other
@@ -200,7 +200,7 @@ def parse(data: Any, origin: str = "configuration") -> Config:
 
 
 def overridden(data: dict, changes: Mapping) -> dict:
-    """Data with nested changes, whose texts are read as YAML: Snakemake's `--config` makes a text of every value."""
+    """Data with nested overrides, whose texts are parsed as YAML: Snakemake's `--config` passes every value as text."""
     result = dict(data)
     for key, change in changes.items():
         if isinstance(change, Mapping):

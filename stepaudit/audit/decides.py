@@ -50,7 +50,7 @@ def parts(job: Job) -> dict[str, str | None]:
 
 
 def changed(job: Job, before: str) -> list[str]:
-    """Names of those of its `parts` that are not as in a file's metadata; what is not there now is not compared."""
+    """Names of the job's `parts` that differ from a file's metadata; parts that are None now are not compared."""
     try:
         then = dict(json.loads(before))
     except (ValueError, TypeError):  # of another version, or damaged
@@ -71,7 +71,7 @@ def _data(job: Job) -> str | None:
 
 @cache
 def _checksum(path: Path) -> str | None:
-    """Checksum of a file of weights, once a process; None if it is not there."""
+    """Checksum of a weights file, computed once per process; None if it does not exist."""
     return sha256(path) if path.is_file() else None
 
 
@@ -112,7 +112,7 @@ def _sections(job: Job) -> list:
 
 
 def _shards(job: Job) -> list[int]:
-    """Numbers of the shards that a job reads and writes: with others its files hold other clips, or an order."""
+    """Shard counts of the tables that a job reads and writes: they decide which clips a file holds, in which order."""
     splits: Sequence[str] = ("test",)
     match job.stage:
         case "index":

@@ -15,7 +15,7 @@ from stepaudit.store import tables
 
 
 def index_files(workflow: Any, job: Job) -> list[str]:
-    """The tables of `index`, `ancient` for a job that need not run again only because they are written again.
+    """Tables of `index`, marked `ancient` where rewriting them is no reason to run the job again.
 
     Args:
         workflow: Snakemake's; where rules are forced, all that follows runs again.
@@ -30,7 +30,7 @@ def index_files(workflow: Any, job: Job) -> list[str]:
 
 @cache
 def _is_due(job: Job) -> bool:
-    """True if a job's files are missing, older than one that they are made from, or decided by something else."""
+    """True if a job's files are missing, older than an input, or made with other settings, code or data."""
     if not all(path.exists() for path in (*job.writes, job.record)):
         return True
     written = min(path.stat().st_mtime for path in job.writes)

@@ -37,10 +37,10 @@ def _without_training_on(models: Any, left_out: set[str]) -> Any:
 
 
 def _with_controls(models: Any) -> Any:
-    """The models with inherited settings of controls; a control of a model that is left out is left out.
+    """The models, controls with the settings of their models; controls of models that are left out are dropped.
 
     Raises:
-        ValueError: it is a control of no model, or of a control.
+        ValueError: a control is one of no model, or of another control.
     """
     if not isinstance(models, dict):
         return models

@@ -51,7 +51,7 @@ class Job:
 
     @property
     def keys(self) -> dict[str, str]:
-        """Its keys within its stage, without empty ones."""
+        """The job's keys that its stage has, without empty ones."""
         return {key: getattr(self, key) for key in KEYS if getattr(self, key)}
 
     @property
@@ -70,7 +70,7 @@ class Job:
 
     @property
     def record(self) -> Path:
-        """Its row of the table `runs`."""
+        """File with the job's row of the table `runs`."""
         return self.config.folder / "runs" / f"stage={self.stage}" / f"{self.name}.parquet"
 
     def cache(self, name: str) -> Path:
@@ -120,7 +120,7 @@ class Job:
 
     @property
     def reads(self) -> dict[str, list[Path]]:
-        """Its input files by name, but for source code."""
+        """Input files by name, without source code."""
         if self.stage in ("index", "report"):
             return {}
         if self.stage == "extract":
@@ -170,7 +170,7 @@ class Job:
 
     @property
     def dated(self) -> dict[str, list[Path]]:
-        """Those of `reads` whose times decide if the job runs again; of the others `decides` knows the content."""
+        """Inputs whose times of change decide if the job runs again; `decides` compares the content of the others."""
         known = {"extract": ("segments", "boxes"), "train": ("segments", "given")}.get(self.stage, ())
         return {name: paths for name, paths in self.reads.items() if name not in known}
 
@@ -212,7 +212,7 @@ class Job:
 
     @property
     def references(self) -> "dict[str, Job]":
-        """The jobs of the maps to compare with, by the difference: `model` or `target`."""
+        """Jobs whose maps are compared with this job's, by what differs: `model` or `target`."""
         config, entry, references = self.config, self.config.methods[self.method], {}
         origin = config.models[self.model].of
         if origin is not None:

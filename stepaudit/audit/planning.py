@@ -51,7 +51,7 @@ def planned(config: Config) -> Config:
 
 
 def with_sources(config: Config) -> Config:
-    """The configuration with the files of its data sets as they are, and with the rows where files have changed."""
+    """The configuration with the present files of its data sets, and with new rows where files have changed."""
     present = {dataset: sources_now(config, dataset) for dataset in config.datasets}
     unread = [name for name, each in present.items() if each.version != config.sources(name).version and each.files]
     rows = _result({"config": config.model_dump(mode="json"), "read": unread})["rows"] if unread else {}
@@ -203,6 +203,14 @@ def _jobs(config: Config, entries: Entries) -> int:
 
 
 def _entries(config: Config, valid: Entries, counts: dict, costs: dict, factor: int) -> Entries:
+    """All entries of a plan.
+
+    Args:
+        valid: entries that are planned already.
+        counts: number of clips by split, of each data set.
+        costs: seconds a clip, by data set, model and method.
+        factor: how many times longer jobs may be than configured.
+    """
     seconds, clips = 60 * config.jobs.minutes * factor, config.jobs.clips * factor
     entries = dict(valid)
 
@@ -217,8 +225,8 @@ def _entries(config: Config, valid: Entries, counts: dict, costs: dict, factor: 
             }
 
     for dataset, split in product(config.datasets, SPLITS):
-        dearest = max(cost for (of, *_), cost in costs.items() if of == dataset) if split == "test" else 0.0
-        plan_part(f"clips/{dataset}/{split}", counts[dataset][split], dearest)
+        slowest = max(cost for (of, *_), cost in costs.items() if of == dataset) if split == "test" else 0.0
+        plan_part(f"clips/{dataset}/{split}", counts[dataset][split], slowest)
     for dataset, model in product(config.datasets, config.models):
         total, most = counts[dataset]["test"], entries[f"clips/{dataset}/test"]["shards"]
         plan_part(f"predictions/{dataset}/{model}", total, work.prediction_seconds(config, model), most)

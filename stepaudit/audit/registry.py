@@ -35,7 +35,7 @@ _absent_allowed: ContextVar[bool] = ContextVar("absent components allowed", defa
 
 @contextmanager
 def absent_allowed() -> Iterator[None]:
-    """Let components be found that are not on this machine: results are read without them."""
+    """Accept components that are not on this machine: results can be read without them."""
     token = _absent_allowed.set(True)
     try:
         yield
@@ -54,7 +54,7 @@ class Component:
 
     @property
     def module(self) -> str:
-        """Name of the module that it stands in."""
+        """Name of the component's module."""
         return self.origin.partition(":")[0]
 
     @property
@@ -265,7 +265,7 @@ def _type_problem(annotation: str, value: Any) -> str | None:
 
 
 def type_of(annotation: str) -> Any:
-    """The type of an annotation, made without evaluating it: it may be anybody's. Raises KeyError for other types."""
+    """Type that an annotation names; nothing is run, the code is untrusted. Raises KeyError for other types."""
     return _type(ast.parse(annotation, mode="eval").body)
 
 

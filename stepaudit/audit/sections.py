@@ -35,7 +35,7 @@ def _each_once(values: list) -> list:
 
 @dataclass(frozen=True)
 class Between:
-    """Mark of a number that lies in a range; both ends belong to it."""
+    """Annotation of a number in a closed range."""
 
     least: float
     most: float
@@ -67,7 +67,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length
 
 
 def _at_home(value: Any) -> Any:
-    """A text or a path without a leading `~`; another value as it is. Raises ValueError for an unknown home."""
+    """A text or a path with a leading `~` expanded; other values unchanged. Raises ValueError for an unknown home."""
     try:
         return at_home(value) if isinstance(value, str) else at_home(value) if isinstance(value, Path) else value
     except UsageError as error:
@@ -79,7 +79,7 @@ UserPath = Annotated[Path, Home]
 
 
 def _with_homes(options: dict[str, Any]) -> dict[str, Any]:
-    """Options in which no path begins with `~`."""
+    """Options with the leading `~` of each path expanded."""
     return {name: _at_home(value) for name, value in options.items()}
 
 
@@ -93,7 +93,7 @@ Shards = Annotated[Annotated[int, Between(1, MOST_SHARDS)] | Literal["auto"], Be
 
 
 class Closed(BaseModel):
-    """A section that knows all its keys."""
+    """A section that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -147,7 +147,7 @@ class Clips(Closed):
         return f"{self.frames}x{self.height}x{self.width}"
 
     def resized(self, size: str) -> "Clips":
-        """These clips in another size, such as `16x112x112`. Raises UsageError if the text is none, or too small."""
+        """These clips in another size, such as `16x112x112`. Raises UsageError for no size, or one too small."""
         try:
             frames, height, width = size.split("x")
             return Clips(**{**self.model_dump(), "frames": int(frames), "height": int(height), "width": int(width)})

@@ -32,7 +32,7 @@ class File:
     """A file, or the pictures of a folder.
 
     Args:
-        key: size and time; of pictures, a checksum of theirs.
+        key: size and time of change; of a folder's pictures, a checksum of all of theirs.
         version: the key with which this content was first seen.
         content: checksum; None if it has not been taken.
     """
@@ -70,7 +70,7 @@ class Sources:
         return _digest(self.test[number::shards]) if split == "test" else self.rest
 
     def with_rows(self, rows: Iterable[Row]) -> "Sources":
-        """The same with the fingerprints of the reader's rows, and the videos that they name outside the root."""
+        """The sources with fingerprints of the reader's rows, and with the videos outside the root that these name."""
         files, classes = dict(self.files), set()
         test: list[str] = []
         rest: list[str] = []
@@ -83,7 +83,7 @@ class Sources:
         return replace(self, files=files, test=test, rest=_digest([sorted(classes), rest]))
 
     def with_contents(self) -> "Sources":
-        """The same with the checksums of all files that are still as they were listed."""
+        """The sources with checksums of all files that have not changed since they were listed."""
         new = [path for path, file in self.files.items() if file.content is None and key_of(path) == file.key]
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             contents = dict(zip(new, pool.map(_content, new), strict=True))
@@ -144,7 +144,7 @@ def now(saved: Sources, root: Path, options: Mapping, results: Path, most: int |
 
 
 def changes(before: Mapping[str, File], after: Mapping[str, File]) -> str:
-    """The differences in a sentence; empty without any."""
+    """Differences in a sentence; empty if there are none."""
     both = before.keys() & after.keys()
     kinds = {
         "added": sorted(after.keys() - both),

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def count(config: Config, dataset: str) -> Counter:
-    """Segments of each split of a data set, those drawn for validation only about. Raises UsageError as its reader."""
+    """Segments of each split; approximate if validation is drawn later. Raises UsageError if the reader does."""
     entry, component = config.datasets[dataset], config.component("datasets", dataset)
     counted = component.companion("count")
     if counted is not None:
@@ -75,7 +75,7 @@ def training_seconds(job: Job, counts: Counter) -> float:
 
 
 def _passes(config: Config, kind: str, name: str, model: str) -> float:
-    """Forward passes that a method needs a map, or a metric a score; a pass with its gradient counts as three."""
+    """Forward passes for a map of a method or a score of a metric; a pass with its gradient counts as three."""
     component, clips = config.component(kind, name), config.clips_of(model)
     if component.declares("ignores_model"):
         return 0

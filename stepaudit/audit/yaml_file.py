@@ -41,7 +41,7 @@ def _short(node: yaml.ScalarNode) -> yaml.ScalarNode:
 
 
 def _section(loader: _Loader, node: yaml.MappingNode) -> Iterator[dict]:
-    """A section, each of whose keys stands in it once; what `<<` merges into it may be written again."""
+    """Mapping without duplicate keys; keys that `<<` merges into it may be overridden."""
     keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
     for key, _ in node.value:
         if keys.count(key.value) > 1:
@@ -75,7 +75,7 @@ def read(path: Path) -> Any:
 
 
 def parse(content: bytes | str, origin: str) -> Any:
-    """The value of a YAML text. Raises UsageError if it is none, or holds more than plain values."""
+    """The value of a YAML text. Raises UsageError if it is not valid, or holds more than plain values."""
     try:
         text = content.decode() if isinstance(content, bytes) else content
         _count(text, origin)
@@ -92,7 +92,7 @@ def check(value: Any, origin: str) -> None:
 
 
 def _values(value: Any, origin: str, depth: int, known: dict[int, int]) -> int:
-    """Number of values in a value; repeated references are counted each time, but walked through once."""
+    """Number of values in a nested value; an alias counts at each use, but is walked through once."""
     if depth > DEEPEST:
         raise UsageError(f"{origin}: more than {DEEPEST} sections in each other, or one in itself; write it out")
     if not isinstance(value, list | tuple | dict):
@@ -129,7 +129,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _count(text: str, origin: str) -> None:
-    """Raises UsageError for too many values, before anything is made of them: merged sections (`<<`) are copies."""
+    """Raises UsageError for too many values, before they are constructed: merged sections (`<<`) are copied."""
     open_sections: list[list] = [[None, 0]]  # the name of each, and its values so far
     known: dict[str | None, int] = {}
     for event in yaml.parse(text, _Loader):

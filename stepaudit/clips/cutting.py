@@ -62,7 +62,7 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[di
 
 
 def middle(path: Path, clips: Clips, *, start: int | None = None, stop: int | None = None) -> dict:
-    """Values of the table `clips` for the middle view of a video of no data set. Raises as `cut`."""
+    """Values of the table `clips` for the middle view of a video outside of a data set. Raises like `cut`."""
     segment = {"clip_id": path.stem, "path": str(path), "start": start, "stop": stop}
     return cut({**segment, "action_start": None, "action_stop": None}, ["middle"], clips, seed=0)[0]
 

@@ -110,8 +110,8 @@ def _label_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[str]:
 def _class_doubts(segments: list[dict]) -> Iterator[str]:
     labels = sorted({row["label"] for row in segments})
     for split, meaning in (("test", "are not explained"), ("train", "cannot be learned")):
-        there = {row["label"] for row in segments if row["split"] == split}
-        if there and (missing := [label for label in labels if label not in there]):
+        present = {row["label"] for row in segments if row["split"] == split}
+        if present and (missing := [label for label in labels if label not in present]):
             yield f"classes without a {split} segment {meaning} ({some(missing)}); add videos, or leave them out"
 
 

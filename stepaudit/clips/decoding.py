@@ -156,7 +156,7 @@ def _counted(path: Path, geometry: Geometry, start: int, stop: int | None, spool
 
 
 def _behind(skip: int, spool: IO[bytes]) -> Callable[[bytes], object]:
-    """A function that writes all bytes given to it but the first `skip`."""
+    """Function that writes bytes to `spool` and leaves out the first `skip` of all calls together."""
 
     def take(data: bytes) -> None:
         nonlocal skip
@@ -227,7 +227,7 @@ def _packets(path: Path, _size: int, _time: int, seconds: float) -> Packets | No
 
 
 def _run(command, path: Path, take: Callable[[bytes], object], seconds: float) -> list[str]:
-    """Run ffmpeg, and give its output to `take`. Returns its complaints, a line each.
+    """Run ffmpeg, and give its output to `take`. Returns its error lines.
 
     Raises:
         BadVideoError: it took longer than `seconds`, or more memory than allowed, or stopped to put out anything.
@@ -253,7 +253,7 @@ def _no_frame(complaints: list[str], behind: str = "") -> str:
 
 
 def _damage(complaints: list[str]) -> list[str]:
-    """Complaints that say that a frame is damaged or missing. Nobody listens to the sound."""
+    """ffmpeg's error lines about damaged or missing frames; those about sound are left out."""
     return [line for line in complaints if SERIOUS.search(line) and not SOUND.search(line)]
 
 

@@ -91,7 +91,7 @@ def _in_order(folder: str, written: dict[Path, list[tuple[str, str]]]) -> list[P
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB; of 16-bit grey, which Pillow would cut off at 255, the same share of white."""
+    """8-bit RGB. 16-bit grey is scaled to it, since Pillow would clip it at 255."""
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image).astype(np.uint32) / 257 + 0.5).astype(np.uint8))
     return image.convert("RGB")

@@ -32,7 +32,7 @@ def by_label(actions: Iterable[Action], labels: list[str]) -> dict[str, list[Act
     for action in actions:
         if action.label in groups:
             groups[action.label].append(action)
-    return {label: there for label, there in groups.items() if there}
+    return {label: members for label, members in groups.items() if members}
 
 
 def shuffled(actions: list[Action], seed: int, split: str) -> list[Action]:
@@ -50,10 +50,14 @@ def draw(actions: list[Action], count: int, seed: int, split: str, *, first: Col
     return sorted(shuffled(actions, seed, split), key=lambda action: action not in first)[:count]
 
 
-def training(there: dict[str, list[Action]], tested: Iterable[Action], count: int | None, seed: int) -> list[Action]:
+def training(
+    available: dict[str, list[Action]], tested: Iterable[Action], count: int | None, seed: int
+) -> list[Action]:
     """All actions of each label that are not tested, or `count` of them."""
     drawn = set(tested)
-    left = by_label((action for actions in there.values() for action in actions if action not in drawn), list(there))
+    left = by_label(
+        (action for actions in available.values() for action in actions if action not in drawn), list(available)
+    )
     return [
         action
         for actions in left.values()
@@ -62,7 +66,7 @@ def training(there: dict[str, list[Action]], tested: Iterable[Action], count: in
 
 
 def draw_joined(
-    there: dict[str, list[Action]], annotated: Iterable[Action], videos: dict[str, Info], count: int, seed: int
+    available: dict[str, list[Action]], annotated: Iterable[Action], videos: dict[str, Info], count: int, seed: int
 ) -> dict[Action, Stretch]:
     """Stretches of annotation frames that join a part of an action with background, for `count` actions of each label.
 
@@ -70,13 +74,13 @@ def draw_joined(
     on that side are passed over, so that there may be fewer.
 
     Args:
-        there: the actions to draw from, by label.
+        available: the actions to draw from, by label.
         annotated: all actions, of whatever label.
     """
     taken, sides, drawn = defaultdict(list), cycle((AFTER, BEFORE)), {}
     for action in annotated:
         taken[action.video].append(action)
-    for actions in there.values():
+    for actions in available.values():
         missing = Counter(islice(sides, count))
         for action in shuffled(actions, seed, "test"):
             if not missing.total():
@@ -88,16 +92,16 @@ def draw_joined(
     return drawn
 
 
-def plain(there: dict[str, list[Action]], joined: Collection[Action], count: int, seed: int) -> list[Action]:
+def plain(available: dict[str, list[Action]], joined: Collection[Action], count: int, seed: int) -> list[Action]:
     """`count` actions of each label: those that were joined, and others if they are too few."""
-    drawn = [draw(actions, count, seed, "test", first=joined) for actions in there.values()]
+    drawn = [draw(actions, count, seed, "test", first=joined) for actions in available.values()]
     return [action for actions in drawn for action in actions]
 
 
-def require(there: dict[str, list[Action]], joined: Collection[Action], count: int) -> None:
+def require(available: dict[str, list[Action]], joined: Collection[Action], count: int) -> None:
     """Raise UsageError unless `count` actions of each label were joined."""
-    actions = by_label(joined, list(there))
-    for label in there:
+    actions = by_label(joined, list(available))
+    for label in available:
         if (number := len(actions.get(label, []))) < count:
             raise UsageError(
                 f"class '{label}' has {number} of {count} clips with background beside them, half before and half "

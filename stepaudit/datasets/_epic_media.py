@@ -101,7 +101,7 @@ def open_media(
 
 
 def box_rows(pictures: Pictures, actions: Iterable[Action], boxes: Boxes, videos: dict[str, Info]) -> list[dict]:
-    """Rows of `boxes` of the actions' own objects, once for a video and object that several actions share."""
+    """Rows of `boxes` of the actions' own objects, not repeated where actions share a video and an object."""
     rows: dict[tuple[str, str], list[dict]] = {}
     sizes: dict[Path, tuple[int, int]] = {}
     for action in actions:

@@ -64,7 +64,7 @@ def find_videos(root: Path) -> list[Found]:
 
 
 def left_out(root: Path) -> list[str]:
-    """Files and folders that are no videos, or may wrongly be taken for some: a sentence for each kind, or none.
+    """Sentences on files and folders that are not videos, or may wrongly be taken for videos, one for each kind.
 
     Raises:
         UsageError: as `find_videos`.

@@ -69,10 +69,10 @@ def read(
     actions = [action for action in everything if synonyms or not action.synonym]
     labels = largest_classes(actions, classes)
     pictures = open_media(root, media, files, videos, fps, 0)
-    there = by_label((action for action in actions if not partial or action in pictures.files), labels)
-    joined = draw_joined(there, everything, videos, per_class, seed)
+    available = by_label((action for action in actions if not partial or action in pictures.files), labels)
+    joined = draw_joined(available, everything, videos, per_class, seed)
     if test == "joined":
-        require(there, joined, per_class)
-    tested = plain(there, joined, per_class, seed)
-    chosen = {"train": training(there, tested, train_per_class, seed), "test": tested}
-    return segment_rows(pictures, chosen, list(there), joined if test == "joined" else {}), []
+        require(available, joined, per_class)
+    tested = plain(available, joined, per_class, seed)
+    chosen = {"train": training(available, tested, train_per_class, seed), "test": tested}
+    return segment_rows(pictures, chosen, list(available), joined if test == "joined" else {}), []

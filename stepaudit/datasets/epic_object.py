@@ -69,8 +69,8 @@ def read(
     boxed = [action for action in actions if has_box(action, boxes)]
     labels = largest_classes(boxed, classes)
     pictures = open_media(root, media, files, videos, fps, sampled_box_distance)
-    there = by_label((action for action in boxed if not partial or action in pictures.files), labels)
-    tested = [action for actions in there.values() for action in draw(actions, per_class, seed, "test")]
-    chosen = {"train": training(there, tested, train_per_class, seed), "test": tested}
-    segments = segment_rows(pictures, chosen, list(there), {})
+    available = by_label((action for action in boxed if not partial or action in pictures.files), labels)
+    tested = [action for actions in available.values() for action in draw(actions, per_class, seed, "test")]
+    chosen = {"train": training(available, tested, train_per_class, seed), "test": tested}
+    segments = segment_rows(pictures, chosen, list(available), {})
     return segments, box_rows(pictures, [*chosen["train"], *tested], boxes, videos)

@@ -64,10 +64,10 @@ def read(
     Raises:
         UsageError: no videos, contradicting splits, or bad content of a CSV file, named by line and column.
     """
-    there = find_videos(root)
-    folders = {video.name: Place(video.split, _group(group, video.name)) for video in there}
-    places = _with_drawn_split(there, _listed(root / videos, folders) if videos else folders, test_share, seed)
-    used = [video for video in there if places[video.name].split != UNUSED]
+    present = find_videos(root)
+    folders = {video.name: Place(video.split, _group(group, video.name)) for video in present}
+    places = _with_drawn_split(present, _listed(root / videos, folders) if videos else folders, test_share, seed)
+    used = [video for video in present if places[video.name].split != UNUSED]
     labels = sorted({video.label for video in used})
     stretches = _stretches(root / segments, folders) if segments else {}
     rows = [

@@ -141,7 +141,7 @@ def _check_look(classes: Sequence[str], scenes: int, evidence: str, colours: str
 
 
 def _folder(root: Path, options: dict) -> Path:
-    """The folder of the videos of these options, with the options in it; other options have another."""
+    """Folder of the videos of these options, named by their hash; `options.json` in it lists them."""
     text = json.dumps({"generator": GENERATOR, **options}, indent=2, sort_keys=True) + "\n"
     folder = root / hashlib.sha256(text.encode()).hexdigest()[:12]
     write_text(folder / "options.json", text)

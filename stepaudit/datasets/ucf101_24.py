@@ -96,10 +96,10 @@ def _check_classes(labels: list[str], known: list[str], folder: Path) -> None:
             raise UsageError(f"UCF-101 has no class '{label}'{did_you_mean(label, known)}")
     missing = [label for label in labels if not (folder / label).is_dir()]
     if missing:
-        there = [label for label in labels if label not in missing]
+        available = [label for label in labels if label not in missing]
         raise UsageError(
             f"{folder}: no folder {', '.join(missing)}; add {'it' if len(missing) == 1 else 'them'}, "
-            f"or name the classes to use, such as `classes: [{', '.join(there)}]`"
+            f"or name the classes to use, such as `classes: [{', '.join(available)}]`"
         )
 
 
@@ -113,9 +113,9 @@ def _draw(
             by_label[_label(name)].append(name)
     if count is not None:
         for label in labels:
-            there = len(by_label[label])
-            if there < count:
-                raise UsageError(f"class '{label}' has {there} {split} videos to draw {count} from; ask for fewer")
+            available = len(by_label[label])
+            if available < count:
+                raise UsageError(f"class '{label}' has {available} {split} videos to draw {count} from; ask for fewer")
             by_label[label] = sorted(Random(f"{seed}/{split}/{label}").sample(sorted(by_label[label]), count))
     return [name for label in labels for name in by_label[label]]
 

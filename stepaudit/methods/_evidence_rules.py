@@ -18,7 +18,7 @@ Rule = Callable[..., Evidence | list[Evidence] | None]
 
 
 def _same(function: Callable, result: Tensor, input: Evidence, *_: Any, **_options: Any) -> Evidence:
-    """`detach` as well: models detach the recurrent state to be trained, and still compute logits from it."""
+    """The same evidence, also behind `detach`: models detach the recurrent state and still compute logits from it."""
     return Evidence(result, input.excitation, input.inhibition)
 
 

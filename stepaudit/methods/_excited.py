@@ -100,7 +100,7 @@ def _with(tensor: Excited, evidence: Evidence) -> Excited:
 
 
 def _is_fact(result: Any) -> bool:
-    """Shapes, types and whole numbers: nothing that evidence could flow through."""
+    """True for shapes, types and whole numbers, through which no evidence flows."""
     if isinstance(result, Tensor):
         return not result.is_floating_point()
     if isinstance(result, tuple):
@@ -115,7 +115,7 @@ def _all_excited(argument: Any) -> list[Excited]:
 
 
 def _mapped(argument: Any, kind: type, function: Callable[[Any], Any]) -> Any:
-    """The argument with its parts of a kind, however deep, replaced."""
+    """The argument with all its parts of a kind replaced, at any depth."""
     if isinstance(argument, kind):
         return function(argument)
     if isinstance(argument, dict):

@@ -47,7 +47,7 @@ def attribute(
 def winning_probabilities(
     model: nn.Module, layer: nn.Module, clips: Tensor, targets: Tensor, contrastive: bool = False
 ) -> Tensor:
-    """Of every activation of a layer, [N, T, C, h, w]; the share of all steps is 1. Contrastive ones may be negative.
+    """Winning probability of each activation, [N, T, C, h, w]; they add up to 1. Contrastive ones may be negative.
 
     Every rule is linear in the probability that comes from above, so that the difference may be taken at the top, where
     the papers take it right below the classifier. Negated, a classifier's weights excite what they inhibited before.

@@ -21,7 +21,7 @@ def moved(mask: Tensor, pixels: int) -> list[Tensor]:
 
 
 def rearranged(mask: Tensor, count: int) -> list[Tensor]:
-    """The mask's own values along smooth random fields, so that nothing but their place differs. The same each time.
+    """The mask's values rearranged along smooth random fields of a fixed seed: only their places differ.
 
     A field is noise, smoothed as the masks of the extremal family are: by their σ in space, over 2 frames in time.
     """

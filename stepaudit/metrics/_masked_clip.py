@@ -29,7 +29,7 @@ class MaskedClip:
         return torch.cat([self.model(part) for part in both.split(self.at_once)])
 
     def probabilities(self, masks: Iterable[Tensor]) -> list[float]:
-        """Of the target for each mask [T, H, W], bool, true where the clip is shown. Raises NonFiniteError for NaN."""
+        """Target probability under each mask [T, H, W], true where the clip is shown. Raises NonFiniteError for NaN."""
         parts = torch.stack(list(masks)).split(self.at_once)
         shown = (torch.where(part.to(self.clip.device)[:, None], self.clip, self.fill) for part in parts)
         return self.target_probabilities(torch.cat([self.model(part) for part in shown]))

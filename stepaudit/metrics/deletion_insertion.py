@@ -104,7 +104,7 @@ def _check(fills: Sequence, units: Sequence, shares: Sequence[float], side: floa
 
 
 def _points(shares: Sequence[float]) -> list[float]:
-    """The shares within a curve, in order, such that each stands there with one minus itself."""
+    """Shares of a curve in ascending order: each requested share and one minus it."""
     return sorted({round(each, 6) for share in shares for each in (share, 1 - share)})
 
 

@@ -69,8 +69,8 @@ def build(
 ) -> nn.Module:
     """A network set by hand for `planted`: its evidence is known to the voxel; nothing is trained.
 
-    It is right where the videos show what it looks for: `object` needs `colours: class`, `background` stripes.
-    Changes elsewhere, unless they make something look like what it looks for, change nothing.
+    It classifies videos that show its evidence: `object` needs `colours: class`, `background` needs stripes. Changes
+    of other voxels leave its logits unchanged, unless they imitate that evidence.
 
     Args:
         looks_at: `object`: the hue that is the class's own; `decoy`: in which part of the frame, from left to right,

@@ -153,7 +153,7 @@ def video_weights() -> list[str]:
 
 
 def _nearest(name: str) -> str:
-    """Question with the nearest name of video weights; empty if none is near."""
+    """`did you mean …?` with the nearest name of video weights; empty if none is near."""
     short = {each.partition("_Weights")[0].lower(): each for each in video_weights()}
     matches = get_close_matches(name.partition("_Weights")[0].lower(), list(short), n=1)
     return f"did you mean '{short[matches[0]]}'?" if matches else ""
@@ -216,8 +216,10 @@ def _called(function: Callable, name: str, classes: Sequence[str] | None) -> nn.
     if not needed:
         return function()
     if len(needed) > 1:
-        asked = ", ".join(parameter.name for parameter in needed)
-        raise UsageError(f"model '{name}' needs {asked}; name a function that takes the number of classes, or nothing")
+        parameters = ", ".join(parameter.name for parameter in needed)
+        raise UsageError(
+            f"model '{name}' needs {parameters}; name a function that takes the number of classes, or nothing"
+        )
     if classes is None:
         raise UsageError(f"model '{name}' takes the number of classes; say it, `--classes 24`, or give a file of names")
     return function(len(classes))

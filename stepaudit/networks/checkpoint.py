@@ -140,7 +140,7 @@ def require_order(weights: str, classes: list[str]) -> None:
 
 
 def _difference(own: Tensor, given: Tensor | None, state: dict[str, Tensor]) -> str:
-    """Content of the file in the place of a parameter, and the next step."""
+    """End of an error: the file's tensor in place of a parameter, and the next step."""
     if given is None:
         return f"; the file has {len(state)}: {', '.join(list(state)[:SHOWN])}, …"
     return (
@@ -150,7 +150,7 @@ def _difference(own: Tensor, given: Tensor | None, state: dict[str, Tensor]) -> 
 
 
 def _to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str | None]:
-    """Module that receives the weights, and the prefix of its head, which keeps its own; None if nothing does."""
+    """Module that receives the weights, and the prefix of its head, which keeps its own; None without a head."""
     backbone, head = getattr(model, "backbone", None), getattr(model, "head", None)
     if not isinstance(backbone, nn.Module):
         backbone = model

@@ -78,7 +78,7 @@ class Answers:
 
 
 def require(model: nn.Module, clips: Tensor, classes: int | None = None, *, name: str = "") -> Answers:
-    """The answers of a network whose values can be believed.
+    """The answers of a network, if its values can be believed.
 
     Args:
         name: of the model, for messages; default: that of its class.
@@ -256,7 +256,7 @@ def _logits_within(output: Any, count: int) -> list[str | int]:
 
 
 def _of_another_form(model: nn.Module, clip: Tensor) -> Finding | None:
-    """A finding if the network, which fails on a clip, takes it in another form."""
+    """A finding if a network that fails on a clip accepts it in another form."""
     name, frames = type(model).__name__, clip.shape[2]
     forms: dict[str, tuple[str, dict]] = {
         "": (f"{name} has weights in {_kind(model)}", {}),
@@ -393,7 +393,7 @@ def _any(slope: Tensor | str) -> bool:
 
 
 def _slope(inputs: Tensor, logits: Tensor) -> Tensor | str:
-    """Gradient of the logits, added up with other weights each, or why there is none."""
+    """Gradient of a weighted sum of the logits, or the reason why there is none."""
     if not logits.requires_grad:
         return CUT
     weights = torch.arange(1, logits.shape[1] + 1, device=logits.device).sqrt()

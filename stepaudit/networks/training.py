@@ -155,7 +155,7 @@ def _epoch(model, train, settings, device, optimizer) -> tuple[float, float]:
 
 
 def batches(rows: Tensor, size: int) -> list[Tensor]:
-    """Rows in batches; a last one that would be alone, too few for batch statistics, joins the batch before."""
+    """Rows in batches; a single last row joins the batch before it, since batch norm needs two."""
     parts = list(rows.split(size))
     if size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]

@@ -28,7 +28,7 @@ def from_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def from_torch(path: Path) -> dict[str, Tensor]:
-    """Tensors of a state dict, or of dictionaries within each other, whose names are joined, `state_dict.conv.weight`.
+    """Tensors of a state dict; names of nested dictionaries are joined, as in `state_dict.conv.weight`.
 
     No code in the file is run: objects of all other kinds, such as settings, are left out.
 
@@ -70,7 +70,7 @@ def _content(path: Path) -> Any:
 
 
 def _named(content: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Tensor]]:
-    """Names and tensors of dictionaries within each other."""
+    """Names and tensors of nested dictionaries."""
     for name, value in content.items() if isinstance(content, dict) and depth else ():
         if isinstance(name, str) and _is_plain(value):
             yield prefix + name, value
@@ -79,7 +79,7 @@ def _named(content: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[tuple
 
 
 class _Object:
-    """Stands for an object of any class in a file. It takes whatever it is made of, and does nothing."""
+    """Stand-in for an object of any class in a file. It accepts any arguments and does nothing."""
 
     def __new__(cls, *_values: object) -> "_Object":
         return super().__new__(cls)
@@ -97,7 +97,7 @@ def _require_file(path: Path) -> None:
 
 
 def _from_zip(path: Path) -> Any:
-    """Content of PyTorch's newer format. Tensors are mapped, not unpacked, so that they are no larger than the file.
+    """Content of PyTorch's newer format. Tensors are memory-mapped, so they are no larger than the file.
 
     Raises:
         ValueError: an entry would grow when it is unpacked.

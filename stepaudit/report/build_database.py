@@ -204,7 +204,7 @@ def _components(config: Config, kind: str) -> pa.Table:
 
 
 def _defaults(component: Component) -> dict[str, Any]:
-    """The options' defaults; those that are no literals, as a package of others may have them, are not known."""
+    """Default values of the options; left out are those that are no literals, as another package may have them."""
     defaults = {}
     for name, (_, default) in (component.options or {}).items():
         with suppress(ValueError):
@@ -224,7 +224,7 @@ def _methods(config: Config) -> pa.Table:
 
 
 def _needed(only: Collection[str], shared: list[sql_files.Statement], reports: list[sql_files.Report]) -> set[str]:
-    """Names of all that some reports and views are made from; a statement without a name is always needed."""
+    """Names of all relations that some reports and views are made from; a statement without a name is always needed."""
     texts: dict[str, set[str]] = defaultdict(set)
     for name, sql in chain(((each.name, each.sql) for each in shared), ((each.name, each.sql) for each in reports)):
         texts[name] |= set(re.findall(r"\w+", sql))

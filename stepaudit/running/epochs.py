@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from stepaudit.running import interruption
-from stepaudit.running.ledger import Kept
+from stepaudit.running.ledger import Ledger
 from stepaudit.store import writing
 
 log = logging.getLogger(__name__)
@@ -18,25 +18,25 @@ class Epochs:
     """The last finished epoch of a training, beside its checkpoint.
 
     Args:
-        checkpoint: the file that the training ends in.
+        checkpoint: the file that the training writes at its end.
         fingerprint: describes everything that decides the weights.
-        asked: number of epochs.
+        requested: number of epochs.
 
     Raises:
         UsageError: another process is training the same model.
     """
 
-    def __init__(self, checkpoint: Path, fingerprint: str, asked: int):
-        self._kept, self.asked = Kept(checkpoint, fingerprint), asked
+    def __init__(self, checkpoint: Path, fingerprint: str, requested: int):
+        self._ledger, self.requested = Ledger(checkpoint, fingerprint), requested
 
     def last(self) -> dict[str, Any] | None:
         """State of the last finished epoch; None if there is none."""
-        for epoch in range(self.asked, 0, -1):
-            if _name(epoch) in self._kept:
-                interruption.keeps(epoch, self.asked, "epochs")
-                log.info("goes on after epoch %d of %d", epoch, self.asked)
-                return torch.load(self._kept.path(_name(epoch)), map_location="cpu", weights_only=True)
-        interruption.keeps(0, self.asked, "epochs")
+        for epoch in range(self.requested, 0, -1):
+            if _name(epoch) in self._ledger:
+                interruption.keeps(epoch, self.requested, "epochs")
+                log.info("goes on after epoch %d of %d", epoch, self.requested)
+                return torch.load(self._ledger.path(_name(epoch)), map_location="cpu", weights_only=True)
+        interruption.keeps(0, self.requested, "epochs")
         return None
 
     def keep(self, epoch: int, state: dict[str, Any]) -> None:
@@ -47,9 +47,9 @@ class Epochs:
         """
         written = io.BytesIO()
         torch.save(state, written)
-        self._kept.put(_name(epoch), lambda path: writing.write_bytes(path, written.getbuffer()))
-        self._kept.drop(_name(epoch - 1))
-        interruption.keeps(epoch, self.asked, "epochs")
+        self._ledger.put(_name(epoch), lambda path: writing.write_bytes(path, written.getbuffer()))
+        self._ledger.drop(_name(epoch - 1))
+        interruption.keeps(epoch, self.requested, "epochs")
         interruption.pause()
 
 

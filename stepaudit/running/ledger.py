@@ -23,7 +23,7 @@ def folder_of(output: Path) -> Path:
     return output.with_name(f".{output.name}.parts")
 
 
-class Kept:
+class Ledger:
     """Named files beside an output that is being made, by one process at a time.
 
     Args:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from stepaudit.errors import UsageError
 from stepaudit.running import interruption
-from stepaudit.running.ledger import Kept
+from stepaudit.running.ledger import Ledger
 from stepaudit.store import tables
 from stepaudit.store.schema import TABLES
 
@@ -29,22 +29,22 @@ class Parts:
 
     def __init__(self, table: str, output: Path, fingerprint: str, sizes: Sequence[int] = ()):
         self.table, self.output, self.sizes = table, output, sizes
-        self._kept = Kept(output, fingerprint)
+        self._ledger = Ledger(output, fingerprint)
         self._batches = {batch for batch in range(len(sizes)) if batch in self}
         self._report()
 
     @property
     def folder(self) -> Path:
         """Folder of the batches until the output is written."""
-        return self._kept.folder
+        return self._ledger.folder
 
     def __contains__(self, batch: int) -> bool:
         name = _name(batch)
-        return name in self._kept and self._readable(name)
+        return name in self._ledger and self._readable(name)
 
     def add(self, batch: int, rows: Iterable[dict]) -> None:
         """Keeps the finished rows of a batch; then the job may end, if it was asked to."""
-        self._kept.put(_name(batch), lambda path: tables.write(rows, self.table, path))
+        self._ledger.put(_name(batch), lambda path: tables.write(rows, self.table, path))
         self._batches.add(batch)
         self._report()
         interruption.pause()
@@ -52,17 +52,17 @@ class Parts:
     def finish(self, count: int) -> None:
         """Writes the output from all `count` batches, in order, and removes the parts."""
         schema = TABLES[self.table].schema
-        data = [tables.read_arrow(self.table, self._kept.path(_name(batch))) for batch in range(count)]
+        data = [tables.read_arrow(self.table, self._ledger.path(_name(batch))) for batch in range(count)]
         tables.write_arrow(pa.concat_tables(data) if data else schema.empty_table(), self.output)
-        self._kept.remove()
+        self._ledger.remove()
 
     def _readable(self, name: str) -> bool:
         """True if a part has this table's schema; another, as after an update, is removed."""
         try:
-            tables.check_schema(self.table, self._kept.path(name))
+            tables.check_schema(self.table, self._ledger.path(name))
         except UsageError as error:
             log.warning("%s; it is made again", error)
-            self._kept.drop(name)
+            self._ledger.drop(name)
             return False
         return True
 

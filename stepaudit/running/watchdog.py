@@ -126,7 +126,7 @@ class Watchdog:
         )
 
     def _noted(self) -> set[str]:
-        """Calls that processes were ended for: the noted ones, and a running one with a traceback behind its key."""
+        """Keys of calls that ended a process: the noted ones, and one under way, if its traceback was written."""
         known, noted = (
             path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
             for path in (self._hung, self._under_way)

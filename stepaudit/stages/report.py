@@ -57,17 +57,14 @@ def _reported(folder: Path, config: Config) -> Path:
 
 
 def _sections(connection: DuckDBPyConnection, folder: Path, drawn: Sequence[page.Chart]) -> list[page.Section]:
-    """Every report, answered; the answers are also written as CSV."""
-    return [
-        page.Section(
-            report,
-            grids.grid_of(answer, summary.labels(connection, answer.shown)),
-            [chart for chart in drawn if chart.section == report.name],
-            grids.verdict(answer.answers),
-        )
-        for report in sql_files.all_reports()
-        for answer in [_answer(connection, report, audit_folder.answer(folder, report.name))]
-    ]
+    """Section of each report, with its rows, which are also written as CSV."""
+    sections = []
+    for report in sql_files.all_reports():
+        answer = _answer(connection, report, audit_folder.answer(folder, report.name))
+        grid = grids.grid_of(answer, summary.labels(connection, answer.shown))
+        own_charts = [chart for chart in drawn if chart.section == report.name]
+        sections.append(page.Section(report, grid, own_charts, grids.verdict(answer.answers)))
+    return sections
 
 
 def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path) -> grids.QueryResult:

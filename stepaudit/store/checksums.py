@@ -20,7 +20,7 @@ def sha256(path: Path) -> str:
 
 
 def content(path: Path) -> str:
-    """Checksum of a file, of a large one that of its size and of blocks all over it: to see whether it was replaced."""
+    """Checksum that shows if a file was replaced; of a large file, its size and blocks all over it are read."""
     size = path.stat().st_size
     if size <= WHOLE:
         return sha256(path)

@@ -40,7 +40,7 @@ def require_inside(folder: Path, *paths: Path) -> None:
 
 
 def at_home(path: PathLike) -> PathLike:
-    """A path with the home folder in the place of a leading `~`, which no library is left to expand.
+    """A path with a leading `~` expanded.
 
     Raises:
         UsageError: the home folder is not known.

@@ -140,7 +140,7 @@ def explained_damage(path: Path) -> Iterator[None]:
 
 
 def audit_of(path: Path) -> Path:
-    """Folder of the audit of a table's file."""
+    """Folder of the audit that a table's file belongs to."""
     folder = path.parent
     while "=" in folder.name:
         folder = folder.parent

@@ -46,7 +46,7 @@ def _of_table(connection: duckdb.DuckDBPyConnection, table: Table, files: list[s
 
 
 def _conditions(table: Table) -> Iterator[tuple[str, str]]:
-    """Conditions in SQL that no row fulfils, and a description of those that do."""
+    """SQL conditions that no valid row meets, each with a description."""
     names = table.schema.names
     for column in table.columns:
         if column.type == FLOAT:

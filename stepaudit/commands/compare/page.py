@@ -17,7 +17,7 @@ MOST_CLIPS = 500  # rows of the table of clips; compare.json has all
 
 
 def render(comparison: Comparison, verdicts: Sequence[Verdict]) -> str:
-    """The page. Every text is escaped but for the charts."""
+    """HTML of the page. Every text but the charts is escaped."""
     quantities, clips = comparison.quantities, comparison.clips
     facts = [examples.facts(row) for row in clips[:MOST_CLIPS]]
     return template("compare.html.jinja").render(

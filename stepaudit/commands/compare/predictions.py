@@ -31,7 +31,7 @@ BOTH = """
 
 
 def of_clips(pair: Pair) -> list[dict]:
-    """The predictions of both sides for each clip that both have one of: probabilities, ranks, predicted classes."""
+    """The predictions of both sides for each clip that both have predicted: probabilities, ranks, predicted classes."""
     return pair.joined(PREDICTIONS, BOTH)
 
 

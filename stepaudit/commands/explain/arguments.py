@@ -80,7 +80,7 @@ def device_of(name: str) -> torch.device:
 
 
 def sized(clips: Clips, size: str | None, fit: str | None) -> Clips:
-    """Frames, size and fit of the clip: requested ones over the model's. Raises UsageError for an invalid one."""
+    """Frames, size and fit of the clip: as requested, else the model's. Raises UsageError for an invalid one."""
     clips = clips if size is None else clips.resized(size)
     return clips if fit is None else clips.model_copy(update={"fit": fit})
 

@@ -117,7 +117,7 @@ def _progress(description: str, total: int) -> Iterator[Observer]:
         def observer(passes: int, probability: float | None) -> None:
             nonlocal done, last
             last = "" if probability is None else f"probability {probability:.3f}"
-            new = min(passes, total - 1) - done  # how many there are is an estimate: the end is where it ends
+            new = min(passes, total - 1) - done  # `total` is an estimate: the bar reaches it at the end
             done += new
             advance(new, last)
 

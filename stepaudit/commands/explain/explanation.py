@@ -224,6 +224,6 @@ def _kept_clips(clips: Tensor, compact: Maps, full: Tensor, ratios: Sequence[flo
 
 
 def _perturbation(text: str) -> Perturbation:
-    """Inverse of a perturbation's name in the table."""
+    """Perturbation of a text in the table, such as `blur:sigma=10`."""
     name, _, parameter = text.partition(":")
     return Perturbation(name, float(parameter.removeprefix("sigma=")) if parameter else None)

@@ -80,7 +80,7 @@ def missing_film() -> Iterator[str]:
 
 
 def _write(report: ClipReport, folder: Path) -> None:
-    """All files of a report. The summary comes last and lists the others with the SHA-256 of their bytes."""
+    """Write all files of a report; last the summary, which lists the others with their SHA-256."""
     rows = {"maps": report.maps(), "predictions": report.predictions()}
     frames = overlay.movie(report.shown())
     movie.save(frames, folder / "overlay.webp")
@@ -97,7 +97,7 @@ def _write(report: ClipReport, folder: Path) -> None:
 
 
 def schema(table: str) -> pa.Schema:
-    """Of a table in one file: with the columns that stand in the paths of an audit."""
+    """Arrow schema of a table in one file, with the columns that an audit keeps in its paths."""
     return pa.schema([(column.name, column.type) for column in TABLES[table].columns])
 
 

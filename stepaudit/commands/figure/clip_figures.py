@@ -32,7 +32,7 @@ def of_methods(
     ratio: float = RATIO,
     frames: int = FRAMES,
 ) -> Figure:
-    """One clip as several methods explain a model on it: of each the map at the nearest ratio, of the least seed.
+    """One clip as several methods explain a model on it: each method's map at the nearest ratio and the smallest seed.
 
     Args:
         folder: of the audit.
@@ -132,7 +132,7 @@ def _of_clip(rows: Sequence[dict], clip: dict) -> list[dict]:
 
 
 def _choices(clips: Sequence[dict], maps: Sequence[dict], models: list[str], method: str) -> list[list[dict]]:
-    """Of each clip that all models have masks of, those that keep most nearly the same probability."""
+    """For each clip with masks of all models, the masks whose kept probabilities are nearest to each other."""
     masks = [row for row in maps if row["kept_probability"] is not None]
     choices = []
     for clip in (clip for clip in clips if clip["model"] == models[0]):

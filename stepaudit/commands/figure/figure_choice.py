@@ -46,14 +46,14 @@ def most_explained(clips: Sequence[dict], maps: Iterable[dict]) -> dict:
 
 
 def nearest_ratio(maps: Iterable[dict], ratio: float) -> dict | None:
-    """The map whose ratio is nearest, of equally near ones the smaller, of the least seed; None if there is none."""
+    """Map with the nearest ratio, ties to the smaller one, and the smallest seed; None without maps."""
     return min(
         maps, key=lambda row: (abs((row["ratio"] or ratio) - ratio), row["ratio"] or 0, row["seed"]), default=None
     )
 
 
 def equally_kept(masks: Sequence[Sequence[dict]]) -> list[dict]:
-    """Of each model's masks the one that keeps most nearly the level, the greatest probability that all models reach.
+    """For each model the mask whose kept probability is nearest to the greatest one that all models reach.
 
     Args:
         masks: of each model, one at least; rows of `maps` with a kept probability.

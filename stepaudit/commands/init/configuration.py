@@ -78,7 +78,7 @@ def summary(survey: Survey) -> str:
         parts.append(f"{len(frames)} opened: {sizes} pixels, {min(frames)} to {max(frames)} frames")
     tested = f"of the {len(survey.of('test'))} test segments"
     parts.append(f"boxes on {survey.boxed} {tested}" if survey.boxed else "no boxes")
-    parts.append(f"action times on {survey.acted} {tested}" if survey.acted else "no action times")
+    parts.append(f"action times on {survey.with_action} {tested}" if survey.with_action else "no action times")
     return ", ".join(parts)
 
 
@@ -124,7 +124,7 @@ def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dic
         "preserve": budget.preserve,
         "metrics": _metrics(survey, budget, size, list(masks)),
         "boxed": survey.boxed,
-        "acted": survey.acted,
+        "with_action": survey.with_action,
         "box_metrics": budget.box_metrics,
         "action_metrics": budget.action_metrics,
         "out": choices.out,
@@ -147,7 +147,7 @@ def _mask(method: registry.Component, budget: Budget) -> dict[str, Any]:
 
 def _metrics(survey: Survey, budget: Budget, size: Size, masks: list[str]) -> dict[str, dict]:
     """The metrics that the annotation allows, with a circle in proportion to the clip: the paper's is 7 px of 112."""
-    names = [*(budget.box_metrics if survey.boxed else ()), *(budget.action_metrics if survey.acted else ())]
+    names = [*(budget.box_metrics if survey.boxed else ()), *(budget.action_metrics if survey.with_action else ())]
     metrics: dict[str, dict] = {name: {} for name in names} | budget.metrics
     if "spatial_pointing" in metrics:
         metrics["spatial_pointing"] = {"options": {"tolerance_px": round(7 * min(size[1:]) / 112, 1)}}

@@ -51,7 +51,7 @@ class Survey:
         return sorted({row["label"] for row in self.segments})
 
     @property
-    def acted(self) -> int:
+    def with_action(self) -> int:
         """Number of test segments with a known time of the action."""
         return sum(row["action_start"] is not None for row in self.of("test"))
 

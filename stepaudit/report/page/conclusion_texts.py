@@ -235,7 +235,7 @@ def _clear(pair: dict) -> str:
 
 
 def _share(pair: dict) -> str:
-    """Interval of the share of the model that needs less more often."""
+    """Interval of the share of decided clips on which the model that needs less on most of them does so."""
     low, high = pair["less_percent_low"], pair["less_percent_high"]
     if pair["less_clips"] < pair["more_clips"]:
         low, high = 100 - high, 100 - low

@@ -156,7 +156,7 @@ def key_of(row: dict) -> tuple[str, str]:
 
 
 def _nearest(maps: Sequence[dict], ratio: float, seed: int | None) -> dict:
-    """The map with the nearest ratio; for equal distances the smaller one, the given seed, the least seed."""
+    """The map with the nearest ratio; ties go to the smaller ratio, then the given seed, then the smallest seed."""
     return min(
         maps,
         key=lambda row: (abs((row["ratio"] or 0) - ratio), row["ratio"] or 0, row["seed"] != seed, row["seed"]),

@@ -99,13 +99,13 @@ def difference_sums(cells: Cells, first: Sequence[int], second: Sequence[int]) -
 
 
 def together(cells: Cells) -> np.ndarray:
-    """True for each two uses with a cell in common, [uses, uses]."""
+    """[uses, uses], bool: true for two uses with a cell in common."""
     measured = np.isfinite(cells.values).astype(np.float32)
     return measured @ measured.T > 0
 
 
 def alike(present: np.ndarray) -> Iterator[np.ndarray]:
-    """Numbers of the columns of each group with the same rows.
+    """Column numbers in groups: columns of a group are true in the same rows.
 
     Args:
         present: [rows, columns], bool.
@@ -117,13 +117,13 @@ def alike(present: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _batches(cells: Cells, count: int) -> Iterator[slice]:
-    """Slices of so many rows of cells, each within `BLOCK` numbers; one at least."""
+    """Slices of `count` rows of cells, each of at most `BLOCK` numbers or one row; at least one slice."""
     size = max(1, BLOCK // max(1, cells.values.shape[1]))
     yield from (slice(start, start + size) for start in range(0, max(1, count), size))
 
 
 def _beside(parts: Sequence[Sums]) -> Sums:
-    """Sums of several batches of columns as those of all."""
+    """Sums of several batches of columns, joined."""
     each = zip(*((part.parts, part.wholes, part.frames) for part in parts), strict=True)
     return Sums(*map(np.hstack, each))
 

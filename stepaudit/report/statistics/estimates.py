@@ -67,13 +67,13 @@ def _of_metric(
 
 
 def _with_floors(uses: Sequence[Use]) -> Pairs:
-    """Each method beside each floor."""
+    """Pairs of each method with each floor."""
     numbers = range(len(uses))
     return [(i, j) for i, j in product(numbers, numbers) if uses[j].is_floor and not uses[i].is_floor]
 
 
 def _of_methods(uses: Sequence[Use]) -> Pairs:
-    """Each two methods at the same ratio, or one of them without; masks of different size are not compared."""
+    """Pairs of methods at the same ratio, or one of them without a ratio; masks of different size are not compared."""
     methods = [i for i, use in enumerate(uses) if not use.is_floor]
     return [
         (i, j)
@@ -101,7 +101,7 @@ def _estimates(measured: Cells, is_share: bool) -> list[dict]:
 
 
 def _comparisons(measured: Cells, pairs: Pairs, is_share: bool) -> list[dict]:
-    """Rows of pairs of uses, without those that were nowhere measured together; p is corrected over all of them."""
+    """Rows of pairs of uses that share measured cells; p is corrected over all of them."""
     together = cells.together(measured)
     pairs = [pair for pair in pairs if together[pair]]
     size = max(1, cells.BLOCK // len(measured.starts))

@@ -84,7 +84,7 @@ def wilson(share: Array, size: Array) -> tuple[Array, Array]:
 
 
 def difference_interval(first: Intervals, second: Intervals) -> tuple[Array, Array]:
-    """95 % interval of the difference of two independent estimates, from theirs (Zou and Donner 2008)."""
+    """95 % interval of a difference of two independent estimates, from the interval of each (Zou and Donner 2008)."""
     difference = first.value - second.value
     low = difference - np.hypot(first.value - first.low, second.high - second.value)
     return low, difference + np.hypot(first.high - first.value, second.value - second.low)
@@ -233,7 +233,7 @@ def _of_whole_clips(parts: Array, wholes: Array, least: float) -> tuple[Array, A
 
 
 def _all_signs(clips: int) -> Iterator[Array]:
-    """Every choice of signs [2^(N-1), N]; the first is always 1, since to flip all changes no distance from 0."""
+    """All choices of signs [2^(N-1), N]; the first is always 1, since flipping all keeps the distance from 0."""
     bits = np.arange(2 ** (clips - 1))[:, None] >> np.arange(clips) & 1
     yield 1.0 - 2.0 * np.roll(bits, 1, axis=1)
 
