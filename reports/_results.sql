@@ -31,13 +31,12 @@ floor_rates as (
     group by all
 ),
 floors as (
-    select dataset, model, method, ratio, metric, map_from_entries(list((floor, rate))) as rates
+    select dataset, model, method, ratio, metric, floor_list(floor, 100 * rate, '{:.1f}') as floors
     from floor_rates
     group by all
 )
 select clips.*, estimates.clips, estimates.frames, value as rate, low as rate_low, high as rate_high, clip_mean,
-    rates['center'] as center, rates['random_pixel'] as random, rates['annotation_prior'] as prior,
-    rates['motion_energy'] as motion, gain, gain_low, gain_high, reason
+    floors, gain, gain_low, gain_high, reason
 from clips
 join estimates
     on clips.dataset = estimates.dataset and clips.model = estimates.model and clips.method = estimates.method

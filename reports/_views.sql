@@ -17,6 +17,10 @@ create temp macro all_and(label) as if(label is null, [null], [null, label]);
 
 create macro percent(share) as round(100 * share, 1);
 
+-- Floors with what each measures, such as 'center 77.8, random_pixel 6.1', the greatest first.
+create macro floor_list(floor, number, pattern) as
+    string_agg(floor || ' ' || format(pattern, number), ', ' order by number desc, floor desc);
+
 -- Whether something is greater than a threshold: the interval must leave one answer.
 create macro verdict(low, high, threshold) as case
     when low > threshold then 'yes'
@@ -172,7 +176,7 @@ comment on view pointing_clips is 'Hits and measured frames (1 for a whole clip)
 
 create view pointing_floors as
 with floors as (
-    select dataset, model, metric, clip_id, frame, method_use as floor, avg(hit) as hit
+    select dataset, model, metric, clip_id, frame, method as floor, avg(hit) as hit
     from pointing_hits
     where method in (select name from methods where ignores_model)
     group by all

@@ -1,15 +1,9 @@
 -- Gains over trivial pointers: does a method measure more than the best pointer that ignores the model?
 -- One row per dataset, model, metric, method and ratio. Metrics of the clip's own annotation, floors on the same frames; the gain is over the greatest of them. Intervals: 95 %, clips drawn with replacement; p: sign flips of clips, Holm over all methods and floors of the metric. Of a metric where less is better, a gain is a loss.
-with floor_values as (
-    select dataset, model, metric, comparisons.method, ratio, use, max(other_value) as value
+with floors as (
+    select dataset, model, metric, method, ratio, floor_list(other_method, other_value, '{:.3f}') as floors
     from comparisons
-    join method_roles on other_method = method_roles.method
     where family = 'floor'
-    group by all
-),
-floors as (
-    select dataset, model, metric, method, ratio, map_from_entries(list((use, value))) as reached
-    from floor_values
     group by all
 )
 select estimates.dataset, estimates.model, estimates.metric, estimates.method, estimates.ratio,
@@ -22,10 +16,7 @@ select estimates.dataset, estimates.model, estimates.metric, estimates.method, e
     round(low, 3) as value_low,
     round(high, 3) as value_high,
     frames, clips,
-    round(reached['center'], 3) as center,
-    round(reached['random_pixel'], 3) as random_pixel,
-    round(reached['annotation_prior'], 3) as annotation_prior,
-    round(reached['motion_energy'], 3) as motion_energy,
+    floors,
     best_floor,
     round(gain, 3) as gain, round(gain_low, 3) as gain_low, round(gain_high, 3) as gain_high,
     gain_clips,

@@ -237,3 +237,6 @@ def test_a_floor_of_a_users_own_module_is_one(made):
         made, "select distinct other_method from comparisons where family = 'floor' order by all"
     )[1]
     assert compared == [("center",), ("lines",)]
+    listed = database.query(made, "select floors from method_gains where method = 'step' and floors is not null")[1]
+    assert listed
+    assert all("lines " in floors and "center " in floors for (floors,) in listed)

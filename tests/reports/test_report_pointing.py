@@ -47,7 +47,7 @@ def test_rate_is_over_annotated_frames_with_floors_beside_it(tmp_path):
     assert (row["frames"], row["clips"], row["clips_asked"], row["ratio"]) == (6, 2, 2, 0.1)
     assert row["hit_percent"] == 66.7  # 4 of 6
     assert row["clip_mean_percent"] == 62.5  # mean of 3/4 and 1/2
-    assert (row["center_percent"], row["random_percent"]) == (33.3, 0)
+    assert row["floors"] == "middle 33.3, noise 0.0"
     assert row["gain_points"] == 33.3  # over the better floor: 4 - 2 hits of 6 frames
 
 
@@ -86,9 +86,9 @@ def test_seeds_of_a_map_are_averaged_not_counted(tmp_path):
     assert (row["hit_percent"], row["frames"], row["clips"]) == (75, 2, 1)
 
 
-def test_floors_have_no_gain_over_themselves_and_are_found_by_what_they_use(tmp_path):
+def test_floors_have_no_gain_over_themselves(tmp_path):
     rows = by_method(two_clips(tmp_path), "spatial_pointing")
-    assert (rows["middle"]["hit_percent"], rows["middle"]["center_percent"]) == (33.3, 33.3)
+    assert (rows["middle"]["hit_percent"], rows["middle"]["floors"]) == (33.3, "middle 33.3, noise 0.0")
     assert rows["middle"]["gain_points"] is None
     assert rows["noise"]["gain_points"] is None
 
@@ -98,7 +98,7 @@ def test_floors_are_measured_where_the_method_was(tmp_path):
     rows = [*failed, *frames("b", [1, 1]), *frames("a", [1, 1], "middle"), *frames("b", [0, 0], "middle")]
     audit = write_audit(tmp_path, {**clips("a", "b"), "scores": rows}, methods=METHODS)
     found = by_method(audit, "spatial_pointing")
-    assert found["step"]["center_percent"] == 0
+    assert found["step"]["floors"] == "middle 0.0"
     assert found["middle"]["hit_percent"] == 50
     assert (found["step"]["clips"], found["step"]["clips_asked"]) == (1, 2)
 
@@ -107,7 +107,7 @@ def test_gain_is_over_the_better_floor(tmp_path):
     rows = [*frames("a", [1, 1, 1, 0]), *frames("a", [1, 0, 0, 0], "middle"), *frames("a", [1, 1, 0, 0], "noise")]
     audit = write_audit(tmp_path, {**clips("a"), "scores": rows}, methods=METHODS)
     row = by_method(audit, "spatial_pointing")["step"]
-    assert (row["center_percent"], row["random_percent"], row["gain_points"]) == (25, 50, 25)
+    assert (row["floors"], row["gain_points"]) == ("noise 50.0, middle 25.0", 25)
     assert row["gain_points_low"] < -50  # one clip tells nothing about its spread: as wide as one observation leaves it
     assert row["gain_points_high"] > 75
 
@@ -116,7 +116,7 @@ def test_with_one_floor_the_gain_is_over_that_one(tmp_path):
     rows = [*frames("a", [1, 1, 1, 0]), *frames("a", [1, 0, 0, 0], "middle")]
     audit = write_audit(tmp_path, {**clips("a"), "scores": rows}, methods=METHODS)
     row = by_method(audit, "spatial_pointing")["step"]
-    assert (row["random_percent"], row["gain_points"]) == (None, 50)
+    assert (row["floors"], row["gain_points"]) == ("middle 25.0", 50)
 
 
 def test_every_floor_of_the_audit_stands_beside_a_rate_and_the_gain_is_over_the_best(tmp_path):
@@ -124,11 +124,11 @@ def test_every_floor_of_the_audit_stands_beside_a_rate_and_the_gain_is_over_the_
     rows = [row for method, hits in {"step": [1, 1, 1, 1], **floors}.items() for row in frames("a", hits, method)]
     audit = write_audit(tmp_path, {**clips("a"), "scores": rows}, methods=METHODS)
     found = by_method(audit, "spatial_pointing")
-    names = ("center_percent", "random_percent", "prior_percent", "motion_percent", "gain_points")
-    assert [found["step"][name] for name in names] == [25, 0, 50, 75, 25]
+    names = ("floors", "gain_points")
+    assert [found["step"][name] for name in names] == ["moves 75.0, where 50.0, middle 25.0, noise 0.0", 25]
     assert [found[floor]["gain_points"] for floor in floors] == [None] * 4
     nothing = write_audit(tmp_path / "bare", {**clips("a"), "scores": frames("a", [1, 0])}, methods=METHODS)
-    assert [by_method(nothing, "spatial_pointing")["step"][name] for name in names] == [None] * 5
+    assert [by_method(nothing, "spatial_pointing")["step"][name] for name in names] == [None, None]
 
 
 def test_a_floor_that_failed_on_a_clip_is_compared_on_the_others_alone(tmp_path):
@@ -138,7 +138,7 @@ def test_a_floor_that_failed_on_a_clip_is_compared_on_the_others_alone(tmp_path)
     rows = [*frames("a", [1, 1]), *frames("b", [0, 0]), *frames("a", [1, 0], "moves"), *still]
     audit = write_audit(tmp_path, {**clips("a", "b"), "scores": rows}, methods=METHODS)
     row = by_method(audit, "spatial_pointing")["step"]
-    assert (row["hit_percent"], row["motion_percent"], row["gain_points"]) == (50, 50, 50)  # 2 - 1 of clip a's 2 frames
+    assert (row["hit_percent"], row["floors"], row["gain_points"]) == (50, "moves 50.0", 50)  # clip a: 2 − 1 hits
 
 
 def test_metrics_are_found_by_what_they_use_even_if_a_name_begins_with_another(tmp_path):

@@ -53,7 +53,7 @@ def test_the_right_game_and_the_floors_stand_beside_it(tmp_path):
     scores += [*scored("a1", [0, 1, 1, 0], method="middle"), *scored("b1", [0, 0, 0, 0], method="middle")]
     row = of_step(audit(tmp_path, scores))
     assert (row["metric"], row["released_percent"], row["right_percent"]) == ("released", 12.5, 50)
-    assert (row["center_percent"], row["random_percent"], row["gain_points"]) == (25, None, -12.5)
+    assert (row["floors"], row["gain_points"]) == ("middle 25.0", -12.5)
 
 
 def test_ceilings_are_the_annotated_frames_and_those_where_a_swapped_centre_meets_a_box(tmp_path):
