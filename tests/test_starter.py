@@ -67,7 +67,7 @@ def test_class_folders_are_seen_with_their_videos_frames_and_pixels(videos):
     assert (seen.labels, len(seen.segments)) == (["run", "swim"], 8)
     assert {(each.frames, each.height, each.width, each.error) for each in seen.seen} == {(16, 32, 40, "")}
     assert len(seen.seen) == survey.SAMPLE
-    assert (seen.boxed, seen.acted) == (0, 0)
+    assert (seen.boxed, seen.with_action) == (0, 0)
 
 
 def test_split_folders_are_seen(tmp_path):
@@ -84,7 +84,7 @@ def test_split_folders_are_seen(tmp_path):
 def test_annotation_beside_the_videos_is_read_and_boxes_reach_as_far_as_the_next_ones(boxed):
     seen = survey.look(boxed)
     assert seen.source.options == {"segments": "segments.csv", "boxes": "boxes.csv"}
-    assert (seen.boxed, seen.acted) == (2, 2)
+    assert (seen.boxed, seen.with_action) == (2, 2)
     assert seen.source.box_distance == 2  # from 5 to 5 frames, each takes those of the nearest
 
 

@@ -1,4 +1,4 @@
-"""Entries of a configuration completed: default uses, entries left out, settings that controls inherit."""
+"""Completion of a configuration: default uses, entries left out, settings that controls inherit."""
 
 from typing import Any
 

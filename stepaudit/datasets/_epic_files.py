@@ -43,7 +43,7 @@ def find(root: Path, template: str, needed: tuple[str, ...]) -> Files:
         raise UsageError(f"option `files`: '{template}' must name {must} for this `media`, and may name {may} alone")
     paths = {
         tuple(match[name] for name in needed): path
-        for path in _there(root, template)
+        for path in _matching(root, template)
         if (match := re.fullmatch(_pattern(template), path.relative_to(root).as_posix()))
     }
     if not paths:
@@ -51,7 +51,7 @@ def find(root: Path, template: str, needed: tuple[str, ...]) -> Files:
     return Files(root, template, needed, paths)
 
 
-def _there(root: Path, template: str) -> list[Path]:
+def _matching(root: Path, template: str) -> list[Path]:
     try:
         template.format(**dict.fromkeys(FIELDS, ""))
         paths = sorted(root.glob(re.sub(r"{\w+}", "*", template)))

@@ -76,7 +76,7 @@ class Sampled:
         return {"path": str(path), **dict.fromkeys(STRETCHES)}
 
     def boxes(self, action: Action, boxes: ByFrame) -> ByFrame:
-        """Boxes of an object by picture, those near each."""
+        """Boxes of an object by picture: of the nearest annotated frame within `box_distance`."""
         frames = _middle_frames(action, _count(self.files.path(action)))
         near = {picture: nearest_frame(frame, boxes, self.box_distance) for picture, frame in enumerate(frames)}
         return {picture: boxes[frame] for picture, frame in near.items() if frame is not None}

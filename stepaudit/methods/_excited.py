@@ -40,7 +40,7 @@ class Excited(Tensor):
 
 def excited(evidence: Evidence) -> Excited:
     """A tensor that looks to the model like `evidence.value`."""
-    return _with(evidence.value.as_subclass(Excited), evidence)
+    return _with_evidence(evidence.value.as_subclass(Excited), evidence)
 
 
 @contextmanager
@@ -91,10 +91,11 @@ def _carried(evidence: Evidence | list[Evidence] | None, result: Any, args: tupl
     if not isinstance(evidence, Evidence):
         return type(result)([excited(part) for part in evidence])
     changed = args and isinstance(args[0], Excited) and result is args[0].evidence.value
-    return _with(args[0], evidence) if changed else excited(evidence)
+    return _with_evidence(args[0], evidence) if changed else excited(evidence)
 
 
-def _with(tensor: Excited, evidence: Evidence) -> Excited:
+def _with_evidence(tensor: Excited, evidence: Evidence) -> Excited:
+    """The tensor with evidence, and the version of its value, which changes in place would raise."""
     tensor.evidence, tensor.version = evidence, evidence.value._version
     return tensor
 

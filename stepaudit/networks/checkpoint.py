@@ -68,7 +68,7 @@ def matching(path: Path, entry: Model, classes: list[str]) -> dict[str, Tensor]:
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Metadata (use, options, classes, …) and weights of a checkpoint. Raises UsageError if the file is none."""
+    """Metadata (use, options, classes, …) and weights of a checkpoint. Raises UsageError if the file is not one."""
     try:
         metadata, state = from_safetensors(path)
     except UsageError as error:

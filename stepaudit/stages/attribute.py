@@ -66,14 +66,14 @@ def _explainer(job: Job) -> Loaded:
     place = device.choose(job.config)
     net, component = trained(job, place), job.config.component("methods", job.method)
     entry, attribute = job.config.methods[job.method], component.load()
-    looks = nullcontext if component.declares("ignores_model") else probe.differentiable(net)
+    context = nullcontext if component.declares("ignores_model") else probe.differentiable(net)
     extra = {"box_prior": box_prior.of_training(job).to(place)} if "box_prior" in component.requires else {}
 
     def explain(requests: list[Request]) -> list[dict]:
         clips, targets = tensors(requests, place)
         ratios = None if entry.ratios is None else torch.tensor([request.ratio for request in requests], device=place)
         start = time.monotonic()
-        with looks(clips):
+        with context(clips):
             maps = attribute(net, clips, targets, ratios=ratios, seed=requests[0].seed, **extra, **entry.options)
         maps = checked_maps(maps, job.method, [request.clip_id for request in requests], tuple(clips.shape[2:]))
         full = maps.full()

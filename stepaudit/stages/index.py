@@ -42,7 +42,7 @@ def run(job: Job) -> None:
 
 
 def _save_sources(job: Job, segments: list[dict], boxes: list[dict]) -> None:
-    """Adds the checksums of the data set's files to what the workflow has listed, and its rows as they are now."""
+    """Save the data set's sources, with checksums of its files and fingerprints of its rows."""
     listed = job.config.sources(job.dataset)
     if listed.files:
         listed = listed if listed.test is None else listed.with_rows(sources.rows_of(segments, boxes))

@@ -1,6 +1,7 @@
 """A survey of a folder of videos: the data set that reads it, its classes and splits, and a sample of its videos."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -70,6 +71,24 @@ def look(folder: Path) -> Survey:
         raise UsageError(f"{folder}: no such folder; name the folder of your videos, such as `stepaudit init videos`")
     source = layouts.find(folder)
     segments, boxes = source.rows()
+    tested = _tested(folder, segments)
+    frames = defaultdict(set)
+    for row in boxes:
+        frames[row["video_id"]].add(row["frame"])
+    seen = _sample(segments)
+    notes = (
+        *source.notes,
+        *source.left_out(),
+        *(doubt.text for doubt in data_checks.doubts(segments, boxes)),
+        *(f"does not decode: {each.error}" for each in seen if each.error),
+    )
+    boxed = sum(row["video_id"] in frames for row in tested)
+    distance = max(source.box_distance, _half_gap(frames.values()))
+    return Survey(replace(source, box_distance=distance), segments, boxed, seen, notes)
+
+
+def _tested(folder: Path, segments: list[dict]) -> list[dict]:
+    """Test segments. Raises UsageError if there are none, or if all segments are of one class."""
     labels = {row["label"] for row in segments}
     if len(labels) < 2:
         raise UsageError(
@@ -80,23 +99,19 @@ def look(folder: Path) -> Survey:
         raise UsageError(
             f"{folder}: no test videos; put some into {folder / 'test'}/<class>, or name them in videos.csv"
         )
-    frames = defaultdict(set)
-    for row in boxes:
-        frames[row["video_id"]].add(row["frame"])
+    return tested
+
+
+def _half_gap(frames: Iterable[set[int]]) -> int:
+    """Half the usual gap between annotated frames: a frame between two of them takes the boxes of the nearest."""
+    gaps = [after - before for numbers in frames for before, after in pairwise(sorted(numbers))]
+    return round(median(gaps)) // 2 if gaps else 0
+
+
+def _sample(segments: list[dict]) -> tuple[Seen, ...]:
     paths = sorted({row["path"] for row in segments})
     places = sorted({round((len(paths) - 1) * part / (SAMPLE - 1)) for part in range(SAMPLE)})
-    seen = tuple(_look_at(Path(paths[place])) for place in places)
-    notes = (
-        *source.notes,
-        *source.left_out(),
-        *(doubt.text for doubt in data_checks.doubts(segments, boxes)),
-        *(f"does not decode: {each.error}" for each in seen if each.error),
-    )
-    boxed = sum(row["video_id"] in frames for row in tested)
-    # Where only every second, third, … frame is annotated, a frame takes the boxes of the nearest annotated one.
-    gaps = [after - before for numbers in frames.values() for before, after in pairwise(sorted(numbers))]
-    distance = max(source.box_distance, round(median(gaps)) // 2 if gaps else 0)
-    return Survey(replace(source, box_distance=distance), segments, boxed, seen, notes)
+    return tuple(_look_at(Path(paths[place])) for place in places)
 
 
 def _look_at(path: Path) -> Seen:
