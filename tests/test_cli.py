@@ -177,7 +177,7 @@ def test_sql_answers_in_the_form_that_is_asked_for(stepaudit, tmp_path):
     from stepaudit.audit import config
 
     folder = write_audit(tmp_path, {"segments": [{"clip_id": "c"}]})
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"), ())
     assert stepaudit("sql", folder, "select clip_id, split from segments", "--format", "csv") == (
         0,
         "clip_id,split\nc,test\n",

@@ -16,14 +16,26 @@ from stepaudit.report import build_database
 from stepaudit.store import database, schema, tables
 
 
-@pytest.fixture
-def audit(tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """An audit with its database, views and all."""
     rows = clips("a", "b")
     rows["clips"][0]["pixels"] = bytes(12)
     rows["maps"] = [{"clip_id": "a", "ratio": 0.1, "grid": np.ones(8, np.float16), "grid_shape": [2, 2, 2]}]
-    folder = write_audit(tmp_path / "results", rows)
+    folder = write_audit(tmp_path_factory.mktemp("made"), rows)
     build_database.create(folder, config.load(folder / "config.yaml"))
     return folder
+
+
+@pytest.fixture
+def audit(made, tmp_path):
+    """A copy, which a test may change."""
+    return shutil.copytree(made, tmp_path / "results" / made.name)
+
+
+def tables_alone(folder):
+    """Makes the database without views: what its tables hold does not depend on them."""
+    build_database.create(folder, config.load(folder / "config.yaml"), ())
 
 
 def one(folder, sql):
@@ -70,7 +82,7 @@ def test_the_configuration_stands_in_the_database(audit):
 def test_settings_are_the_options_with_the_defaults_of_those_that_were_not_given(tmp_path):
     methods = {"smooth": {"use": "ep3d_gaussian", "ratios": [0.1], "options": {"reach": 3}}}
     folder = write_audit(tmp_path, methods=methods)
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    tables_alone(folder)
     sql = "select settings ->> ['$.reach', '$.preset', '$.iterations'], options from methods"
     assert database.query(folder, sql)[1] == [(["3", "matched", None], '{"reach":3}')]
 
@@ -113,7 +125,7 @@ def test_results_of_what_the_configuration_no_longer_names_are_not_counted(tmp_p
         shutil.copy(source, source.with_name("test-001.parquet"))  # of a time with more shards
     unreadable = folder / "maps" / "dataset=planted" / "model=gone" / "method=step" / "test-000.parquet"
     unreadable.write_bytes(b"of an older version")
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    tables_alone(folder)
     for table in ("segments", "clips", "predictions", "maps", "preservation", "scores", "runs"):
         assert one(folder, f"select count(*) from {table}") == 1, table
     assert database.query(folder, "select distinct dataset, model, method from scores")[1] == [
@@ -125,7 +137,7 @@ def test_results_of_what_the_configuration_no_longer_names_are_not_counted(tmp_p
 def test_a_search_that_the_configuration_no_longer_asks_for_is_not_counted(tmp_path):
     rows = {"preservation": [{"clip_id": "a", "ratio": 0.1, "lower": 0.05, "upper": 0.1}]}
     folder = write_audit(tmp_path, rows)
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    tables_alone(folder)
     assert one(folder, "select count(*) from preservation") == 0
 
 
@@ -195,7 +207,7 @@ def test_files_of_unfinished_jobs_and_leftovers_do_not_matter(audit):
     (shards / ".test-001.parquet.tmp").write_bytes(b"half")
     (audit / ".audit.duckdb.tmp").write_bytes(b"half")
     (audit / ".audit.duckdb.tmp.wal").write_bytes(b"half")
-    build_database.create(audit, config.load(audit / "config.yaml"))
+    tables_alone(audit)
     assert one(audit, "select count(*) from maps") == 1
     assert [path.name for path in audit.iterdir() if path.name.startswith(".")] == []
 
@@ -208,9 +220,9 @@ def test_two_cannot_make_the_same_database_at_once(tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "True\n"
         with pytest.raises(UsageError, match=f"process {other.pid} on .* is making the report"):
-            build_database.create(folder, config.load(folder / "config.yaml"))
+            tables_alone(folder)
         other.communicate("\n")
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    tables_alone(folder)
     assert not list(folder.glob(".audit*"))
 
 
@@ -218,7 +230,7 @@ def test_values_in_paths_stay_text_and_folders_above_do_not_count(tmp_path):
     rows = {"predictions": [{"clip_id": "a", "dataset": "007", "model": "r3d+x"}]}
     changes = {"datasets": {"007": {"use": "planted", "root": "data"}}, "models": {"r3d+x": {"use": "r2plus1d_18"}}}
     folder = write_audit(tmp_path / "dataset=other", rows, **changes)
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    tables_alone(folder)
     assert database.query(folder, "select dataset, model from predictions")[1] == [("007", "r3d+x")]
 
 
@@ -227,7 +239,7 @@ def test_results_of_another_schema_are_refused_and_the_old_database_stays(audit)
     old = pq.read_table(path, partitioning=None).replace_schema_metadata({schema.SCHEMA_KEY: b"0"})
     pq.write_table(old, path)
     with pytest.raises(UsageError, match=r"test-000\.parquet: written with table schema 0"):
-        build_database.create(audit, config.load(audit / "config.yaml"))
+        tables_alone(audit)
     assert one(audit, "select count(*) from maps") == 1
 
 
@@ -235,13 +247,13 @@ def test_a_parquet_file_in_the_wrong_place_is_named(audit):
     source = audit / "maps" / "dataset=planted" / "model=r3d" / "method=step" / "test-000.parquet"
     shutil.copy(source, audit / "maps" / "stray.parquet")
     with pytest.raises(UsageError, match=r"stray\.parquet.*no folder `dataset=…`"):
-        build_database.create(audit, config.load(audit / "config.yaml"))
+        tables_alone(audit)
 
 
 def test_names_with_quotes_survive(tmp_path):
     name = """o'hara "x" <b>"""
     folder = write_audit(tmp_path / "it's", clips(name))
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    tables_alone(folder)
     assert one(folder, "select clip_id from clips") == name
 
 

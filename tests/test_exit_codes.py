@@ -153,7 +153,7 @@ def test_debug_may_stand_anywhere(stepaudit, place):
 
 def test_output_that_nobody_reads_any_more_ends_a_command_quietly(tmp_path):
     folder = write_audit(tmp_path, {"segments": [{"clip_id": "c"}]})
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    build_database.create(folder, config.load(folder / "config.yaml"), ())
     command = [sys.executable, "-m", "stepaudit.cli", "sql", folder, "from range(200000)", "--format", "csv"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     pipe = subprocess.PIPE
@@ -190,7 +190,7 @@ def test_control_characters_in_notes_and_docstrings_do_not_reach_the_terminal(st
 
 def test_a_locale_of_another_encoding_changes_no_output(tmp_path):
     audit = write_audit(tmp_path / "results", clips("größe-日本"))
-    build_database.create(audit, config.load(audit / "config.yaml"))
+    build_database.create(audit, config.load(audit / "config.yaml"), ())
     code = "from stepaudit.cli import main; main()"
     environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
     command = [sys.executable, "-X", "utf8=0", "-c", code, "sql", str(audit), "select clip_id from clips"]

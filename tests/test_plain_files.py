@@ -100,7 +100,7 @@ def test_results_on_another_disk_may_be_a_link(audit, tmp_path):
 
 
 def test_a_name_in_somebodys_database_leads_to_no_other_file(audit, tmp_path):
-    build_database.create(audit, config.load(audit / "config.yaml"))
+    build_database.create(audit, config.load(audit / "config.yaml"), ())
     (audit / "clips/dataset=x").mkdir()
     away = f"x/{'../' * 6}{tmp_path}"
     row = {"dataset": away, "size": "16x112x112", "clip_id": "a", "view": "middle"}
@@ -135,7 +135,7 @@ def test_checking_somebodys_checkpoints_runs_none_of_their_code(tmp_path, monkey
 
 def test_a_tilde_that_the_shell_left_is_the_home_folder(stepaudit, audit, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    build_database.create(audit, config.load(audit / "config.yaml"))
+    build_database.create(audit, config.load(audit / "config.yaml"), ())
     assert stepaudit("sql", f"~/results/{audit.name}", "select 1 as one", "--format", "csv")[:2] == (0, "one\n1\n")
     status, _, err = stepaudit("export", "table", str(audit), "clips", "--out=~/clips.csv")
     assert status == 0, err

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -56,16 +57,23 @@ class Statement:
 
 def shared() -> list[Statement]:
     """The statements that make the shared views and macros. Raises UsageError for invalid SQL."""
-    statements = []
-    for path in sorted(package_files.reports().glob("_*.sql")):
-        try:
-            parts = [part.query for part in duckdb.extract_statements(path.read_text(encoding="utf-8"))]
-        except duckdb.Error as error:
-            raise UsageError(f"{path}: {error}") from error
-        for sql in parts:
-            match = MADE.search(sql)
-            statements.append(Statement(path.name, match[1].removesuffix(SAMPLES) if match else "", sql))
-    return statements
+    paths = sorted(package_files.reports().glob("_*.sql"))
+    return [statement for path in paths for statement in _statements(path, path.read_text(encoding="utf-8"))]
+
+
+@cache
+def _statements(path: Path, text: str) -> list[Statement]:
+    """The statements of a shared file; one is parsed once, however many databases are made."""
+    try:
+        parts = [part.query for part in duckdb.extract_statements(text)]
+    except duckdb.Error as error:
+        raise UsageError(f"{path}: {error}") from error
+    return [Statement(path.name, _made(sql), sql) for sql in parts]
+
+
+def _made(sql: str) -> str:
+    match = MADE.search(sql)
+    return match[1].removesuffix(SAMPLES) if match else ""
 
 
 def sources(names: Iterable[str], texts: Mapping[str, Collection[str]]) -> set[str]:

@@ -6,7 +6,7 @@ from tiny_audit import clips, write_audit
 
 from stepaudit.audit import config
 from stepaudit.report import build_database
-from stepaudit.report.statistics import estimate_tables
+from stepaudit.report.statistics import estimate_tables, estimates
 from stepaudit.report.statistics.intervals import ratio_intervals, wilson
 from stepaudit.store import database
 
@@ -19,6 +19,10 @@ METHODS = {
     "grad_cam": {},
 }
 METRICS = {"spatial_pointing": {}, "mass_in_box": {}, "box_share": {}}
+READ = (
+    *(*estimates.MADE, "measured", "pointing_rates", "spatial_pointing", "method_gains", "method_comparisons"),
+    *("annotation_control", "annotation_frames", "metric_reliability"),
+)
 
 
 def scored(values, method="step", metric="mass_in_box", **others):
@@ -46,8 +50,8 @@ def audit(folder, scores, **changes):
 
 
 def made(folder):
-    """The audit's folder, with its database."""
-    build_database.create(folder, config.load(folder / "config.yaml"))
+    """The audit's folder, with its database of what is read here."""
+    build_database.create(folder, config.load(folder / "config.yaml"), READ)
     return folder
 
 
