@@ -8,7 +8,7 @@ configuration; beside them lie the configuration (`audit`, `datasets`, `models`,
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -26,7 +26,6 @@ from stepaudit.report.statistics import estimates, means, survival
 from stepaudit.running import locks
 from stepaudit.store import package_files, writing
 from stepaudit.store.database import FILE, require_readable_name
-from stepaudit.store.formats import format_rows as format_rows
 from stepaudit.store.schema import SCHEMA_VERSION, TABLES, TEXT, Table
 from stepaudit.store.tables import as_json, check_schema, parquet_files, path_columns
 from stepaudit.version import __version__
@@ -66,11 +65,24 @@ def create(folder: Path, config: Config, only: Collection[str] | None = None) ->
 
 
 def _create(folder: Path, config: Config, only: Collection[str] | None) -> Path:
-    path, shared, reports = folder / FILE, sql_files.shared(), sql_files.all_reports()
-    if only is not None:
-        needed = _needed(only, shared, reports)
+    shared, reports = sql_files.shared(), sql_files.all_reports()
+    needed = None if only is None else _needed(only, shared, reports)
+    if needed is not None:
         shared = [each for each in shared if each.name in needed]
         reports = [each for each in reports if each.name in needed]
+    with _new_database(folder) as connection:
+        _fill_tables(connection, folder, config)
+        _execute_shared(connection, [each for each in shared if not each.file.startswith(sql_files.RESULTS)])
+        _write_estimates(connection, needed)
+        _execute_shared(connection, [each for each in shared if each.file.startswith(sql_files.RESULTS)])
+        _create_reports(connection, reports)
+    return folder / FILE
+
+
+@contextmanager
+def _new_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Connection, in a transaction, to an empty database that replaces the audit's at the end of the block."""
+    path = folder / FILE
     writing.remove(path.with_name(f".{FILE}.tmp.wal"))
     with (
         writing.written(path) as temporary,
@@ -79,25 +91,26 @@ def _create(folder: Path, config: Config, only: Collection[str] | None) -> Path:
     ):
         connection.execute(f"attach {_literal(temporary)} as audit (storage_version '{STORAGE_VERSION}'); use audit")
         connection.begin()
-        for table in TABLES.values():
-            _create_table(connection, table.name, _without_heavy(table))
-        _continue(connection)
-        current = tables_of(config)
-        for table in TABLES.values():
-            _copy(connection, table, folder, current)
-        _continue(connection)
-        _forget_jobs(connection, config)
-        _write_config(connection, config)
-        for late in (False, True):
-            for each in shared:
-                if each.file.startswith(sql_files.RESULTS) is late:
-                    _execute(connection, each.file, each.sql)
-            if not late:
-                _write_estimates(connection, None if only is None else needed)
-        _create_reports(connection, reports)
+        yield connection
         connection.commit()
         connection.execute("use memory; detach audit")
-    return path
+
+
+def _fill_tables(connection: duckdb.DuckDBPyConnection, folder: Path, config: Config) -> None:
+    for table in TABLES.values():
+        _create_table(connection, table.name, _without_heavy(table))
+    _continue(connection)
+    current = tables_of(config)
+    for table in TABLES.values():
+        _copy(connection, table, folder, current)
+    _continue(connection)
+    _forget_jobs(connection, config)
+    _write_config(connection, config)
+
+
+def _execute_shared(connection: duckdb.DuckDBPyConnection, statements: Iterable[sql_files.Statement]) -> None:
+    for each in statements:
+        _execute(connection, each.file, each.sql)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A whole comparison: everything that is measured of A and B on the same clips."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -63,12 +63,22 @@ def _compare(both: Pair) -> Comparison:
         *metrics.of_metrics(both),
     ]
     notes = sides.notes(both.a, both.b) + [f"left out: {text}" for text in both.left_out_texts()]
-    if identical:  # what does not differ does not differ on other clips either
+    if identical:
         notes.append("A and B give exactly the same probabilities on every clip: they are taken to be one model")
-        quantities = [
-            replace(each, lower=0.0, upper=0.0) if each.value == 0 and each.name not in NOT_DIFFERENCES else each
-            for each in quantities
-        ]
+        quantities = list(map(_certain, quantities))
+    return Comparison(both, notes, quantities, _clips(predicted, searches, similarities), failed)
+
+
+def _certain(quantity: Quantity) -> Quantity:
+    """A difference of 0 between two equal models without an interval: it is 0 on other clips, too."""
+    is_difference = quantity.name not in NOT_DIFFERENCES
+    return replace(quantity, lower=0.0, upper=0.0) if is_difference and quantity.value == 0 else quantity
+
+
+def _clips(
+    predicted: Sequence[dict], searches: Mapping[tuple[str, ...], Sequence[dict]], similarities: Sequence[dict]
+) -> list[dict]:
+    """Each clip's predictions, searches by method and bound, and similarity of maps by method and ratio."""
     clips = {
         row["clip_id"]: {**{key: row[key] for key in PREDICTED}, "searches": {}, "likeness": {}} for row in predicted
     }
@@ -79,4 +89,4 @@ def _compare(both: Pair) -> Comparison:
     for row in similarities:
         if row["clip_id"] in clips:
             clips[row["clip_id"]]["likeness"][" ".join(row["of"])] = {"rank": row["rank"], "iou": row["iou"]}
-    return Comparison(both, notes, quantities, list(clips.values()), failed)
+    return list(clips.values())
