@@ -50,7 +50,7 @@ class Places(nn.Module):
         return nn.functional.adaptive_avg_pool3d(seen, (1, 1, self.columns)).flatten(1)
 
     def seen(self, frames: int, height: int, width: int) -> Tensor:
-        """1 where it looks, 0 elsewhere. [T, H, W]."""
+        """[T, H, W]: 1 where the network looks, 0 elsewhere."""
         first, last = (end * frames // 3 for end in PARTS[self.part])
         looked_at = torch.zeros(frames, height, width)
         looked_at[first:last] = 1

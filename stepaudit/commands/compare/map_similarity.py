@@ -30,7 +30,7 @@ BETWEEN_SEEDS = """
 
 
 def sample(clips: Sequence[str], count: int = MOST_CLIPS) -> list[str]:
-    """At most `count` clips, chosen by their names alone, so that they are the same each week."""
+    """At most `count` clips, chosen by their names alone, so that every comparison takes the same."""
     return sorted(sorted(clips, key=lambda clip: sha256(clip.encode()).digest())[:count])
 
 

@@ -1,7 +1,8 @@
 """Paired means over clips, of differences or agreements, with intervals over clips and tests by clip."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -22,29 +23,39 @@ def paired_means(name: str, rows: Sequence[dict], *, least: int | None, tested: 
         least: smallest possible value, 0 or -1, if the greatest is 1; None if that is not known.
         tested: compute p values against 0.
     """
-    names, clips = (list(dict.fromkeys(row[key] for row in rows)) for key in ("of", "clip_id"))
-    row_of = {(row["clip_id"], row["of"]): row for row in rows}
-    parts, wholes, of_a = (
-        np.array([row_of.get((clip, of), EMPTY).get(key, np.nan) for clip in clips for of in names], float).reshape(
-            len(clips), len(names)
-        )
-        for key in EMPTY
-    )
+    names = list(dict.fromkeys(row["of"] for row in rows))
+    sums = _sums(names, rows)
     quantities: dict[int, Quantity] = {}
-    for columns in cells.alike(wholes > 0):
-        measured = wholes[:, columns[0]] > 0
-        chosen = np.ix_(measured, columns)
-        intervals = ratio_intervals(parts[chosen], wholes[chosen], least=least)
-        p = sign_flip_test(parts[chosen]) if tested else np.full(len(columns), np.nan)
-        means = of_a[chosen].sum(axis=0) / wholes[chosen].sum(axis=0)
-        results = (intervals.value, intervals.low, intervals.high, means, means + intervals.value, p)
-        for column, numbers in zip(columns, zip(*results, strict=True), strict=True):
-            value, lower, upper, a, b, chance = map(number, numbers)
-            count = int(measured.sum())
-            quantities[column] = Quantity(name, names[column], value, lower, upper, a, b, p=chance, clips=count)
+    for columns in cells.alike(sums["whole"] > 0):
+        measured = sums["whole"][:, columns[0]] > 0
+        chosen = {key: values[np.ix_(measured, columns)] for key, values in sums.items()}
+        for column, numbers in zip(columns, _means(chosen, least, tested), strict=True):
+            quantities[column] = Quantity(name, names[column], **numbers, clips=int(measured.sum()))
     ordered = [quantities[column] for column in range(len(names))]
     corrected = holm(np.array([each.p for each in ordered], float))
     return [replace(each, holm_p=number(p)) for each, p in zip(ordered, corrected, strict=True)]
+
+
+def _sums(names: Sequence[tuple[str, ...]], rows: Sequence[dict]) -> dict[str, np.ndarray]:
+    """`part`, `whole` and `a_part` as [clips, names]: 0 without a row, NaN where a row does not have the value."""
+    row_of = {(row["clip_id"], row["of"]): row for row in rows}
+    clips = list(dict.fromkeys(row["clip_id"] for row in rows))
+    return {
+        key: np.array([[row_of.get((clip, of), EMPTY).get(key, np.nan) for of in names] for clip in clips], float)
+        for key in EMPTY
+    }
+
+
+def _means(sums: dict[str, np.ndarray], least: int | None, tested: bool) -> Iterator[dict[str, Any]]:
+    """Fields of the quantity of each column."""
+    parts, wholes = sums["part"], sums["whole"]
+    intervals = ratio_intervals(parts, wholes, least=least)
+    p = sign_flip_test(parts) if tested else np.full(parts.shape[1], np.nan)
+    a = sums["a_part"].sum(axis=0) / wholes.sum(axis=0)
+    b = a + intervals.value
+    columns = {"value": intervals.value, "lower": intervals.low, "upper": intervals.high, "a": a, "b": b, "p": p}
+    for numbers in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, map(number, numbers), strict=True))
 
 
 def number(value: float | np.floating) -> float | None:

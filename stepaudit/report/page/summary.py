@@ -85,7 +85,7 @@ def filters(connection: DuckDBPyConnection, config: Config) -> dict[str, list[st
 
 
 def labels(connection: DuckDBPyConnection, rows: Sequence[dict]) -> dict[tuple[str, str], str]:
-    """The classes of the clips in the columns `dataset` and `clip_id` of rows, by those."""
+    """Class of each clip that rows name in the columns `dataset` and `clip_id`, by data set and clip."""
     clips = sorted({row["clip_id"] for row in rows if row.get("clip_id") and row.get("dataset")})
     sql = "select dataset, clip_id, label from segments where list_contains($clips, clip_id) and label is not null"
     rows_of_clips = fetch(connection, sql, {"clips": clips})[1] if clips else []

@@ -26,7 +26,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Cells:
-    """Values [uses, cells] (NaN: not measured) and weights; cells of a clip are neighbours, from `starts` on."""
+    """Values [uses, cells] (NaN: not measured) and weights; cells of a clip are adjacent, from `starts` on."""
 
     uses: list[Use]
     values: Array
