@@ -76,7 +76,7 @@ def _certain(quantity: Quantity) -> Quantity:
 
 
 def _clips(
-    predicted: Sequence[dict], searches: Mapping[tuple[str, ...], Sequence[dict]], similarities: Sequence[dict]
+    predicted: Sequence[dict], searches: Mapping[tuple[str, str], Sequence[dict]], similarities: Sequence[dict]
 ) -> list[dict]:
     """Each clip's predictions, searches by method and bound, and similarity of maps by method and ratio."""
     clips = {
