@@ -7,9 +7,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from stepaudit.errors import NonFiniteError, UsageError, did_you_mean
+from stepaudit.extremal.crisp import crisp, crispness
 from stepaudit.extremal.smooth_max import SmoothMax
 
 TOLERANCE = 1e-3  # of rounding, outside of [0, 1]
+FAINT = 0.1  # a voxel with less of its contrast counts as hidden
 SMALLEST = 2.0**-14  # below it float16 loses digits
 
 
@@ -108,6 +110,21 @@ def render(grid: Tensor, upsampling: str, size: tuple[int, ...]) -> Tensor:
     return UPSAMPLINGS[name](grid.float(), size, parameter)
 
 
+def crisp_masks(grid: Tensor, upsampling: str, size: tuple[int, ...], ratios: Sequence[float]) -> Tensor:
+    """Masks of a search for the minimum ratio as the model was shown them: crisp, with their ratio as their mean.
+
+    Args:
+        grid: [N, t, h, w].
+        upsampling: as for `render`.
+        size: (T, H, W).
+        ratios: N, the column `shown_ratio` of `preservation`.
+
+    Returns:
+        [N, T, H, W] in [0, 1], float32.
+    """
+    return crisp(render(grid, upsampling, size), ratios)
+
+
 def _nearest(grid: Tensor, size: tuple[int, ...], parameter: str) -> Tensor:
     return functional.interpolate(grid[:, None], size=size, mode="nearest")[:, 0]
 
@@ -147,5 +164,7 @@ def map_values(maps: Maps, full: Tensor, index: int) -> dict:
         "grid_shape": list(grid.shape),
         "upsampling": maps.upsampling,
         "volume": full[index].mean().item(),
+        "crispness": crispness(full[index : index + 1]).item(),
+        "shown": (full[index] > FAINT).float().mean().item(),
         "frame_volume": full[index].mean(dim=(1, 2)).tolist(),
     }

@@ -113,6 +113,11 @@ class Config(Closed):
         for name in self.preserve.methods:
             if self.methods[name].target != "label":
                 raise ValueError(f"preserve.methods: '{name}' explains another class than the label; remove it")
+            if "sufficiency" in self.preserve.bounds and not self.component("methods", name).defines("sufficiency"):
+                raise ValueError(
+                    f"preserve.methods: '{name}' has no search for the bound `sufficiency`; use a method of the "
+                    "extremal family, such as ep3d, or `bounds: [probability]`"
+                )
         for metric, entry in self.metrics.items():
             _require_known(f"metrics.{metric}.methods: no method '{{}}'", entry.methods or [], self.methods)
         for name, model in self.models.items():

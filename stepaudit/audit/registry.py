@@ -141,6 +141,11 @@ class Component:
         values = [node.value for node in module.body if _assigns(node, name)] if module else []
         return bool(values) and isinstance(values[-1], ast.Constant) and values[-1].value is True
 
+    def defines(self, name: str) -> bool:
+        """True if the component's module has something of this name: a function, or a value that it is given."""
+        _, module = _parse(self.source, self.origin)
+        return module is not None and any(_assigns(node, name) or _is_function(node, name) for node in module.body)
+
     def problems(self, options: dict[str, Any]) -> list[str]:
         """Problems of these options, a sentence each."""
         known = self.options
@@ -249,6 +254,10 @@ def _is_list(annotation: ast.expr) -> bool:
 def _assigns(node: ast.stmt, name: str) -> TypeGuard[ast.Assign | ast.AnnAssign]:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     return any(isinstance(target, ast.Name) and target.id == name for target in targets)
+
+
+def _is_function(node: ast.stmt, name: str) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name == name
 
 
 def _type_problem(annotation: str, value: Any) -> str | None:

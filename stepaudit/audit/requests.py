@@ -1,6 +1,6 @@
 """A row that a stage has to make, as a record."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,3 +24,13 @@ class Request:
     @property
     def clip_id(self) -> str:
         return self.clip["clip_id"]
+
+
+def for_runner_up(request: Request) -> Request:
+    """The request for the most probable class but the annotated one; None where there is none."""
+    probabilities = dict(enumerate(request.prediction["probabilities"] or []))
+    others = [(value, -target) for target, value in probabilities.items() if target != request.target]
+    if not others:
+        return replace(request, target=None, target_probability=None)
+    probability, target = max(others)  # of equal ones the first
+    return replace(request, target=-target, target_probability=probability)

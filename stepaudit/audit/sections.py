@@ -311,19 +311,39 @@ class Preserve(Closed):
     methods: Annotated[list[Name], Once] = Field(
         default=[], description="Which of `methods` search the minimum preservation ratio."
     )
+    bounds: Annotated[list[Literal["sufficiency", "probability", "top1"]], Once] = Field(
+        default=["sufficiency"],
+        min_length=1,
+        description="What a mask must keep: `sufficiency`: shares of what the clip adds to its empty version, by crisp "
+        "masks that hold under fills that the search did not see; as in the paper, by soft masks on one fill, "
+        "`probability`: `share` of what the full mask keeps, or `top1`: the first place.",
+    )
+    classes: Annotated[list[Literal["label", "runner_up"]], Once] = Field(
+        default=["label", "runner_up"],
+        min_length=1,
+        description="Of `sufficiency`: which classes are asked for, the clip's `label` and, as a control, the most "
+        "probable other one.",
+    )
     grid: list[Ratio] = Field(
         default=[0.02, 0.05, 0.1, 0.2, 0.4, 0.7],
         min_length=1,
         max_length=MOST_LISTED,
-        description="Ratios tried first, the same for all models.",
+        description="Of `probability` and `top1`: ratios tried first, the same for all models.",
     )
-    tolerance: Ratio = Field(default=0.02, description="Bisection ends when the bracket is at most this wide.")
-    bounds: Annotated[list[Literal["probability", "top1"]], Once] = Field(
-        default=["probability"],
-        min_length=1,
-        description="`probability`: keep `share` of the clip's own; `top1`: keep the first place.",
+    tolerance: Annotated[float, Between(0.01, 10)] = Field(
+        default=0.25,
+        description="Of these: bisection ends when the upper end is at most 1 + `tolerance` times the lower end.",
     )
-    share: Share = Field(default=1.0, description="Share of the unperturbed probability that must be kept.")
+    share: Share = Field(
+        default=1.0, description="Of `probability`: share of what the full mask keeps that must be kept."
+    )
+
+    @property
+    def questions(self) -> list[tuple[str, str]]:
+        """Bound and class of each row of a clip and seed."""
+        return [
+            (bound, asked) for bound in self.bounds for asked in (self.classes if bound == "sufficiency" else ["label"])
+        ]
 
     @field_validator("grid")
     @classmethod

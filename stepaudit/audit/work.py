@@ -19,6 +19,7 @@ SECONDS_PER_MAP = 5e-3  # reading, pointing games, writing
 FORWARD, WITH_GRADIENT = 1, 3  # a backward pass costs as much as two forward ones
 UNKNOWN_PASSES, UNKNOWN_OPERATIONS = 300, 1e11  # of a method or a model of somebody else that does not say
 SEARCHED_MASKS = 6  # for each clip, on average, by the search of the minimum preservation ratio
+SUFFICIENCY_PASSES = 700  # forward passes of a clip and class, with its controls
 FRAME_ORDERS = 7  # forward passes of `predict` for each clip, besides its own
 
 log = logging.getLogger(__name__)
@@ -54,10 +55,17 @@ def job_seconds(job: Job) -> float:
     config, entry = job.config, job.config.methods[job.method]
     passes = _passes(config, "methods", job.method, job.model)
     maps = len(entry.ratios or [None]) * len(entry.seeds)
-    searched = SEARCHED_MASKS * len(entry.seeds) if job.method in config.preserve.methods else 0
+    searched = job.method in config.preserve.methods
     scored = sum(_passes(config, "metrics", name, job.model) for name in job.metrics)
-    most = max(maps * passes, searched * passes, maps * scored)
+    most = max(maps * passes, searched * len(entry.seeds) * _searching_passes(config, passes), maps * scored)
     return most * _pass_seconds(config, job.model) + maps * SECONDS_PER_MAP
+
+
+def _searching_passes(config: Config, passes: float) -> float:
+    """Forward passes for the minimum preservation ratios of a clip and seed, with masks of so many passes each."""
+    crisp = [asked for bound, asked in config.preserve.questions if bound == "sufficiency"]
+    soft = SEARCHED_MASKS * passes if len(config.preserve.questions) > len(crisp) else 0
+    return soft + SUFFICIENCY_PASSES * len(crisp)
 
 
 def prediction_seconds(config: Config, model: str) -> float:

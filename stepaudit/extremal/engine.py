@@ -30,12 +30,14 @@ class Result:
         target_probability: [N], of the untouched clips.
         kept_probability: [N], of the clips perturbed by the masks of `seed_masks`.
         kept_rank: [N], of the target on these clips; 1 is the most probable class.
+        full_probability: [N], of the clips perturbed by the mask of a full grid, which is not quite 1 everywhere.
     """
 
     seed_masks: Tensor
     target_probability: Tensor
     kept_probability: Tensor
     kept_rank: Tensor
+    full_probability: Tensor
 
 
 def optimise(
@@ -70,11 +72,12 @@ def optimise(
     optimiser = _Optimiser(model, clips, targets, ratios.tolist(), settings, perturbation, geometry, start)
     with frozen(model), torch.enable_grad():
         with torch.no_grad():
-            untouched = torch.cat(_in_parts(lambda rows: model(clips[rows]), len(clips), at_once or len(clips)))
+            untouched = torch.cat(in_parts(lambda rows: model(clips[rows]), len(clips), at_once or len(clips)))
         with prepared(model, clips[:1]):
-            parts = _in_parts(optimiser.optimised, len(clips), at_once or optimiser.rows_that_fit())
-    seeds, masked = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Result(seeds, probability_and_rank(untouched, targets)[0], *probability_and_rank(masked, targets))
+            parts = in_parts(optimiser.optimised, len(clips), at_once or optimiser.rows_that_fit())
+    seeds, masked, full = (torch.cat(column) for column in zip(*parts, strict=True))
+    probability, kept, whole = (probability_and_rank(logits, targets) for logits in (untouched, masked, full))
+    return Result(seeds, probability[0], *kept, whole[0])
 
 
 class _Optimiser:
@@ -96,14 +99,14 @@ class _Optimiser:
         self.start = start.expand(len(clips), -1, -1, -1)
         self.energy = Energy(settings, geometry, clips.shape[2])
 
-    def optimised(self, rows: slice) -> tuple[Tensor, Tensor]:
+    def optimised(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Optimise the masks of some rows.
 
         The data term enters by its gradient to the masks. It is held from one pass through the model to the next: after
         one iteration that is the chain rule, later a linear approximation.
 
         Returns:
-            Seed masks as they are stored [n, T, h, w], and the model's logits under them [n, K].
+            Seed masks as they are stored [n, T, h, w]; the model's logits under them and under the full mask [n, K].
         """
         settings, seeds, levels = self.settings, self.start[rows], self.levels(rows)
         moments = torch.zeros(len(seeds), 2, *seeds.shape[1:], device=seeds.device)
@@ -119,7 +122,11 @@ class _Optimiser:
                 seeds, moments = descended(seeds, gradient, moments, step, settings)
         with torch.no_grad():
             stored = temporal_gaussian(seeds, settings.reach).half().float()
-            return stored, self.model(blend(levels, self.geometry.crop(self.geometry(stored))))
+            full = self.geometry(torch.ones_like(stored[:1])).expand(len(stored), -1, -1, -1)
+            kept, whole = (
+                self.model(blend(levels, self.geometry.crop(masks))) for masks in (self.geometry(stored), full)
+            )
+            return stored, kept, whole
 
     def levels(self, rows: slice) -> Tensor:
         """Levels of the perturbation, [L, n, 3, T, H, W]; each clip is perturbed once."""
@@ -150,7 +157,7 @@ class _Optimiser:
         return rows_at_once(lambda: self.data(first, levels, masks), own, self.model.parameters(), self.clips.device)
 
 
-def _in_parts(work: Callable[[slice], T], count: int, size: int) -> list[T]:
+def in_parts(work: Callable[[slice], T], count: int, size: int) -> list[T]:
     """Results of the work for all rows, `size` at a time; the size is halved after each out-of-memory error.
 
     Raises:

@@ -27,13 +27,14 @@ class Perturbation:
 
     def text(self, height: int, width: int) -> str:
         """Name and parameters, as result rows carry them."""
-        return f"{self.name}:sigma={self._sigma(height, width):g}" if self.name.startswith("blur") else self.name
+        return f"{self.name}:sigma={self.sigma_of(height, width):g}" if self.name.startswith("blur") else self.name
 
     def levels(self, clips: Tensor) -> Tensor:
         """Versions of each clip from fully perturbed to untouched. [N, 3, T, H, W] to [L, N, 3, T, H, W]."""
-        return torch.stack([*LEVELS[self.name](clips, self._sigma(*clips.shape[-2:])), clips])
+        return torch.stack([*LEVELS[self.name](clips, self.sigma_of(*clips.shape[-2:])), clips])
 
-    def _sigma(self, height: int, width: int) -> float:
+    def sigma_of(self, height: int, width: int) -> float:
+        """The blur's sigma for frames of this size, pixels."""
         return self.sigma if self.sigma is not None else BLUR_SHARE * min(height, width)
 
 

@@ -39,7 +39,8 @@ class Settings:
             to be linear. By then the mask has found its place, and what is left is its form.
         optimizer: `sgd` or `adam`.
         learning_rate, momentum, dampening: of `sgd`; `adam` takes the learning rate alone.
-        decay_start: share of the iterations after which the learning rate falls to 0 along a cosine; 1 keeps it.
+        decay_start: share of the iterations after which the learning rate falls along a cosine; 1 keeps it.
+        decay_to: the learning rate at the end, as a share of the first.
         perturbation: what stands in the place of removed pixels, unless the caller says otherwise.
     """
 
@@ -64,6 +65,7 @@ class Settings:
     momentum: float = 0.9
     dampening: float = 0.9
     decay_start: float = 1.0
+    decay_to: float = 0.0
     perturbation: str = "blur"
 
     def area_weight_at(self, step: int) -> float:
@@ -91,8 +93,9 @@ class Settings:
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate in an iteration, counted from 0."""
-        decay = max(0.0, step / self.iterations - self.decay_start) / max(1 - self.decay_start, 1e-9)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * decay))
+        decay = min(1.0, max(0.0, step / self.iterations - self.decay_start) / max(1 - self.decay_start, 1e-9))
+        left = self.decay_to + (1 - self.decay_to) * 0.5 * (1 + math.cos(math.pi * decay))
+        return self.learning_rate * left
 
 
 # `paper`: the release behind the paper, whose EP-3D and STEP differ in more than L_K. `follow-up`: the release of the

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from stepaudit.extremal.settings import settings
 from stepaudit.maps import Maps
-from stepaudit.methods._extremal import explain, passes_of
+from stepaudit.methods._extremal import explain, passes_of, sufficiency_of
 
 ranges = {"reach": (0, 64), "iterations": (1, 100_000), "blur_sigma": (0, 1_000), "mask_sigma": (0.1, 1_000)}
 optimises_masks = True
@@ -44,3 +44,4 @@ def attribute(
 
 
 passes = partial(passes_of, "ep3d")
+sufficiency = partial(sufficiency_of, "ep3d", reach=1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stepaudit.audit.jobs import Job
-from stepaudit.audit.requests import Request
+from stepaudit.audit.requests import Request, for_runner_up
 from stepaudit.clips import box_prior
 from stepaudit.clips.tensors import tensors, with_predictions
 from stepaudit.errors import AuditError
@@ -42,23 +42,13 @@ def _requests(job: Job) -> list[Request]:
     """A request for each seed, clip and ratio."""
     entry, requests = job.config.methods[job.method], with_predictions(job)
     if entry.target == "runner_up":
-        requests = [_for_runner_up(request) for request in requests]
+        requests = [for_runner_up(request) for request in requests]
     return [
         replace(request, ratio=ratio, seed=seed)
         for seed in entry.seeds
         for request in requests
         for ratio in entry.ratios or (None,)
     ]
-
-
-def _for_runner_up(request: Request) -> Request:
-    """The request for the most probable class but the annotated one; None where there is none."""
-    probabilities = dict(enumerate(request.prediction["probabilities"] or []))
-    others = [(value, -target) for target, value in probabilities.items() if target != request.target]
-    if not others:
-        return replace(request, target=None, target_probability=None)
-    probability, target = max(others)  # of equal ones the first
-    return replace(request, target=-target, target_probability=probability)
 
 
 def _explainer(job: Job) -> Loaded:

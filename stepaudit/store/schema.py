@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 SCHEMA_KEY = b"stepaudit_schema"
 
 
@@ -76,6 +76,37 @@ SIZED = (CLIP_ID, DATASET, SIZE, VIEW)
 ANSWERED = (CLIP_ID, DATASET, MODEL)
 EXPLAINED = (*ANSWERED, METHOD)
 OUTCOME = (STATUS, ERROR)
+
+# Columns of `preservation` for the bound 'sufficiency'; NULL for the others.
+_SUFFICIENCY = (
+    Column("vacuous", FLAG, "True if no empty version of the clip is without the answer: nothing of it is needed."),
+    Column(
+        "log2_ratio",
+        FLOAT,
+        "Mean of log₂ a*(τ) over τ = 0.3, 0.4 … 0.9, octaves; a level that no mask keeps counts as the whole clip (0); "
+        "NULL if vacuous.",
+    ),
+    Column("log2_lower", FLOAT, "The same of the lower ends of the brackets; NULL if one is missing, or if vacuous."),
+    Column("ratio_75", FLOAT, "a*(0.75), as `ratio` is a*(0.5)."),
+    Column("lower_75", FLOAT, "a*(0.75) is above this ratio; NULL if no smaller mask fails."),
+    Column("ratio_90", FLOAT, "a*(0.9)."),
+    Column("lower_90", FLOAT, "a*(0.9) is above this ratio; NULL if no smaller mask fails."),
+    Column("volumes", pa.list_(pa.float32()), "Volume of each verified mask, ascending: the curve's x."),
+    Column("shares", pa.list_(pa.float32()), "Share of what the clip adds that each of them keeps: the curve's y."),
+    Column("fills", pa.list_(TEXT), "Names of the empty versions of the clip: blur, mean-colour, grey, half-blur …"),
+    Column("empty_probabilities", pa.list_(pa.float32()), "The target's probability on each of them."),
+    Column("asking_fills", pa.list_(TEXT), "Those to whose probability the clip adds at least 0.1: they measure."),
+    Column("background", TEXT, "clip_id of the clip whose blurred frames are the fill 'background'; NULL: none."),
+    Column("random_ratio", FLOAT, "a*(0.5) of random crisp pieces of the clip, upper end; 1: the whole clip."),
+    Column("random_log2_ratio", FLOAT, "`log2_ratio` of random crisp pieces."),
+    Column("elsewhere_share", FLOAT, "Share that the mask of `ratio` keeps where it does not belong."),
+    Column("passes", FLOAT, "Passes of the search and its verification; a forward pass counts a third."),
+    Column("crispness", FLOAT, "Σm² / Σm of the mask of `ratio`; NULL without one."),
+    Column("grid", pa.list_(pa.float16()), "Seed masks of that mask, flat; NULL without one.", heavy=True),
+    Column("grid_shape", pa.list_(INT), "[t, h, w] of the grid."),
+    Column("upsampling", TEXT, "How `stepaudit.maps.crisp_masks` makes the [T, H, W] mask of the grid."),
+    Column("shown_ratio", FLOAT, "The ratio for that."),
+)
 
 
 def _table(name: str, grain: str, keys: int, partitions: tuple[str, ...], *columns: Column) -> Table:
@@ -218,32 +249,42 @@ _ALL = (
         Column("upsampling", TEXT, "How `stepaudit.maps.render` makes the [T, H, W] map of the grid."),
         Column("volume", FLOAT, "Mean of the full map: the ratio that was reached, for a mask."),
         Column("frame_volume", pa.list_(pa.float32()), "Mean of the full map in each frame, [T]."),
+        Column("crispness", FLOAT, "Σm² / Σm of the full map: 1 for a mask of zeros and ones, less for a faint one."),
+        Column("shown", FLOAT, "Share of the clip that a mask shows with more than a tenth of its contrast."),
         Column("steps", INT, "Iterations of the optimiser; NULL if none."),
         Column("seconds", FLOAT, "Wall time of the row's batch, divided by its rows."),
         *OUTCOME,
     ),
     _table(
         "preservation",
-        "test clip × model × method × bound × seed",
-        6,
+        "test clip × model × method × bound × class × seed",
+        7,
         ("dataset", "model", "method"),
         *EXPLAINED,
         Column(
             "bound",
             TEXT,
-            "What a mask must keep: 'probability' (a share of the clip's own) or 'top1' (its first place).",
+            "What a mask must keep: 'sufficiency' (half of what the clip adds to its empty version, by crisp masks, "
+            "under conditions that the search did not see), 'probability' (a share of what the full mask keeps, by "
+            "soft masks on one fill) or 'top1' (its first place, likewise).",
         ),
+        Column("asked_class", TEXT, "'label', or 'runner_up': the most probable class but the label."),
         SEED,
         TARGET,
         PROBABILITY,
         Column(
-            "required_probability", FLOAT, "The least kept probability that satisfies 'probability'; NULL for 'top1'."
+            "required_probability", FLOAT, "The least kept probability that satisfies 'probability'; NULL for others."
         ),
-        Column("kept_probability", FLOAT, "With the smallest mask that satisfies the bound; NULL if right-censored."),
+        Column(
+            "kept_probability",
+            FLOAT,
+            "With the smallest mask that satisfies 'probability' or 'top1'; NULL if right-censored.",
+        ),
         Column(
             "ratio",
             FLOAT,
-            "Minimum preservation ratio a* (Li et al. 2021, eq. 3), of the mask; NULL if right-censored.",
+            "Minimum preservation ratio a* (Li et al. 2021, eq. 3), of the mask; for 'sufficiency' a*(0.5), 0 if the "
+            "clip is vacuous; NULL if right-censored.",
         ),
         Column("lower", FLOAT, "a* is above this ratio: the largest mask below a* that fails; 0 if left-censored."),
         Column("upper", FLOAT, "a* is at most this ratio; NULL if right-censored."),
@@ -252,7 +293,8 @@ _ALL = (
             TEXT,
             "'left': no smaller mask fails; 'right': the largest mask does not suffice; NULL: neither.",
         ),
-        Column("evaluations", INT, "Masks optimised for this clip and seed."),
+        Column("evaluations", INT, "Masks optimised ('sufficiency': verified) for this clip, class and seed."),
+        *_SUFFICIENCY,
         *OUTCOME,
     ),
     _table(

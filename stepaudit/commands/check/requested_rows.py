@@ -42,8 +42,9 @@ REQUESTED = {
         f"select shard, clip_id, ratio, seed from {CLIPS}, unnest($ratios) as r (ratio), unnest($seeds) as s (seed)",
     ),
     "preservation": (
-        "bound, seed",
-        f"select shard, clip_id, bound, seed from {CLIPS}, unnest($bounds) as b (bound), unnest($seeds) as s (seed)",
+        "bound, asked_class, seed",
+        f"select shard, clip_id, bound, asked_class, seed from {CLIPS}, "
+        "unnest($bounds, $classes) as b (bound, asked_class), unnest($seeds) as s (seed)",
     ),
     "scores": (
         "ratio, seed, metric",
@@ -187,8 +188,8 @@ class _Part:
         yield from self._compared("maps", "test", ratios=entry.ratios or [None], seeds=entry.seeds)
         yield from self._disagreeing("maps", "answered")
         if self.job.method in self.config.preserve.methods and self.config.models[self.job.model].of is None:
-            bounds = self.config.preserve.bounds
-            yield from self._compared("preservation", "test", bounds=bounds, seeds=entry.seeds)
+            bounds, classes = map(list, zip(*self.config.preserve.questions, strict=True))
+            yield from self._compared("preservation", "test", bounds=bounds, classes=classes, seeds=entry.seeds)
             yield from self._disagreeing("preservation", "answered")
         yield from self._scores()
 

@@ -17,7 +17,10 @@ MEASURED = {
     "preservation": "evaluations",
     "scores": "value",
 }
-SHARES = ("target_probability", "kept_probability", "required_probability", "volume", "ratio", "lower", "upper")
+SHARES = (
+    *("target_probability", "kept_probability", "required_probability", "volume", "crispness", "shown"),
+    *("ratio", "lower", "upper", "ratio_75", "lower_75", "ratio_90", "lower_90", "random_ratio", "elsewhere_share"),
+)
 ROUNDING = 0.001
 
 

@@ -1,0 +1,120 @@
+"""What a clip needs, as records: verified masks of one clip and class, and the brackets that they give."""
+
+import math
+from dataclasses import dataclass, field
+
+from stepaudit.extremal.sweep import Snapshot
+
+LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # over which the geometric mean is taken
+FORGIVEN = 0.1  # share that may be lost when more is shown
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A verified mask of one row.
+
+    Args:
+        snapshot: its seed masks, and the ratio at which they are shown.
+        volume: mean of the crisp mask.
+        crispness: Σm² / Σm of it.
+        share: kept, mean over the verifying conditions.
+        with_more: kept when a random piece is shown besides; None if it was not asked.
+    """
+
+    snapshot: Snapshot
+    volume: float
+    crispness: float
+    share: float
+    with_more: float | None = None
+
+    def keeps(self, level: float) -> bool:
+        """Whether it keeps the level, and stays so when more is shown, as far as this was asked."""
+        return self.share >= level and (self.with_more is None or self.with_more >= level - FORGIVEN)
+
+
+@dataclass(frozen=True)
+class Control:
+    """Volumes and kept shares of masks that know nothing of the clip."""
+
+    volumes: list[float]
+    shares: list[float]
+
+    def upper(self, level: float) -> float:
+        """The smallest volume from which on every mask keeps the level; 1, the whole clip, if none does."""
+        least = 1.0
+        for volume, share in sorted(zip(self.volumes, self.shares, strict=True), reverse=True):
+            if share < level:
+                break
+            least = volume
+        return least
+
+    @property
+    def log2_area(self) -> float:
+        """Mean of log₂ of these over `LEVELS`."""
+        return sum(math.log2(self.upper(level)) for level in LEVELS) / len(LEVELS)
+
+
+@dataclass
+class Answer:
+    """What one row needs.
+
+    Args:
+        probability: of the target on the clip.
+        reference: p₁, of the clip's own class.
+        empty: the target's probability on each empty version, by the name of the fill.
+        asks: names of the fills that ask something.
+        masks: verified ones.
+        passes: spent on the search and its verification; a forward pass counts a third.
+        random: what random pieces keep; None if they were not asked.
+        elsewhere: share that the smallest mask for a level of 0.5 keeps where it does not belong, likewise.
+    """
+
+    probability: float
+    reference: float
+    empty: dict[str, float]
+    asks: list[str]
+    masks: list[Mask] = field(default_factory=list)
+    passes: float = 0.0
+    random: Control | None = None
+    elsewhere: float | None = None
+
+    @property
+    def vacuous(self) -> bool:
+        """True if no fill asks anything: the empty clip already has the answer."""
+        return not self.asks
+
+    def smallest(self, level: float) -> Mask | None:
+        """The smallest mask that keeps a level."""
+        return min((mask for mask in self.masks if mask.keeps(level)), key=lambda mask: mask.volume, default=None)
+
+    def upper(self, level: float) -> float | None:
+        """a*(level): the volume of that mask; None if none keeps it. The whole clip keeps its own class."""
+        if self.vacuous:
+            return 0.0
+        smallest = self.smallest(level)
+        if smallest is None:
+            return 1.0 if self.probability >= self.reference else None
+        return smallest.volume
+
+    def lower(self, level: float) -> float | None:
+        """The greatest volume below a*(level) that was tried and fails; None if none fails."""
+        upper = self.upper(level)
+        most = math.inf if upper is None else upper
+        return max((mask.volume for mask in self.masks if not mask.keeps(level) and mask.volume < most), default=None)
+
+    @property
+    def log2_area_lower(self) -> float | None:
+        """The same of the lower ends; None if one of them is missing, or the row is vacuous."""
+        ends = [self.lower(level) for level in LEVELS]
+        return None if self.vacuous or None in ends else sum(math.log2(end) for end in ends if end) / len(LEVELS)
+
+    @property
+    def log2_area(self) -> float | None:
+        """Mean of log₂ a*(τ) over `LEVELS`, levels that no mask keeps counting as the whole clip; None if vacuous."""
+        if self.vacuous:
+            return None
+        return sum(math.log2(self.upper(level) or 1.0) for level in LEVELS) / len(LEVELS)
+
+    def curve(self) -> list[tuple[float, float]]:
+        """Volume and kept share of the verified masks, by volume."""
+        return sorted((mask.volume, mask.share) for mask in self.masks)

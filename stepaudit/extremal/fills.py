@@ -1,0 +1,91 @@
+"""Fills: what a clip shows where a mask hides it, and what the model answers to nothing but the fill."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from stepaudit.extremal.perturbation import Perturbation
+from stepaudit.layers import gaussian_blur
+
+SEARCH = ("blur", "mean-colour", "grey")
+VERIFY = ("half-blur", "background")
+ASKS = 0.1  # least probability that the clip must add to its empty version
+
+
+@dataclass(frozen=True)
+class Fills:
+    """The empty versions of N clips, and the probabilities between which a mask's share is measured.
+
+    Args:
+        names: F of `SEARCH` and `VERIFY`.
+        clips: F empty versions, each [N, 3, T, H, W] in [0, 1].
+        empty: F lists of the target's probability on these, [N].
+        reference: [N], the probability that counts as the whole: that of the clip's own class on the clip.
+    """
+
+    names: tuple[str, ...]
+    clips: tuple[Tensor, ...]
+    empty: list[list[float]]
+    reference: list[float]
+
+    def asking(self, row: int, names: Sequence[str]) -> list[int]:
+        """Places of those of the named fills that ask something of a row: the clip adds `ASKS` to its empty version."""
+        gains = [self.reference[row] - empty[row] for empty in self.empty]
+        return [place for place, name in enumerate(self.names) if name in names and gains[place] >= ASKS]
+
+    def share(self, place: int, row: int, probability: float) -> float:
+        """Share of what the clip adds to its empty version that is kept: (p − p₀) / (p₁ − p₀), in [0, 1]."""
+        empty = self.empty[place][row]
+        return min(max((probability - empty) / max(self.reference[row] - empty, ASKS), 0.0), 1.0)
+
+    def chosen(self, places: Sequence[int], rows: Sequence[int]) -> Tensor:
+        """For each row the empty version of its place, [n, 3, T, H, W]."""
+        return torch.stack([self.clips[place][row] for place, row in zip(places, rows, strict=True)])
+
+
+def fills_of(clips: Tensor, backgrounds: Tensor | None, blur_sigma: float | None = None) -> dict[str, Tensor]:
+    """Empty versions of clips by the name of the fill, each [N, 3, T, H, W].
+
+    Args:
+        clips: [N, 3, T, H, W] in [0, 1].
+        backgrounds: [N, 3, T, H, W], for each clip another one, whose blurred version is the fill `background`; without
+            them there is no such fill.
+        blur_sigma: pixels; by default 20 for a shorter side of 112, and in proportion.
+    """
+    sigma = Perturbation("blur", blur_sigma).sigma_of(*clips.shape[-2:])
+    empty = {
+        "blur": gaussian_blur(clips, sigma),
+        "mean-colour": clips.mean(dim=(2, 3, 4), keepdim=True).expand_as(clips),
+        "grey": torch.full_like(clips, 0.5),
+        "half-blur": gaussian_blur(clips, sigma / 2),
+    }
+    return empty if backgrounds is None else {**empty, "background": gaussian_blur(backgrounds, sigma)}
+
+
+@torch.no_grad()
+def measured(model: nn.Module, empty: dict[str, Tensor], targets: Tensor, reference: Tensor, at_once: int) -> Fills:
+    """The fills with the model's answers to them.
+
+    Args:
+        model: clips [N, 3, T, H, W] to logits [N, K].
+        targets: [N] class indices.
+        reference: [N], see `Fills`.
+        at_once: clips in a forward pass.
+    """
+    answers = [
+        torch.cat([target_probability(model, clips[part], targets[part]) for part in parts(len(targets), at_once)])
+        for clips in empty.values()
+    ]
+    return Fills(tuple(empty), tuple(empty.values()), torch.stack(answers).tolist(), reference.tolist())
+
+
+def parts(count: int, size: int) -> list[slice]:
+    """Slices of at most `size` that cover `count` rows."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def target_probability(model: nn.Module, clips: Tensor, targets: Tensor) -> Tensor:
+    """Softmax probability of each clip's target, [N]."""
+    return model(clips).softmax(dim=1).gather(1, targets[:, None])[:, 0]

@@ -1,0 +1,311 @@
+"""How little of a clip is enough: the smallest crisp masks that keep the model's answer, with brackets on both sides.
+
+For clip x, class c and a fill, a mask m keeps the share s = (p_c(m ⊗ x) − p_c(fill)) / (p₁ − p_c(fill)), where p₁ is
+the probability that the clip gives its own class. A fill with p₁ − p_c(fill) below 0.1 asks nothing of this clip. a*(τ)
+is the smallest volume whose mean s, over conditions that the search did not see, is at least τ, and stays so when more
+is shown.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from stepaudit.extremal.answers import LEVELS, Answer, Control, Mask
+from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, crispness, elsewhere, moved, random_pieces
+from stepaudit.extremal.engine import in_parts
+from stepaudit.extremal.fills import SEARCH, VERIFY, fills_of, measured, parts, target_probability
+from stepaudit.extremal.memory import rows_at_once
+from stepaudit.extremal.perturbation import blend
+from stepaudit.extremal.prepared import prepared
+from stepaudit.extremal.settings import Settings
+from stepaudit.extremal.smooth_max import SmoothMax
+from stepaudit.extremal.sweep import Run, Snapshot, Sweep, shift_px, sweep_settings
+from stepaudit.layers import frozen, target_log_probability
+
+READINGS = (0.5, 0.9, 0.75)  # bracketed first
+ITERATIONS = 155
+GOES_ON = 8  # iterations at a time, where the run did not find a mask that fails
+FIRST_VERIFIED = 10  # snapshots, evenly spaced in log volume
+BUDGET = 200.0  # passes of a clip, class and start; a forward pass counts a third
+RESERVE = 6  # masks whose verification is still affordable when a run goes on
+BRACKET = 1.2  # a bracket is done when its upper end is at most so many times its lower end
+MORE = 0.05  # least volume of the random piece that is shown besides, to see whether the answer stays
+RANDOM_RATIOS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
+RANDOM_DRAWS = 2
+KEPT_CLIPS = 8  # copies of a clip in memory: its fills, and what blending keeps
+
+
+def answers(
+    model: nn.Module,
+    clips: Tensor,
+    targets: Tensor,
+    *,
+    own: Tensor | None = None,
+    backgrounds: Tensor | None = None,
+    settings: Settings,
+    geometry: SmoothMax,
+    start: Tensor,
+    seed: int = 0,
+    blur_sigma: float | None = None,
+    controls: bool = False,
+) -> list[Answer]:
+    """How little of each clip keeps its target; the arguments are those of `Question`.
+
+    Args:
+        model: in any mode, which it keeps.
+        controls: also ask random pieces and masks that are moved elsewhere.
+
+    Raises:
+        NotApplicableError: no gradient reaches the clip.
+    """
+    geometry = replace(geometry, padded=False)
+
+    def some(rows: slice) -> list[Answer]:
+        question = Question(
+            model,
+            clips[rows],
+            targets[rows],
+            own=None if own is None else own[rows],
+            backgrounds=None if backgrounds is None else backgrounds[rows],
+            settings=settings,
+            geometry=geometry,
+            start=start,
+            seed=seed,
+            blur_sigma=blur_sigma,
+        )
+        found = question.answer()
+        for row in range(len(found) if controls else 0):
+            question.control(row)
+        return found
+
+    with frozen(model), torch.enable_grad(), prepared(model, clips[:1]):
+        size = _rows_that_fit(model, clips, targets, geometry)
+        return [answer for part in in_parts(some, len(clips), size) for answer in part]
+
+
+def _rows_that_fit(model: nn.Module, clips: Tensor, targets: Tensor, geometry: SmoothMax) -> int:
+    """Rows that fit into memory together."""
+    if len(clips) == 1:
+        return 1
+    levels = torch.stack([clips[:1]] * 2)
+    masks = torch.ones(1, *clips.shape[2:], device=clips.device).requires_grad_()
+    own = (KEPT_CLIPS + geometry.reach) * clips[:1].nbytes
+    work = lambda: target_log_probability(model, blend(levels, masks), targets[:1])  # noqa: E731
+    return rows_at_once(work, own, model.parameters(), clips.device)
+
+
+class Question:
+    """How little of N clips keeps their targets.
+
+    Args:
+        model: clips [N, 3, T, H, W] to logits [N, K], frozen.
+        clips: [N, 3, T, H, W] in [0, 1].
+        targets: [N] class indices.
+        own: [N], the classes whose probability on the clip counts as the whole; by default the targets.
+        backgrounds: [N, 3, T, H, W], another clip for each; None leaves that fill out.
+        settings: of the energy (`stepaudit.extremal.settings`).
+        geometry: of the smooth maximum.
+        start: [1, T, h, w], the first seed masks.
+        seed: of fills, shifts and random pieces.
+        at_once: clips in a forward pass.
+        blur_sigma: of the fills, pixels; by default 20 for a shorter side of 112, and in proportion.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        clips: Tensor,
+        targets: Tensor,
+        *,
+        own: Tensor | None = None,
+        backgrounds: Tensor | None = None,
+        settings: Settings,
+        geometry: SmoothMax,
+        start: Tensor,
+        seed: int = 0,
+        at_once: int = 16,
+        blur_sigma: float | None = None,
+    ):
+        self.model, self.clips, self.targets, self.seed, self.at_once = model, clips, targets, seed, at_once
+        self.geometry = geometry
+        with torch.no_grad():
+            probabilities = [
+                torch.cat(
+                    [target_probability(model, clips[part], classes[part]) for part in parts(len(clips), at_once)]
+                )
+                for classes in (targets, targets if own is None else own)
+            ]
+        self.probability = probabilities[0].tolist()
+        self.fills = measured(model, fills_of(clips, backgrounds, blur_sigma), targets, probabilities[1], at_once)
+        chosen = sweep_settings(settings, ITERATIONS)
+        self.sweep = Sweep(model, clips, targets, self.fills, chosen, geometry, start, seed)
+        self.answers = [self._unanswered(row) for row in range(len(clips))]
+
+    def answer(self) -> list[Answer]:
+        """The answers of all rows. Raises NotApplicableError if no gradient reaches the clip."""
+        fills = {row: places for row in range(len(self.answers)) if (places := self._search_fills(row))}
+        self._advance(runs := self.sweep.begin(fills), self.sweep.settings.iterations)
+        self._verify([(run.row, each) for run in runs for each in _spread(run.snapshots, FIRST_VERIFIED)])
+        while True:
+            by_step: dict[int, list[Run]] = {}
+            for run in runs:
+                if self._goes_on(run):
+                    by_step.setdefault(run.step, []).append(run)
+            if not by_step:
+                break
+            for together in by_step.values():
+                self._advance(together, GOES_ON)
+                self._verify([(run.row, run.snapshots[-1]) for run in together])
+        while asked := [each for run in runs for each in self._next(run)]:
+            self._verify([(row, what) for row, what in asked if isinstance(what, Snapshot)])
+            self._verify_with_more([(row, what) for row, what in asked if isinstance(what, Mask)])
+        return self.answers
+
+    def _advance(self, runs: Sequence[Run], iterations: int) -> None:
+        if runs:
+            self.sweep.advance(runs, iterations)
+        for run in runs:
+            self.answers[run.row].passes += iterations
+
+    def _search_fills(self, row: int) -> list[int]:
+        """Places of the fills that a row is searched with: where those of the search ask nothing, the others."""
+        return self.fills.asking(row, SEARCH) or self.fills.asking(row, VERIFY)
+
+    def _goes_on(self, run: Run) -> bool:
+        """Whether no mask of the run fails at some reading, though smaller ones can be made within the budget."""
+        answer = self.answers[run.row]
+        affordable = answer.passes + GOES_ON + RESERVE * self._cost(run.row) <= BUDGET
+        return affordable and run.steering.ratio > SMALLEST and any(answer.lower(level) is None for level in READINGS)
+
+    def control(self, row: int) -> None:
+        """Note what random pieces, and the row's own smallest mask elsewhere, keep."""
+        answer = self.answers[row]
+        if answer.vacuous:
+            return
+        size, sigma = tuple(self.clips.shape[2:]), self.geometry.sigma
+        draws = [
+            random_pieces(RANDOM_RATIOS, size, sigma, RANDOM_DRAWS * self.seed + draw) for draw in range(RANDOM_DRAWS)
+        ]
+        kept = [self._shares([row] * len(masks), masks.to(self.clips)) for masks in draws]
+        shares = [_mean(each) for each in zip(*kept, strict=True)]
+        answer.random = Control(torch.stack(draws).mean(dim=(0, 2, 3, 4)).tolist(), shares)
+        if (mask := answer.smallest(READINGS[0])) is not None:
+            answer.elsewhere = self._shares([row], elsewhere(self._shown([mask.snapshot])))[0]
+
+    def _unanswered(self, row: int) -> Answer:
+        fills = self.fills
+        asks = [fills.names[place] for place in fills.asking(row, fills.names)]
+        empty = {name: values[row] for name, values in zip(fills.names, fills.empty, strict=True)}
+        return Answer(self.probability[row], fills.reference[row], empty, asks, passes=(1 + len(empty)) / 3)
+
+    def _next(self, run: Run) -> Iterator[tuple[int, Snapshot | Mask]]:
+        """What to verify next of a row, within its budget: a mask with more shown, or another one within a bracket."""
+        row, answer = run.row, self.answers[run.row]
+        if answer.passes + self._cost(row) > BUDGET:
+            return
+        unasked = next((mask for mask in self._frontier(answer) if mask.with_more is None), None)
+        if unasked is not None:
+            yield row, unasked
+            return
+        for level in (*READINGS, LEVELS[0]):
+            if (snapshot := _within_bracket(answer, level, run.snapshots)) is not None:
+                yield row, snapshot
+                return
+
+    def _frontier(self, answer: Answer) -> Iterator[Mask]:
+        """The smallest masks for all levels, those of the readings first."""
+        for level in (*READINGS, *LEVELS):
+            if (mask := answer.smallest(level)) is not None:
+                yield mask
+
+    def _cost(self, row: int) -> float:
+        """Passes that the verification of one mask takes."""
+        return len(self._conditions(row)) / 3
+
+    def _verify(self, asked: Sequence[tuple[int, Snapshot]]) -> None:
+        if not asked:
+            return
+        masks = self._shown([snapshot for _, snapshot in asked])
+        shares = self._shares([row for row, _ in asked], masks)
+        columns = (asked, masks.mean(dim=(1, 2, 3)).tolist(), crispness(masks).tolist(), shares)
+        for (row, snapshot), volume, crisp_share, share in zip(*columns, strict=True):
+            self.answers[row].masks.append(Mask(snapshot, volume, crisp_share, share))
+            self.answers[row].passes += self._cost(row)
+
+    def _verify_with_more(self, asked: Sequence[tuple[int, Mask]]) -> None:
+        if not asked:
+            return
+        masks = self._shown([mask.snapshot for _, mask in asked])
+        pieces = self._pieces([max(MORE, mask.volume) for _, mask in asked])
+        shares = self._shares([row for row, _ in asked], torch.maximum(masks, pieces))
+        for (row, mask), share in zip(asked, shares, strict=True):
+            masks_of_row = self.answers[row].masks
+            masks_of_row[masks_of_row.index(mask)] = Mask(mask.snapshot, mask.volume, mask.crispness, mask.share, share)
+            self.answers[row].passes += self._cost(row)
+
+    def _pieces(self, ratios: Sequence[float]) -> Tensor:
+        size = tuple(self.clips.shape[2:])
+        return random_pieces([min(LARGEST, ratio) for ratio in ratios], size, self.geometry.sigma, self.seed).to(
+            self.clips
+        )
+
+    def _shown(self, snapshots: Sequence[Snapshot]) -> Tensor:
+        """Crisp masks of snapshots, [n, T, H, W]."""
+        seeds = torch.stack([snapshot.seed_masks for snapshot in snapshots]).float()
+        return crisp(self.geometry(seeds), [snapshot.ratio for snapshot in snapshots])
+
+    def _conditions(self, row: int) -> list[tuple[str, int, tuple[int, int]]]:
+        """Verifying conditions of a row: a group, the place of the fill, and a shift in pixels.
+
+        A group counts once: `half-blur`, `background`, and `moved`, the fills of the search with the mask moved.
+        """
+        far = shift_px(self.geometry)
+        shifts = [(far, 0), (0, far), (-far, 0), (0, -far)]
+        unseen = [(self.fills.names[place], place, (0, 0)) for place in self.fills.asking(row, VERIFY)]
+        searched = [("moved", place, shifts[place % 4]) for place in self._search_fills(row)]
+        return unseen + searched
+
+    @torch.no_grad()
+    def _shares(self, rows: Sequence[int], masks: Tensor) -> list[float]:
+        """Share that each row's mask [n, T, H, W] keeps, mean over the groups of its conditions."""
+        asked = [(place, each) for place, row in enumerate(rows) for each in self._conditions(row)]
+        kept: list[dict[str, list[float]]] = [{} for _ in rows]
+        for part in parts(len(asked), self.at_once):
+            some = asked[part]
+            index = [rows[place] for place, _ in some]
+            fills = self.fills.chosen([fill for _, (_, fill, _) in some], index)
+            shown = torch.stack([moved(masks[place], *shift) for place, (_, _, shift) in some])
+            answers = target_probability(
+                self.model, blend(torch.stack([fills, self.clips[index]]), shown), self.targets[index]
+            )
+            for (place, (group, fill, _)), value in zip(some, answers.tolist(), strict=True):
+                kept[place].setdefault(group, []).append(self.fills.share(fill, rows[place], value))
+        return [_mean([_mean(group) for group in groups.values()]) for groups in kept]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _spread(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
+    """So many snapshots, the first and last of them by ratio, the others evenly between on a log scale."""
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.ratio)
+    first, last = math.log(ordered[0].ratio), math.log(ordered[-1].ratio)
+    goals = [first + (last - first) * step / (count - 1) for step in range(count)]
+    nearest = [min(ordered, key=lambda snapshot: abs(math.log(snapshot.ratio) - goal)) for goal in goals]
+    return list({id(snapshot): snapshot for snapshot in nearest}.values())
+
+
+def _within_bracket(answer: Answer, level: float, snapshots: Sequence[Snapshot]) -> Snapshot | None:
+    """A snapshot that was not verified yet and narrows the bracket of a level; None if there is none, or no need."""
+    lower, upper = answer.lower(level), answer.upper(level)
+    if upper is not None and lower is not None and upper <= BRACKET * lower:
+        return None
+    least, most = lower or SMALLEST, LARGEST if upper is None else upper
+    verified = {id(mask.snapshot) for mask in answer.masks}
+    inside = [each for each in snapshots if id(each) not in verified and least < each.ratio < most]
+    goal = math.sqrt(least * most)
+    return min(inside, key=lambda each: abs(math.log(each.ratio / goal)), default=None)

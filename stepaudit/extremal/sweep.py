@@ -1,0 +1,202 @@
+"""The sweep: one run of crisp masks, from half of the clip to next to nothing, that leaves a mask for every level."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, moved
+from stepaudit.extremal.descent import descended
+from stepaudit.extremal.energy import Energy
+from stepaudit.extremal.fills import Fills
+from stepaudit.extremal.perturbation import blend
+from stepaudit.extremal.settings import Settings
+from stepaudit.extremal.smooth_max import SmoothMax
+from stepaudit.extremal.temporal import temporal_gaussian
+from stepaudit.layers import gradient, target_log_probability
+
+FIRST_RATIO = 0.5
+EVERY = 3  # iterations between two snapshots
+STEPS_A_SEED = 100_003  # draws of different seeds and iterations differ
+SETTLING = 10  # iterations before the ratio is steered
+MEMORY = 0.7  # weight of the past in the running mean of the kept share
+SHIFT = 0.04  # of the shorter side: masks are moved by up to so much
+SMALL = 0.1  # ratio below which the data term is held back
+FIRST_LEVEL, LAST_LEVEL = 0.9, 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Seed masks [T, h, w] of one row at one iteration, float16, with the ratio at which they were shown."""
+
+    seed_masks: Tensor
+    ratio: float
+
+
+@dataclass
+class Steering:
+    """The ratio of one row: it falls while the mask keeps the level, and rises while it does not.
+
+    The level is 0.9 in the first half of the run and falls to 0.1 in the second.
+    """
+
+    iterations: int
+    ratio: float = FIRST_RATIO
+    kept: float = 1.0
+
+    def level(self, step: int) -> float:
+        late = min(1.0, max(0.0, 2 * step / self.iterations - 1))
+        return FIRST_LEVEL - (FIRST_LEVEL - LAST_LEVEL) * late
+
+    def pull(self, step: int) -> float:
+        """Weight of the data term in an iteration, beside that of the area.
+
+        The area term is a mean over the clip, so that for a mask of a hundredth of it the data term outweighs it a
+        hundredfold and no longer lets the mask shrink. In the second half of the run, which looks for masks that fail,
+        the data term's weight falls with the ratio.
+        """
+        late = min(1.0, max(0.0, 4 * step / self.iterations - 2))
+        return min(1.0, self.ratio / SMALL) ** late
+
+    def update(self, step: int, share: float) -> None:
+        """Take the share that a mask kept in an iteration, counted from 0."""
+        self.kept = MEMORY * self.kept + (1 - MEMORY) * share
+        if step < SETTLING:
+            return
+        level, done = self.level(step), step / self.iterations
+        gain = 0.12 * (1 - 0.8 * done) if done < 0.5 else 0.1
+        distance = min(max((self.kept - level) / max(0.05, 1 - level), -1.0), 1.0)
+        self.ratio = min(LARGEST, max(SMALLEST, self.ratio * math.exp(-gain * distance)))
+
+
+@dataclass
+class Run:
+    """The state of one row's run.
+
+    Args:
+        row: of the batch.
+        fills: places of the fills that it draws from.
+        seeds, moments: [T, h, w] and [2, T, h, w], of the optimiser.
+        step: iterations done.
+        snapshots: one in `EVERY` iterations after a quarter of the run, and each of those after its end.
+    """
+
+    row: int
+    fills: list[int]
+    steering: Steering
+    seeds: Tensor
+    moments: Tensor
+    step: int = 0
+    snapshots: list[Snapshot] = field(default_factory=list)
+
+
+class Sweep:
+    """The runs of N rows, which share passes through the model and nothing else.
+
+    Args:
+        model: clips [N, 3, T, H, W] to logits [N, K].
+        clips, targets: [N, 3, T, H, W] in [0, 1] and [N].
+        fills: of these clips.
+        settings: of the energy and the optimiser; its area term acts on the cropped mask.
+        geometry: of the smooth maximum, without padding.
+        start: [1, T, h, w], the first seed masks.
+        seed: of the draws of fills and shifts, the same for every row.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        clips: Tensor,
+        targets: Tensor,
+        fills: Fills,
+        settings: Settings,
+        geometry: SmoothMax,
+        start: Tensor,
+        seed: int,
+    ):
+        self.model, self.clips, self.targets, self.fills = model, clips, targets, fills
+        self.settings, self.geometry, self.start, self.seed = settings, geometry, start, seed
+        self.energy = Energy(settings, geometry, clips.shape[2])
+
+    def begin(self, fills: Mapping[int, list[int]]) -> list[Run]:
+        """A run of each row that draws from some fills, by their places; not yet advanced."""
+        moments = torch.zeros(2, *self.start.shape[1:], device=self.start.device)
+        return [
+            Run(row, places, Steering(self.settings.iterations), self.start[0], moments)
+            for row, places in fills.items()
+        ]
+
+    def advance(self, runs: Sequence[Run], iterations: int) -> None:
+        """Let runs that stand at the same iteration go on together.
+
+        Raises:
+            NotApplicableError: no gradient reaches the clip.
+        """
+        rows = [run.row for run in runs]
+        seeds, moments = torch.stack([run.seeds for run in runs]), torch.stack([run.moments for run in runs])
+        for step in range(runs[0].step, runs[0].step + iterations):
+            draw = torch.Generator().manual_seed(STEPS_A_SEED * self.seed + step)
+            lot = torch.rand((), generator=draw).item()
+            places = [run.fills[int(lot * len(run.fills))] for run in runs]
+            seeds = seeds.detach().requires_grad_()
+            masks = self.geometry(temporal_gaussian(seeds, self.settings.reach))
+            shown = moved(crisp(masks, [run.steering.ratio for run in runs]), *self._shift(draw))
+            data, slope = self._slope(rows, places, shown.detach())
+            for run, place, value in zip(runs, places, data.tolist(), strict=True):
+                run.steering.update(step, self.fills.share(place, run.row, math.exp(-value)))
+            ratios = [run.steering.ratio for run in runs]
+            pull = torch.tensor([run.steering.pull(step) for run in runs], device=shown.device)
+            energy = self.energy(pull * (slope * shown).sum(dim=(1, 2, 3)), masks, ratios, step)
+            (towards,) = torch.autograd.grad(energy.sum(), seeds)
+            if self._is_noted(step):
+                self._note(runs, seeds.detach())
+            with torch.no_grad():
+                seeds, moments = descended(seeds, towards, moments, step, self.settings)
+        for run, own_seeds, own_moments in zip(runs, seeds.detach(), moments, strict=True):
+            run.seeds, run.moments, run.step = own_seeds, own_moments, run.step + iterations
+
+    def _is_noted(self, step: int) -> bool:
+        last = self.settings.iterations - 1
+        return step >= last or (step >= last // 4 and step % EVERY == 0)
+
+    def _note(self, runs: Sequence[Run], seeds: Tensor) -> None:
+        stored = temporal_gaussian(seeds, self.settings.reach).half()
+        for run, seed_masks in zip(runs, stored, strict=True):
+            run.snapshots.append(Snapshot(seed_masks.clone(), run.steering.ratio))
+
+    def _shift(self, draw: torch.Generator) -> list[int]:
+        """Pixels down and to the right by which the masks of an iteration are moved."""
+        most = shift_px(self.geometry)
+        return torch.randint(-most, most + 1, (2,), generator=draw).tolist()
+
+    def _slope(self, rows: Sequence[int], places: Sequence[int], masks: Tensor) -> tuple[Tensor, Tensor]:
+        """−log Φ_c of each row's clip under its mask [n], and its gradient to the mask [n, T, H, W]."""
+        index = list(rows)
+        levels = torch.stack([self.fills.chosen(places, rows), self.clips[index]])
+        masks = masks.requires_grad_()
+        data = -target_log_probability(self.model, blend(levels, masks), self.targets[index])
+        return data.detach(), gradient(data, masks)
+
+
+def shift_px(geometry: SmoothMax) -> int:
+    """The most pixels by which a mask is moved."""
+    return max(1, round(SHIFT * min(geometry.height, geometry.width)))
+
+
+def sweep_settings(settings: Settings, iterations: int) -> Settings:
+    """The energy of a preset for a sweep: its terms, with an area weight that holds the mask together, by Adam."""
+    return replace(
+        settings,
+        iterations=iterations,
+        area_weight=1000.0,
+        area_growth=1.0,
+        area_on="cropped",
+        tie=0.05,
+        optimizer="adam",
+        learning_rate=0.05,
+        decay_start=0.6,
+        decay_to=0.6,
+        held_from=1.0,
+    )
