@@ -40,9 +40,14 @@ def threshold(
     at: float = 0.14,
     kept: float = 1.0,
     rank_at: float = 2.0,
+    full: float = 1.0,
 ) -> Maps:
     """The ratio everywhere; claims to keep a probability from one ratio on, and the first place from another on."""
-    details = {"kept_probability": kept * (ratios >= at), "kept_rank": torch.where(ratios >= rank_at, 1, 2)}
+    details = {
+        "kept_probability": kept * (ratios >= at),
+        "kept_rank": torch.where(ratios >= rank_at, 1, 2),
+        "full_probability": torch.full_like(ratios, full),
+    }
     return Maps(_uniform(clips, ratios), "nearest", tuple(clips.shape[-3:]), details)
 
 

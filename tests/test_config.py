@@ -125,7 +125,10 @@ BAD_VALUES = {
     ("preserve.grid", (0.1, 0.1)): "preserve.grid: the ratios must ascend, each once",
     ("preserve.grid", (0.1, 1.0)): "preserve.grid.1: Input should be less than 1, got 1.0",
     ("preserve.bounds", ("top1", "top1")): "preserve.bounds: 'top1' is listed twice",
-    ("preserve.bounds", ("top5",)): "preserve.bounds.0: Input should be 'probability' or 'top1', got 'top5'",
+    (
+        "preserve.bounds",
+        ("top5",),
+    ): "preserve.bounds.0: Input should be 'sufficiency', 'probability' or 'top1', got 'top5'",
     ("preserve.share", 0): "preserve.share: Input should be greater than 0, got 0",
     ("metrics.kept_probability.methods", ("stepp",)): (
         "metrics.kept_probability.methods: no method 'stepp'; did you mean 'step'?"

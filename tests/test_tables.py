@@ -28,6 +28,7 @@ EXAMPLES = {
     pa.list_(pa.bool_()): [True, False],
     pa.list_(pa.float16()): [0.0, 0.333251953125, 1.0, 6.103515625e-05],
     pa.list_(pa.float32()): [0.25, 0.5],
+    pa.list_(pa.string()): ["blur", "grey"],
 }
 
 every_table = pytest.mark.parametrize("name", TABLES)

@@ -1,4 +1,4 @@
-"""What a clip needs, as records: verified masks of one clip and class, and the brackets that they give."""
+"""Need of a clip, as records: verified masks of one clip and class, and the brackets that they give."""
 
 import math
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Mask:
     with_more: float | None = None
 
     def keeps(self, level: float) -> bool:
-        """Whether it keeps the level, and stays so when more is shown, as far as this was asked."""
+        """True if it keeps the level, and stays so when more is shown, as far as this was asked."""
         return self.share >= level and (self.with_more is None or self.with_more >= level - FORGIVEN)
 
 
@@ -56,7 +56,7 @@ class Control:
 
 @dataclass
 class Answer:
-    """What one row needs.
+    """Need of one row: the smallest masks that keep its class.
 
     Args:
         probability: of the target on the clip.

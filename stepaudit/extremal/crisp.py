@@ -69,5 +69,5 @@ def random_pieces(ratios: Sequence[float], size: Sequence[int], sigma: float, se
     field = gaussian_blur(temporal_gaussian(noise[None], REACH)[0], sigma).flatten()
     rank = torch.empty_like(field)
     rank[field.argsort(descending=True)] = torch.arange(len(field), dtype=field.dtype) / len(field)
-    wanted = torch.tensor(list(ratios))[:, None]
-    return (0.5 + (wanted - rank) / (BORDER * wanted)).clamp(0, 1).view(-1, *size)
+    volumes = torch.tensor(list(ratios))[:, None]
+    return (0.5 + (volumes - rank) / (BORDER * volumes)).clamp(0, 1).view(-1, *size)

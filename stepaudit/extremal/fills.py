@@ -1,4 +1,4 @@
-"""Fills: what a clip shows where a mask hides it, and what the model answers to nothing but the fill."""
+"""Fills: contents of a clip where a mask hides it, and the model's answers to nothing but the fill."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How little of a clip is enough: the smallest crisp masks that keep the model's answer, with brackets on both sides.
+"""Search of the smallest crisp masks that keep the model's answer, with brackets on both sides.
 
 For clip x, class c and a fill, a mask m keeps the share s = (p_c(m ⊗ x) − p_c(fill)) / (p₁ − p_c(fill)), where p₁ is
 the probability that the clip gives its own class. A fill with p₁ − p_c(fill) below 0.1 asks nothing of this clip. a*(τ)
@@ -52,7 +52,7 @@ def answers(
     blur_sigma: float | None = None,
     controls: bool = False,
 ) -> list[Answer]:
-    """How little of each clip keeps its target; the arguments are those of `Question`.
+    """Need of each clip for its target; the arguments are those of `Question`.
 
     Args:
         model: in any mode, which it keeps.
@@ -76,10 +76,10 @@ def answers(
             seed=seed,
             blur_sigma=blur_sigma,
         )
-        found = question.answer()
-        for row in range(len(found) if controls else 0):
+        rows_answers = question.answer()
+        for row in range(len(rows_answers) if controls else 0):
             question.control(row)
-        return found
+        return rows_answers
 
     with frozen(model), torch.enable_grad(), prepared(model, clips[:1]):
         size = _rows_that_fit(model, clips, targets, geometry)
@@ -98,7 +98,7 @@ def _rows_that_fit(model: nn.Module, clips: Tensor, targets: Tensor, geometry: S
 
 
 class Question:
-    """How little of N clips keeps their targets.
+    """Search of how little of N clips keeps their targets.
 
     Args:
         model: clips [N, 3, T, H, W] to logits [N, K], frozen.
@@ -175,7 +175,7 @@ class Question:
         return self.fills.asking(row, SEARCH) or self.fills.asking(row, VERIFY)
 
     def _goes_on(self, run: Run) -> bool:
-        """Whether no mask of the run fails at some reading, though smaller ones can be made within the budget."""
+        """True if no mask of the run fails at some reading, though smaller ones can be made within the budget."""
         answer = self.answers[run.row]
         affordable = answer.passes + GOES_ON + RESERVE * self._cost(run.row) <= BUDGET
         return affordable and run.steering.ratio > SMALLEST and any(answer.lower(level) is None for level in READINGS)
@@ -202,7 +202,7 @@ class Question:
         return Answer(self.probability[row], fills.reference[row], empty, asks, passes=(1 + len(empty)) / 3)
 
     def _next(self, run: Run) -> Iterator[tuple[int, Snapshot | Mask]]:
-        """What to verify next of a row, within its budget: a mask with more shown, or another one within a bracket."""
+        """Next verification of a row, within its budget: a mask with more shown, or another one within a bracket."""
         row, answer = run.row, self.answers[run.row]
         if answer.passes + self._cost(row) > BUDGET:
             return

@@ -87,7 +87,7 @@ def sufficiency_of(
     mask_sigma: float | None = None,
     **_options: object,
 ) -> tuple[list[Answer], str]:
-    """How little of each clip keeps its target, by a sweep of crisp masks with the terms of a method's energy.
+    """Need of each clip for its target, by a sweep of crisp masks with the terms of a method's energy.
 
     The sweep has one schedule and three fills of its own; a method's options that name others decide its maps alone.
 
@@ -103,7 +103,7 @@ def sufficiency_of(
     geometry = SmoothMax.of(height, width, mask_sigma)
     chosen = replace(settings(method, "corrected", "paper", None), reach=reach)
     start = _start(seed, (clips.shape[2], *geometry.grid)).to(clips)
-    found = answers(
+    each = answers(
         model,
         clips,
         targets,
@@ -116,4 +116,4 @@ def sufficiency_of(
         blur_sigma=blur_sigma,
         controls=controls,
     )
-    return found, smooth_max_name(geometry)
+    return each, smooth_max_name(geometry)

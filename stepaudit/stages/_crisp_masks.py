@@ -1,4 +1,4 @@
-"""How little of each clip is enough, by crisp masks: rows of `preservation` for the bound `sufficiency`."""
+"""Need of each clip by crisp masks: rows of `preservation` for the bound `sufficiency`."""
 
 import hashlib
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def rows(requests: Sequence[Request], tools: Tools, asked: str, others: Sequence
     own = torch.tensor([request.clip["target"] for request in requests], device=tools.place)
     behind = [background(request, others) for request in requests]
     with tools.looks(clips):
-        found, upsampling = tools.sufficiency(
+        each, upsampling = tools.sufficiency(
             tools.net,
             clips,
             targets,
@@ -40,7 +40,7 @@ def rows(requests: Sequence[Request], tools: Tools, asked: str, others: Sequence
             controls=asked == "label",
             **tools.options,
         )
-    columns = zip(requests, behind, found, strict=True)
+    columns = zip(requests, behind, each, strict=True)
     return [
         [{**key(request, "sufficiency", asked), **_row(answer, upsampling), "background": other and other["clip_id"]}]
         for request, other, answer in columns
@@ -66,8 +66,8 @@ def background(request: Request, others: Sequence[Request]) -> dict | None:
 
 
 def _pixels(behind: Sequence[dict | None], clips: Tensor) -> Tensor | None:
-    found = [clip for clip in behind if clip is not None]
-    return to_tensor(found).to(clips) if len(found) == len(behind) else None
+    pictures = [clip for clip in behind if clip is not None]
+    return to_tensor(pictures).to(clips) if len(pictures) == len(behind) else None
 
 
 def _row(answer: Answer, upsampling: str) -> dict:

@@ -25,7 +25,7 @@ from stepaudit.maps import Maps, checked_maps
 
 @dataclass(frozen=True)
 class Tools:
-    """What a search needs: the model, the method's functions, name and options, the device, a context for its calls."""
+    """Tools of a search: the model, the method's functions, name and options, the device, a context for its calls."""
 
     net: nn.Module
     attribute: Callable[..., Maps]
@@ -104,7 +104,7 @@ def _evaluations(requests: list[Request], ratios: list[float], tools: Tools) -> 
 
 
 def _rows(request: Request, masks: list[Evaluation], settings: Preserve) -> list[dict]:
-    bounds, found = _bounds(request, settings), []
+    bounds, measured_rows = _bounds(request, settings), []
     for name in settings.bounds:
         if name == "sufficiency":
             continue
@@ -113,7 +113,7 @@ def _rows(request: Request, masks: list[Evaluation], settings: Preserve) -> list
             error = NotApplicableError(
                 f"the clip's target has rank {request.prediction['rank']}, no first place to keep"
             )
-            found.append({**same, "status": error.status, "error": str(error)})
+            measured_rows.append({**same, "status": error.status, "error": str(error)})
             continue
         measured = {
             **vars(minimum(masks, bounds[name])),
@@ -121,5 +121,5 @@ def _rows(request: Request, masks: list[Evaluation], settings: Preserve) -> list
             "required_probability": settings.share * masks[0].full_probability if name == "probability" else None,
             "evaluations": len(masks),
         }
-        found.append({**same, **measured, "status": "ok"})
-    return found
+        measured_rows.append({**same, **measured, "status": "ok"})
+    return measured_rows

@@ -49,8 +49,8 @@ def _searches(settings: Preserve, requests: Sequence[Request]) -> list[Search]:
 
 def _rows(guard: Guard, searches: list[Search], number: int, batch: Sequence[Request]) -> list[Row]:
     """The rows of a batch, all of one clip together."""
-    found = [_searched(guard, search, f"{number} {place}", batch) for place, search in enumerate(searches)]
-    return [row for of_clip in zip(*found, strict=True) for rows in of_clip for row in rows]
+    by_search = [_searched(guard, search, f"{number} {place}", batch) for place, search in enumerate(searches)]
+    return [row for of_clip in zip(*by_search, strict=True) for rows in of_clip for row in rows]
 
 
 def _searched(guard: Guard, search: Search, name: str, batch: Sequence[Request]) -> list[list[Row]]:

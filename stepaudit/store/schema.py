@@ -93,7 +93,11 @@ _SUFFICIENCY = (
     Column("lower_90", FLOAT, "a*(0.9) is above this ratio; NULL if no smaller mask fails."),
     Column("volumes", pa.list_(pa.float32()), "Volume of each verified mask, ascending: the curve's x."),
     Column("shares", pa.list_(pa.float32()), "Share of what the clip adds that each of them keeps: the curve's y."),
-    Column("fills", pa.list_(TEXT), "Names of the empty versions of the clip: blur, mean-colour, grey, half-blur …"),
+    Column(
+        "fills",
+        pa.list_(TEXT),
+        "Empty versions of the clip: blur, mean-colour, grey, half-blur, background.",
+    ),
     Column("empty_probabilities", pa.list_(pa.float32()), "The target's probability on each of them."),
     Column("asking_fills", pa.list_(TEXT), "Those to whose probability the clip adds at least 0.1: they measure."),
     Column("background", TEXT, "clip_id of the clip whose blurred frames are the fill 'background'; NULL: none."),

@@ -28,8 +28,8 @@ def known(**options):
 
 
 def seeded(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: Tensor, seed: int = 0) -> Maps:
-    """Keeps the probability from a ratio of 0.14 on, and for each seed 0.1 more."""
-    return threshold(model, clips, targets, ratios=ratios, at=0.14 + seed / 10, rank_at=0.0)
+    """Keeps the probability and the first place from a ratio of 0.14 on, and for each seed 0.1 more."""
+    return threshold(model, clips, targets, ratios=ratios, at=0.14 + seed / 10, rank_at=0.14 + seed / 10)
 
 
 def with_seeds(changed, *seeds):
@@ -42,7 +42,7 @@ def test_every_clip_has_one_row_for_each_bound(whole, rows, tested):
     names = schema.TABLES["preservation"].key_names
     found = Counter(tuple(row[name] for name in names) for row in rows(whole, "preservation"))
     assert found == Counter(
-        (clip["clip_id"], "planted", model, "ep3d", bound, 0)
+        (clip["clip_id"], "planted", model, "ep3d", bound, "label", 0)
         for model in whole.models
         for clip in tested
         for bound in ("probability", "top1")
@@ -69,8 +69,8 @@ def test_a_first_place_that_a_clip_does_not_have_cannot_be_kept(whole, rows):
 
 def test_numbers_agree_with_each_other(whole, rows):
     for row in rows(whole, "preservation", status="ok"):
-        assert row["required_probability"] == (row["target_probability"] if row["bound"] == "probability" else None)
-        assert 1 <= row["evaluations"] <= 2 + 3 + 3  # the grid, and two bisections of 0.3 to 0.1
+        assert (row["required_probability"] is None) == (row["bound"] == "top1")
+        assert 1 <= row["evaluations"] <= 2 + 6 + 2  # the grid, below it down to 0.0025, and a bisection each
         if row["censored"] == "right":
             assert row["ratio"] is row["upper"] is row["kept_probability"] is None
             assert row["lower"] > 0
@@ -82,19 +82,19 @@ def test_numbers_agree_with_each_other(whole, rows):
 
 
 def test_a_known_threshold_is_found(changed, rows):
-    """Between 0.1 and 0.4 at 0.14: 0.25 suffices, 0.175 suffices, and 0.175 − 0.1 is at most 0.1."""
+    """Between 0.1 and 0.4 at 0.14: 0.2 suffices, which is no more than twice 0.1."""
     made = changed(methods={"known": known(at=0.14)}, preserve={"methods": ["known"], "bounds": ["probability"]})
     search(made, "known")
     found = rows(made, "preservation", method="known", status="ok")
     assert len(found) == 7
     for row in found:
-        assert (row["ratio"], row["lower"], row["upper"]) == pytest.approx((0.175, 0.1, 0.175), abs=1e-4)  # float16
-        assert (row["censored"], row["evaluations"], row["kept_probability"]) == (None, 4, 1.0)
+        assert (row["ratio"], row["lower"], row["upper"]) == pytest.approx((0.2, 0.1, 0.2), abs=1e-4)  # float16
+        assert (row["censored"], row["evaluations"], row["kept_probability"]) == (None, 3, 1.0)
 
 
 @pytest.mark.parametrize(
     ("at", "expected"),
-    [(0.05, ("left", 0.1, 0.0, 0.1, 1)), (0.9, ("right", None, 0.4, None, 2))],
+    [(0.001, ("left", 0.0025, 0.0, 0.0025, 7)), (0.9, ("right", None, 0.4, None, 2))],
 )
 def test_clips_without_a_bracket_are_kept_as_censored(changed, rows, at, expected):
     made = changed(methods={"known": known(at=at)}, preserve={"methods": ["known"], "bounds": ["probability"]})
@@ -109,26 +109,25 @@ def test_bounds_are_searched_apart_from_each_other(changed, rows):
     made = changed(methods={"known": known(at=0.05, rank_at=0.3)}, preserve={"methods": ["known"]})
     search(made, "known")
     for row in rows(made, "preservation", method="known", status="ok"):
-        expected = {"probability": ("left", 0.1, 0.0), "top1": (None, 0.325, 0.25)}[row["bound"]]
+        expected = {"probability": (None, 0.05, 0.025), "top1": (None, 0.4, 0.2)}[row["bound"]]
         assert (row["censored"], row["ratio"], row["lower"]) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize(("share", "censored"), [(1.0, "right"), (0.5, "left")])
 def test_the_share_of_the_probability_is_what_must_be_kept(changed, rows, share, censored):
-    """Every mask keeps 0.3 of a probability that lies between 0.4 and 0.6."""
+    """Every mask keeps 0.3, the full one 0.5."""
     made = changed(
-        methods={"known": known(at=0.0, kept=0.3)},
+        methods={"known": known(at=0.0, kept=0.3, full=0.5)},
         preserve={"methods": ["known"], "share": share, "bounds": ["probability"]},
     )
     search(made, "known")
     for row in rows(made, "preservation", method="known", status="ok"):
-        assert 0.4 < row["target_probability"] < 0.6  # the premise
-        assert row["required_probability"] == pytest.approx(share * row["target_probability"])
+        assert row["required_probability"] == pytest.approx(share * 0.5)
         assert row["censored"] == censored
 
 
 def test_every_seed_is_searched_in_the_order_of_the_configuration_and_has_its_own_rows(changed, rows, tested):
-    """Seed 2 keeps from 0.34 on: 0.4 suffices, 0.25 and 0.325 fail. Seed 0: 0.25, then 0.175 suffice."""
+    """Seed 2 keeps from 0.34 on: 0.4 suffices, 0.1 and 0.2 fail. Seed 0: 0.2 suffices."""
     made = with_seeds(changed, 2, 0)
     search(made, "seeded")
     found = rows(made, "preservation", method="seeded")
@@ -140,7 +139,7 @@ def test_every_seed_is_searched_in_the_order_of_the_configuration_and_has_its_ow
     )
     assert [row["seed"] for row in shard] == [2] * 10 + [0] * 10
     for row in (row for row in found if row["status"] == "ok" and row["bound"] == "probability"):
-        ratio, lower, evaluations = {0: (0.175, 0.1, 4), 2: (0.4, 0.325, 4)}[row["seed"]]
+        ratio, lower, evaluations = {0: (0.2, 0.1, 3), 2: (0.4, 0.2, 3)}[row["seed"]]
         assert (row["ratio"], row["lower"], row["evaluations"]) == pytest.approx((ratio, lower, evaluations), abs=1e-3)
 
 
