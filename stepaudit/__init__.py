@@ -1,7 +1,7 @@
 """Audits of video classifiers over whole data sets: importance maps and minimum preservation ratios.
 
-The Python API (docs/python_api.md): `explain` and `load_model`, `read_clip`, `render`, `save` for clips of your own,
-`open_results` for the results of an audit. Each is imported when it is first asked for: torch takes seconds.
+The Python API (docs/python_api.md): `explain`, `need` and `load_model`, `read_clip`, `render`, `save` for clips of your
+own, `open_results` for the results of an audit. Each is imported when it is first asked for: torch takes seconds.
 """
 
 from importlib import import_module
@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from stepaudit.version import __version__
 
 if TYPE_CHECKING:
-    from stepaudit.api import explain, load_model, read_clip, render
+    from stepaudit.api import explain, load_model, need, read_clip, render
     from stepaudit.report.pictures.movie import save
     from stepaudit.report.results import open_results
 
-__all__ = ["__version__", "explain", "load_model", "open_results", "read_clip", "render", "save"]
+__all__ = ["__version__", "explain", "load_model", "need", "open_results", "read_clip", "render", "save"]
 
 _PLACES = {
     "explain": "stepaudit.api",
     "load_model": "stepaudit.api",
+    "need": "stepaudit.api",
     "open_results": "stepaudit.report.results",
     "read_clip": "stepaudit.api",
     "render": "stepaudit.api",

@@ -12,6 +12,7 @@ from stepaudit.audit.sections import Clips
 from stepaudit.clips import cutting
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.commands.explain.explanation import Explanation, explained
+from stepaudit.commands.explain.need import Need, needed
 from stepaudit.errors import UsageError
 from stepaudit.networks.by_name import Chosen, choose
 from stepaudit.store.plain_files import at_home
@@ -125,13 +126,62 @@ def explain(
         >>> stepaudit.save(found.render(), "map.webp").name
         'map.webp'
     """
-    net = load_model(model).net if isinstance(model, str | Path) else model.net if isinstance(model, Chosen) else model
-    _check(clips)
-    place = next((parameter.device for parameter in net.parameters()), clips.device)
-    clips = clips.to(place)
+    net, clips = _ready(model, clips)
     return explained(
         net, clips, _targets(targets, clips), _ratios(ratio, len(clips)), method=method, options=options, seed=seed
     )
+
+
+def need(
+    model: nn.Module | Chosen | str | Path,
+    clips: Tensor,
+    targets: Tensor | Sequence[int] | int | None = None,
+    *,
+    method: str = "step",
+    backgrounds: Tensor | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Need:
+    """The least part of each clip that a model needs for its answer.
+
+    Args:
+        model, clips, targets: as for `explain`.
+        method: `step`, `ep3d` or a variant of these.
+        backgrounds: [N, 3, T, H, W], for each clip another one, which stands blurred behind its masks in a further
+            check; an audit takes clips of another class.
+        seed: of the search.
+        **options: of the method's masks, such as `mask_sigma=8`.
+
+    Returns:
+        `masks` [N, T, H, W], `shown_clips`, `answers`, `sentences(index, classes)`, `table()`.
+
+    Raises:
+        UsageError: no such model, method, option or class, or the model answers no logits.
+        AuditError: no gradient of the model reaches the clip, or its answers are not finite.
+
+    Example:
+        >>> import stepaudit
+        >>> model = stepaudit.load_model("results/demo/checkpoints/dataset=planted/r2plus1d.safetensors")
+        >>> clip = stepaudit.read_clip("my_video.mp4", **model.clip_size)
+        >>> found = stepaudit.need(model, clip, method="ep3d")
+        >>> [row["asked_class"] for row in found.table()]
+        ['label', 'runner_up']
+        >>> found.masks.shape
+        torch.Size([1, 16, 48, 48])
+    """
+    net, clips = _ready(model, clips)
+    if backgrounds is not None:
+        _check(backgrounds)
+        backgrounds = backgrounds.to(clips.device)
+    given: dict[str, Any] = {"method": method, "options": options, "backgrounds": backgrounds, "seed": seed}
+    return needed(net, clips, _targets(targets, clips), **given)
+
+
+def _ready(model: nn.Module | Chosen | str | Path, clips: Tensor) -> tuple[nn.Module, Tensor]:
+    """The network, and the clips on its device."""
+    net = load_model(model).net if isinstance(model, str | Path) else model.net if isinstance(model, Chosen) else model
+    _check(clips)
+    return net, clips.to(next((parameter.device for parameter in net.parameters()), clips.device))
 
 
 def render(frames: np.ndarray | Tensor, importance: np.ndarray | Tensor, *, mask: bool = False) -> np.ndarray:

@@ -24,9 +24,11 @@ from tiny_audit import clips, write_audit
 from stepaudit.audit import config, registry
 from stepaudit.audit.sections import Clips
 from stepaudit.commands.compare import command, examples, pair
-from stepaudit.commands.explain import arguments, explanation
+from stepaudit.commands.explain import arguments, explanation, need_sentences
 from stepaudit.commands.explain import command as explain
 from stepaudit.commands.explain.clip_report import ClipReport
+from stepaudit.extremal.answers import Answer, Control, Mask
+from stepaudit.extremal.sweep import Snapshot
 from stepaudit.report import build_database
 from stepaudit.report.page import conclusions, gallery_cards, grids, summary
 from stepaudit.store import database
@@ -212,11 +214,36 @@ def notes(method, **given):
     return "\n".join(explain._notes(component, options, request, Clips()))
 
 
+def need_notes(background):
+    """Notes of `explain --need` before the search runs."""
+    return "\n".join(explain._notes_on_need(SimpleNamespace(background=background)))
+
+
 def kept(method, network, **options):
     """Sentences of `explain` on the part of the clip that is kept."""
     clip = torch.rand(1, 3, 8, 32, 32)
     result = explanation.explained(network, clip, None, [0.25], method=method, options=options)
     return "kept: " + ClipReport("c", {}, "m", "m", ["a", "b"], result).kept_part
+
+
+def piece(volume, share):
+    return Mask(Snapshot(torch.zeros(1, 1, 1), volume), volume, 1.0, share)
+
+
+def one_clip(kept, others=((0.9, 0.1),), probability=0.9, empty=0.1, of_other=0.1, **changes):
+    """Sentences of `explain --need`: volumes and kept shares of masks for the class, and for the other one."""
+    fills = {"blur": empty, "grey": 0.1}
+    asks = [name for name, value in fills.items() if probability - value >= 0.1]
+    own = Answer(probability, probability, fills, asks, [piece(*each) for each in kept], **changes)
+    asked = ["blur"] if probability - of_other >= 0.1 else []
+    other = Answer(0.05, probability, {"blur": of_other}, asked, [piece(*each) for each in others])
+    return "\n".join(need_sentences.sentences(own, "surfing", other, "rowing", "3 of 16 frames"))
+
+
+def random_at(volume):
+    """Random pieces of which those of this volume and the larger ones keep everything."""
+    volumes = [0.05, 0.65, 0.9]
+    return Control(volumes, [float(each >= volume) for each in volumes])
 
 
 class Blind(torch.nn.Module):
@@ -351,6 +378,14 @@ AUDITS = {
     "quick": lambda at: notes("step", quick=True),
     "overruled": lambda at: notes("step", quick=True, options={"iterations": 2, "schedule": "short"}),
     "unhurried": lambda at: notes("step"),
+    "needs a piece": lambda _: one_clip([(0.13, 0.2), (0.17, 0.6), (0.3, 0.95)], random=random_at(0.65)),
+    "needs any piece": lambda _: one_clip([(0.17, 0.95)], [(0.1, 0.6)], empty=0.85, random=random_at(0.05)),
+    "needs the whole": lambda _: one_clip([(0.85, 0.2)], of_other=0.85, random=random_at(1)),
+    "needs the other's half": lambda _: one_clip([(0.13, 0.2), (0.17, 0.6)], [(0.34, 0.7)], random=random_at(1)),
+    "needs nothing": lambda _: one_clip([], probability=0.15),
+    "has nothing": lambda _: one_clip([], probability=0.04),
+    "without a video behind": lambda _: need_notes(None),
+    "with a video behind": lambda _: need_notes(Path("x.mp4")),
     "kept by a mask": lambda at: kept("ep3d", model_for(CUBOID), iterations=2),
     "kept by rank": lambda at: kept("center", model_for(CUBOID)),
     "kept at random": lambda at: kept("gradient", Blind()),
@@ -567,6 +602,65 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("note: --quick changes nothing for step", "overruled", "quick"),
     ("note: about ", "unhurried", "quick"),
     (" passes through the model; --quick takes", "unhurried", "quick"),
+    ("It needs 22 % of the clip for surfing (geometric mean over", "needs a piece", "needs any piece"),
+    ("over 30 to 90 % of its confidence).", "needs a piece", "needs nothing"),
+    ("17 % of it are enough for half of the confidence in surfing (13 % are not).", "needs a piece", "needs any piece"),
+    (
+        "17 % of it are enough for half of the confidence in surfing (no smaller piece that was tried fails).",
+        "needs any piece",
+        "needs a piece",
+    ),
+    (
+        "No piece that was tried keeps half of the confidence in surfing; the largest was 85 %.",
+        "needs the whole",
+        "needs a piece",
+    ),
+    ("30 % of it are enough for three quarters of the confidence", "needs a piece", "needs the other's half"),
+    ("30 % of it are enough for nine tenths of the confidence", "needs a piece", "needs the other's half"),
+    ("The smallest piece for half of it lies in 3 of 16 frames.", "needs a piece", "needs the whole"),
+    ("A random piece would have to be 65 %, 3.8 times as much.", "needs a piece", "needs any piece"),
+    ("No random piece of up to 90 % is enough.", "needs the other's half", "needs a piece"),
+    (
+        "A random piece of 5.0 % is enough as well: which part is shown does not matter.",
+        "needs any piece",
+        "needs a piece",
+    ),
+    ("No piece that was tried gives rowing half of that confidence.", "needs a piece", "needs the other's half"),
+    ("34 % of it give rowing half of that confidence, 2.0 times as much.", "needs the other's half", "needs any piece"),
+    (
+        "10 % of it give rowing half of that confidence, no more than surfing needs: how little is needed says nothing "
+        "about what the clip shows.",
+        "needs any piece",
+        "needs the other's half",
+    ),
+    (
+        "Without any content the model is as sure of rowing as it is of surfing with it (less than 0.1 apart).",
+        "needs the whole",
+        "needs a piece",
+    ),
+    (
+        "Not counted: blur. On these empty versions of the clip surfing is less than 0.1 less probable than on the "
+        "clip itself.",
+        "needs any piece",
+        "needs a piece",
+    ),
+    (
+        "Nothing of the clip is needed for surfing: its probability is 0.15 with the clip, and 0.10 to 0.10 without "
+        "its content.",
+        "needs nothing",
+        "has nothing",
+    ),
+    (
+        "The model does not find surfing in the clip: its probability is 0.04, and 0.10 to 0.10 without the clip's "
+        "content. So nothing can be asked.",
+        "has nothing",
+        "needs nothing",
+    ),
+    (
+        "note: no other video stands behind hidden parts, as in an audit; give one with --background",
+        "without a video behind",
+        "with a video behind",
+    ),
     ("kept: by the mask, ratio asked 0.25, reached", "kept by a mask", "kept by rank"),
     (
         "kept: the 25 % of voxels that the map ranks highest, the rest blurred (the map is no mask)",
@@ -604,8 +698,9 @@ SOURCES = {  # modules whose texts are claims; of some, the functions
     "commands/compare/findings.py": (),
     "commands/compare/sides.py": ("notes", "_state"),
     "commands/compare/comparison.py": ("_compare",),
-    "commands/explain/command.py": ("_notes",),
+    "commands/explain/command.py": ("_notes", "_notes_on_need"),
     "commands/explain/clip_report.py": ("kept_part",),
+    "commands/explain/need_sentences.py": (),
 }
 
 

@@ -9,11 +9,8 @@ from torch import Tensor
 from stepaudit.audit.requests import Request, for_runner_up
 from stepaudit.clips.tensors import require_ok, tensors, to_tensor
 from stepaudit.errors import NotApplicableError
-from stepaudit.extremal.answers import Answer
-from stepaudit.extremal.sufficiency import READINGS
 from stepaudit.stages._soft_masks import Tools, key
-
-LEVEL = READINGS[0]  # of the column `ratio`
+from stepaudit.store.answer_values import answer_values
 
 
 def rows(requests: Sequence[Request], tools: Tools, asked: str, others: Sequence[Request]) -> list[list[dict]]:
@@ -42,7 +39,13 @@ def rows(requests: Sequence[Request], tools: Tools, asked: str, others: Sequence
         )
     columns = zip(requests, behind, each, strict=True)
     return [
-        [{**key(request, "sufficiency", asked), **_row(answer, upsampling), "background": other and other["clip_id"]}]
+        [
+            {
+                **key(request, "sufficiency", asked),
+                **answer_values(answer, upsampling),
+                "background": other and other["clip_id"],
+            }
+        ]
         for request, other, answer in columns
     ]
 
@@ -68,59 +71,3 @@ def background(request: Request, others: Sequence[Request]) -> dict | None:
 def _pixels(behind: Sequence[dict | None], clips: Tensor) -> Tensor | None:
     pictures = [clip for clip in behind if clip is not None]
     return to_tensor(pictures).to(clips) if len(pictures) == len(behind) else None
-
-
-def _row(answer: Answer, upsampling: str) -> dict:
-    """Columns of an answer."""
-    upper, lower = answer.upper(LEVEL), answer.lower(LEVEL)
-    control = answer.random
-    return {
-        "target_probability": answer.probability,
-        "ratio": upper,
-        "lower": _lower_end(answer, upper, lower),
-        "upper": upper,
-        "censored": _censored(answer, upper, lower),
-        "evaluations": len(answer.masks),
-        "vacuous": answer.vacuous,
-        "log2_ratio": answer.log2_area,
-        "log2_lower": answer.log2_area_lower,
-        **{f"ratio_{level:.0%}"[:-1]: answer.upper(level) for level in READINGS[1:]},
-        **{f"lower_{level:.0%}"[:-1]: answer.lower(level) for level in READINGS[1:]},
-        "volumes": [volume for volume, _ in answer.curve()],
-        "shares": [share for _, share in answer.curve()],
-        "fills": list(answer.empty),
-        "empty_probabilities": list(answer.empty.values()),
-        "asking_fills": answer.asks,
-        "random_ratio": control and control.upper(LEVEL),
-        "random_log2_ratio": control and control.log2_area,
-        "elsewhere_share": answer.elsewhere,
-        "passes": answer.passes,
-        "status": "ok",
-        **_mask(answer, upsampling),
-    }
-
-
-def _lower_end(answer: Answer, upper: float | None, lower: float | None) -> float:
-    return 0.0 if lower is None or upper == 0.0 else lower
-
-
-def _censored(answer: Answer, upper: float | None, lower: float | None) -> str | None:
-    """'right' if no mask keeps the level, 'left' if none that is smaller fails."""
-    if answer.vacuous:
-        return None
-    return "right" if upper is None else "left" if lower is None else None
-
-
-def _mask(answer: Answer, upsampling: str) -> dict:
-    """Columns of the smallest mask for the first level."""
-    mask = None if answer.vacuous else answer.smallest(LEVEL)
-    if mask is None:
-        return {}
-    seeds = mask.snapshot.seed_masks
-    return {
-        "crispness": mask.crispness,
-        "grid": seeds.flatten().cpu().numpy(),
-        "grid_shape": list(seeds.shape),
-        "upsampling": upsampling,
-        "shown_ratio": mask.snapshot.ratio,
-    }

@@ -14,6 +14,7 @@ from stepaudit.errors import UsageError, did_you_mean
 
 # Options that `--quick` sets, of the methods that have them.
 QUICK = {"schedule": "short", "iterations": 50, "masks": 200}
+RATIO = 0.05
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class Request:
     video: Path
     model: str
     method: str
-    ratio: float
+    ratio: float | None
     target: str | None
     out: Path | None
     quick: bool
+    need: bool
+    background: Path | None
     options: dict[str, Any]
     weights: str | None
     classes: str | None
@@ -37,6 +40,11 @@ class Request:
     seed: int
     device: str
     overwrite: bool
+
+    @property
+    def share(self) -> float:
+        """Share of the clip to keep."""
+        return RATIO if self.ratio is None else self.ratio
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
@@ -51,6 +59,19 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise UsageError(f"--option {pair}: the value is not valid YAML; put it in quotes") from error
     return options
+
+
+def check_need(request: Request) -> None:
+    """Raises UsageError for options that `--need` makes no use of, or that only it uses."""
+    if request.need and (request.quick or request.ratio is not None):
+        name = "--quick" if request.quick else "--ratio"
+        raise UsageError(f"--need finds the ratio, in a schedule of its own; leave out {name}")
+    if request.background is not None and not request.need:
+        raise UsageError(
+            "--background: another clip stands behind the masks of --need alone; add --need, or leave it out"
+        )
+    if request.background is not None and not request.background.exists():
+        raise UsageError(f"--background {request.background}: there is no such video")
 
 
 def check_video(request: Request) -> None:

@@ -7,10 +7,10 @@ from PIL import Image
 
 from stepaudit.audit import decides
 from stepaudit.commands.explain.explanation import Explanation
-from stepaudit.layers import probability_and_rank
+from stepaudit.commands.explain.predicted import prediction_rows
 from stepaudit.report.pictures import overlay
 from stepaudit.report.pictures.pictures import shares
-from stepaudit.store import formats, schema
+from stepaudit.store import formats
 
 TOP = 5  # classes to print
 
@@ -87,20 +87,13 @@ class ClipReport:
         """The row of the table `maps`."""
         return self.explanation.table([self.clip_id], self.model)
 
-    def predictions(self) -> list[dict]:
-        """The row of the table `predictions`."""
-        probability, rank = probability_and_rank(self.explanation.logits, self.explanation.targets)
-        row = {
-            "clip_id": self.clip_id,
-            "model": self.model,
-            "target": self.explanation.targets[0].item(),
-            "label": self.label,
-            "target_probability": probability[0].item(),
-            "rank": rank[0].item(),
-            "probabilities": self.explanation.logits[0].softmax(dim=0).tolist(),
-            "status": "ok",
+    def tables(self) -> dict[str, list[dict]]:
+        """Rows by table: the map and the prediction."""
+        logits, targets = self.explanation.logits, self.explanation.targets
+        return {
+            "maps": self.maps(),
+            "predictions": prediction_rows(self.clip_id, self.model, self.label, logits, targets),
         }
-        return [{column.name: row.get(column.name) for column in schema.TABLES["predictions"].columns}]
 
     def summary(self) -> dict:
         """Request and results, without the maps."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,15 @@ from torch import Tensor
 
 from stepaudit.audit.registry import Component
 from stepaudit.audit.sections import Clips
+from stepaudit.audit.work import SUFFICIENCY_PASSES
 from stepaudit.clips import cutting, decoding
 from stepaudit.clips.tensors import to_tensor
-from stepaudit.commands.explain import arguments, explanation
+from stepaudit.commands.explain import arguments, explanation, need
 from stepaudit.commands.explain.arguments import Request, quick_options
 from stepaudit.commands.explain.clip_report import ClipReport
-from stepaudit.commands.explain.explanation import Explanation, explained
 from stepaudit.commands.explain.files import missing_film, output_folder
 from stepaudit.commands.explain.model_calls import Observer
+from stepaudit.commands.explain.need_report import NeedReport
 from stepaudit.errors import UsageError
 from stepaudit.networks import probe
 from stepaudit.networks.by_name import Chosen, choose
@@ -25,6 +27,7 @@ from stepaudit.networks.probe import Answers
 from stepaudit.running.progress import progress
 
 SLOW_PASSES = 1000
+NEED_PASSES = 2 * SUFFICIENCY_PASSES  # of the class and of the most probable other one
 
 
 def run(request: Request) -> Iterator[str]:
@@ -35,7 +38,7 @@ def run(request: Request) -> Iterator[str]:
         AuditError: the clip cannot be explained: it does not decode, is too short, or the method does not suit it.
     """
     arguments.check_video(request)
-    component = explanation.checked(request.method, request.options, [request.ratio])
+    component = _checked(request)
     options = {**(quick_options(component) if request.quick else {}), **request.options}
     device = arguments.device_of(request.device)
     decoding.source_size(request.video)  # before the model is fetched or read, which takes longer
@@ -45,10 +48,10 @@ def run(request: Request) -> Iterator[str]:
     with output_folder(folder, overwrite=request.overwrite) as write:
         clip = cutting.middle(request.video, clips, start=request.start, stop=request.stop)
         yield _clip_line(request, clip, "as asked" if request.size else chosen.origin)
-        yield from _notes(component, options, request, clips)
+        yield from (_notes_on_need(request) if request.need else _notes(component, options, request, clips))
         yield from missing_film()
-        explained_clip, classes = _explained(request, chosen, to_tensor([clip]).to(device), options, component)
-        report = ClipReport(request.video.stem, clip, chosen.name, request.model, classes, explained_clip)
+        asked = _asked(request, chosen, to_tensor([clip]).to(device), clips)
+        report = _report(request, chosen, clip, asked, options, component)
         yield from report.lines()
         yield f"wrote {folder}: {', '.join(write(report))}"
 
@@ -73,25 +76,71 @@ def _notes(component: Component, options: dict[str, Any], request: Request, clip
         yield f"note: about {passes} passes through the model; --quick takes {fewer}, for a first look"
 
 
-def _explained(
-    request: Request, chosen: Chosen, clip: Tensor, options: dict[str, Any], component: Component
-) -> tuple[Explanation, list[str]]:
-    """The explanation of a clip [1, 3, T, H, W], and the names of the classes."""
+def _notes_on_need(request: Request) -> Iterator[str]:
+    """Notes to print before the search for what a clip needs."""
+    if request.background is None:
+        yield "note: no other video stands behind hidden parts, as in an audit; give one with --background"
+
+
+def _checked(request: Request) -> Component:
+    """The method, if it can do what is asked. Raises UsageError otherwise."""
+    arguments.check_need(request)
+    if request.need:
+        return need.checked(request.method, request.options)
+    return explanation.checked(request.method, request.options, [request.share])
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A clip [1, 3, T, H, W], the model's answers to a few questions about it, class names, and the target [1]."""
+
+    clip: Tensor
+    answers: Answers
+    classes: list[str]
+    target: Tensor | None
+    size: Clips
+
+
+def _asked(request: Request, chosen: Chosen, clip: Tensor, clips: Clips) -> _Asked:
     chosen.net.to(clip.device)
-    size = Clips(frames=clip.shape[2], height=clip.shape[3], width=clip.shape[4])
-    answers = _asked(chosen, clip, size)
+    size = clips.model_copy(update={"frames": clip.shape[2], "height": clip.shape[3], "width": clip.shape[4]})
+    answers = _answers(chosen, clip, size)
     classes = chosen.classes or [str(index) for index in range(answers.classes or 0)]
     index = None if request.target is None else arguments.target_of(request.target, classes)
-    target = None if index is None else torch.tensor([index], device=clip.device)
-    with _progress(f"{request.method} of {request.video.name}", _passes(component, options, size)) as observer:
-        result = explained(
-            chosen.net, clip, target, [request.ratio],
-            method=request.method, options=options, seed=request.seed, observer=observer, answers=answers,
-        )  # fmt: skip
-    return result, classes
+    return _Asked(clip, answers, classes, None if index is None else torch.tensor([index], device=clip.device), size)
 
 
-def _asked(chosen: Chosen, clip: Tensor, clips: Clips) -> Answers:
+def _report(
+    request: Request, chosen: Chosen, clip: dict, asked: _Asked, options: dict[str, Any], component: Component
+) -> ClipReport | NeedReport:
+    """The map of a clip, or what the model needs of it, with its names."""
+    names = (request.video.stem, clip, chosen.name, request.model, asked.classes)
+    given: dict[str, Any] = {
+        "method": request.method,
+        "options": options,
+        "seed": request.seed,
+        "answers": asked.answers,
+    }
+    passes = NEED_PASSES if request.need else _passes(component, options, asked.size)
+    with _progress(f"{request.method} of {request.video.name}", passes) as observer:
+        if request.need:
+            behind = _background(request, asked)
+            least = need.needed(chosen.net, asked.clip, asked.target, backgrounds=behind, observer=observer, **given)
+            return NeedReport(*names, least)
+        result = explanation.explained(
+            chosen.net, asked.clip, asked.target, [request.share], observer=observer, **given
+        )
+        return ClipReport(*names, result)
+
+
+def _background(request: Request, asked: _Asked) -> Tensor | None:
+    """The clip that stands behind hidden parts, [1, 3, T, H, W]."""
+    if request.background is None:
+        return None
+    return to_tensor([cutting.middle(request.background, asked.size)]).to(asked.clip)
+
+
+def _answers(chosen: Chosen, clip: Tensor, clips: Clips) -> Answers:
     """The model's answers to a few questions about the clip. Raises UsageError if it fails or cannot be believed."""
     try:
         answers = probe.require(chosen.net, clip, name=chosen.name)

@@ -152,7 +152,7 @@ def explained(
     component, model = checked(method, options, ratios), in_python(model)
     answers = answers or probe.require(model, clips)
     with frozen(model), torch.no_grad():
-        logits = _logits(model, clips)
+        logits = logits_of(model, clips)
     if targets is None:
         targets = logits.argmax(dim=1)
     check_targets(targets, clips, logits.shape[1])
@@ -168,7 +168,7 @@ def explained(
     seconds = time.monotonic() - start
     kept_clips = _kept_clips(clips, compact, full, ratios)
     with frozen(model), torch.no_grad():
-        kept_logits = _logits(model, kept_clips)
+        kept_logits = logits_of(model, kept_clips)
     request = (clips, targets, method, options, list(ratios), seed)
     return Explanation(*request, compact, full, logits, kept_clips, kept_logits, takes_ratio, seconds)
 
@@ -201,7 +201,7 @@ def _of_targets(logits: Tensor, targets: Tensor) -> Tensor:
     return logits.softmax(dim=1).gather(1, targets[:, None])[:, 0]
 
 
-def _logits(model: nn.Module, clips: Tensor) -> Tensor:
+def logits_of(model: nn.Module, clips: Tensor) -> Tensor:
     """Logits [N, K]. Raises UsageError for any other output, NonFiniteError for NaN."""
     outputs = []
     for part in clips.split(AT_ONCE):

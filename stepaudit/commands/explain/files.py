@@ -11,18 +11,22 @@ import pyarrow as pa
 
 from stepaudit.clips import encoding
 from stepaudit.commands.explain.clip_report import ClipReport
+from stepaudit.commands.explain.need_report import NeedReport
 from stepaudit.errors import StorageError, UsageError
 from stepaudit.report.pictures import movie, overlay
 from stepaudit.store import checksums, tables, writing
 from stepaudit.store.schema import TABLES
 
-SUMMARY, MAPS, PREDICTIONS = "summary.json", "maps.parquet", "predictions.parquet"
+SUMMARY = "summary.json"
 FILM = "overlay.mp4"
-FILES = (FILM, "overlay.webp", "strip.png", MAPS, PREDICTIONS, "rows.json", SUMMARY)
+TABLE_FILES = {table: f"{table}.parquet" for table in ("maps", "preservation", "predictions")}
+FILES = (FILM, "overlay.webp", "strip.png", *TABLE_FILES.values(), "rows.json", SUMMARY)
+
+Report = ClipReport | NeedReport
 
 
 @contextmanager
-def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Callable[[ClipReport], list[str]]]:
+def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Callable[[Report], list[str]]]:
     """Function that writes all files of a report into a folder, and returns their names.
 
     Only files of an earlier `explain` are replaced. A folder that stays empty is removed.
@@ -45,7 +49,7 @@ def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Callable[[
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror}); name another --out") from error
 
-    def write(report: ClipReport) -> list[str]:
+    def write(report: Report) -> list[str]:
         _write(report, Path(unfinished.name))
         written = [name for name in FILES if Path(unfinished.name, name).exists()]
         for name in written:
@@ -79,17 +83,17 @@ def missing_film() -> Iterator[str]:
         yield f"note: without {FILM}: {error}"
 
 
-def _write(report: ClipReport, folder: Path) -> None:
+def _write(report: Report, folder: Path) -> None:
     """Write all files of a report; last the summary, which lists the others with their SHA-256."""
-    rows = {"maps": report.maps(), "predictions": report.predictions()}
+    rows = report.tables()
     frames = overlay.movie(report.shown())
     movie.save(frames, folder / "overlay.webp")
     if not [*missing_film()]:
         movie.save(frames, folder / FILM)
     with writing.written(folder / "strip.png") as temporary:
         report.strip().save(temporary, "PNG")
-    for name, table in ((MAPS, "maps"), (PREDICTIONS, "predictions")):
-        tables.write_arrow(pa.Table.from_pylist(rows[table], schema=schema(table)), folder / name)
+    for table, of_table in rows.items():
+        tables.write_arrow(pa.Table.from_pylist(of_table, schema=schema(table)), folder / TABLE_FILES[table])
     writing.write_text(folder / "rows.json", json.dumps(rows, default=_plain))
     listed = {name: checksums.sha256(folder / name) for name in FILES if (folder / name).exists()}
     summary = {**report.summary(), "files": listed}

@@ -58,13 +58,15 @@ def movie(shown: Shown) -> np.ndarray:
 def strip(
     shown: Shown, title: str, subtitle: str, sources: Sequence[int], notes: Sequence[Sequence[str]]
 ) -> Image.Image:
-    """A figure of frames in a row, spread evenly over the clip: as they are, with the map, and the part kept.
+    """A figure of frames in a row: as they are, with the map, and the part kept.
+
+    They are spread evenly over the clip; the frame with most of the map takes the place of the nearest one.
 
     Args:
         sources: source frame of each clip frame, T.
         notes: numbers beside each of the three rows.
     """
-    chosen = spread(len(shown.frames), STRIP_FRAMES)
+    chosen = _chosen(shown.share)
     blank: list[list[Box]] = [[] for _ in chosen]
     headers = figures.Headers([f"frame {t}" for t in chosen], [f"source {sources[t]}" for t in chosen])
     names = ("clip", shown.captions[1], "kept")
@@ -74,6 +76,13 @@ def strip(
         figures.Row(names[2], notes[2], shown.kept[chosen], blank),
     ]
     return figures.draw(title, subtitle, headers, rows)
+
+
+def _chosen(share: np.ndarray) -> list[int]:
+    """Frames of a strip."""
+    evenly, fullest = list(spread(len(share), STRIP_FRAMES)), int(share.mean(axis=(1, 2)).argmax())
+    evenly[min(range(len(evenly)), key=lambda place: abs(evenly[place] - fullest))] = fullest
+    return evenly
 
 
 def _tile(frames: np.ndarray) -> tuple[int, int]:

@@ -1,0 +1,118 @@
+"""Sentences on what a clip needs; each is a claim."""
+
+from collections.abc import Iterator
+
+from stepaudit.extremal.answers import Answer
+from stepaudit.extremal.crisp import LARGEST
+from stepaudit.extremal.fills import ASKS
+
+HALF = 0.5
+MOST_DIGITS = 5
+PARTS = {HALF: "half", 0.75: "three quarters", 0.9: "nine tenths"}
+
+
+def sentences(answer: Answer, label: str, other_answer: Answer, other: str, of_frames: str) -> list[str]:
+    """The findings on a clip, a sentence each.
+
+    Args:
+        answer: of the class asked for.
+        label: its name.
+        other_answer: of the most probable other class.
+        other: its name.
+        of_frames: in which the smallest mask for half lies, such as `3 of 16 frames`.
+    """
+    if answer.vacuous:
+        return [_nothing(answer, label)]
+    return [
+        f"It needs {percent(2 ** (answer.log2_area or 0))} of the clip for {label} (geometric mean over 30 to 90 % of "
+        "its confidence).",
+        *(_enough(answer, label, level) for level in PARTS),
+        *([f"The smallest piece for half of it lies in {of_frames}."] if answer.smallest(HALF) else []),
+        *_of_random_pieces(answer),
+        _of_other(answer, label, other_answer, other),
+        *_not_counted(answer, label),
+    ]
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """A share of the clip in percent, to two digits or whole percents."""
+    value = 100 * share
+    return f"{value:.{max(0, digits - len(str(int(value))))}f} %" if value >= 1 else f"{value:.{digits}g} %"
+
+
+def times(factor: float) -> str:
+    """A factor in words."""
+    return f"{factor:.{1 if factor < 10 else 0}f} times"
+
+
+def _nothing(answer: Answer, label: str) -> str:
+    least, most = min(answer.empty.values()), max(answer.empty.values())
+    empty = f"{least:.2f} to {most:.2f}"
+    if answer.reference < ASKS:
+        return (
+            f"The model does not find {label} in the clip: its probability is {answer.reference:.2f}, and {empty} "
+            "without the clip's content. So nothing can be asked."
+        )
+    return (
+        f"Nothing of the clip is needed for {label}: its probability is {answer.reference:.2f} with the clip, and "
+        f"{empty} without its content."
+    )
+
+
+def _enough(answer: Answer, label: str, level: float) -> str:
+    """Share that is enough for a part of the confidence, and the share that is not."""
+    part, lower, smallest = PARTS[level], answer.lower(level), answer.smallest(level)
+    if smallest is None:
+        largest = max(mask.volume for mask in answer.masks)
+        return f"No piece that was tried keeps {part} of the confidence in {label}; the largest was {percent(largest)}."
+    if lower is None:
+        return (
+            f"{percent(smallest.volume)} of it are enough for {part} of the confidence in {label} (no smaller piece "
+            "that was tried fails)."
+        )
+    enough, fails = percents(smallest.volume, lower)
+    return f"{enough} of it are enough for {part} of the confidence in {label} ({fails} are not)."
+
+
+def percents(first: float, second: float) -> tuple[str, str]:
+    """Two shares in percent, with more digits where they would look alike."""
+    pairs = [(percent(first, digits), percent(second, digits)) for digits in range(2, MOST_DIGITS + 1)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
+
+
+def _of_random_pieces(answer: Answer) -> Iterator[str]:
+    """Size that a piece at a random place would need."""
+    smallest = answer.smallest(HALF)
+    if answer.random is None or smallest is None:
+        return
+    random = answer.random.upper(HALF)
+    if random == 1:
+        yield f"No random piece of up to {percent(LARGEST)} is enough."
+    elif random <= smallest.volume:
+        yield f"A random piece of {percent(random)} is enough as well: which part is shown does not matter."
+    else:
+        yield f"A random piece would have to be {percent(random)}, {times(random / smallest.volume)} as much."
+
+
+def _of_other(answer: Answer, label: str, other_answer: Answer, other: str) -> str:
+    """Share of the clip that makes the model as sure of another class."""
+    upper, own = other_answer.upper(HALF), answer.upper(HALF)
+    if other_answer.vacuous:
+        return f"Without any content the model is as sure of {other} as it is of {label} with it (less than 0.1 apart)."
+    if upper is None or own is None:
+        return f"No piece that was tried gives {other} half of that confidence."
+    if upper <= own:
+        return (
+            f"{percent(upper)} of it give {other} half of that confidence, no more than {label} needs: how little is "
+            "needed says nothing about what the clip shows."
+        )
+    return f"{percent(upper)} of it give {other} half of that confidence, {times(upper / own)} as much."
+
+
+def _not_counted(answer: Answer, label: str) -> Iterator[str]:
+    """The empty versions of the clip that ask nothing."""
+    if silent := [name for name in answer.empty if name not in answer.asks]:
+        yield (
+            f"Not counted: {', '.join(silent)}. On these empty versions of the clip {label} is less than 0.1 less "
+            "probable than on the clip itself."
+        )
