@@ -4,6 +4,7 @@ bfloat16 keeps 8 bits, so that each rounding is off by up to 2^-9 of a value; to
 """
 
 import copy
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -159,8 +160,9 @@ class TestThePreparedModel:
             assert torch.allclose(logits(model), before, rtol=0.02)
 
 
+@cache
 def found(method: str, family: str, precision: str):
-    """The method's maps of two clips, or why there are none."""
+    """The method's maps of two clips, or why there are none; made once, and only read."""
     component, model = METHODS[method], computing_in(narrow(family), precision)
     required = {"ratios": RATIOS, "box_prior": torch.rand(SIZE, generator=torch.Generator().manual_seed(3))}
     options = {name: value for name, value in SHORT.items() if name in component.options}

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from processes import heed_ctrl_c
 
 # Seconds between two looks at the queue: the profile's are for clusters, where jobs take minutes.
 ON_SLURM = ("--cores", "all", "--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
+SNAKEMAKE = (sys.executable, str(Path(__file__).with_name("snakemake_that_looks_often.py")))
 PATIENCE = 900  # seconds for what takes three minutes on two idle cores
 
 Job = dict[str, str]  # what Slurm says of a job, by the names that `scontrol show job` gives
@@ -117,10 +119,9 @@ class Run:
 def started(checkout: Checkout, *arguments: str) -> Iterator[Run]:
     """Starts Snakemake with the profile, as a user on a login node would; ends it and its jobs at the end."""
     log = checkout.folder.parent / f"{time.monotonic_ns()}.log"
+    command = {**checkout.command(), "args": [*SNAKEMAKE, *arguments]}
     with log.open("w") as file:
-        process = subprocess.Popen(
-            **checkout.command(*arguments), stdout=file, stderr=file, start_new_session=True, preexec_fn=heed_ctrl_c
-        )
+        process = subprocess.Popen(**command, stdout=file, stderr=file, start_new_session=True, preexec_fn=heed_ctrl_c)
     run = Run(process, log)
     try:
         yield run

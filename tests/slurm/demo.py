@@ -11,7 +11,7 @@ LEFT_OUT = (
     *("ep3d_gaussian_1", "ep3d_gaussian_2", "ep3d_gaussian_3", "grad_cam", "saliency_tubes"),
     *("excitation_backprop", "center", "random_pixel", "motion_energy", "annotation_prior"),
 )
-SHORT = "{batch_size: 2, options: {iterations: 60}}"  # several batches of some seconds each
+SHORT = "{batch_size: 2, options: {iterations: 40}}"  # several batches of some seconds each
 CUT = (
     "datasets={planted: {options: {train_per_class: 10, test_per_class: 3}}}",
     "models={vgg16lstm: false, r2plus1d: {training: {epochs: 2}}}",

@@ -17,13 +17,18 @@ MAPS = "results/demo/maps/dataset=planted/model=r2plus1d/method={}/test-000.parq
 
 def shorten(job: Job) -> None:
     """Slurm warns a job that its time limit is near."""
-    stop(job)  # it would end before Slurm looks at the time; with its warning Slurm lets it continue
-    ask("scontrol", "update", f"JobId={job['JobId']}", "TimeLimit=2")
+    limit(job, minutes=2)
 
 
 def freeze(job: Job) -> None:
     """A job hangs until Slurm's time limit has passed."""
-    shorten(job)
+    limit(job, minutes=1)
+
+
+def limit(job: Job, *, minutes: int) -> None:
+    """Gives a job another time limit, and stops it meanwhile."""
+    stop(job)  # it would end before Slurm looks at the time; with its warning Slurm lets it continue
+    ask("scontrol", "update", f"JobId={job['JobId']}", f"TimeLimit={minutes}")
 
 
 def cancel(job: Job) -> None:
