@@ -54,6 +54,11 @@ def test_a_sound_configuration_fills_in_defaults_and_names():
     assert made.methods["center"].seeds == [0]
 
 
+def test_a_method_is_all_that_the_search_for_what_a_clip_needs_is_told():
+    made = config.parse(changed("preserve.methods", ["step"]))
+    assert made.preserve.questions == [("sufficiency", "label"), ("sufficiency", "runner_up")]
+
+
 UNKNOWN_KEYS = {
     "modles": "modles: unknown key; did you mean 'models'?",
     "clips.frame": "clips.frame: unknown key; did you mean 'frames'?",

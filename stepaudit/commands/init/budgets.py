@@ -20,7 +20,6 @@ NARROW: dict[str, Any] = {  # options that make a model small enough to be train
     **{"width": 8, "features": 64, "hidden": 32, "pooled": 2},
     **{"batch_norm": True, "dropout": 0.1, "momentum": 0.1},
 }
-PRESERVE = {"grid": [0.02, 0.05, 0.1, 0.2, 0.4], "tolerance": 0.03, "bounds": ["probability", "top1"], "share": 0.9}
 FROM_SCRATCH = {"batch_size": 8, "optimizer": "adamw", "learning_rate": 0.003, "weight_decay": 0.01}
 FINE_TUNED = {"batch_size": 8, "optimizer": "adamw", "learning_rate": 0.0001, "weight_decay": 0.01}
 
@@ -69,7 +68,7 @@ BUDGETS = {
         methods=("step", "grad_cam"),
         options={"preset": "corrected", "schedule": "short", "iterations": 50},
         ratios=[0.1],
-        preserve={**PRESERVE, "tolerance": 0.05, "bounds": ["probability"]},
+        preserve={},
         metrics={"kept_probability": {}},
         training_clips=40,
         test_clips=10,
@@ -82,7 +81,7 @@ BUDGETS = {
         methods=("step", "ep3d", "grad_cam"),
         options={"preset": "corrected", "schedule": "fast"},
         ratios=[0.05, 0.1],
-        preserve=PRESERVE,
+        preserve={},
         metrics={"kept_probability": {}, "mask_survival": {"methods": "masks"}},
         training_clips=200,
         test_clips=10,
@@ -95,7 +94,7 @@ BUDGETS = {
         methods=("step", "ep3d", "ep3d_evenly", "grad_cam", "integrated_gradients", "occlusion", "rise"),
         options={"preset": "corrected", "schedule": "fast"},
         ratios=[0.05, 0.1, 0.2],
-        preserve={**PRESERVE, "grid": [0.02, 0.05, 0.1, 0.2, 0.4, 0.7], "tolerance": 0.02},
+        preserve={"bounds": ["sufficiency", "probability"], "share": 0.9},
         metrics={
             "kept_probability": {},
             "mask_survival": {"methods": "masks"},

@@ -31,10 +31,8 @@ COMMENTS = {
     "videos": "which videos are used, and for what",
     "segments": "which frames to explain, and when the action happens",
     "boxes": "where the object is",
-    "grid": "shares of the clip that are tried first",
-    "tolerance": "the search ends when it knows the ratio so well",
-    "bounds": "`probability`: keep `share` of it; `top1`: keep the first place",
-    "share": "of the probability for the whole clip",
+    "bounds": "`probability`: also as in the paper, by soft masks on one fill, which keep `share` of it",
+    "share": "of the probability that the full mask keeps",
 }
 
 
@@ -120,7 +118,7 @@ def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dic
         "masks": masks,
         "others": [method.name for method in methods if method.name not in masks],
         "floors": floors,
-        "preserved": next(iter(masks), None),
+        "preserved": next((each.name for each in methods if each.defines("sufficiency")), None),
         "preserve": budget.preserve,
         "metrics": _metrics(survey, budget, size, list(masks)),
         "boxed": survey.boxed,
