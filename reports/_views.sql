@@ -287,6 +287,10 @@ left join explained_clips as explained
 where cause_status not in ('no_annotation', 'not_applicable', 'no_peak');
 comment on view failed_tests is 'Rows of test clips that failed for a reason of the clip or a method; in_part: some method explained the clip.';
 
+create view look_alikes as
+select *, alike_clips > 0 and alike_clips = alike_own_class as shows_class from likenesses;
+comment on view look_alikes is 'Each test clip with the training or validation clip that looks most like it; shows_class: those that look like it are all of its own class.';
+
 create view dataset_summary as
 select datasets.name as dataset, datasets.use,
     count(distinct segments.label) as classes,
@@ -294,16 +298,19 @@ select datasets.name as dataset, datasets.use,
     count(*) filter (segments.split = 'validation') as validation_clips,
     count(*) filter (segments.split = 'test') as test_clips,
     count(*) filter (segments.split = 'test' and cut.ok) as extracted,
-    count(*) filter (segments.split = 'test' and explained.clip_id is not null) as explained
+    count(*) filter (segments.split = 'test' and explained.clip_id is not null) as explained,
+    if(count(likeness) > 0, count(*) filter (shows_class), null) as shown_in_training
 from datasets
 left join segments on datasets.name = segments.dataset
 left join (select dataset, clip_id, bool_and(status = 'ok') as ok from test_clips group by all) as cut
     on segments.dataset = cut.dataset and segments.clip_id = cut.clip_id
 left join explained_clips as explained
     on segments.dataset = explained.dataset and segments.clip_id = explained.clip_id
+left join look_alikes as likenesses
+    on segments.dataset = likenesses.dataset and segments.clip_id = likenesses.clip_id
 group by all
 order by all;
-comment on view dataset_summary is 'What each data set holds, and how many of its test clips were asked for, extracted and explained (by at least one method that looks at a model).';
+comment on view dataset_summary is 'What each data set holds, and how many of its test clips were asked for, extracted and explained (by at least one method that looks at a model), and were shown in training.';
 
 create view stage_summary as
 select stage, count(*) as jobs, sum(seconds) as seconds, max(peak_memory_mb) as peak_memory_mb,

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import duckdb
 import mask_classes
+import numpy as np
 import pytest
 import torch
 from compared_audits import answer, audit, clip_rows, map_row, mass, search
@@ -127,6 +128,16 @@ def sanity(folder, ranks, randomise=1.0):
     tables = {**clips(*names), "scores": rows}
     changes = {"methods": {name: {"use": "gradient"} for name in ranks}, "metrics": {"similarity": {}}}
     return page_text(write_audit(folder, tables, models=models, **changes))
+
+
+def looking_alike(folder, *names, label="a"):
+    """Three test clips, of which those named show what two training clips show, the second of a class."""
+    tables = {table: rows + clips("x", "y", split="train")[table] for table, rows in clips("a", "b", "c").items()}
+    scenes = dict(zip("abcxy", np.random.default_rng(0).integers(0, 256, (5, 8, 16, 16), np.uint8), strict=True))
+    for row in tables["clips"]:
+        row["small_frames"] = scenes["x" if row["clip_id"] in (*names, "y") else row["clip_id"]].tobytes()
+        row["label"] = label if row["clip_id"] == "y" else "a"
+    return page_text(write_audit(folder, tables))
 
 
 def failing(folder, *, test=(), train=(), maps=(), all_maps=(), floor_only=()):
@@ -337,6 +348,10 @@ AUDITS = {
     "bad clip and map": lambda at: failing(at, test="a", maps="b"),
     "no map": lambda at: failing(at, all_maps="c"),
     "floors alone": lambda at: failing(at, floor_only="abcd"),
+    "apart": lambda at: looking_alike(at),
+    "two alike": lambda at: looking_alike(at, "b", "c"),
+    "like two classes": lambda at: looking_alike(at, "b", label="other"),
+    "one alike": lambda at: looking_alike(at, "b"),
     "finished": lambda at: finished(at, hash_of_runs="own"),
     "unfinished": lambda at: finished(at, hash_of_runs="other", all_rows=False),
     "top1": lambda at: needs(at, [(LESS, LESS)] * 3, {"conv": PAIR["conv"]}, bound="top1"),
@@ -529,6 +544,14 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("Not finished: 1 row that the configuration asks for are not there yet.", "unfinished", "finished"),
     ("1 reason why clips that could be cut have rows without a value.", "bad map", "bad test clip"),
     ("1 job ran under another configuration than the one shown below.", "unfinished", "finished"),
+    (
+        "2 of 3 test clips look like training or validation clips of the same class and of no other, most of all b "
+        "like x: a right answer there may be remembered.",
+        "two alike",
+        "one alike",
+    ),
+    ("1 of 3 test clips looks like training or validation clips of the same class", "one alike", "like two classes"),
+    ("may be remembered. Keep videos of one source in one split.", "one alike", "apart"),
     # compare
     ("): B is right less often.", "worse", "better"),
     ("): B is right more often.", "better", "worse"),
@@ -690,7 +713,7 @@ def test_a_sentence_is_said_where_it_is_true_and_only_there(words, said, unsaid,
 SOURCES = {  # modules whose texts are claims; of some, the functions
     "report/page/conclusion_texts.py": (),
     "report/page/conclusions.py": ("POINTING",),
-    "report/page/summary.py": ("headline", "notices"),
+    "report/page/summary.py": ("headline", "notices", "_alike"),
     "report/page/grids.py": ("verdict",),
     "report/page/gallery_cards.py": ("_clip_facts", "_answers", "_map_facts"),
     "commands/compare/examples.py": ("facts", "_rules", "_ratio"),

@@ -10,6 +10,7 @@ import numpy as np
 from stepaudit.audit.sections import Clips
 from stepaudit.clips import decoding, geometry
 from stepaudit.clips.geometry import Geometry
+from stepaudit.clips.near_duplicates import small_frames
 from stepaudit.errors import AuditError, BadVideoError, TooShortError
 
 
@@ -43,7 +44,7 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[di
             raise TooShortError(f"{path.name}: {len(frames)} frames, a clip takes {clips.frames}")
         chosen = [_choose(view, len(frames), clips.frames, f"{seed}/{segment['clip_id']}/{view}") for view in views]
         available = start + len(frames) if segment["stop"] is None else None
-        pictures = [np.ascontiguousarray(frames[indices]).tobytes() for indices in chosen]
+        pictures = [np.ascontiguousarray(frames[indices]) for indices in chosen]
     return [
         {
             "view": view,
@@ -54,10 +55,11 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[di
             "source_frames": available,
             "height": clips.height,
             "width": clips.width,
-            "pixels": pixels,
-            "sha256": hashlib.sha256(pixels).hexdigest(),
+            "pixels": picture.tobytes(),
+            "sha256": hashlib.sha256(picture.tobytes()).hexdigest(),
+            "small_frames": small_frames(picture).tobytes(),
         }
-        for view, indices, pixels in zip(views, chosen, pictures, strict=True)
+        for view, indices, picture in zip(views, chosen, pictures, strict=True)
     ]
 
 

@@ -1,8 +1,9 @@
 """`audit.duckdb`: the tables of an audit in one file to hand on.
 
 The tables are copied without their heavy columns (`Column.heavy`) and without what lies in the folder of an earlier
-configuration; beside them lie the configuration (`audit`, `datasets`, `models`, `methods`, `metrics`), the views of
-`reports/_*.sql`, what is computed from those (`estimates`, `comparisons`, `reliability`), and each report as a view.
+configuration; beside them lie the configuration (`audit`, `datasets`, `models`, `methods`, `metrics`), clips that look
+alike (`likenesses`), the views of `reports/_*.sql`, what is computed from those (`estimates`, `comparisons`,
+`reliability`), and each report as a view.
 """
 
 import ast
@@ -21,7 +22,7 @@ from stepaudit.audit.config import Config
 from stepaudit.audit.jobs import in_groups, tables_of
 from stepaudit.audit.registry import Component
 from stepaudit.errors import UsageError
-from stepaudit.report import sql_files
+from stepaudit.report import near_duplicates, sql_files
 from stepaudit.report.statistics import estimates, means, survival
 from stepaudit.running import locks
 from stepaudit.store import package_files, writing
@@ -72,6 +73,8 @@ def _create(folder: Path, config: Config, only: Collection[str] | None) -> Path:
         reports = [each for each in reports if each.name in needed]
     with _new_database(folder) as connection:
         _fill_tables(connection, folder, config)
+        if needed is None or near_duplicates.NAME in needed:
+            _write_likenesses(connection, folder, config)
         _execute_shared(connection, [each for each in shared if not each.file.startswith(sql_files.RESULTS)])
         _write_estimates(connection, needed)
         _execute_shared(connection, [each for each in shared if each.file.startswith(sql_files.RESULTS)])
@@ -238,12 +241,21 @@ def _methods(config: Config) -> pa.Table:
 
 def _needed(only: Collection[str], shared: list[sql_files.Statement], reports: list[sql_files.Report]) -> set[str]:
     """Names of all relations that some reports and views are made from; a statement without a name is always needed."""
-    texts: dict[str, set[str]] = defaultdict(set)
+    texts: dict[str, set[str]] = defaultdict(set, {near_duplicates.NAME: set()})
     for name, sql in chain(((each.name, each.sql) for each in shared), ((each.name, each.sql) for each in reports)):
         texts[name] |= set(re.findall(r"\w+", sql))
     for computed in (estimates, survival):
         texts |= {name: set(computed.READ) for name in computed.MADE}
     return {"", *sql_files.sources(only, texts)}
+
+
+def _write_likenesses(connection: duckdb.DuckDBPyConnection, folder: Path, config: Config) -> None:
+    """Table of clips that look alike, in one of the sizes of each data set."""
+    files: dict[str, list[Path]] = {}
+    for partition, paths in sorted(_partitions(TABLES["clips"], folder, tables_of(config)).items()):
+        files.setdefault(dict(partition)["dataset"], [Path(path) for path in paths])
+    _create_table(connection, near_duplicates.NAME, near_duplicates.make(files))
+    connection.execute(f"comment on table {near_duplicates.NAME} is {_literal(near_duplicates.COMMENT)}")
 
 
 def _write_estimates(connection: duckdb.DuckDBPyConnection, needed: Collection[str] | None) -> None:

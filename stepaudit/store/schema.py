@@ -14,12 +14,18 @@ SCHEMA_KEY = b"stepaudit_schema"
 
 @dataclass(frozen=True)
 class Column:
-    """Column of a table: Arrow type, a sentence with the unit. The database leaves `heavy` ones out."""
+    """Column of a table: Arrow type, a sentence with the unit.
+
+    Args:
+        heavy: the database leaves it out.
+        later: files that were written before there was such a column are read as well.
+    """
 
     name: str
     type: pa.DataType
     text: str
     heavy: bool = False
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,13 @@ _ALL = (
         Column("width", INT, "Width of the clip, pixels."),
         Column("pixels", pa.binary(), "uint8 RGB, [T, H, W, 3], row-major.", heavy=True),
         Column("sha256", TEXT, "Of the pixels."),
+        Column(
+            "small_frames",
+            pa.binary(),
+            "uint8 grey, [n, 16, 16], row-major: up to 8 of the frames, to find clips that show the same scene.",
+            heavy=True,
+            later=True,
+        ),
         Column(
             "annotation_error",
             TEXT,

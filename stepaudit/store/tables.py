@@ -173,7 +173,7 @@ def _read_file(table: str, path: Path, columns: Sequence[str] | None) -> list[di
 
 def _require_schema(table: str, path: Path, schema: pa.Schema) -> None:
     version = (schema.metadata or {}).get(SCHEMA_KEY, b"none").decode()
-    if version == str(SCHEMA_VERSION) and schema.equals(TABLES[table].schema):
+    if version == str(SCHEMA_VERSION) and schema.equals(_without_later(table, schema)):
         return
     step = (
         "a newer stepaudit wrote it, read it with that one"
@@ -182,6 +182,12 @@ def _require_schema(table: str, path: Path, schema: pa.Schema) -> None:
     )
     expected = f"this stepaudit reads schema {SCHEMA_VERSION} of '{table}'"
     raise UsageError(f"{path}: written with table schema {version}, {expected}: {step}")
+
+
+def _without_later(table: str, schema: pa.Schema) -> pa.Schema:
+    """Schema of a table without the later columns that a file lacks."""
+    lacking = {column.name for column in TABLES[table].columns if column.later} - set(schema.names)
+    return pa.schema([field for field in TABLES[table].schema if field.name not in lacking])
 
 
 def _require_rows(file: pq.ParquetFile) -> None:

@@ -13,7 +13,9 @@ from stepaudit.audit.config import Config
 from stepaudit.clips import data_checks, decoding
 from stepaudit.commands.doctor.findings import Finding, fine, problem, warning
 from stepaudit.errors import BadVideoError, StorageError, UsageError
+from stepaudit.report import near_duplicates
 from stepaudit.store import writing
+from stepaudit.store.tables import parquet_files
 
 SAMPLE = 5  # videos of a data set that are opened
 SECONDS = 30.0  # for the first frame of each
@@ -82,6 +84,26 @@ def doubts(dataset: str, rows: DatasetRows | UsageError | None) -> list[Finding]
     return [
         (problem if each.wrong else warning)(f"data {dataset}", each.text, "") for each in data_checks.doubts(*rows)
     ]
+
+
+def look_alikes(config: Config, dataset: str) -> Finding | None:
+    """Comparison of all test clips with those of the training; None if none are cut yet."""
+    sizes = sorted((config.folder / "clips" / f"dataset={dataset}").glob("size=*"))
+    try:
+        rows = near_duplicates.make({dataset: parquet_files(sizes[0])} if sizes else {}).to_pylist()
+    except UsageError as error:
+        return warning(f"clips {dataset}", f"not compared: {error}", "")
+    if not rows:
+        return None
+    shown = [row for row in rows if 0 < row["alike_clips"] == row["alike_own_class"]]
+    alike = sorted(shown, key=lambda row: -row["likeness"])
+    text = (
+        f"{len(alike)} of {len(rows)} test clips look like training or validation clips of the same class and no other"
+    )
+    if not alike:
+        return fine(f"clips {dataset}", text)
+    names = f"{alike[0]['clip_id']} like {alike[0]['other_clip_id']}"
+    return warning(f"clips {dataset}", f"{text}, most of all {names}", "keep videos of one source in one split")
 
 
 def annotation(config: Config, dataset: str, rows: DatasetRows | UsageError | None) -> Finding | None:

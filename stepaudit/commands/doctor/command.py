@@ -67,6 +67,8 @@ def _audit(settings: Config, probed: dict) -> Iterator[Finding]:
             yield from audit_checks.left_out(settings, dataset)
         yield from audit_checks.doubts(dataset, rows[dataset])
         yield from audit_checks.classes(dataset, rows[dataset])
+        if compared := audit_checks.look_alikes(settings, dataset):
+            yield compared
         if annotated := audit_checks.annotation(settings, dataset, rows[dataset]):
             yield annotated
     for model in settings.models:

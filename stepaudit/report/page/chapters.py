@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 CHAPTERS = {  # title: names of reports, or patterns, in the order of the page
-    "Models": ("accuracy", "accuracy_*", "training*", "confus*", "time_use"),
+    "Models": ("accuracy", "accuracy_*", "near_duplicates", "training*", "confus*", "time_use"),
     "Minimum ratio": (
         *("min_ratio", "model_pairs", "claim_larger_ratio", "kaplan_meier*", "preservation*", "ratio_*"),
         "min_ratio_*",

@@ -19,7 +19,11 @@ COUNTS = """
         (select count(*) from methods) as methods,
         (select coalesce(sum(missing), 0) from coverage) as missing,
         (select count(*) from failures where stage != 'clips') as reasons,
-        (select count(*) from runs, audit where runs.config_hash != audit.config_hash) as other_runs
+        (select count(*) from runs, audit where runs.config_hash != audit.config_hash) as other_runs,
+        (select count(*) from likenesses) as compared, (select count(*) from look_alikes where shows_class) as alike,
+        (
+            select arg_max(clip_id || ' like ' || other_clip_id, likeness) from look_alikes where shows_class
+        ) as most_alike
     from dataset_summary
 """
 TABLES = {
@@ -60,11 +64,22 @@ def notices(connection: DuckDBPyConnection) -> list[Notice]:
         "reasons": ("failures", "reason", "{} why clips that could be cut have rows without a value."),
         "other_runs": ("made", "job", "{} ran under another configuration than the one shown below."),
     }
-    return [
+    counted = [
         Notice(text.format(plural(counts[name], noun)), section)
         for name, (section, noun, text) in texts.items()
         if counts[name]
     ]
+    return [*counted, *([Notice(_alike(counts), "near_duplicates")] if counts["alike"] else [])]
+
+
+def _alike(counts: dict) -> str:
+    """Number of test clips that training has shown with their class."""
+    verb = "looks" if counts["alike"] == 1 else "look"
+    return (
+        f"{counts['alike']} of {plural(counts['compared'], 'test clip')} {verb} like training or validation clips of "
+        f"the same class and of no other, most of all {counts['most_alike']}: a right answer there may be remembered. "
+        "Keep videos of one source in one split."
+    )
 
 
 def overview(connection: DuckDBPyConnection) -> dict[str, Grid]:
