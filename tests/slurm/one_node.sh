@@ -152,7 +152,7 @@ down() {
     done
   fi
   for name in slurmd slurmctld munged; do stop "$name"; done
-  kill_jobs
+  if is_ours slurm.conf; then kill_steps; fi # a step waits long for a controller that has gone
   # With a configuration but no controller, every command of Snakemake would wait for ten seconds.
   for file in "${files[@]}"; do
     if is_ours "$file"; then rm -f "/etc/slurm/$file"; fi
@@ -161,17 +161,18 @@ down() {
 
 # The controller would find out after minutes that the node does not answer; it is told at once.
 crash() {
-  for daemon in $(pgrep -x slurmstepd); do kill_session "$(ps -o sid= -p "$daemon")"; done
+  kill_steps
   kill -KILL "$(cat "$folder/run/slurmd.pid")"
-  kill_jobs
+  kill_steps # what began meanwhile
   scontrol update NodeName="$(hostname -s)" State=DOWN Reason=crash
 }
 
 kill_session() { pkill -KILL -s "${1// /}" || true; } # a step, with all that it started
 
-# What is left of this cluster's jobs, known by its environment: what a step started may be in another session.
-kill_jobs() {
-  local process
+# All steps, and what is left of this cluster's jobs, by its environment: what a step started may be in another session.
+kill_steps() {
+  local daemon process
+  for daemon in $(pgrep -x slurmstepd); do kill_session "$(ps -o sid= -p "$daemon")"; done
   for process in $(grep -lz '^SLURM_CLUSTER_NAME=one_node$' /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3); do
     kill -KILL "$process" 2>/dev/null || true
   done
