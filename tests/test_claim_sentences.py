@@ -271,7 +271,8 @@ def card(in_action=None, rank=1, names=None, ratio=0.1, volume=0.12, kept=0.8):
     found = {"model": "m", "need": "0.1", "method": "step", "bound": "probability"}
     key = ("d", "c")
     sources = SimpleNamespace(predictions={key: [prediction]}, names=names, searches={key: [found] if ratio else []})
-    clip, map_of = {"frames": [0, 10, 20], "in_action": in_action}, {"ratio": ratio, "volume": volume}
+    clip = {"frames": [0, 10, 20], "in_action": in_action}
+    map_of = {"ratio": ratio, "volume": volume, "shown": 0.34, "crispness": 0.21}
     facts = (
         *gallery_cards._clip_facts([clip]),
         *gallery_cards._answers("m", sources, key),
@@ -618,6 +619,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("answers b (0.90)", "card of another class", "card"),
     ("needs 0.1 of the clip (step, probability)", "card", "card of an action"),
     ("ratio 0.1, reached 0.12", "card", "card of an action"),
+    ("visible on 34 % of the clip (crispness 0.21)", "card", "card of an action"),
     ("keeps probability 0.80", "card", "card of an action"),
     # explain
     ("note: --quick (schedule=short, iterations=50) gives a rough map", "quick", "overruled"),
@@ -657,7 +659,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
         "needs the other's half",
     ),
     (
-        "Without any content the model is as sure of rowing as it is of surfing with it (less than 0.1 apart).",
+        "For rowing nothing can be asked: without the clip's content its probability is 0.85 to 0.85.",
         "needs the whole",
         "needs a piece",
     ),
@@ -685,6 +687,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
         "with a video behind",
     ),
     ("kept: by the mask, ratio asked 0.25, reached", "kept by a mask", "kept by rank"),
+    (" % of the clip (crispness ", "kept by a mask", "kept by rank"),
     (
         "kept: the 25 % of voxels that the map ranks highest, the rest blurred (the map is no mask)",
         "kept by rank",
@@ -724,6 +727,7 @@ SOURCES = {  # modules whose texts are claims; of some, the functions
     "commands/explain/command.py": ("_notes", "_notes_on_need"),
     "commands/explain/clip_report.py": ("kept_part",),
     "commands/explain/need_sentences.py": (),
+    "report/pictures/mask_facts.py": (),
 }
 
 

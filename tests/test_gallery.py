@@ -21,6 +21,7 @@ READ = ("gallery_choices", "gallery_searches", "method_roles", "test_clips", "co
 FRAMES, HEIGHT, WIDTH = 16, 32, 48
 SIZE = f"{FRAMES}x{HEIGHT}x{WIDTH}"
 METHODS = {"step": {"ratios": [0.1]}, "middle": {"use": "center"}}
+PRESERVE = {"methods": ["step"], "bounds": ["probability"]}
 MODELS = {"r3d": {"use": "r2plus1d_18"}, "rnn": {"use": "vgg16_lstm"}, "noise": {"of": "r3d", "randomise": 1.0}}
 
 
@@ -44,7 +45,7 @@ def audit(folder, rows, **changes):
             "frames": list(range(0, 2 * FRAMES, 2)),
             "in_action": [4 <= frame < 9 for frame in range(FRAMES)],
         }
-    plan = {"clips": {"frames": FRAMES, "height": HEIGHT, "width": WIDTH}, "preserve": {"methods": ["step"]}}
+    plan = {"clips": {"frames": FRAMES, "height": HEIGHT, "width": WIDTH}, "preserve": PRESERVE}
     folder = write_audit(folder, rows, **{"methods": METHODS, **plan, **changes})
     build_database.create(folder, config.load(folder / "config.yaml"), READ)
     return folder

@@ -9,6 +9,7 @@ from stepaudit.audit import decides
 from stepaudit.commands.explain.explanation import Explanation
 from stepaudit.commands.explain.predicted import prediction_rows
 from stepaudit.report.pictures import overlay
+from stepaudit.report.pictures.mask_facts import visible
 from stepaudit.report.pictures.pictures import shares
 from stepaudit.store import formats
 
@@ -64,7 +65,8 @@ class ClipReport:
             return f"the {100 * ratio:g} % of voxels that the map ranks highest, the rest blurred (the map is no mask)"
         reached = f"asked {ratio:g}, reached" if self.explanation.takes_ratio else "reached"
         perturbation = self.explanation.compact.details["perturbation"]
-        return f"by the mask, ratio {reached} {self.explanation.volume[0].item():.3f}; {perturbation} elsewhere"
+        ratio_reached = f"ratio {reached} {self.explanation.volume[0].item():.3f}"
+        return f"by the mask, {', '.join([ratio_reached, *visible(self.maps()[0])])}; {perturbation} elsewhere"
 
     def top(self) -> list[dict]:
         """The most probable classes of the clip, the explained class, and the top class of the kept part."""
@@ -130,7 +132,9 @@ class ClipReport:
         explanation = self.explanation
         notes = (
             [f"probability {explanation.probability[0].item():.3f}"],
-            [f"ratio reached {explanation.volume[0].item():.3f}"] if explanation.is_mask else [],
+            [f"ratio reached {explanation.volume[0].item():.3f}", *visible(self.maps()[0])]
+            if explanation.is_mask
+            else [],
             [f"probability {explanation.kept_probability[0].item():.3f}"],
         )
         subtitle = f"{self.clip_id}, explained on {self.model}"

@@ -46,8 +46,7 @@ def times(factor: float) -> str:
 
 
 def _nothing(answer: Answer, label: str) -> str:
-    least, most = min(answer.empty.values()), max(answer.empty.values())
-    empty = f"{least:.2f} to {most:.2f}"
+    empty = _empty(answer)
     if answer.reference < ASKS:
         return (
             f"The model does not find {label} in the clip: its probability is {answer.reference:.2f}, and {empty} "
@@ -57,6 +56,11 @@ def _nothing(answer: Answer, label: str) -> str:
         f"Nothing of the clip is needed for {label}: its probability is {answer.reference:.2f} with the clip, and "
         f"{empty} without its content."
     )
+
+
+def _empty(answer: Answer) -> str:
+    """Probabilities on the clip's empty versions."""
+    return f"{min(answer.empty.values()):.2f} to {max(answer.empty.values()):.2f}"
 
 
 def _enough(answer: Answer, label: str, level: float) -> str:
@@ -98,7 +102,9 @@ def _of_other(answer: Answer, label: str, other_answer: Answer, other: str) -> s
     """Share of the clip that makes the model as sure of another class."""
     upper, own = other_answer.upper(HALF), answer.upper(HALF)
     if other_answer.vacuous:
-        return f"Without any content the model is as sure of {other} as it is of {label} with it (less than 0.1 apart)."
+        return (
+            f"For {other} nothing can be asked: without the clip's content its probability is {_empty(other_answer)}."
+        )
     if upper is None or own is None:
         return f"No piece that was tried gives {other} half of that confidence."
     if upper <= own:

@@ -8,6 +8,7 @@ from pathlib import Path
 from stepaudit.errors import UsageError
 from stepaudit.report.page.gallery_pictures import Drawn, Film
 from stepaudit.report.page.gallery_sources import RULES, Sources, key_of, shown_maps
+from stepaudit.report.pictures.mask_facts import visible
 
 RULE_OF = {rule.name: rule for rule in RULES}
 LEFT_OUT = "Its pictures are left out, so that the page stays small."
@@ -204,8 +205,9 @@ def _answers(model: str, sources: Sources, key: tuple[str, str]) -> list[str]:
 
 
 def _map_facts(row: dict) -> list[str]:
-    """The requested and the reached ratio, and the probability that the mask keeps."""
-    facts = [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.2f}"]
+    """The requested and the reached ratio, how much a mask shows, and the probability that it keeps."""
+    kept = [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.2f}"]
+    facts = [*visible(row), *kept]
     if row["ratio"] is None:
         return facts
     reached = "" if row["volume"] is None else f", reached {row['volume']:.3g}"

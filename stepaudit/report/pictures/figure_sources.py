@@ -8,6 +8,7 @@ from duckdb import DuckDBPyConnection
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.report.pictures import figures, pictures
 from stepaudit.report.pictures.clip_frames import ClipFrames
+from stepaudit.report.pictures.mask_facts import visible
 from stepaudit.store import arrays
 from stepaudit.store.database import records
 
@@ -89,6 +90,7 @@ class ShownClip:
         importance = arrays.full_map(row, self.folder)
         share = pictures.shares(importance, mask=row["kept_probability"] is not None)
         notes = [] if row["ratio"] is None else [f"ratio {row['ratio']:g}, reached {row['volume']:.3f}"]
+        notes += visible(row)
         notes += [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.3f}"]
         return figures.Row(name, notes, self.shown.frames, self.shown.boxes, share[self.chosen])
 
