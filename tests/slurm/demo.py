@@ -8,15 +8,16 @@ from cluster import ON_SLURM
 from injections import FAULTS
 
 LEFT_OUT = (
-    *("ep3d_gaussian_1", "ep3d_gaussian_2", "ep3d_gaussian_3", "grad_cam", "saliency_tubes"),
-    *("excitation_backprop", "center", "random_pixel", "motion_energy", "annotation_prior"),
+    *("grad_cam", "saliency_tubes", "excitation_backprop"),
+    *("center", "random_pixel", "motion_energy", "annotation_prior"),
 )
-SHORT = "{batch_size: 2, options: {iterations: 40}}"  # several batches of some seconds each
+OPTIONS = "{preset: corrected, schedule: short, iterations: 40}"
+SHORT = f"{{ratios: [0.05], batch_size: 2, options: {OPTIONS}}}"  # several batches of some seconds each
 CUT = (
     "datasets={planted: {options: {train_per_class: 10, test_per_class: 3}}}",
     "models={vgg16lstm: false, r2plus1d: {training: {epochs: 2}}}",
     f"methods={{{', '.join([f'{m}: {SHORT}' for m in FAULTS] + [f'{m}: false' for m in LEFT_OUT])}}}",
-    "preserve={methods: [ep3d], grid: [0.1, 0.3]}",
+    "preserve={methods: [ep3d], bounds: [probability], grid: [0.1, 0.3]}",
     "metrics={mask_survival: false, deletion_insertion: false}",
 )
 AUDIT = (*ON_SLURM, "--config", *CUT)
