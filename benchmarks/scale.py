@@ -31,7 +31,7 @@ AUDIT = {
             ("grad_cam", "saliency_tubes", "excitation_backprop", "center", "random_pixel", "motion_energy")
         ),
     },
-    "preserve": {"methods": ["ep3d"], "grid": [0.02, 0.05, 0.1, 0.2, 0.4], "bounds": ["probability", "top1"]},
+    "preserve": {"methods": ["ep3d"], "grid": [0.02, 0.05, 0.1, 0.2, 0.4], "bounds": ["sufficiency", "probability"]},
     "metrics": {
         "spatial_pointing": {"methods": ["step", "ep3d", "center"]},
         **dict.fromkeys(("temporal_pointing", "mass_in_box", "box_share", "kept_probability", "mass_in_segment")),

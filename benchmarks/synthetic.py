@@ -69,7 +69,10 @@ def _inputs(audit: Config, clips: int) -> dict[str, list[dict]]:
             for name, entry in audit.methods.items()
             for ratio, seed in product(entry.ratios or [None], entry.seeds)
         ],
-        "bounds": [{"bound": bound, "methods": audit.preserve.methods} for bound in audit.preserve.bounds],
+        "bounds": [
+            {"bound": bound, "asked_class": asked, "methods": audit.preserve.methods}
+            for bound, asked in audit.preserve.questions
+        ],
         "rows_of_metrics": [row for name in audit.metrics for row in _rows_of(audit, name)],
     }
 

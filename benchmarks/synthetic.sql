@@ -26,7 +26,7 @@ select n, clip_id, dataset, size, 'middle' as view, 'test' as split, label, targ
     if(broken or not timed, null, [frame * 4 >= frames and frame * 4 < 3 * frames for frame in range(frames)]) as in_action,
     240 as source_height, 320 as source_width, 300 as source_frames, height, width, null::varchar as annotation_error,
     if(pictured, repeat(chr(40 + n::int % 80), frames * height * width * 3)::blob, null) as pixels,
-    if(broken, null, sha256(clip_id || size)) as sha256,
+    if(broken, null, sha256(clip_id || size)) as sha256, null::blob as small_frames,
     if(broken, 'bad_video', 'ok') as status, if(broken, split_part(cause, ': ', 2), null) as error
 from test, sizes;
 
@@ -64,19 +64,57 @@ select n, clip_id, dataset, model, method, ratio, seed, target, options, if(is_m
     if(failed, null, [16, 16, 16]) as grid_shape, if(failed, null, 'trilinear') as upsampling,
     if(failed, null, coalesce(ratio, 0.3) * (0.9 + 0.2 * chance(clip_id || method))) as volume,
     if(failed, null, [volume * (0.5 + chance(clip_id || method || frame)) for frame in range(16)]) as frame_volume,
+    if(failed, null, 0.2 + 0.7 * chance(clip_id || method || 'crisp')) as crispness, if(failed, null, least(1, 2 * volume)) as shown,
     if(is_mask and not failed, 1200, null) as steps, if(failed, null, 30 + chance(clip_id || method)) as seconds,
     status, error
 from made;
 
+-- Of the bound 'sufficiency' the runner-up needs more than the label, and one clip in twenty needs nothing.
 create view preservation_rows as
-select firsts.* exclude (status, error, ratio), bound, own as target_probability, if(bound = 'top1', null, own) as required_probability,
-    case when failed then null when chance(clip_id || model || bound || 'c') < 0.1 then 'left' when chance(clip_id || model || bound || 'c') > 0.8 then 'right' end as censored,
-    round(share(spread(clip_id || model || bound) - 1 - ease / 2) / 2, 6) as found,
-    if(failed or censored = 'right', null, own) as kept_probability, if(failed or censored = 'right', null, found) as ratio,
-    case when failed then null when censored = 'left' then 0 when censored = 'right' then 0.4 else found * 0.9 end as lower,
-    if(failed or censored = 'right', null, found) as upper, if(failed, null, 4) as evaluations, status, error
-from (select distinct on (dataset, clip_id, model, method, seed) * from made) as firsts, bounds
-where list_contains(methods, method);
+with searched as (
+    select firsts.*, bound, asked_class, bound = 'sufficiency' as crisp,
+        clip_id || model || bound || asked_class as name,
+        crisp and not failed and chance(name || 'v') < 0.05 as empty,
+        if(crisp, share(ease + spread(name) + if(asked_class = 'label', -3, -1.5)), share(spread(name) - 1 - ease / 2) / 2) as found,
+        case
+            when failed or crisp then null
+            when chance(name || 'c') < 0.1 then 'left'
+            when chance(name || 'c') > 0.8 then 'right'
+        end as side
+    from (select distinct on (dataset, clip_id, model, method, seed) * from made) as firsts, bounds
+    where list_contains(methods, method)
+)
+select * exclude (status, error, ratio, crisp, name, empty, found, side, own, kept, options, skill, is_mask),
+    own as target_probability, if(bound = 'probability', own, null) as required_probability, side as censored,
+    if(failed or crisp or side = 'right', null, own) as kept_probability,
+    if(failed or side = 'right', null, if(empty, 0, round(found, 6))) as ratio,
+    case when failed then null when side = 'left' or empty then 0 when side = 'right' then 0.4 else found * 0.9 end as lower,
+    if(failed or side = 'right', null, if(empty, 0, round(found, 6))) as upper,
+    if(failed, null, 4) as evaluations,
+    if(crisp and not failed, empty, null) as vacuous,
+    if(crisp and not failed and not empty, log2(found), null) as log2_ratio,
+    if(crisp and not failed and not empty, log2(found * 0.9), null) as log2_lower,
+    if(crisp and not failed, if(empty, 0, least(1, 1.5 * found)), null) as ratio_75,
+    if(crisp and not failed and not empty, least(1, 1.5 * found) * 0.9, null) as lower_75,
+    if(crisp and not failed, if(empty, 0, least(1, 2 * found)), null) as ratio_90,
+    if(crisp and not failed and not empty, least(1, 2 * found) * 0.9, null) as lower_90,
+    if(crisp and not failed and not empty, [found / 2, found, least(1, 2 * found)], null) as volumes,
+    if(crisp and not failed and not empty, [0.2, 0.5, 0.9], null) as shares,
+    if(crisp and not failed, ['blur', 'mean-colour', 'grey'], null) as fills,
+    if(crisp and not failed, [0.1, 0.1, 0.1], null) as empty_probabilities,
+    if(crisp and not failed, if(empty, [], ['blur', 'grey']), null) as asking_fills,
+    null::varchar as background,
+    if(crisp and not failed and not empty and asked_class = 'label', 0.6, null) as random_ratio,
+    if(crisp and not failed and not empty and asked_class = 'label', log2(0.6), null) as random_log2_ratio,
+    if(crisp and not failed and not empty and asked_class = 'label', 0.1 * chance(name || 'e'), null) as elsewhere_share,
+    if(crisp and not failed, 190, null) as passes,
+    if(crisp and not failed and not empty, 0.9, null) as crispness,
+    if(pictured and crisp and not failed and not empty, [chance(name || i) for i in range(16 * 16 * 16)], null) as grid,
+    if(crisp and not failed and not empty, [16, 16, 16], null) as grid_shape,
+    if(crisp and not failed and not empty, 'smooth-max:sigma=11,step=7', null) as upsampling,
+    if(crisp and not failed and not empty, found, null) as shown_ratio,
+    status, error
+from searched;
 
 -- A metric gives a row a map, one for each frame, or one for each part; of a failed map one instead of the parts.
 create view scores_rows as

@@ -259,7 +259,7 @@ PLAN = {
     "models": {"small": {"use": "r2plus1d_18", "options": {"width": 4}}},
     "methods": {"ep3d": {"ratios": [0.2], "batch_size": 2, "options": {"iterations": 3}}},
     "metrics": {"kept_probability": None},
-    "preserve": {"methods": ["ep3d"], "grid": [0.1, 0.4], "tolerance": 0.3},
+    "preserve": {"methods": ["ep3d"], "grid": [0.1, 0.4], "tolerance": 0.3, "bounds": ["probability"]},
 }
 
 

@@ -44,7 +44,7 @@ REQUESTED = {
     "preservation": (
         "bound, asked_class, seed",
         f"select shard, clip_id, bound, asked_class, seed from {CLIPS}, "
-        "unnest($bounds, $classes) as b (bound, asked_class), unnest($seeds) as s (seed)",
+        "(select unnest($bounds) as bound, unnest($classes) as asked_class), unnest($seeds) as s (seed)",
     ),
     "scores": (
         "ratio, seed, metric",
