@@ -89,7 +89,7 @@ class Settings:
     @property
     def calls(self) -> int:
         """Passes through the model of a row, with those before and after the iterations."""
-        return len(self.steps_with_a_pass) + 2
+        return len(self.steps_with_a_pass) + 3
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate in an iteration, counted from 0."""
