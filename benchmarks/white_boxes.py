@@ -50,7 +50,9 @@ class WhiteBox(nn.Module):
 
 def texture(frames: int, side: int, seed: int) -> Tensor:
     """A clip of blocks whose channels are 0.2 or 0.8, [3, T, side, side]."""
-    coarse = torch.rand(frames, 3, side // BLOCKS + 1, side // BLOCKS + 1, generator=torch.Generator().manual_seed(seed))
+    coarse = torch.rand(
+        frames, 3, side // BLOCKS + 1, side // BLOCKS + 1, generator=torch.Generator().manual_seed(seed)
+    )
     return (interpolate((coarse > 0.5).float(), size=(side, side)) * 0.6 + 0.2).transpose(0, 1)
 
 
@@ -115,9 +117,18 @@ def _line(side: int, frames: int, method: str, name: str) -> str:
     answers = [found(model, method, start) for start in STARTS]
     upper = [_times(answer.upper(0.9), model.needed(0.9, answer)) for answer in answers]
     lower = [_times(answer.lower(0.9), model.needed(0.9, answer)) for answer in answers]
-    whole = [2 ** (answer.log2_area - _log2_needed(model, answer)) for answer in answers if answer.log2_area is not None]
+    whole = [
+        2 ** (answer.log2_area - _log2_needed(model, answer)) for answer in answers if answer.log2_area is not None
+    ]
     passes = max(answer.passes for answer in answers)
-    cells = [f"{side}, {frames}", method, name, *map(" / ".join, (upper, lower)), f"{median(whole):.2f}", f"{passes:.0f}"]
+    cells = [
+        f"{side}, {frames}",
+        method,
+        name,
+        *map(" / ".join, (upper, lower)),
+        f"{median(whole):.2f}",
+        f"{passes:.0f}",
+    ]
     return "| " + " | ".join(cells) + " |"
 
 
