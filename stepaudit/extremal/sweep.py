@@ -23,6 +23,7 @@ STEPS_A_SEED = 100_003  # draws of different seeds and iterations differ
 SETTLING = 10  # iterations before the ratio is steered
 MEMORY = 0.7  # weight of the past in the running mean of the kept share
 SHIFT = 0.04  # of the shorter side: masks are moved by up to so much
+TILT = 0.2  # by so much the data term's slope counts more at one corner of the clip, and less at the opposite one
 SMALL = 0.1  # ratio below which the data term is held back
 FIRST_LEVEL, LAST_LEVEL = 0.9, 0.1
 
@@ -119,6 +120,7 @@ class Sweep:
         self.model, self.clips, self.targets, self.fills = model, clips, targets, fills
         self.settings, self.geometry, self.start, self.seed = settings, geometry, start, seed
         self.energy = Energy(settings, geometry, clips.shape[2])
+        self.tilt = tilt(clips.shape[2:], seed).to(clips)
 
     def begin(self, fills: Mapping[int, list[int]]) -> list[Run]:
         """A run of each row that draws from some fills, by their places; not yet advanced."""
@@ -148,7 +150,7 @@ class Sweep:
                 run.steering.update(step, self.fills.share(place, run.row, math.exp(-value)))
             ratios = [run.steering.ratio for run in runs]
             pull = torch.tensor([run.steering.pull(step) for run in runs], device=shown.device)
-            energy = self.energy(pull * (slope * shown).sum(dim=(1, 2, 3)), masks, ratios, step)
+            energy = self.energy(pull * (self.tilt * slope * shown).sum(dim=(1, 2, 3)), masks, ratios, step)
             (towards,) = torch.autograd.grad(energy.sum(), seeds)
             if self._is_noted(step):
                 self._note(runs, seeds.detach())
@@ -178,6 +180,17 @@ class Sweep:
         masks = masks.requires_grad_()
         data = -target_log_probability(self.model, blend(levels, masks), self.targets[index])
         return data.detach(), gradient(data, masks)
+
+
+def tilt(size: Sequence[int], seed: int) -> Tensor:
+    """Weights of the data term's slope, [T, H, W]: 1 in the middle, rising evenly in a direction drawn by the seed.
+
+    Where either of two places suffices, an even slope shrinks both alike, until neither does; so one of them is
+    preferred.
+    """
+    towards = torch.randn(3, generator=torch.Generator().manual_seed(seed))
+    along = torch.meshgrid(*(torch.linspace(-1, 1, length) for length in size), indexing="ij")
+    return 1 + TILT * sum(part * axis for part, axis in zip(towards / towards.abs().sum(), along, strict=True))
 
 
 def shift_px(geometry: SmoothMax) -> int:
