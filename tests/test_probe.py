@@ -247,6 +247,15 @@ def test_an_error_of_the_network_itself_comes_with_what_it_was_given():
     assert "Sequential was given clips of shape [1, 3, 8, 32, 32]" in caught.value.__notes__[0]
 
 
+def test_a_network_that_ends_the_program_does_not_end_it():
+    class Leaves(nn.Module):
+        def forward(self, clips):
+            raise SystemExit(0)
+
+    with pytest.raises(RuntimeError, match=r"Leaves called sys\.exit\(\); remove that call"):
+        probe.ask(Leaves(), torch.rand(1, 3, 8, 32, 32))
+
+
 @pytest.mark.parametrize("kind", [NoGrad, Rounding])
 def test_what_has_no_gradient_is_explained_by_methods_that_need_none_alone(kind):
     model, clips, targets = kind().eval(), some_clips(2), torch.tensor([0, 1])

@@ -17,7 +17,7 @@ from torch.nn import functional
 from stepaudit.adapters import ADVICE, Adapter, check_logits, failed
 from stepaudit.audit import work
 from stepaudit.audit.config import Config
-from stepaudit.errors import UsageError
+from stepaudit.errors import UsageError, no_exit
 from stepaudit.layers import frozen, hooked, rounding, without_gradient
 from stepaudit.networks import checkpoint
 from stepaudit.running.smaller_batches import is_out_of_memory
@@ -225,7 +225,8 @@ def _watched(model: nn.Module) -> Iterator[_Seen]:
 
 def _call(model: nn.Module, clips: Tensor, seed: int = 0) -> Any:
     torch.manual_seed(seed)
-    return model(clips)
+    with no_exit(type(model).__name__):
+        return model(clips)
 
 
 def _other(clip: Tensor) -> Tensor:
