@@ -337,3 +337,36 @@ def test_a_picture_of_another_size_or_no_picture_says_so(tmp_path):
 def test_a_folder_without_pictures_says_so(tmp_path):
     with pytest.raises(BadVideoError, match=r"no \.jpeg, \.jpg, \.png files"):
         decoding.source_size(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "passes"), [("late.avi", 1), ("late.mp4", 5)])
+def test_a_video_that_cannot_be_sought_is_decoded_once_for_all_spans(tmp_path, monkeypatch, name, passes):
+    """The .mp4 has a key frame every twelve frames, the .avi may not be sought: three of its spans overlap or touch."""
+    monkeypatch.setattr(decoding, "LATE", 1)
+    path = tmp_path / name
+    ffmpeg("-i", write_numbered(tmp_path / "all.mp4", 240), "-g", 12, "-bf", 0, path)
+    spans, runs = [(180, 200), (3, 20), (10, 30), (30, 41), (220, None)], []
+    geometry, scaled = Geometry(*decoding.source_size(path), 48, 48, "stretch"), decoding._scaled
+    monkeypatch.setattr(decoding, "_scaled", lambda *given: runs.append(given) or scaled(*given))
+    for start, stop in spans:
+        with decoding.decoded(path, geometry, start=start, stop=stop, spans=spans) as frames:
+            shared = np.array(frames)
+        assert read_numbers(shared) == list(range(start, stop or 240))
+        count = len(runs)
+        with decoding.decoded(path, geometry, start=start, stop=stop) as frames:
+            np.testing.assert_array_equal(shared, frames)
+        del runs[count:]
+    assert len(runs) == passes
+
+
+def test_damage_says_of_spans_what_it_says_of_each_alone(numbered, tmp_path):
+    content, spans = numbered.read_bytes(), [(3, 9), (20, 30), (40, None)]
+    path = tmp_path / "short.mp4"
+    path.write_bytes(content[:-40])  # cuts the last frame
+    assert [numbers(path, start=start, stop=stop, spans=spans) for start, stop in spans[:2]] == [
+        list(range(3, 9)),
+        list(range(20, 30)),
+    ]
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(BadVideoError, match=r"1 of 10 frames decoded, and it is damaged"):
+        numbers(path, start=20, stop=30, spans=spans)

@@ -13,22 +13,28 @@ from stepaudit.clips.geometry import Geometry
 from stepaudit.clips.near_duplicates import small_frames
 from stepaudit.errors import AuditError, BadVideoError, TooShortError
 
+Spans = Sequence[tuple[int, int | None]]
 
-def clip_rows(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[dict]:
-    """Rows of a segment's views, cut in one decoding pass; after a failure, rows with its status and error."""
+
+def clip_rows(segment: dict, views: Sequence[str], clips: Clips, seed: int, spans: Spans = ()) -> list[dict]:
+    """Rows of a segment's views, cut in one decoding pass; after a failure, rows with its status and error.
+
+    Args as `cut`.
+    """
     keys = {name: segment[name] for name in ("clip_id", "split", "label", "target")}
     try:
-        return [{**keys, **clip, "status": "ok"} for clip in cut(segment, views, clips, seed)]
+        return [{**keys, **clip, "status": "ok"} for clip in cut(segment, views, clips, seed, spans)]
     except AuditError as error:
         return [{**keys, "view": view, "status": error.status, "error": str(error)} for view in views]
 
 
-def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[dict]:
+def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int, spans: Spans = ()) -> list[dict]:
     """Values of the table `clips` for each view of a segment, without keys.
 
     Args:
         segment: a row of `segments`: clip_id, path, start, stop, action_start, action_stop.
         views: `middle`, or names of random ones.
+        spans: (start, stop) of all segments of its video that will be cut, see `decoding.decoded`.
 
     Raises:
         BadVideoError: no frame decodes, or fewer than the segment has.
@@ -37,7 +43,7 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int) -> list[di
     path, start = Path(segment["path"]), segment["start"] or 0
     source_height, source_width = decoding.source_size(path)
     to = Geometry(source_height, source_width, clips.height, clips.width, clips.fit)
-    with decoding.decoded(path, to, start=start, stop=segment["stop"]) as frames:
+    with decoding.decoded(path, to, start=start, stop=segment["stop"], spans=spans) as frames:
         if segment["stop"] is not None and len(frames) < segment["stop"] - start:
             raise BadVideoError(f"{path.name}: {len(frames)} of {segment['stop'] - start} frames decoded")
         if len(frames) < clips.frames:

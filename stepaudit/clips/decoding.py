@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import ELOOP, ENAMETOOLONG, ENOMEM
 from functools import cache, lru_cache
-from math import inf
+from math import inf, prod
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from signal import SIGKILL, SIGTERM
@@ -84,7 +84,13 @@ def source_size(path: Path, *, seconds: float = inf) -> tuple[int, int]:
 
 @contextmanager
 def decoded(
-    path: Path, geometry: Geometry, *, start: int = 0, stop: int | None = None, seconds: float = inf
+    path: Path,
+    geometry: Geometry,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    seconds: float = inf,
+    spans: Sequence[tuple[int, int | None]] = (),
 ) -> Iterator[Frames]:
     """Existing frames of [start, stop), decoded in one pass; frame i is source frame start + i.
 
@@ -93,6 +99,8 @@ def decoded(
     Args:
         geometry: made from `source_size(path)`.
         stop: None: the end of the video.
+        spans: all (start, stop) that will be asked of this video in turn. If seeking cannot help, it is decoded once
+            for all of them, and these frames are kept until those of another video are.
 
     Raises:
         BadVideoError: no frame decodes, or not all within `seconds`, they are too large or too many, or the file is
@@ -106,6 +114,9 @@ def decoded(
     with tempfile.TemporaryFile() as spool:
         frame = (geometry.height, geometry.width, 3)
         count = _sought(path, geometry, start, stop, spool, seconds)
+        if count is None and (shared := _of_shared(path, geometry, start, stop, spans, seconds)) is not None:
+            yield shared
+            return
         if count is None:
             count = _counted(path, geometry, start, stop, spool, seconds)
         yield np.memmap(spool, np.uint8, "r", shape=(count, *frame))
@@ -139,7 +150,7 @@ def _counted(path: Path, geometry: Geometry, start: int, stop: int | None, spool
     most = SPOOL // frame
     # Not in ffmpeg's filters: they begin again, and count from 0, where size or colours change.
     end = start + most + 1 if stop is None else min(stop, start + most + 1)
-    take = _behind(start * frame, spool)
+    take = _within([(start, end)], frame, spool)
     complaints = _run(_scaled(_source(path)["V:0"], geometry, end), path, take, seconds)
     count = spool.tell() // frame
     if count > most:
@@ -155,13 +166,72 @@ def _counted(path: Path, geometry: Geometry, start: int, stop: int | None, spool
     return count
 
 
-def _behind(skip: int, spool: IO[bytes]) -> Callable[[bytes], object]:
-    """Function that writes bytes to `spool` and leaves out the first `skip` of all calls together."""
+def _of_shared(
+    path: Path,
+    geometry: Geometry,
+    start: int,
+    stop: int | None,
+    spans: Sequence[tuple[int, int | None]],
+    seconds: float,
+) -> np.ndarray | None:
+    """The frames [start, stop) from a pass over the video for all spans; None if that does not help, or is in doubt."""
+    if len(spans) < 2 or _window(path, max(first for first, _ in spans), None, seconds) is not None:
+        return None
+    try:
+        file = path.stat()
+    except OSError:
+        return None
+    most = SPOOL // (geometry.height * geometry.width * 3)
+    joined = _joined(spans, most)
+    frames = _shared(path, file.st_size, file.st_mtime_ns, geometry, joined, seconds)
+    if frames is None:
+        return None
+    before = sum(min(last, start) - first for first, last in joined if first < start)
+    part = frames[before:] if stop is None else frames[before : before + stop - start]
+    return part if len(part) else None
+
+
+def _joined(spans: Sequence[tuple[int, int | None]], most: int) -> tuple[tuple[int, int], ...]:
+    """Spans in order, without overlap; one to the end of the video has one frame more than `most`."""
+    joined: list[tuple[int, int]] = []
+    for first, stop in sorted((first, first + most + 1 if stop is None else stop) for first, stop in spans):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], stop)
+        else:
+            joined.append((first, stop))
+    return tuple(joined)
+
+
+@lru_cache(maxsize=1)
+def _shared(
+    path: Path, _size: int, _time: int, geometry: Geometry, spans: tuple[tuple[int, int], ...], seconds: float
+) -> np.ndarray | None:
+    """The frames of all spans, one after the other; None if they are too many, or any complaint puts them in doubt."""
+    frame = (geometry.height, geometry.width, 3)
+    with tempfile.TemporaryFile() as spool:
+        take, command = _within(spans, prod(frame), spool), _scaled(_source(path)["V:0"], geometry, spans[-1][1])
+        try:
+            complaints = _run(command, path, take, seconds)
+        except BadVideoError:
+            return None
+        if _damage(complaints) or not 0 < spool.tell() <= SPOOL:
+            return None
+        return np.memmap(spool, np.uint8, "r", shape=(spool.tell() // prod(frame), *frame))
+
+
+def _within(spans: Sequence[tuple[int, int]], size: int, spool: IO[bytes]) -> Callable[[bytes], object]:
+    """A function that writes those of the frames given to it, of `size` bytes each, that lie in a span."""
+    ahead, position = [(first * size, stop * size) for first, stop in spans], 0
 
     def take(data: bytes) -> None:
-        nonlocal skip
-        spool.write(data[skip:])
-        skip = max(0, skip - len(data))
+        nonlocal position
+        while ahead and ahead[0][1] <= position:
+            ahead.pop(0)
+        for first, stop in ahead:
+            if first >= position + len(data):
+                break
+            spool.write(data[max(0, first - position) : stop - position])
+        position += len(data)
 
     return take
 

@@ -34,9 +34,16 @@ def run(job: Job) -> None:
 
     boxes = _boxes_by_frame(job.file("boxes"), {segment["video_id"] for segment in segments})
     distance = job.config.datasets[job.dataset].box_distance
+    spans: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
+    for segment in segments:
+        spans[segment["path"]].append((segment["start"] or 0, segment["stop"]))
 
     def cut(_number: int, batch: Sequence[dict]) -> list[dict]:
-        pairs = [(segment, row) for segment in batch for row in clip_rows(segment, views, clips, seed)]
+        pairs = [
+            (segment, row)
+            for segment in batch
+            for row in clip_rows(segment, views, clips, seed, spans[segment["path"]])
+        ]
         return [checked(row, segment, boxes[segment["video_id"]], clips, distance) for segment, row in pairs]
 
     batches = shard.batches(segments, BATCH)
