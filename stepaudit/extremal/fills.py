@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from stepaudit.errors import NonFiniteError
 from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.layers import gaussian_blur
 
@@ -87,5 +88,13 @@ def parts(count: int, size: int) -> list[slice]:
 
 
 def target_probability(model: nn.Module, clips: Tensor, targets: Tensor) -> Tensor:
-    """Softmax probability of each clip's target, [N]."""
-    return model(clips).softmax(dim=1).gather(1, targets[:, None])[:, 0]
+    """Softmax probability of each clip's target, [N]. Raises NonFiniteError for NaN."""
+    probability = model(clips).softmax(dim=1).gather(1, targets[:, None])[:, 0]
+    require_finite(probability)
+    return probability
+
+
+def require_finite(values: Tensor) -> None:
+    """Raises NonFiniteError if a value is NaN or infinite: it would count as a clip that needs nothing."""
+    if not values.isfinite().all():
+        raise NonFiniteError("the model's answers to masked clips hold NaN or infinite values")

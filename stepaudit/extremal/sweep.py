@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, moved
 from stepaudit.extremal.descent import descended
 from stepaudit.extremal.energy import Energy
-from stepaudit.extremal.fills import Fills
+from stepaudit.extremal.fills import Fills, require_finite
 from stepaudit.extremal.perturbation import blend
 from stepaudit.extremal.settings import Settings
 from stepaudit.extremal.smooth_max import SmoothMax
@@ -179,7 +179,9 @@ class Sweep:
         levels = torch.stack([self.fills.chosen(places, rows), self.clips[index]])
         masks = masks.requires_grad_()
         data = -target_log_probability(self.model, blend(levels, masks), self.targets[index])
-        return data.detach(), gradient(data, masks)
+        slope = gradient(data, masks)
+        require_finite(slope)
+        return data.detach(), slope
 
 
 def tilt(size: Sequence[int], seed: int) -> Tensor:

@@ -8,6 +8,7 @@ from known_answer import textured_clips
 from torch import nn
 
 from benchmarks.white_boxes import found, texture, white_box
+from stepaudit.errors import NonFiniteError
 from stepaudit.extremal import sufficiency
 from stepaudit.extremal.answers import LEVELS
 from stepaudit.methods import ep3d
@@ -178,3 +179,17 @@ def test_the_answer_of_a_clip_does_not_depend_on_those_beside_it():
     alone, beside = needs(model, clips[:1])[0], needs(model, clips)[0]
     assert [mask.volume for mask in alone.masks] == pytest.approx([mask.volume for mask in beside.masks], rel=1e-3)
     assert alone.log2_area == pytest.approx(beside.log2_area, abs=1e-3)
+
+
+@pytest.mark.parametrize("where", ["empty", "masked"])
+def test_a_model_that_gives_nan_on_what_is_hidden_is_no_model_that_needs_nothing(where):
+    """NaN on the grey clip, or on clips that are neither whole nor empty."""
+    clip = texture(FRAMES, SIDE, seed=3)[None]
+
+    def logit(clips):
+        share = ((clips - clip) ** 2).mean(dim=(1, 2, 3, 4)) / ((clip - 0.5) ** 2).mean()
+        unsound = share > 0.9 if where == "empty" else (share > 0.05) & (share < 0.6)
+        return torch.where(unsound, torch.nan, 12 * (0.5 - share))
+
+    with pytest.raises(NonFiniteError, match="masked clips hold NaN"):
+        needs(TwoClasses(logit), clip)
