@@ -16,6 +16,7 @@ create temp macro median_of(x) as {'median': x::double, 'whole': 1::double};
 create temp macro all_and(label) as if(label is null, [null], [null, label]);
 
 create macro percent(share) as round(100 * share, 1);
+create macro fine_percent(share) as round(100 * share, 2);
 
 -- Floors with what each measures, such as 'center 77.8, random_pixel 6.1', the greatest first.
 create macro floor_list(floor, number, pattern) as
@@ -267,8 +268,9 @@ select dataset, model, method, bound, clip_id, censored,
     censored is distinct from 'right' as reached, lower, coalesce(upper, 1) as upper
 from preservation
 join methods on method = methods.name
-where status = 'ok' and coalesce(seed, seeds[1]) = seeds[1];
-comment on view preservation_times is 'Each clip''s a* with the method''s first seed, between lower and upper; left-censored clips count at the smallest ratio tried, right-censored ones leave (reached = false) at the largest.';
+where status = 'ok' and bound != 'sufficiency' and asked_class is not distinct from 'label'
+    and coalesce(seed, seeds[1]) = seeds[1];
+comment on view preservation_times is 'Each clip''s a* by soft masks (the paper''s bound and the first place) with the method''s first seed, between lower and upper; left-censored clips count at the smallest ratio tried, right-censored ones leave (reached = false) at the largest.';
 
 create view explained_clips as
 select distinct dataset, clip_id

@@ -25,7 +25,7 @@ DEFAULTS = {
     "clip_boxes": {"view": "middle", "label": "a"},
     "predictions": {"target": 0, "label": "a", "status": "ok"},
     "maps": {"seed": 0, "target": 0, "status": "ok"},
-    "preservation": {"bound": "probability", "seed": 0, "target": 0, "status": "ok"},
+    "preservation": {"bound": "probability", "asked_class": "label", "seed": 0, "target": 0, "status": "ok"},
     "scores": {"seed": 0, "status": "ok"},
     "training_log": {"best": False},
     "runs": {"config_hash": "0", "versions": '{"python":"3"}', "device": "cpu", "seconds": 1.0, "peak_memory_mb": 1.0},

@@ -9,7 +9,7 @@ from typing import Any
 
 from stepaudit.store.formats import shown
 
-DECIMALS = {"_percent": 1, "_points": 1, "_ratio": 3, "_probability": 3, "times": 2}
+DECIMALS = {"need_percent": 2, "_percent": 1, "_points": 1, "_ratio": 3, "_probability": 3, "times": 2}
 BOUNDS = ("low", "high")
 LONG = 36  # characters of a text that may wrap
 MAX_ROWS = 200  # of a table on the page; its CSV holds them all

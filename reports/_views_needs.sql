@@ -1,0 +1,54 @@
+-- How much of a clip a model needs (the bound 'sufficiency'): what the estimates of stepaudit/report/statistics/needs.py are made from.
+
+create view start_needs as
+with answers as (
+    select preservation.*, coalesce(preservation.seed, seeds[1]) = seeds[1] as is_first
+    from preservation
+    join methods on preservation.method = methods.name
+    where bound = 'sufficiency' and preservation.status = 'ok'
+),
+own as (select * from answers where asked_class = 'label'),
+other as (select * from answers where asked_class = 'runner_up')
+select own.dataset, own.clip_id, own.model, own.method, own.seed, own.is_first, segments.label, predictions.rank = 1 as is_right,
+    own.vacuous, own.ratio, own.lower, own.ratio_75, own.lower_75, own.ratio_90, own.lower_90,
+    own.log2_ratio, own.log2_lower, own.random_ratio, own.random_log2_ratio,
+    own.random_log2_ratio - own.log2_ratio as excess,
+    other.vacuous as runner_up_vacuous,
+    other.ratio as runner_up_ratio, other.lower as runner_up_lower,
+    other.ratio_75 as runner_up_ratio_75, other.lower_75 as runner_up_lower_75,
+    other.ratio_90 as runner_up_ratio_90, other.lower_90 as runner_up_lower_90,
+    other.log2_ratio as runner_up_log2_ratio,
+    other.log2_ratio - own.log2_ratio as specificity,
+    own.elsewhere_share, own.crispness, own.passes, own.volumes, own.shares
+from own
+left join other
+    on own.dataset = other.dataset and own.clip_id = other.clip_id and own.model = other.model
+    and own.method = other.method and own.seed is not distinct from other.seed
+left join predictions
+    on own.dataset = predictions.dataset and own.clip_id = predictions.clip_id and own.model = predictions.model
+left join segments on own.dataset = segments.dataset and own.clip_id = segments.clip_id;
+comment on view start_needs is 'How much of a clip a model needs for its label, by start (seed): a* with its brackets, beside what the runner-up class and random pieces need.';
+
+create view clip_needs as
+select * exclude (seed, is_first, volumes, shares) from start_needs where is_first;
+comment on view clip_needs is 'How much of each clip a model needs for its label, with the method''s first seed: a* with its brackets, beside what the runner-up class and random pieces need.';
+
+-- What the best verified piece of at most a volume keeps; a level counts only from its a* on, which larger pieces confirm.
+create view need_points as
+with volumes as (select unnest([2 ** (-step / 2) for step in range(19)]) as volume)
+select dataset, clip_id, model, method, label, is_right, volume,
+    case
+        when volume = 1 then 1
+        else least(
+            coalesce(list_max([shares[place] for place in range(1, len(volumes) + 1) if volumes[place] <= volume]), 0),
+            case
+                when volume < coalesce(ratio, 1) then 0.5
+                when volume < coalesce(ratio_75, 1) then 0.75
+                when volume < coalesce(ratio_90, 1) then 0.9
+                else 1
+            end
+        )
+    end as kept
+from start_needs, volumes
+where is_first and not vacuous;
+comment on view need_points is 'What the best verified piece of at most a volume keeps of what the clip adds, for each clip that is needed at all, at volumes of equal distance on a logarithmic scale; the whole clip keeps all.';

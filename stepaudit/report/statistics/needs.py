@@ -1,0 +1,199 @@
+"""Tables of how much of a clip models need: geometric means, medians, controls, pairs of models, curves."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations, groupby, product
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from stepaudit.report.statistics import brackets, classes
+from stepaudit.report.statistics.classes import Estimate
+from stepaudit.report.statistics.intervals import Array, holm, ratio_intervals, sign_test
+from stepaudit.report.statistics.need_tables import COMPARISONS, CURVES, ESTIMATES, MEDIANS, TABLES
+from stepaudit.store.database import records
+from stepaudit.store.schema import Table
+
+MADE = {table.name for table in TABLES}
+READ = ("clip_needs", "need_points")  # views
+
+CLIPS = "from clip_needs order by dataset, method, model, clip_id"
+POINTS = """
+    select dataset, model, method, volume, list(kept order by clip_id) as kept, list(label order by clip_id) as label
+    from need_points group by all order by dataset, model, method, volume
+"""
+ANSWERS = {"all": (True, False, None), "right": (True,), "wrong": (False,)}
+LEVELS = {0.5: "", 0.75: "_75", 0.9: "_90"}  # ends of the columns' names
+ASKED = {"own": "", "runner_up": "runner_up_", "random": "random_"}  # their beginnings
+
+Rows = Sequence[dict]
+
+
+def make(connection: duckdb.DuckDBPyConnection) -> list[tuple[Table, pa.Table]]:
+    """Tables with their rows, from the views of `reports/_views_needs.sql`."""
+    clips = records(connection, CLIPS)
+    made = {
+        ESTIMATES: [row for some in _models(clips) for row in _estimates(some)],
+        MEDIANS: [row for some in _models(clips) for row in _medians(some)],
+        COMPARISONS: [row for some in _groups(clips, "dataset", "method") for row in _comparisons(some)],
+        CURVES: [_curve_mean(row) for row in records(connection, POINTS)],
+    }
+    return [(table, pa.Table.from_pylist(rows, _schema(table))) for table, rows in made.items()]
+
+
+def _schema(table: Table) -> pa.Schema:
+    return pa.schema([(column.name, column.type) for column in table.columns])
+
+
+def _groups(rows: Rows, *keys: str) -> list[list[dict]]:
+    """Neighbouring rows with the same keys."""
+    return [list(some) for _, some in groupby(rows, key=lambda row: [row[key] for key in keys])]
+
+
+def _models(rows: Rows) -> Iterator[tuple[dict, list[dict]]]:
+    """Rows of each model and method, by the answers that they are of, with the keys of the tables."""
+    for some in _groups(rows, "dataset", "method", "model"):
+        names = {key: some[0][key] for key in ("dataset", "model", "method")}
+        for answers, chosen in ANSWERS.items():
+            clips = [row for row in some if row["is_right"] in chosen]
+            if clips:
+                yield names | {"answers": answers}, clips
+
+
+def _estimates(of: tuple[dict, list[dict]]) -> Iterator[dict]:
+    keys, rows = of
+    own = [row for row in rows if row["log2_ratio"] is not None]
+    random, other = (_with(own, name) for name in ("excess", "specificity"))
+    moved = _with(rows, "elsewhere_share")
+    yield {
+        **keys,
+        "clips": len(rows),
+        "classes": len({row["label"] for row in rows}),
+        **_columns("vacuous", classes.share(_values(rows, "vacuous"), _labels(rows))),
+        **_columns("need", _mean(own, "log2_ratio"), power=True, counted=True),
+        **_columns("random", _mean(random, "random_log2_ratio"), power=True),
+        **_columns("runner_up", _mean(other, "runner_up_log2_ratio"), power=True),
+        **_columns("excess", _mean(random, "excess"), counted=True),
+        **_columns("specificity", _mean(other, "specificity"), counted=True),
+        **_columns("own_less", classes.share((_values(other, "specificity") > 0).astype(float), _labels(other))),
+        **_columns("elsewhere", _within_shares(_mean(moved, "elsewhere_share")), counted=True),
+    }
+
+
+def _medians(of: tuple[dict, list[dict]]) -> Iterator[dict]:
+    keys, rows = of
+    own = [row for row in rows if not row["vacuous"]]
+    known = {
+        "own": own,
+        "runner_up": [row for row in own if row["runner_up_vacuous"] is False],
+        "random": _with(own, "random_ratio"),
+    }
+    for asked, level in product(known, LEVELS):
+        if known[asked] and (asked != "random" or level == min(LEVELS)):
+            yield {**keys, "asked": asked, "level": level, **_median(known[asked], asked, LEVELS[level])}
+
+
+def _median(rows: Rows, asked: str, end: str) -> dict:
+    """Columns of a median; the whole clip is enough for its own class, where no smaller piece is."""
+    start, most = ASKED[asked], np.inf if asked == "runner_up" else 1.0
+    high = np.array([_or(row[f"{start}ratio{end}"], most) for row in rows])
+    low = np.array([_or(row.get(f"{start}lower{end}", value), 0.0) for row, value in zip(rows, high, strict=True)])
+    likeness = classes.likeness(np.log2(np.clip(high, 1e-6, 1)), _labels(rows))
+    ends = brackets.median_interval(low, high, likeness)
+    values = zip(("median", "low", "high"), (brackets.median(low, high), *ends), strict=True)
+    finite = {name: float(value) if np.isfinite(value) else None for name, value in values}
+    return {**finite, "open_clips": int((~np.isfinite(high)).sum()), "clips": len(rows)}
+
+
+def _comparisons(rows: Rows) -> list[dict]:
+    """Rows of all pairs of models of a data set and method; p is corrected over those of the same answers."""
+    by_model = {some[0]["model"]: {row["clip_id"]: row for row in some} for some in _groups(rows, "model")}
+    made = []
+    for answers in ("all", "right"):
+        pairs = [
+            {"answers": answers, "model": one, "other_model": other, **_pair(both)}
+            for one, other in combinations(by_model, 2)
+            if (both := _on_both(by_model[one], by_model[other], answers))
+        ]
+        for name in ("p", "vacuous_p"):
+            adjusted = holm(np.array([np.nan if pair[name] is None else pair[name] for pair in pairs], float))
+            for pair, value in zip(pairs, adjusted, strict=True):
+                pair[f"{name[:-1]}holm_p"] = float(value) if np.isfinite(value) else None
+        made += pairs
+    return [{"dataset": rows[0]["dataset"], "method": rows[0]["method"], **pair} for pair in made]
+
+
+def _on_both(one: dict[str, dict], other: dict[str, dict], answers: str) -> list[tuple[dict, dict]]:
+    """Rows of the clips that both models were searched on, and have right if that is asked."""
+    both = [(one[clip], other[clip]) for clip in one if clip in other]
+    return [pair for pair in both if answers == "all" or all(row["is_right"] for row in pair)]
+
+
+def _pair(both: Sequence[tuple[dict, dict]]) -> dict:
+    labels = _labels([row for row, _ in both])
+    needed = [pair for pair in both if not any(row["vacuous"] for row in pair)]
+    octaves = np.array([one["log2_ratio"] - other["log2_ratio"] for one, other in needed])
+    difference = classes.mean(octaves, _labels([row for row, _ in needed]))
+    vacuous = np.array([[row["vacuous"] for row in pair] for pair in both], float)
+    one, other = vacuous.mean(axis=0).tolist()
+    return {
+        "clips": len(both),
+        "classes": len(np.unique(labels)),
+        **_columns("times", difference, power=True, counted=True),
+        "p": difference.p,
+        "vacuous": one,
+        "other_vacuous": other,
+        **_difference_of_shares(vacuous[:, 0] - vacuous[:, 1], labels),
+    }
+
+
+def _difference_of_shares(differences: Array, labels: np.ndarray) -> dict:
+    """Paired difference of shares: the wider of the interval that knows no classes and of that which does."""
+    plain = ratio_intervals(differences[:, None], np.ones((len(differences), 1)), least=-1)
+    known = classes.mean(differences, labels)
+    low, high = float(plain.low[0]), float(plain.high[0])
+    if known.low is not None and known.high is not None:
+        low, high = max(-1.0, min(low, known.low)), min(1.0, max(high, known.high))
+    exact = sign_test(int((differences > 0).sum()), int((differences < 0).sum()))
+    value = Estimate(known.value, low, high, max(exact, known.p or 0.0), known.clips, known.classes)
+    return {**_columns("vacuous_difference", value), "vacuous_p": value.p}
+
+
+def _curve_mean(row: dict) -> dict:
+    """Columns of one point of a curve; `row` holds lists over clips."""
+    kept = classes.mean(np.array(row["kept"], float), np.array(list(map(str, row["label"]))))
+    names = {key: row[key] for key in ("dataset", "model", "method", "volume")}
+    return {**names, **_columns("kept", _within_shares(kept)), "clips": kept.clips}
+
+
+def _mean(rows: Rows, name: str) -> Estimate:
+    return classes.mean(_values(rows, name), _labels(rows))
+
+
+def _within_shares(estimate: Estimate) -> Estimate:
+    """The estimate with an interval within 0 and 1."""
+    ends = (None if end is None else min(1.0, max(0.0, end)) for end in (estimate.low, estimate.high))
+    return Estimate(estimate.value, *ends, estimate.p, estimate.clips, estimate.classes)
+
+
+def _columns(name: str, estimate: Estimate, *, power: bool = False, counted: bool = False) -> dict:
+    """Columns of an estimate; `power`: 2 to it, for people."""
+    found = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    values = {key: 2**value if power and value is not None else value for key, value in found.items()}
+    return values | ({f"{name}_clips": estimate.clips} if counted else {})
+
+
+def _with(rows: Iterable[dict], name: str) -> list[dict]:
+    return [row for row in rows if row[name] is not None]
+
+
+def _values(rows: Rows, name: str) -> Array:
+    return np.array([row[name] for row in rows], float)
+
+
+def _labels(rows: Rows) -> np.ndarray:
+    return np.array([str(row["label"]) for row in rows])
+
+
+def _or(value: float | None, other: float) -> float:
+    return other if value is None else value
