@@ -2,17 +2,28 @@
 
 -- The first method and bound of the configuration's search; controls are not shown.
 create view gallery_searches as
-select times.dataset, times.clip_id, times.model, times.method, times.bound, censored, ratio, lower, upper, target_probability,
-    case censored
-        when 'left' then format('at most {:.3g}', ratio) when 'right' then format('more than {:.3g}', ratio)
-        else format('{:.3g}', ratio)
-    end as need
-from preservation_times as times
-join audit on times.method = config ->> '$.preserve.methods[0]' and times.bound = config ->> '$.preserve.bounds[0]'
+with searches as (
+    select dataset, clip_id, model, method, bound, censored, ratio, lower, upper,
+        case censored
+            when 'left' then format('at most {:.3g}', ratio) when 'right' then format('more than {:.3g}', ratio)
+            else format('{:.3g}', ratio)
+        end as need
+    from preservation_times
+    union all by name
+    select dataset, clip_id, model, method, 'sufficiency' as bound, 2 ** log2_ratio as ratio,
+        coalesce(2 ** log2_lower, 0) as lower, 2 ** log2_ratio as upper, format('{:.3g}', 2 ** log2_ratio) as need
+    from clip_needs
+    where not vacuous
+)
+select searches.dataset, searches.clip_id, searches.model, searches.method, searches.bound, censored, ratio, lower, upper,
+    target_probability, need
+from searches
+join audit on searches.method = config ->> '$.preserve.methods[0]' and searches.bound = config ->> '$.preserve.bounds[0]'
 left join predictions
-    on times.dataset = predictions.dataset and times.clip_id = predictions.clip_id and times.model = predictions.model
-where times.model not in (select model from controls);
-comment on view gallery_searches is 'The minimum preservation ratio of each clip and model that the gallery goes by: of the first method and bound, in words as `need`.';
+    on searches.dataset = predictions.dataset and searches.clip_id = predictions.clip_id
+    and searches.model = predictions.model
+where searches.model not in (select model from controls);
+comment on view gallery_searches is 'How much each clip and model needs that the gallery goes by, of the first method and bound: G where that is the sufficiency, else the minimum preservation ratio; in words as `need`. Clips that need nothing are left out.';
 
 create view gallery_choices as
 -- censored clips are all equal: they come first, by the probability of the target

@@ -6,6 +6,9 @@ with tests as (
     left join segments on datasets.name = segments.dataset and segments.split = 'test'
     group by all
 ),
+searches as (
+    select json_array_length(config, '$.preserve.classes') as classes from audit
+),
 asked as (
     select 'predictions' as stage, dataset, models.name as model, null as method, clips as asked
     from tests, models
@@ -13,8 +16,9 @@ asked as (
     select 'maps', dataset, models.name, methods.name, clips * greatest(1, len(ratios)) * len(seeds)
     from tests, models, methods
     union all
-    select 'preservation', dataset, models.name, methods.name, clips * len(bounds) * len(seeds)
-    from tests, models, methods
+    select 'preservation', dataset, models.name, methods.name,
+        clips * len(seeds) * list_sum([if(bound = 'sufficiency', classes, 1) for bound in bounds])
+    from tests, models, methods, searches
     where len(bounds) > 0 and models.name not in (select model from controls)
 ),
 found as (

@@ -7,15 +7,18 @@ interval; the mixture of them gives interval and p value. `python -m benchmarks 
 """
 
 from dataclasses import dataclass
+from math import erfc
 
 import numpy as np
 
 from stepaudit.report.statistics.intervals import LEVEL, Array, wilson
 
 SCALE = 0.5  # of ρ's half-Cauchy
-RHO = np.concatenate([[0.0], np.geomspace(0.05, 8, 48)])
+RHO = np.concatenate([[0.0], np.geomspace(0.05, 2000, 150)])
 WEIGHTS = np.gradient(RHO) / (1 + (RHO / SCALE) ** 2)
-MOST = 2000  # degrees of freedom; more change nothing that is shown
+LEAST_WITHIN = 1e-4  # of the variance of all clips: clips of a class are never taken to be more alike
+NEGLIGIBLE = 1e-8  # weight of a ρ that changes nothing that is shown
+EXACT = 30  # degrees of freedom; for more, Wallace's approximation is within 3e-5
 ROUNDING = 1e-12  # spread below this share of the values' squares is rounding
 
 
@@ -66,9 +69,14 @@ def likeness(values: Array, classes: np.ndarray) -> float:
 
 
 def tail(t: Array, freedom: int) -> Array:
-    """Two-sided tail of Student's t for a whole number of degrees of freedom (Abramowitz and Stegun 26.7.3, 26.7.4)."""
-    freedom = min(freedom, MOST)
-    angle = np.arctan(np.asarray(t, float) / np.sqrt(freedom))
+    """Two-sided tail of Student's t for a whole number of degrees of freedom.
+
+    The finite series of Abramowitz and Stegun (26.7.3, 26.7.4), or Wallace's normal approximation (1959).
+    """
+    if freedom > EXACT:
+        z = (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(t**2 / freedom) / 2)
+        return np.array([erfc(each) for each in z])
+    angle = np.arctan(t / np.sqrt(freedom))
     odd = freedom % 2
     steps = np.arange(1 + odd, freedom - 1, 2)
     factors = np.concatenate([[1.0], np.cumprod(steps / (steps + 1))])
@@ -88,16 +96,18 @@ def _mixture(values: Array, classes: np.ndarray) -> tuple[Array, Array]:
     if len(sizes) == 1:
         return np.ones(1), np.array([np.sqrt(spread / (clips - 1) / clips)])
     means = np.bincount(numbers, values) / sizes
-    within = ((values - means[numbers]) ** 2).sum()
+    least = LEAST_WITHIN * spread * (clips - len(sizes)) / (clips - 1)
+    within = max(((values - means[numbers]) ** 2).sum(), least)
     growth = 1 + sizes * RHO[:, None] ** 2
     parts = sizes / growth
     total = parts.sum(axis=1)
     centre = (parts @ means) / total
-    squares = np.maximum(within + (parts * (means - centre[:, None]) ** 2).sum(axis=1), ROUNDING * spread)
+    squares = within + (parts * (means - centre[:, None]) ** 2).sum(axis=1)
     log_likelihood = -0.5 * (np.log(growth).sum(axis=1) + np.log(total) + (clips - 1) * np.log(squares))
     weights = WEIGHTS * np.exp(log_likelihood - log_likelihood.max())
-    variance = 1 / clips + RHO**2 * (sizes**2).sum() / clips**2
-    return weights / weights.sum(), np.sqrt(squares / (clips - 1) * variance)
+    variance = squares / (clips - 1) * (1 / clips + RHO**2 * (sizes**2).sum() / clips**2)
+    counts = weights > NEGLIGIBLE * weights.max()
+    return weights[counts] / weights[counts].sum(), np.sqrt(variance[counts])
 
 
 def _margin(weights: Array, scales: Array, freedom: int) -> float:
