@@ -50,7 +50,9 @@ def literal_p(values, labels):
 def test_the_p_value_is_that_of_the_model_with_its_covariance_written_out(between):
     random = np.random.default_rng(2)
     labels = np.array(list("aaabbbbbbcc"))
-    values = 0.5 + random.normal(size=11) + between * np.array([1.0, -0.5, 0.4])[np.unique(labels, return_inverse=True)[1]]
+    values = (
+        0.5 + random.normal(size=11) + between * np.array([1.0, -0.5, 0.4])[np.unique(labels, return_inverse=True)[1]]
+    )
     # the grid of ρ stands for an integral
     assert classes.mean(values, labels).p == pytest.approx(literal_p(values, labels), rel=0.03)
 
@@ -64,7 +66,7 @@ def test_the_interval_ends_where_the_p_value_is_5_percent():
 
 
 def test_classes_whose_clips_are_equal_are_one_observation_each():
-    """With clips that add nothing, three classes have the interval of three values, or nearly: the prior tells a little."""
+    """Three classes have the interval of three values, or nearly: the prior tells a little."""
     values, labels = np.repeat([1.0, 3.0, 5.0], 8), np.repeat(list("abc"), 8)
     found = classes.mean(values + np.tile([0.01, -0.01], 12), labels)
     three = stats.ttest_1samp([1.0, 3.0, 5.0], 0).confidence_interval(0.95)

@@ -47,7 +47,7 @@ def median_interval(low: Array, high: Array, likeness: float = 1.0) -> tuple[flo
 
 
 def _innermost(low: Array, high: Array) -> tuple[Array, Array]:
-    """Intervals from a low end to the next high end without another end between; a high end comes before an equal low."""
+    """Intervals from a low end to the next high end, no end between; of equal ends a high one comes first."""
     ends = np.concatenate([low, high])
     is_low = np.repeat([True, False], len(low))
     order = np.lexsort([is_low, ends])

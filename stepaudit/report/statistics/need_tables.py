@@ -33,7 +33,7 @@ ESTIMATES = Table(
         *_bounded("vacuous", "Share of the clips that need nothing: no empty version is without the answer."),
         *_bounded(
             "need",
-            "G: geometric mean over clips of how much they need, as a share of the clip (2 to the mean of `log2_ratio`).",
+            "G: geometric mean over clips of how much they need, as a share of the clip (2 to the mean `log2_ratio`).",
             "Clips that need something.",
         ),
         *_bounded(
@@ -69,7 +69,9 @@ MEDIANS = Table(
         MODEL,
         METHOD,
         ANSWERS,
-        Column("asked", TEXT, "What is to be enough: 'own' pieces, 'runner_up' (pieces for that class), 'random' ones."),
+        Column(
+            "asked", TEXT, "What is to be enough: 'own' pieces, 'runner_up' (pieces for that class), 'random' ones."
+        ),
         Column("level", FLOAT, "Share τ that must be kept of what the clip adds to its empty versions."),
         Column(
             "median",

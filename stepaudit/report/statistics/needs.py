@@ -1,6 +1,7 @@
 """Tables of how much of a clip models need: geometric means, medians, controls, pairs of models, curves."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, groupby, product
 
 import duckdb
@@ -70,13 +71,13 @@ def _estimates(of: tuple[dict, list[dict]]) -> Iterator[dict]:
         "clips": len(rows),
         "classes": len({row["label"] for row in rows}),
         **_columns("vacuous", classes.share(_values(rows, "vacuous"), _labels(rows))),
-        **_columns("need", _mean(own, "log2_ratio"), power=True, counted=True),
-        **_columns("random", _mean(random, "random_log2_ratio"), power=True),
-        **_columns("runner_up", _mean(other, "runner_up_log2_ratio"), power=True),
+        **_columns("need", _within(_mean(own, "log2_ratio"), -np.inf, 0), power=True, counted=True),
+        **_columns("random", _within(_mean(random, "random_log2_ratio"), -np.inf, 0), power=True),
+        **_columns("runner_up", _within(_mean(other, "runner_up_log2_ratio"), -np.inf, 0), power=True),
         **_columns("excess", _mean(random, "excess"), counted=True),
         **_columns("specificity", _mean(other, "specificity"), counted=True),
         **_columns("own_less", classes.share((_values(other, "specificity") > 0).astype(float), _labels(other))),
-        **_columns("elsewhere", _within_shares(_mean(moved, "elsewhere_share")), counted=True),
+        **_columns("elsewhere", _within(_mean(moved, "elsewhere_share"), 0, 1), counted=True),
     }
 
 
@@ -155,25 +156,27 @@ def _difference_of_shares(differences: Array, labels: np.ndarray) -> dict:
     if known.low is not None and known.high is not None:
         low, high = max(-1.0, min(low, known.low)), min(1.0, max(high, known.high))
     exact = sign_test(int((differences > 0).sum()), int((differences < 0).sum()))
-    value = Estimate(known.value, low, high, max(exact, known.p or 0.0), known.clips, known.classes)
-    return {**_columns("vacuous_difference", value), "vacuous_p": value.p}
+    return {
+        **_columns("vacuous_difference", replace(known, low=low, high=high)),
+        "vacuous_p": max(exact, known.p or 0.0),
+    }
 
 
 def _curve_mean(row: dict) -> dict:
     """Columns of one point of a curve; `row` holds lists over clips."""
     kept = classes.mean(np.array(row["kept"], float), np.array(list(map(str, row["label"]))))
     names = {key: row[key] for key in ("dataset", "model", "method", "volume")}
-    return {**names, **_columns("kept", _within_shares(kept)), "clips": kept.clips}
+    return {**names, **_columns("kept", _within(kept, 0, 1)), "clips": kept.clips}
 
 
 def _mean(rows: Rows, name: str) -> Estimate:
     return classes.mean(_values(rows, name), _labels(rows))
 
 
-def _within_shares(estimate: Estimate) -> Estimate:
-    """The estimate with an interval within 0 and 1."""
-    ends = (None if end is None else min(1.0, max(0.0, end)) for end in (estimate.low, estimate.high))
-    return Estimate(estimate.value, *ends, estimate.p, estimate.clips, estimate.classes)
+def _within(estimate: Estimate, least: float, most: float) -> Estimate:
+    """The estimate with an interval within what is possible."""
+    low, high = (None if end is None else min(most, max(least, end)) for end in (estimate.low, estimate.high))
+    return replace(estimate, low=low, high=high)
 
 
 def _columns(name: str, estimate: Estimate, *, power: bool = False, counted: bool = False) -> dict:
