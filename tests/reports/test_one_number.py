@@ -178,7 +178,12 @@ def made(tmp_path_factory):
     (folder / "my_floors.py").write_text(POINTER)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        changes = {"models": MODELS, "methods": METHODS, "metrics": METRICS, "preserve": {"methods": ["step"]}}
+        changes = {
+            "models": MODELS,
+            "methods": METHODS,
+            "metrics": METRICS,
+            "preserve": {"methods": ["step"], "bounds": ["probability"]},
+        }
         audit = write_audit(folder, rows(), **changes)
         build_database.create(audit, config.load(audit / "config.yaml"))
     return audit
