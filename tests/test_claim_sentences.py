@@ -31,7 +31,7 @@ from stepaudit.commands.explain.clip_report import ClipReport
 from stepaudit.extremal.answers import Answer, Control, Mask
 from stepaudit.extremal.sweep import Snapshot
 from stepaudit.report import build_database
-from stepaudit.report.page import conclusions, gallery_cards, grids, summary
+from stepaudit.report.page import conclusions, gallery_cards, grids, need_texts, summary
 from stepaudit.store import database
 
 PACKAGE = Path(build_database.__file__).parents[1]
@@ -75,18 +75,35 @@ def needs(folder, pairs, models=PAIR, wrong=(), bound="probability"):
     return page_text(write_audit(folder, tables, models=models, preserve=preserve))
 
 
-def of_three(folder, brackets, datasets=("planted",)):
-    """Searches of three models, each with the same bracket on eight clips of each data set."""
-    names = [f"c{index}" for index in range(8)]
-    tables = {"segments": [], "clips": [], "preservation": []}
-    for dataset in datasets:
-        for table, rows in clips(*names, dataset=dataset).items():
-            tables[table] += rows
-        for model, (low, high) in zip(THREE, brackets, strict=True):
-            row = {"dataset": dataset, "model": model, "ratio": high, "lower": low, "upper": high}
-            tables["preservation"] += [{**row, "clip_id": name} for name in names]
-    changes = {"models": THREE, "datasets": {name: TWO_SETS[name] for name in datasets}}
-    return page_text(write_audit(folder, tables, preserve={"methods": ["step"]}, **changes))
+def estimate(model="conv", need=0.17, ends=(0.12, 0.25), vacuous=0.0, excess=(2, 1, 3), other=(1, 0.5, 1.5), **changes):
+    """A row of `need_estimates` of twenty clips, with its verdict; controls in octaves, with their ends."""
+    row = {"dataset": "d", "model": model, "clips": 20, "vacuous": vacuous, "need": need, "need_clips": 15}
+    row |= dict(zip(("need_low", "need_high"), ends, strict=True)) | {"verdict": None}
+    for name, values in (("excess", excess), ("specificity", other)):
+        row |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+    return row | changes
+
+
+def apart(times, p=0.01, ends=(1.5, 2.4), one="conv", other="rnn", clips=12):
+    """A row of `need_comparisons`."""
+    ends = dict(zip(("times_low", "times_high"), ends, strict=True))
+    return {
+        "dataset": "d",
+        "model": one,
+        "other_model": other,
+        "times": times,
+        "holm_p": p,
+        "times_clips": clips,
+    } | ends
+
+
+def models_need(*rows, pairs=()):
+    finding = need_texts.of_pairs(pairs, rows) if pairs else need_texts.of_needs(rows)
+    return f"{finding.lead}\n{finding.numbers}"
+
+
+NO_EVIDENCE = "no localised evidence"
+RNN = estimate("rnn")
 
 
 def pointing(folder, hits, metric="spatial_pointing", **changes):
@@ -303,16 +320,25 @@ def left_out(first, second, sizes=("s", "s")):
 GOOD, LOST = {"s": ("ok", "1", "x")}, {"s": ("bad_video", None, "x")}
 AUDITS = {
     "decided": lambda at: needs(at, [(LESS, MORE)] * 9 + [(LEFT, LEFT)], wrong=("c0", "c1")),
-    "five": lambda at: needs(at, [(LESS, MORE)] * 5),
-    "censored": lambda at: needs(at, [(LEFT, LEFT)] * 5 + [(RIGHT, RIGHT)] * 2 + [((0.02, 0.1), ((0.05), None))]),
     "equal": lambda at: needs(at, [(LESS, LESS)] * 6),
     "one": lambda at: needs(at, [(LESS, LESS)] * 3, {"conv": PAIR["conv"]}),
     "left": lambda at: needs(at, [(LEFT, LEFT)] * 3, {"conv": PAIR["conv"]}),
-    "mostly left": lambda at: needs(at, [(LEFT, LEFT)] * 20 + [(LESS, LESS)] * 4, {"conv": PAIR["conv"]}),
     "right": lambda at: needs(at, [(RIGHT, RIGHT)] * 3, {"conv": PAIR["conv"]}),
-    "three": lambda at: of_three(at, [LESS, MORE, (0.4, 0.5)]),
-    "three on two sets": lambda at: of_three(at, [LESS, MORE, LESS], ("planted", "more")),
-    "three alike": lambda at: of_three(at, [LESS, LESS, LESS]),
+    "a model": lambda _: models_need(estimate(vacuous=0.25)),
+    "few clips": lambda _: models_need(estimate(ends=(None, None), other=(None, None, None))),
+    "all nothing": lambda _: models_need(estimate(need=None, vacuous=1.0)),
+    "no evidence": lambda _: models_need(estimate(excess=(0.1, -0.2, 0.4), verdict=NO_EVIDENCE)),
+    "cheap runner-up": lambda _: models_need(estimate(other=(0.1, -1, 1), verdict=NO_EVIDENCE)),
+    "two data sets": lambda _: models_need(estimate(), estimate(dataset="e")),
+    "two models": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9)]),
+    "two undecided": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9, 0.2, (0.8, 4.0))]),
+    "the other way": lambda _: models_need(estimate(), RNN, pairs=[apart(0.5, 0.0001, (0.4, 0.64))]),
+    "one common clip": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9, None, (None, None), clips=1)]),
+    "no common clip": lambda _: models_need(estimate(), RNN, pairs=[apart(None, None, (None, None), clips=0)]),
+    "three alike": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9, 0.2), apart(1.1, 0.8, other="x")]),
+    "three models": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9), apart(1.5, other="x")]),
+    "four models": lambda _: models_need(*(estimate(name) for name in "abcd")),
+    "one without evidence": lambda _: models_need(estimate(), RNN | {"verdict": NO_EVIDENCE}, pairs=[apart(1.9)]),
     "above": lambda at: pointing(at, {STEP: 19, MIDDLE: 4, NOISE: 2}),
     "below": lambda at: pointing(at, {STEP: 4, MIDDLE: 18}),
     "one ratio": lambda at: pointing(at, {STEP: 19, ("step", 0.2): 5, MIDDLE: 4}, methods=RATIOS),
@@ -355,7 +381,6 @@ AUDITS = {
     "one alike": lambda at: looking_alike(at, "b"),
     "finished": lambda at: finished(at, hash_of_runs="own"),
     "unfinished": lambda at: finished(at, hash_of_runs="other", all_rows=False),
-    "top1": lambda at: needs(at, [(LESS, LESS)] * 3, {"conv": PAIR["conv"]}, bound="top1"),
     "look apart": lambda at: pointing(at, {STEP: 19, ("step", 0.1, "rnn"): 2, MIDDLE: 4}, models=LOOKERS),
     "nothing cut": lambda at: failing(at, test="abcd"),
     "worse": lambda at: compared(at, answers(*range(10)), answers(0)),
@@ -408,31 +433,44 @@ AUDITS = {
 }  # fmt: skip
 
 SAID = [  # words of the sentence, an audit where it must be said, and one where it must not
-    # minimum ratios of two models
-    ("conv needs less of a clip than rnn.", "decided", "five"),
-    ("No clip decides whether conv or rnn needs less.", "censored", "five"),
-    ("The clips do not decide whether conv or rnn needs less.", "five", "decided"),
-    ("It needs less on 9 of 9 decided clips (95 % interval 70.1 to 100.0 %;", "decided", "five"),
-    ("conv does on 5 of 5 decided clips", "five", "decided"),
-    ("Where both are known (9 clips) the median of rnn less conv is 20 % of the clip", "decided", "censored"),
-    ("1 of 10 clips leave it open:", "decided", "five"),
-    ("on 5 already the smallest mask suffices for both (left-censored)", "censored", "equal"),
-    ("on 2 no mask suffices for either (right-censored)", "censored", "decided"),
-    ("on 1 a search ended too early (censored)", "censored", "decided"),
-    ("on 6 both need the same, as far as the searches went", "equal", "decided"),
-    ("To keep 50 % of the target's probability, half of the clips need so much of the clip:", "decided", "fine"),
-    ("1 of 10 clips censored (to 2 it gives another answer than the target)", "decided", "five"),
-    ("at most 2 % (95 % interval: no more than 2 %)", "mostly left", "one"),
-    # of one, and of several
-    ("Half of the clips keep 50 % of the target's probability on conv with 10 % of the clip.", "one", "right"),
-    ("keep the first place of the target on conv with", "top1", "one"),
-    ("with at most 2 % of the clip.", "left", "one"),
-    ("More than half of the clips need more than 70 % of the clip to keep 50 % of", "right", "one"),
-    ("conv needs less than rnn, and 2 more pairs are clear.", "three", "three alike"),
-    ("conv needs less than rnn on more, and 3 more pairs are clear.", "three on two sets", "three"),
-    ("Of 3 pairs of models (each data set by itself) 3 are decided.", "three", "three alike"),
-    ("The clips do not decide which model needs least.", "three alike", "three"),
-    ("In 3 no clip decides.", "three alike", "three"),
+    # what models need
+    ("conv needs 17 % of a clip.\n", "a model", "two models"),
+    ("conv needs 17 % of a clip on d.\n", "two data sets", "a model"),
+    ("conv needs 17 % of a clip (95 % interval 12 % to 25 %; 15 clips)", "a model", "few clips"),
+    ("(15 clips, too few for an interval)", "few clips", "a model"),
+    ("conv needs nothing of any clip.", "all nothing", "a model"),
+    ("conv: 20 of 20 clips need nothing; the answer is there without their content.", "all nothing", "a model"),
+    ("conv shows no localised evidence.", "no evidence", "a model"),
+    ("No localised evidence: random pieces are not shown to need more.", "no evidence", "cheap runner-up"),
+    (
+        "No localised evidence: the runner-up class needs no more on half of the clips.",
+        "cheap runner-up",
+        "no evidence",
+    ),
+    ("5 of 20 clips need nothing; random pieces", "a model", "two models"),
+    ("random pieces would have to be 4.0 times as large;", "a model", "no evidence"),
+    ("times (not clear) as large", "no evidence", "a model"),
+    ("the runner-up class needs 2.0 times as much", "a model", "few clips"),
+    ("conv needs 1.9 times as much of a clip as rnn.", "two models", "two undecided"),
+    (
+        "conv needs 1.9 times as much as rnn (95 % interval 1.5 to 2.4; p = 0.01; 12 clips that need something in "
+        "both).",
+        "two models",
+        "two undecided",
+    ),
+    ("rnn needs 2.0 times as much of a clip as conv.", "the other way", "two models"),
+    ("(95 % interval 1.6 to 2.5; p < 0.001;", "the other way", "two models"),
+    ("on 1 clip, too few for an interval.", "one common clip", "two models"),
+    ("The clips do not decide whether conv or rnn needs less of a clip.", "two undecided", "two models"),
+    ("No clip needs something in both conv and rnn.", "no common clip", "two models"),
+    ("The clips do not decide which model needs least of a clip.", "three alike", "three models"),
+    ("; 1 of 1 more pair also clear.", "three models", "two models"),
+    (
+        "Models cannot be compared by what they need: no localised evidence, or no need, in rnn.",
+        "one without evidence",
+        "two models",
+    ),
+    ("1 more row in the table.", "four models", "two models"),
     # pointing
     ("All methods that could be compared point at the object more often than the best", "above", "below"),
     ("No method was shown to point at the object more often than the best trivial pointer.", "below", "above"),
@@ -715,6 +753,7 @@ def test_a_sentence_is_said_where_it_is_true_and_only_there(words, said, unsaid,
 
 SOURCES = {  # modules whose texts are claims; of some, the functions
     "report/page/conclusion_texts.py": (),
+    "report/page/need_texts.py": (),
     "report/page/conclusions.py": ("POINTING",),
     "report/page/summary.py": ("headline", "notices", "_alike"),
     "report/page/grids.py": ("verdict",),

@@ -12,6 +12,7 @@ from stepaudit.report.page import conclusions
 from stepaudit.store import database
 
 LESS, MORE, LEFT, RIGHT = (0.05, 0.1), (0.2, 0.3), (0.0, 0.02), (0.7, None)
+NOISE = (1.1, 0.9, 1.2, 0.8)
 MODELS = {"conv": {"use": "r2plus1d_18"}, "rnn": {"use": "vgg16_lstm"}}
 
 
@@ -40,98 +41,55 @@ def searches(pairs):
     ]
 
 
-def needs(folder, pairs, models=MODELS):
-    names = [f"c{index}" for index in range(len(pairs))]
-    rows = {**clips(*names), "preservation": [row for row in searches(pairs) if row["model"] in models]}
-    return found(folder, rows, models=models, preserve={"methods": ["step"]})
+def searched(folder, octaves, runner_up=1.0, random=2.0):
+    """Findings where each model needs 2 to so many octaves of a clip, the runner-up class and random pieces more.
+
+    All three vary over the four clips of a class, by amounts whose mean is 0.
+    """
+    names = [f"{label}{index}" for label in "abcde" for index in range(4)]
+    rows = [
+        {"clip_id": name, "model": model, "bound": "sufficiency", "asked_class": asked, "vacuous": value is None,
+         "ratio": 0.0 if value is None else 0.1,
+         "log2_ratio": None if value is None else value + more * NOISE[index % 4],
+         "random_log2_ratio": None if value is None or asked == "runner_up" else value + random * NOISE[index % 4],
+         "volumes": [], "shares": []}
+        for index, name in enumerate(names)
+        for model, needs in octaves.items()
+        for value in [needs(index)]
+        for asked, more in (("label", 0.0), ("runner_up", runner_up))
+    ]  # fmt: skip
+    tables = clips(*names)
+    for row in tables["segments"]:
+        row["label"] = row["clip_id"][0]
+    models = {name: MODELS[name] for name in octaves}
+    return found(folder, {**tables, "preservation": rows}, models=models, preserve={"methods": ["step"]})
 
 
-def test_a_decided_comparison_names_the_model_its_share_and_how_much_less(tmp_path):
-    finding = needs(tmp_path, [(LESS, MORE)] * 9 + [(LEFT, LEFT)])["model_pairs"]
-    assert finding.lead == "conv needs less of a clip than rnn."
-    # 9 of 9: Wilson's lower end is 9 / (9 + 3.8415) = 70.1 %; the sign test gives 2 / 2 ** 9 = 0.0039
-    assert "It needs less on 9 of 9 decided clips (95 % interval 70.1 to 100.0 %; p = 0.0039)." in finding.numbers
-    assert "(9 clips) the median of rnn less conv is 20 % of the clip (20 % to 20 %)" in finding.numbers
-    assert "1 of 10 clips leave it open: on 1 already the smallest mask suffices for both" in finding.numbers
+def test_a_model_that_needs_twice_as_much_on_every_clip_is_said_to(tmp_path):
+    octaves = {"conv": lambda index: -4 + NOISE[index % 4], "rnn": lambda index: -4 + 2 * NOISE[index % 4]}
+    finding = searched(tmp_path, octaves)["need_pairs"]
+    assert finding.lead == "rnn needs 2.0 times as much of a clip as conv."
+    assert "20 clips that need something in both" in finding.numbers
+    assert "conv needs 12 % of a clip (95 % interval " in finding.numbers  # 2 ** -3
+    assert "random pieces would have to be 4.0 times as large" in finding.numbers
+    assert "the runner-up class needs 2.0 times as much" in finding.numbers
 
 
-def test_the_other_model_is_named_where_it_needs_less(tmp_path):
-    finding = needs(tmp_path, [(MORE, LESS)] * 9)["model_pairs"]
-    assert finding.lead == "rnn needs less of a clip than conv."
-    assert "95 % interval 70.1 to 100.0 %" in finding.numbers
+def test_a_model_that_any_piece_satisfies_is_not_compared(tmp_path):
+    octaves = {"conv": lambda index: -3.0, "rnn": lambda index: -2.0}
+    finding = searched(tmp_path, octaves, random=-0.1)["need_pairs"]
+    assert finding.lead.startswith("Models cannot be compared by what they need")
+    assert "No localised evidence: random pieces are not shown to need more." in finding.numbers
 
 
-def test_five_clips_of_five_do_not_decide(tmp_path):
-    finding = needs(tmp_path, [(LESS, MORE)] * 5)["model_pairs"]  # p = 2 / 2 ** 5
-    assert finding.lead == "The clips do not decide whether conv or rnn needs less."
-    assert "conv does on 5 of 5 decided clips (95 % interval 56.6 to 100.0 %; p = 0.062)." in finding.numbers
+def test_clips_that_need_nothing_are_counted_beside_the_mean(tmp_path):
+    finding = searched(tmp_path, {"conv": lambda index: None if index < 5 else -4.0})["needs"]
+    assert finding.lead == "conv needs 6.2 % of a clip."  # 2 ** -4
+    assert "5 of 20 clips need nothing" in finding.numbers
 
 
-def test_where_all_searches_are_censored_no_clip_tells_and_the_sentence_counts_them(tmp_path):
-    finding = needs(tmp_path, [(LEFT, LEFT)] * 6 + [(RIGHT, RIGHT)] * 2)["model_pairs"]
-    assert finding.lead == "No clip decides whether conv or rnn needs less."
-    assert "8 of 8 clips leave it open: on 6 already the smallest mask" in finding.numbers
-    assert "on 2 no mask suffices for either (right-censored)" in finding.numbers
-    assert "conv at most 2 %" in finding.numbers
-    assert "8 of 8 clips censored" in finding.numbers
-
-
-def test_one_model_alone_has_its_median(tmp_path):
-    finding = needs(tmp_path, [(LESS, LESS)] * 3, {"conv": MODELS["conv"]})["min_ratio"]
-    assert finding.lead == "Half of the clips keep 100 % of the target's probability on conv with 10 % of the clip."
-
-
-def need(median, left=0, right=0):
-    """A row of `min_ratio` of four clips, of which some are censored."""
-    ends = {"median_ratio": median, "median_ratio_low": 0.01, "median_ratio_high": 0.03, "largest_ratio": 0.7}
-    return {
-        "model": "a",
-        "dataset": "d",
-        "clips": 4,
-        "left_censored": left,
-        "right_censored": right,
-        "wrong": 0,
-        **ends,
-    }
-
-
-def test_half_of_the_clips_left_censored_is_at_most_and_right_censored_is_more_than():
-    keeps = texts.suffices("top1", 0.9)
-    most = texts.of_needs([need(0.02, left=2)], keeps)
-    assert most.lead == "Half of the clips keep the first place of the target on a with at most 2 % of the clip."
-    assert "a at most 2 % (95 % interval: no more than 3 %), 2 of 4 clips censored" in most.numbers
-    assert "at most" not in texts.of_needs([need(0.02, left=1)], keeps).lead
-    more = texts.of_needs([need(None, right=3)], keeps)
-    lead = "More than half of the clips need more than 70 % of the clip to keep the first place of the target on a."
-    assert more.lead == lead
-    assert "a more than 70 %, 3 of 4 clips censored" in more.numbers
-
-
-def test_an_audit_without_searches_says_nothing_of_ratios(tmp_path):
-    assert not {"model_pairs", "min_ratio"} & found(tmp_path, clips("c0")).keys()
-
-
-def pair(less, more, p=1.0, low=None, high=None, **others):
-    names = {"dataset": "d", "model": "a", "other_model": "b", "undecided_clips": 0, "clips": less + more}
-    ends = {"less_percent_low": low, "less_percent_high": high}
-    return {**names, "less_clips": less, "more_clips": more, "p_holm": p, **ends, **others}
-
-
-def test_a_test_that_the_interval_does_not_support_decides_nothing():
-    assert texts.decides(pair(9, 0, 0.01, 70.0, 100.0))
-    assert not texts.decides(pair(9, 1, 0.04, 49.9, 98.0))
-    assert not texts.decides(pair(9, 0, 0.05, 70.0, 100.0))
-    assert not texts.decides(pair(0, 0))
-
-
-def test_of_many_pairs_the_clear_ones_are_counted():
-    clear = pair(1, 9, 0.01, 1.8, 40.4)
-    none = texts.of_pairs([pair(3, 3, 1.0, 18.8, 81.2), pair(0, 0)])
-    assert none.lead == "The clips do not decide which model needs least."
-    assert none.numbers == ("Of 2 pairs of models (each data set by itself) 0 are decided. In 1 no clip decides.")
-    some = texts.of_pairs([clear, pair(3, 3, 1.0, 18.8, 81.2)])
-    assert some.lead == "b needs less than a."
-    assert "b needs less than a (on 9 of 10 decided clips, 95 % interval 59.6 to 98.2 %, d)" in some.numbers
+def test_an_audit_without_searches_says_nothing_of_needs(tmp_path):
+    assert not {"need_pairs", "needs"} & found(tmp_path, clips("c0")).keys()
 
 
 def pointing(folder, hits, **changes):

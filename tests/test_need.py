@@ -16,6 +16,7 @@ from torch import nn
 import stepaudit
 from stepaudit.commands.explain import need_sentences
 from stepaudit.errors import UsageError
+from stepaudit.report.page import need_texts
 from stepaudit.report.pictures import movie, overlay
 
 CUBOID = Cuboid((3, 5), (8, 20), (12, 24))  # 2 of 8 frames
@@ -154,7 +155,7 @@ def test_a_strip_shows_the_frame_with_most_of_the_mask():
 
 
 def test_shares_are_written_to_two_digits_and_told_apart():
-    texts = [need_sentences.percent(share) for share in (0.0022, 0.013, 0.096, 0.174, 1.0)]
+    texts = [need_texts.percent(share) for share in (0.0022, 0.013, 0.096, 0.174, 1.0)]
     assert texts == ["0.22 %", "1.3 %", "9.6 %", "17 %", "100 %"]
     assert need_sentences.percents(0.1741, 0.1736) == ("17.41 %", "17.36 %")
     assert need_sentences.percents(0.174, 0.168) == ("17.4 %", "16.8 %")

@@ -7,8 +7,8 @@ from PIL import Image
 
 from stepaudit.audit import decides
 from stepaudit.commands.explain.need import Need
-from stepaudit.commands.explain.need_sentences import percent
 from stepaudit.commands.explain.predicted import prediction_rows
+from stepaudit.report.page.need_texts import percent
 from stepaudit.report.pictures import overlay
 
 

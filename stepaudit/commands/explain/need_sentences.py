@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from stepaudit.extremal.answers import Answer
 from stepaudit.extremal.crisp import LARGEST
 from stepaudit.extremal.fills import ASKS
+from stepaudit.report.page.need_texts import percent, times
 
 HALF = 0.5
 MOST_DIGITS = 5
@@ -32,17 +33,6 @@ def sentences(answer: Answer, label: str, other_answer: Answer, other: str, of_f
         _of_other(answer, label, other_answer, other),
         *_not_counted(answer, label),
     ]
-
-
-def percent(share: float, digits: int = 2) -> str:
-    """A share of the clip in percent, to two digits or whole percents."""
-    value = 100 * share
-    return f"{value:.{max(0, digits - len(str(int(value))))}f} %" if value >= 1 else f"{value:.{digits}g} %"
-
-
-def times(factor: float) -> str:
-    """A factor in words."""
-    return f"{factor:.{1 if factor < 10 else 0}f} times"
 
 
 def _nothing(answer: Answer, label: str) -> str:

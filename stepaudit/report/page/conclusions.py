@@ -15,44 +15,25 @@ from stepaudit.report.page.conclusion_texts import (
     of_failures,
     of_gains,
     of_masks,
-    of_needs,
-    of_pair,
-    of_pairs,
-    suffices,
 )
+from stepaudit.report.page.need_texts import of_needs, of_pairs
 from stepaudit.store.database import records
 
 MOST = 5
 READ = (  # reports and views
-    *("dataset_summary", "model_pairs", "min_ratio", "ratio_pairs", "method_gains", "mask_classes", "evidence"),
+    *("dataset_summary", "needs", "need_comparisons", "method_gains", "mask_classes", "evidence"),
     *("sanity_randomisation", "failed_tests"),
 )
-PAIRS = """
-    with ends as (
-        select dataset, name as model, other_name as other_model, method, bound,
-            count(*) filter (censored = 'left' and other_censored = 'left') as both_left,
-            count(*) filter (censored = 'right' and other_censored = 'right') as both_right
-        from ratio_pairs
-        where varied = 'model'
-        group by all
-    )
-    select model_pairs.*, both_left, both_right
-    from model_pairs
-    join ends using (dataset, model, other_model, method, bound)
-    where method = $method and bound = $bound
-    order by p_holm, dataset, model, other_model
-"""
 NEEDS = """
-    with searched as (
-        select dataset, model, count(*) filter (rank > 1) as wrong
-        from preservation_times
-        left join predictions using (dataset, model, clip_id)
-        where method = $method and bound = $bound
-        group by all
-    )
-    from min_ratio join searched using (dataset, model)
-    where method = $method and bound = $bound
+    select need_estimates.*, verdict
+    from need_estimates
+    join needs using (dataset, model, method, answers)
+    where method = $method and answers = 'all'
     order by dataset, model
+"""
+PAIRS = """
+    from need_comparisons where method = $method and answers = 'all'
+    order by holm_p nulls last, dataset, model, other_model
 """
 GAINS = """
     select method_gains.*, use
@@ -120,12 +101,8 @@ def _needs(connection: DuckDBPyConnection, config: Config) -> Conclusion | None:
     asked = [name for name in config.methods if name in config.preserve.methods]
     if not asked:
         return None
-    search = {"method": asked[0], "bound": config.preserve.bounds[0]}
-    pairs, needs = records(connection, PAIRS, search), records(connection, NEEDS, search)
-    keeps = suffices(search["bound"], config.preserve.share)
-    if len(pairs) == 1:
-        return of_pair(pairs[0], needs, keeps)
-    return of_pairs(pairs) if pairs else of_needs(needs, keeps) if needs else None
+    needs, pairs = (records(connection, sql, {"method": asked[0]}) for sql in (NEEDS, PAIRS))
+    return of_pairs(pairs, needs) if pairs else of_needs(needs) if needs else None
 
 
 def _pointing(connection: DuckDBPyConnection, use: str) -> Conclusion | None:

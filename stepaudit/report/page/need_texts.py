@@ -1,0 +1,140 @@
+"""Sentences on how much of a clip models need, from rows of `need_estimates` and `need_comparisons`."""
+
+from collections.abc import Iterator, Sequence
+
+from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
+from stepaudit.report.page.summary import plural
+
+ALPHA = 0.05
+
+
+def of_needs(needs: Sequence[dict]) -> Conclusion:
+    """The need of models that are not compared.
+
+    Args:
+        needs: rows of `need_estimates` for all answers, with the `verdict` of `needs`; at least one.
+    """
+    row, *others = needs
+    on = f" on {row['dataset']}" if others else ""
+    if row["need"] is None:
+        lead = f"{row['model']} needs nothing of any clip{on}."
+    elif row["verdict"]:
+        lead = f"{row['model']} shows no localised evidence{on}."
+    else:
+        lead = f"{row['model']} needs {percent(row['need'])} of a clip{on}."
+    return Conclusion(lead, _of_models(needs), "needs")
+
+
+def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
+    """Comparison of models on the clips that need something in both.
+
+    Args:
+        pairs: rows of `need_comparisons` for all answers, the clearest first; at least one.
+        needs: of these models, see `of_needs`.
+    """
+    silent = {(row["dataset"], row["model"]) for row in needs if row["verdict"] or row["need"] is None}
+    compared = [
+        pair for pair in pairs if not {(pair["dataset"], pair[key]) for key in ("model", "other_model")} & silent
+    ]
+    clear = [pair for pair in compared if pair["holm_p"] is not None and pair["holm_p"] < ALPHA]
+    if not compared:
+        names = ", ".join(dict.fromkeys(row["model"] for row in needs if (row["dataset"], row["model"]) in silent))
+        lead = f"Models cannot be compared by what they need: no localised evidence, or no need, in {names}."
+    elif not clear and not pairs[1:]:
+        names = f"{compared[0]['model']} or {compared[0]['other_model']}"
+        lead = f"The clips do not decide whether {names} needs less of a clip."
+    elif not clear:
+        lead = "The clips do not decide which model needs least of a clip."
+    else:
+        more = f"; {len(clear) - 1} of {plural(len(pairs) - 1, 'more pair')} also clear" if pairs[1:] else ""
+        lead = f"{_more(clear[0])[0]} needs {_more(clear[0])[1]} of a clip as {_more(clear[0])[2]}{more}."
+    texts = [_pair(pair) for pair in (clear or compared)[:NAMED]]
+    return Conclusion(lead, " ".join([*texts, _of_models(needs)]), "need_pairs")
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """A share of a clip in percent, to two digits or whole percents."""
+    value = 100 * share
+    return f"{value:.{max(0, digits - len(str(int(value))))}f} %" if value >= 1 else f"{value:.{digits}g} %"
+
+
+def times(factor: float) -> str:
+    """A factor in words."""
+    return f"{factor:.1f} times" if factor < 10 else f"{factor:.0f} times"
+
+
+def _more(pair: dict) -> tuple[str, str, str]:
+    """The model that needs more, how many times as much, and the other."""
+    if pair["times"] >= 1:
+        return pair["model"], f"{times(pair['times'])} as much", pair["other_model"]
+    return pair["other_model"], f"{times(1 / pair['times'])} as much", pair["model"]
+
+
+def _pair(pair: dict) -> str:
+    """A pair with its interval, its test and its clips."""
+    if pair["times"] is None:
+        return f"No clip needs something in both {pair['model']} and {pair['other_model']}."
+    one, much, other = _more(pair)
+    ends = [pair["times_low"], pair["times_high"]]
+    clips = plural(pair["times_clips"], "clip")
+    if None in ends:
+        return f"{one} needs {much} as {other} on {clips}, too few for an interval."
+    low, high = ends if pair["times"] >= 1 else (1 / ends[1], 1 / ends[0])
+    return (
+        f"{one} needs {much} as {other} (95 % interval {_factor(low)} to {_factor(high)}; {_p(pair)}; "
+        f"{clips} that need something in both)."
+    )
+
+
+def _p(pair: dict) -> str:
+    return "p < 0.001" if pair["holm_p"] < 0.001 else f"p = {pair['holm_p']:.2g}"
+
+
+def _factor(value: float) -> str:
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
+
+
+def _of_models(needs: Sequence[dict]) -> str:
+    rest = f" {plural(len(needs) - NAMED, 'more row')} in the table." if len(needs) > NAMED else ""
+    return " ".join(_of_model(row, len({row["dataset"] for row in needs}) > 1) for row in needs[:NAMED]) + rest
+
+
+def _of_model(row: dict, several: bool) -> str:
+    """The need of a model, its controls, and the clips that need nothing."""
+    name = f"{row['model']} on {row['dataset']}" if several else row["model"]
+    nothing = round(row["vacuous"] * row["clips"])
+    empty = f"{nothing} of {plural(row['clips'], 'clip')} need nothing"
+    if row["need"] is None:
+        return f"{name}: {empty}; the answer is there without their content."
+    parts = [
+        f"{name} needs {percent(row['need'])} of a clip{_interval(row)}",
+        *([empty] if nothing else []),
+        *(f"random pieces would have to be {factor} as large" for factor in _controls(row, "excess")),
+        *(f"the runner-up class needs {factor} as much" for factor in _controls(row, "specificity")),
+    ]
+    return f"{'; '.join(parts)}.{_verdict(row)}"
+
+
+def _interval(row: dict) -> str:
+    if row["need_low"] is None or row["need_high"] is None:
+        return f" ({plural(row['need_clips'], 'clip')}, too few for an interval)"
+    clips = plural(row["need_clips"], "clip")
+    return f" (95 % interval {percent(row['need_low'])} to {percent(row['need_high'])}; {clips})"
+
+
+def _controls(row: dict, name: str) -> Iterator[str]:
+    """A factor, if it is known, and whether its interval leaves out 1."""
+    if row[name] is None:
+        return
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    clear = low is not None and high is not None and (low > 0 or high < 0)
+    yield f"{times(2 ** row[name])}{'' if clear else ' (not clear)'}"
+
+
+def _verdict(row: dict) -> str:
+    """The reason why what a model needs says nothing, if it does not."""
+    if not row["verdict"]:
+        return ""
+    if row["excess_low"] is not None and row["excess_low"] <= 0:
+        return " No localised evidence: random pieces are not shown to need more."
+    return " No localised evidence: the runner-up class needs no more on half of the clips."
