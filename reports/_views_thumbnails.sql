@@ -44,6 +44,13 @@ with extremes as (
     from gallery_searches
     where censored is distinct from 'left'
 ),
+-- clips that need nothing are not among them
+middles as (
+    select *, row_number() over sorted as below, count(*) over (partition by dataset, model) as clips
+    from gallery_searches
+    where bound = 'sufficiency'
+    window sorted as (partition by dataset, model order by ratio, clip_id)
+),
 ratio_choices as (
     select rule, place, dataset, clip_id, model, method, ratio,
         model || ' needs ' || need || ' of the clip' || case
@@ -131,6 +138,11 @@ first_of_class as (
 ),
 choices as (
     select rule, place, dataset, clip_id, model, method, ratio, null as seed, because from ratio_choices
+    union all by name
+    select 'median need' as rule, 1 as place, dataset, clip_id, model, method,
+        format('{} needs {} of the clip, on {} of {} clips less', model, need, below - 1, clips) as because
+    from middles
+    where below = (clips + 1) // 2
     union all by name
     select rule, place, dataset, clip_id, model, method, ratio, seed, because from mask_choices
     union all by name

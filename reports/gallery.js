@@ -89,6 +89,18 @@
     return full;
   }
 
+  /** All frames of a crisp mask, see stepaudit.extremal.crisp: a ramp around the quantile that shows the ratio. */
+  function crispShares(map, grid, size) {
+    const [frames, height, width] = size, soft = Array.from({ length: frames }, (_, frame) => shareOf(map, grid, size, frame));
+    const all = new Float32Array(frames * height * width);
+    soft.forEach((share, frame) => all.set(share, frame * height * width));
+    all.sort();
+    const place = Math.min(all.length, Math.max(1, all.length - Math.round(map.crisp * all.length) + 1));
+    const edge = Math.min(0.9, Math.max(0.1, all[place - 1]));
+    for (const share of soft) for (let i = 0; i < share.length; i++) share[i] = Math.min(1, Math.max(0, (share[i] - edge) / 0.2 + 0.5));
+    return soft;
+  }
+
   // ---- sheets: pictures of one size in rows, as stepaudit.report.pictures.pictures.sheet lays them ----
 
   async function picture(address) {
@@ -243,6 +255,7 @@
     if (canvas.width !== width * zoom || canvas.height !== height * zoom + BARS_PX) Object.assign(canvas, { width: width * zoom, height: height * zoom + BARS_PX });
     pen.imageSmoothingQuality = "high";
     if (map && state.mode !== "clip") {
+      if (map.crisp && !shares.length) shares.push(...crispShares(map, grid, film.size));
       shares[frame] ??= shareOf(map, grid, film.size, frame);
       const colours = frameOf(film, frame);
       (state.mode === "over" ? over : kept)(colours, shares[frame]);
@@ -338,5 +351,5 @@
   for (const details of gallery.querySelectorAll(".clip-floors")) details.addEventListener("toggle", () => { for (const card of cards) if (card.element.contains(details)) card.draw(); });
   document.addEventListener("stepaudit:filter", (event) => requestAnimationFrame(() => fit(event.detail || {})));
 
-  window.stepaudit = Object.assign(window.stepaudit || {}, { gallery: { gridOf, shareOf } });
+  window.stepaudit = Object.assign(window.stepaudit || {}, { gallery: { gridOf, shareOf, crispShares } });
 })();

@@ -8,9 +8,11 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tiny_audit import clips, write_audit
 
+from stepaudit import maps
 from stepaudit.audit import config
 from stepaudit.report import build_database
 from stepaudit.report.page import gallery, gallery_cards, gallery_sources
@@ -460,3 +462,47 @@ def test_script_and_style_have_the_colours_of_the_pictures():
     assert str(stops) in script
     assert ", ".join(f"rgb({red}, {green}, {blue})" for red, green, blue in stops) in style
     assert f"rgb{pictures.BOX_COLOUR}" in script
+
+
+# ---- what models need ----
+
+
+def need(clip_id, octaves, seeds=None, **values):
+    """A row of `preservation` for what a clip needs, with the seed masks of its smallest piece."""
+    row = {"clip_id": clip_id, "bound": "sufficiency", "vacuous": octaves is None, "log2_ratio": octaves, "ratio": 0.05}
+    if seeds is not None:
+        row |= {"grid": np.float16(seeds).ravel(), "grid_shape": list(seeds.shape), "shown_ratio": 0.05}
+        row |= {"upsampling": "smooth-max:sigma=9.0,step=7", "crispness": 0.9}
+    return row | {"volumes": [], "shares": []} | values
+
+
+@pytest.fixture(scope="module")
+def needing(tmp_path_factory):
+    """Five clips, of which one needs nothing; a1 with the mask of its smallest piece."""
+    seeds = np.random.default_rng(0).random((FRAMES, 5, 7)) ** 4
+    octaves = {"a1": -5.0, "a2": -3.0, "b1": -2.0, "b2": -1.0, "b3": None}
+    rows = [need(name, value, seeds if name == "a1" else None) for name, value in octaves.items()]
+    predictions = [{"clip_id": name, "rank": 1, "target_probability": 0.9} for name in octaves]
+    tables = clips(*octaves) | {"preservation": rows, "predictions": predictions}
+    return audit(tmp_path_factory.mktemp("needs"), tables, preserve={"methods": ["step"]}), seeds
+
+
+def test_clips_that_need_least_most_and_the_middle_are_shown(needing):
+    folder, _ = needing
+    assert [row[0] for row in chosen(folder, "smallest ratio")] == ["a1", "a2"]
+    assert [row[0] for row in chosen(folder, "largest ratio")] == ["b2", "b1"]
+    assert chosen(folder, "median need") == [("a2", "r3d", "r3d needs 0.125 of the clip, on 1 of 4 clips less")]
+
+
+def test_a_card_shows_the_piece_that_is_enough_as_the_model_was_shown_it(needing):
+    folder, seeds = needing
+    card = next(card for group in shown(folder).groups for card in group.cards if card.clip_id == "a1")
+    tile = card.parts[0].tiles[0]
+    assert tile.facts == ["enough for half of the confidence: 5.0 % of the clip"]
+    drawn = card.data["maps"][tile.index]
+    assert drawn["crisp"] == pytest.approx(0.05)
+    grid = torch.tensor(np.float16(seeds))[None].float()
+    soft = maps.render(grid, "smooth-max:sigma=9.0,step=7", (FRAMES, HEIGHT, WIDTH))
+    edge = soft.flatten().sort(descending=True).values[round(0.05 * soft.numel()) - 1].clamp(0.1, 0.9)
+    volumes = ((soft[0] - edge) / 0.2 + 0.5).clamp(0, 1).mean(dim=(1, 2))  # a ramp around the quantile
+    assert drawn["volumes"] == pytest.approx(volumes.tolist(), abs=1e-3)

@@ -47,6 +47,27 @@ def grid(row: dict, folder: Path) -> np.ndarray:
     return shaped(_value(place, _files(place, folder), "grid", row, ("clip_id", "ratio", "seed")), row)
 
 
+def needed_grid(row: dict, folder: Path) -> np.ndarray:
+    """Seed masks of the smallest piece of a row of `preservation`, float16 [t, h, w]; errors as for `full_map`."""
+    place = folder / "preservation" / f"dataset={row['dataset']}" / f"model={row['model']}" / f"method={row['method']}"
+    return shaped(_value(place, _files(place, folder), "grid", row, ("clip_id", "bound", "asked_class", "seed")), row)
+
+
+def crisp_mask(grid: np.ndarray, row: dict) -> np.ndarray:
+    """Mask of such seed masks as the model was shown it, float32 [T, H, W].
+
+    Args:
+        row: of `preservation`, with `size` of its model.
+    """
+    import torch
+
+    from stepaudit.maps import crisp_masks
+
+    frames, height, width = map(int, row["size"].split("x"))
+    size, ratios = (frames, height, width), [row["shown_ratio"]]
+    return crisp_masks(torch.from_numpy(grid)[None], row["upsampling"], size, ratios)[0].numpy()
+
+
 def _files(place: Path, folder: Path) -> list[Path]:
     """Parquet files at a place within an audit's folder. Raises UsageError if a link leads out of it."""
     require_inside(folder, place)

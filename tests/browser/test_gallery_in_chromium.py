@@ -7,7 +7,7 @@ import pytest
 from stepaudit.report.page import gallery, gallery_cards
 from stepaudit.report.page.gallery_pictures import Drawn, Film
 from stepaudit.report.pictures import pictures
-from stepaudit.store import package_files
+from stepaudit.store import arrays, package_files
 
 FRAMES, HEIGHT, WIDTH = 6, 40, 56
 SIZE = f"{FRAMES}x{HEIGHT}x{WIDTH}"
@@ -143,6 +143,19 @@ def test_the_full_map_is_the_one_that_python_makes_to_two_grey_levels(tab, cards
     truth = drawn.share().clip(0, 1)
     assert truth.std() > 0.05 or drawn.grid.size == 1
     assert np.abs(np.array(found).reshape(truth.shape) - truth).max() * 255 <= 2
+
+
+def test_a_crisp_mask_is_the_one_that_python_makes(tab, cards):
+    index = list(WAYS).index("smooth-max")
+    drawn = cards["ways"][1][index]
+    found = tab.value(f"""(async () => {{
+        const data = JSON.parse(document.querySelector('#clip-ways .clip-data').textContent), map = data.maps[{index}];
+        const size = data.films[map.film].size, grid = await stepaudit.gallery.gridOf(map);
+        return stepaudit.gallery.crispShares({{...map, crisp: 0.1}}, grid, size).map((share) => [...share]);
+    }})()""")
+    truth = arrays.crisp_mask(drawn.grid, drawn.row | {"shown_ratio": 0.1})
+    assert truth.std() > 0.05
+    assert np.abs(np.array(found).reshape(truth.shape) - truth).max() < 0.05  # half a grey level, on a ramp of a fifth
 
 
 def test_colours_are_those_of_the_still_pictures(tab):

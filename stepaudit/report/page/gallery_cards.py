@@ -6,8 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from stepaudit.errors import UsageError
-from stepaudit.report.page.gallery_pictures import Drawn, Film
+from stepaudit.report.page.gallery_pictures import Drawn, DrawnNeed, Film
 from stepaudit.report.page.gallery_sources import RULES, Sources, key_of, shown_maps
+from stepaudit.report.page.need_texts import percent
 from stepaudit.report.pictures.mask_facts import visible
 
 RULE_OF = {rule.name: rule for rule in RULES}
@@ -103,9 +104,10 @@ def make(rows: Sequence[dict], sources: Sources, folder: Path, *, every_still: b
     ]
     maps = shown_maps(sources.maps.get(key, []), rows)
     drawing = _Drawing(clips, sources.boxes.get(key, []), folder, room)
-    tiles = [drawing.tile(row) for row in maps]
+    needs = sources.needs.get(key, [])
+    tiles = [*(drawing.need(row) for row in needs), *(drawing.tile(row) for row in maps)]
     data = drawing.data()
-    sizes = {row["model"]: row["size"] for row in maps if data and row["size"] in data["films"]}
+    sizes = {row["model"]: row["size"] for row in [*needs, *maps] if data and row["size"] in data["films"]}
     parts = [
         Part(
             model, _answers(model, sources, key), [tile for tile in tiles if tile.model == model], sizes.get(model, "")
@@ -142,10 +144,18 @@ class _Drawing:
         tile = Tile(row["model"], row["method"], _map_facts(row), is_floor=row["is_floor"])
         if row["status"] != "ok":
             return replace(tile, note=f"{row['status']}: {row['error']}")
+        return self._drawn(tile, Drawn, row)
+
+    def need(self, row: dict) -> Tile:
+        """The smallest piece that keeps half of a model's confidence, and its picture or a note."""
+        text = f"enough for half of the confidence: {percent(row['ratio'])} of the clip"
+        return self._drawn(Tile(row["model"], row["method"], [text]), DrawnNeed, row)
+
+    def _drawn(self, tile: Tile, kind: type[Drawn], row: dict) -> Tile:
         if row["size"] not in self.films:
             return tile
         try:
-            drawn = Drawn.read(row, self.folder)
+            drawn = kind.read(row, self.folder)
         except (UsageError, ValueError) as error:
             return replace(tile, note=self._text(error))
         index = next((index for index, other in enumerate(self.maps) if drawn.is_like(other)), len(self.maps))

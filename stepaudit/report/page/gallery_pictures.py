@@ -5,7 +5,7 @@ A film is a clip in one size. Its frames stand in one sheet, each map in another
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -92,6 +92,30 @@ class Drawn:
             "greatest": greatest,
             "volumes": [round(value, 4) for value in self.row["frame_volume"] or []],
         }
+
+
+@dataclass(frozen=True)
+class DrawnNeed(Drawn):
+    """The smallest piece of a clip that keeps half of a model's confidence: a row of `preservation` with its grid."""
+
+    @classmethod
+    def read(cls, row: dict, folder: Path) -> "DrawnNeed":
+        """The piece of a row. Raises UsageError."""
+        return cls(row, arrays.needed_grid(row, folder))
+
+    def is_like(self, other: Drawn) -> bool:
+        """False: every piece is drawn for itself."""
+        return False
+
+    def share(self) -> np.ndarray:
+        """The mask as the model was shown it, [T, H, W] in [0, 1]."""
+        return arrays.crisp_mask(self.grid, self.row)
+
+    def data(self) -> dict:
+        """The data for the script, which makes the mask crisp at the ratio."""
+        volumes = self.share().mean(axis=(1, 2)).tolist()
+        of_map = replace(self, row=self.row | {"frame_volume": volumes})
+        return {**super(DrawnNeed, of_map).data(), "crisp": self.row["shown_ratio"]}
 
 
 def _grey(values: np.ndarray) -> np.ndarray:

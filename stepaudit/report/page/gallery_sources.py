@@ -32,16 +32,24 @@ class Rule:
 RULES = (
     Rule(
         "smallest ratio",
-        "The smallest minimum preservation ratios",
-        "Of each model the clips of which the least has to be kept. Left-censored clips, for which even the smallest "
-        "mask suffices, all tie; of those, the ones to whose target the model gives the greatest probability.",
+        "The least that is needed",
+        "Of each model the clips of which it needs least. With the paper's bound, left-censored clips, for which even "
+        "the smallest mask suffices, all tie; of those, the ones to whose target the model gives the greatest "
+        "probability.",
         2,
     ),
     Rule(
+        "median need",
+        "What is needed of a clip in the middle",
+        "Of each model the clip of which as many need less as need more.",
+        1,
+    ),
+    Rule(
         "largest ratio",
-        "The largest minimum preservation ratios",
-        "Of each model the clips of which the most has to be kept. Right-censored clips, for which not even the "
-        "largest mask suffices, all tie; of those, the ones to whose target the model gives the greatest probability.",
+        "The most that is needed",
+        "Of each model the clips of which it needs most. With the paper's bound, right-censored clips, for which not "
+        "even the largest mask suffices, all tie; of those, the ones to whose target the model gives the greatest "
+        "probability.",
         2,
     ),
     Rule(
@@ -55,8 +63,8 @@ RULES = (
     Rule(
         "ratios differ",
         "Where models differ most in what they need",
-        "The clips with the greatest difference between the minimum preservation ratios of two models, as far as it "
-        "is certain: what censoring and the brackets of the search hide is not counted.",
+        "The clips with the greatest difference between what two models need, as far as it is certain: what censoring "
+        "and the brackets of the search hide is not counted.",
         3,
     ),
     Rule(
@@ -79,6 +87,16 @@ MAPS = f"""
     join method_roles using (method)
     where {CHOSEN} and model not in (select model from controls)
     order by models.rowid, is_floor, methods.rowid, ratio, seed
+"""
+NEEDS = f"""
+    select preservation.*, models.size, false as is_floor, 1.0 as kept_probability
+    from preservation
+    join models on model = models.name
+    join methods on method = methods.name
+    join audit on method = config ->> '$.preserve.methods[0]'
+    where {CHOSEN} and bound = 'sufficiency' and asked_class = 'label' and coalesce(seed, seeds[1]) = seeds[1]
+        and shown_ratio is not null and model not in (select model from controls)
+    order by models.rowid
 """
 BOXES = f"""
     select clip_boxes.* from clip_boxes
@@ -111,8 +129,8 @@ class Sources:
 
     def __init__(self, connection: DuckDBPyConnection, choices: Sequence[dict]):
         values = {"clip_ids": sorted({choice["clip_id"] for choice in choices})}
-        self.clips, self.maps, self.boxes, self.predictions, self.searches = (
-            by_clip(records(connection, sql, values)) for sql in (CLIPS, MAPS, BOXES, PREDICTIONS, SEARCHES)
+        self.clips, self.maps, self.needs, self.boxes, self.predictions, self.searches = (
+            by_clip(records(connection, sql, values)) for sql in (CLIPS, MAPS, NEEDS, BOXES, PREDICTIONS, SEARCHES)
         )
         self.names = {(row["dataset"], row["target"]): row["label"] for row in records(connection, NAMES)}
 
