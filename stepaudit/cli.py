@@ -381,7 +381,7 @@ def compare(
     b: Annotated[str, _argument("The candidate, alike; `:model` is another of the same audit.")],
     fail_if: Annotated[
         list[str] | None,
-        _option("--fail-if", 'End with status 1 if this is true, such as "median_ratio_increase > 0.05".'),
+        _option("--fail-if", 'End with status 1 if this is true, such as "need_times > 1.5".'),
     ] = None,
     out: Annotated[Path | None, _option("--out", "Folder for compare.html, .csv and .json.")] = None,
     dataset: Annotated[str | None, _option("--dataset", "Data set; default: the only one.")] = None,

@@ -14,6 +14,7 @@ READ = (
     "mask_classes",
     "coverage",
     "preservation_times",
+    "clip_needs",
     "similarities",
     "test_clips",
 )

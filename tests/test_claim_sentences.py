@@ -25,6 +25,8 @@ from tiny_audit import clips, write_audit
 from stepaudit.audit import config, registry
 from stepaudit.audit.sections import Clips
 from stepaudit.commands.compare import command, examples, pair
+from stepaudit.commands.compare import findings as compare_findings
+from stepaudit.commands.compare.quantities import Quantity
 from stepaudit.commands.explain import arguments, explanation, need_sentences
 from stepaudit.commands.explain import command as explain
 from stepaudit.commands.explain.clip_report import ClipReport
@@ -221,6 +223,14 @@ def answers(*right):
     return {"predictions": [answer(f"c{index}", 0.9, right=index in right) for index in range(10)]}
 
 
+def need_found(value, low, high, p, nothing=(0.1, 0.25)):
+    """The finding of `compare` on twelve clips that need something in both."""
+    a, b = nothing or (None, None)
+    reason = None if value else "no clip needs something in both"
+    times = Quantity("need_times", ("ep3d",), value, low, high, p=p, clips=12, reason=reason)
+    return compare_findings._need(times, Quantity("needless_increase", ("ep3d",), a=a, b=b, clips=20))
+
+
 def one_search(bracket):
     return {"preservation": [search(f"c{index}", bracket) for index in range(10)]}
 
@@ -387,6 +397,11 @@ AUDITS = {
     "better": lambda at: compared(at, answers(0), answers(*range(10))),
     "one model": lambda at: compared(at, answers(0, 1), answers(0, 1)),
     "not predicted": lambda at: compared(at, {}, {}),
+    "B needs double": lambda _: need_found(2.0, 1.5, 2.6, 0.01),
+    "B needs half": lambda _: need_found(0.5, 0.4, 0.7, 0.01, nothing=None),
+    "B needs as much": lambda _: need_found(1.1, 0.8, 1.4, 0.4),
+    "need of one clip": lambda _: need_found(2.0, None, None, None),
+    "no need in both": lambda _: need_found(None, None, None, None),
     "needs more": lambda at: compared(at, one_search(LESS), one_search(MORE)),
     "needs less": lambda at: compared(at, one_search(MORE), one_search(LESS)),
     "all ended": lambda at: compared(at, one_search(LEFT), one_search(LEFT)),
@@ -603,6 +618,17 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
         "needs less",
     ),
     ("B needs more on 0 of 10 decided clips (p = 0.002): B needs less of a clip.", "needs less", "needs more"),
+    ("Needed of a clip (ep3d): B needs 2 times as much as A (1.5 to 2.6; p = 0.01;", "B needs double", "B needs half"),
+    ("12 clips that need something in both): B needs more of a clip.", "B needs double", "B needs half"),
+    ("12 clips that need something in both): B needs less of a clip.", "B needs half", "B needs double"),
+    ("that need something in both): no clear difference.", "B needs as much", "B needs double"),
+    (
+        "B needs 2 times as much as A (12 clips that need something in both, without an interval).",
+        "need of one clip",
+        "B needs double",
+    ),
+    ("Needed of a clip (ep3d): not compared, no clip needs something in both.", "no need in both", "B needs double"),
+    ("Of 20 clips 2 need nothing in A, 5 in B.", "B needs double", "B needs half"),
     ("no decision between A and B, the searches decide no clip", "all ended", "needs more"),
     (
         "Needed of a clip: no median; no decision between A and B, no clip was searched on both sides.",

@@ -4,11 +4,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from stepaudit.commands.compare import failures, map_similarity, metrics, predictions, ratios, sides
+from stepaudit.commands.compare import failures, map_similarity, metrics, needs, predictions, ratios, sides
 from stepaudit.commands.compare.pair import Pair, pair
 from stepaudit.commands.compare.quantities import Quantity
 
-NOT_DIFFERENCES = ("clips_compared", "clips_left_out", "newly_failed", "map_rank_correlation", "map_iou", "needs_more")
+NOT_DIFFERENCES = (
+    *(
+        "clips_compared",
+        "clips_left_out",
+        "newly_failed",
+        "map_rank_correlation",
+        "map_iou",
+        "needs_more",
+        "need_times",
+    ),
+)
 PREDICTED = ("clip_id", "label", "a_probability", "b_probability", "a_rank", "b_rank", "a_answer", "b_answer")
 SEARCHED = ("outcome", "a_ratio", "a_censored", "b_ratio", "b_censored")
 
@@ -57,6 +67,7 @@ def _compare(both: Pair) -> Comparison:
         Quantity("clips_left_out", value=left_out, clips=len(both.clips) + left_out),
         *failures.quantities(both, failed),
         *predictions.quantities(predicted),
+        *needs.quantities(both),
         *ratios.quantities(searches, identical=identical),
         *map_similarity.quantities(both, similarities),
         *metrics.of_evidence(both),

@@ -16,7 +16,8 @@ def sentences(comparison: Comparison) -> list[str]:
         named.setdefault(each.name, []).append(each)
     parts = (
         _accuracy(named["accuracy_increase"][0]),
-        _needs(named["needs_more"][0], named["median_ratio_increase"][0]),
+        *map(_need, named.get("need_times", []), named.get("needless_increase", [])),
+        "" if "need_times" in named else _needs(named["needs_more"][0], named["median_ratio_increase"][0]),
         _maps(named["map_rank_correlation"]),
         _metrics(named.get("metric_increase", [])),
         _failed(comparison),
@@ -46,6 +47,29 @@ def _accuracy(quantity: Quantity) -> str:
     return (
         f"Accuracy: {100 * a:.1f} % in A, {100 * b:.1f} % in B ({points[0]} points, {points[1]} to {points[2]}; "
         f"{quantity.note}): {answer}."
+    )
+
+
+def _need(times: Quantity, needless: Quantity) -> str:
+    """How many times as much B needs, and the clips that need nothing."""
+    head = f"Needed of a clip ({', '.join(times.of)})"
+    nothing = ""
+    if needless.a is not None and needless.b is not None:
+        counts = [round(share * needless.clips) for share in (needless.a, needless.b)]
+        nothing = f" Of {needless.clips} clips {counts[0]} need nothing in A, {counts[1]} in B."
+    if times.value is None:
+        return f"{head}: not compared, {times.reason}.{nothing}"
+    if times.lower is None or times.upper is None or times.corrected_p is None:
+        return (
+            f"{head}: B needs {times.value:.2g} times as much as A ({times.clips} clips that need something in both, "
+            f"without an interval).{nothing}"
+        )
+    answer = "no clear difference"
+    if times.corrected_p < ALPHA:
+        answer = f"B needs {'more' if times.value > 1 else 'less'} of a clip"
+    return (
+        f"{head}: B needs {times.value:.2g} times as much as A ({times.lower:.2g} to {times.upper:.2g}; "
+        f"p = {times.corrected_p:.2g}; {times.clips} clips that need something in both): {answer}.{nothing}"
     )
 
 

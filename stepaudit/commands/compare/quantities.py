@@ -12,6 +12,8 @@ FAMILIES = {
     "accuracy_increase": "share of the clips that are classified correctly, B less A",
     "newly_wrong": "share of the clips that A has right and B has wrong, of those that A has right",
     "target_probability_increase": "mean probability of the target, B less A",
+    "need_times": "times as much of a clip as A that B needs, geometric mean over clips that need something in both",
+    "needless_increase": "share of the clips of which nothing is needed, B less A",
     "median_ratio_increase": "median of the minimum preservation ratio, B less A",
     "paired_ratio_increase": "median over clips of how much more B needs than A",
     "needs_more": "share of the clips on which B needs more than A, of those that the searches decide",
@@ -21,8 +23,14 @@ FAMILIES = {
     "vacuous_increase": "share of vacuous masks, which keep what their fill keeps alone, B less A",
     "metric_increase": "mean of a metric over the frames, or clips, where both were measured, B less A",
 }
-RATIOS = ("median_ratio_increase", "paired_ratio_increase", "needs_more")  # without brackets: the first search
+NEEDS = ("need_times", "needless_increase")
+RATIOS = (
+    "median_ratio_increase",
+    "paired_ratio_increase",
+    "needs_more",
+)  # of these and NEEDS without brackets: the first search
 OF = {
+    **dict.fromkeys(NEEDS, "[method]"),
     **dict.fromkeys(RATIOS, "[method, bound]"),
     **dict.fromkeys(("map_rank_correlation", "map_iou"), "[method, ratio]"),
     **dict.fromkeys(("adversarial_increase", "vacuous_increase"), "[method, ratio]"),
@@ -102,7 +110,7 @@ def select(quantities: Sequence[Quantity], name: str, of: Sequence[str]) -> Quan
         raise UsageError(f"'{name}' was not measured on both sides; `--list` shows what was")
     if not matches:
         raise UsageError(f"no '{requested}'{did_you_mean(requested, [str(each) for each in named])}")
-    if len(matches) > 1 and name not in RATIOS:
+    if len(matches) > 1 and name not in (*NEEDS, *RATIOS):
         raise UsageError(f"'{requested}' may be any of {len(matches)}; name one: {', '.join(map(str, matches))}")
     return matches[0]
 

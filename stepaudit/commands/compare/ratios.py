@@ -33,7 +33,8 @@ BOTH = """
 def of_clips(pair: Pair) -> dict[tuple[str, str], list[dict]]:
     """Searches of both sides by method and bound, in the configuration's order, each with its `outcome` for B."""
     rows = pair.joined(SEARCHES, BOTH)
-    keys = [(method, bound) for method in searched(pair.a, pair.b) for bound in pair.a.config["preserve"]["bounds"]]
+    bounds = [bound for bound in pair.a.config["preserve"]["bounds"] if bound != "sufficiency"]
+    keys = [(method, bound) for method in searched(pair.a, pair.b) for bound in bounds]
     return {key: [row for row in rows if (row["method"], row["bound"]) == key] for key in keys}
 
 
