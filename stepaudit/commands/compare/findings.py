@@ -51,7 +51,7 @@ def _accuracy(quantity: Quantity) -> str:
 
 
 def _need(times: Quantity, needless: Quantity) -> str:
-    """How many times as much B needs, and the clips that need nothing."""
+    """Factor of B's need over A's, and the clips that need nothing."""
     head = f"Needed of a clip ({', '.join(times.of)})"
     nothing = ""
     if needless.a is not None and needless.b is not None:

@@ -1,4 +1,4 @@
-"""How many times as much of a clip B needs as A, on the same clips."""
+"""Needs of B beside those of A, on the same clips."""
 
 from collections.abc import Sequence
 from dataclasses import replace
