@@ -58,7 +58,7 @@ def share(answers: Array, classes: np.ndarray) -> Estimate:
 
 
 def likeness(values: Array, classes: np.ndarray) -> float:
-    """How many clips tell as much as one independent one: the squared ratio of the intervals' widths, at least 1."""
+    """Number of clips that are worth one independent one: the squared ratio of the intervals' widths, at least 1."""
     weights, scales = _mixture(values, classes)
     if not len(scales):
         return 1.0
