@@ -32,7 +32,7 @@ def larger_ratio(folder, pairs):
         for clip_id, pair in zip(names, pairs, strict=True)
         for model, of_model in zip(MODELS, pair, strict=True)
     ]
-    preserve = {"methods": ["ep3d"]}
+    preserve = {"methods": ["ep3d"], "bounds": ["probability"]}
     tables = {**clips(*names), "preservation": rows}
     (row,) = answer(
         write_audit(folder, tables, models=MODELS, methods=METHODS, preserve=preserve), "claim_larger_ratio"
@@ -79,7 +79,7 @@ def test_a_clip_is_decided_only_if_the_brackets_leave_one_order(tmp_path, conv, 
 
 def test_clips_that_only_one_model_was_searched_on_do_not_count_and_none_is_no_answer(tmp_path):
     rows = [bracket("a", "conv", *LESS), bracket("b", "lstm", *MORE)]
-    preserve = {"methods": ["ep3d"]}
+    preserve = {"methods": ["ep3d"], "bounds": ["probability"]}
     audit = write_audit(
         tmp_path, {**clips("a", "b"), "preservation": rows}, models=MODELS, methods=METHODS, preserve=preserve
     )
