@@ -181,8 +181,8 @@ def _within(estimate: Estimate, least: float, most: float) -> Estimate:
 
 def _columns(name: str, estimate: Estimate, *, power: bool = False, counted: bool = False) -> dict:
     """Columns of an estimate; `power`: 2 to it, for people."""
-    found = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    values = {key: 2**value if power and value is not None else value for key, value in found.items()}
+    numbers = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    values = {key: 2**value if power and value is not None else value for key, value in numbers.items()}
     return values | ({f"{name}_clips": estimate.clips} if counted else {})
 
 
