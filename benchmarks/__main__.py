@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import audits, iteration, precision, scale, schedules, searches
+from benchmarks import audits, iteration, precision, real_network, scale, schedules, searches, white_boxes
 
 HEAD = """# Benchmarks
 
@@ -26,6 +26,8 @@ PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "schedules": ("Schedules: passes through the model, and what the masks are worth", schedules.schedules),
     "precision": ("bfloat16", precision.precision),
     "searches": ("The search for the minimum preservation ratio", searches.searches),
+    "white_boxes": ("What a clip needs: white boxes", white_boxes.white_boxes),
+    "real_network": ("What a clip needs: a pretrained network", real_network.real_network),
     "scale": ("Past one machine: the report of a million maps", scale.scale),
 }
 

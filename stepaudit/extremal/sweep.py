@@ -201,11 +201,16 @@ def shift_px(geometry: SmoothMax) -> int:
 
 
 def sweep_settings(settings: Settings, iterations: int) -> Settings:
-    """The energy of a preset for a sweep: its terms, with an area weight that holds the mask together, by Adam."""
+    """The energy of a preset for a sweep: its terms, with an area weight that holds the mask together, by Adam.
+
+    Unlike the preset's, L_K's weight is a tenth of the area's: it is a mean over the ellipsoids to keep, the area term
+    one over the clip, so that for a small mask L_K soon counts more than both others, and makes it larger than needed.
+    """
     return replace(
         settings,
         iterations=iterations,
         area_weight=1000.0,
+        core_weight=100.0,
         area_growth=1.0,
         area_on="cropped",
         tie=0.05,
