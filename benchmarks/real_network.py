@@ -74,7 +74,7 @@ def real_network() -> list[str]:
     lines = [
         f"EfficientNet-Lite0 of ImageNet, frozen, {FRAMES} frames of {SIDE} px, an LSTM of {UNITS} units trained on",
         f"{len(data.targets)} clips of six UCF101 classes; and `r2plus1d_18` of width {WIDTH}, {NARROW_SIDE} px, on",
-        "the same clips. One clip of each of four classes, of a group that neither was trained on. log₂ G of each start;",
+        "the same clips. One clip of each of four classes, of a group that was not trained on. log₂ G of each start;",
         "of the runner-up class, of random pieces, and what the own mask keeps elsewhere, with start 0.",
         "",
         "| network | clip | p | a*(0.5), % (fails at) | log₂ G | runner-up | random | elsewhere | passes |",
