@@ -146,6 +146,53 @@ def test_what_lies_before_the_damage_is_read(numbered, tmp_path):
     assert numbers(tmp_path / "short.mp4", start=3, stop=9) == list(range(3, 9))
 
 
+def test_a_file_that_ends_between_two_frames_never_gives_a_frame_another_number(numbered, tmp_path):
+    """ffmpeg is silent where a file ends just before a frame; with B-frames the missing one is not always the last."""
+    whole, short = tmp_path / "whole.mp4", tmp_path / "short.mp4"
+    assert ffmpeg("-i", numbered, "-c:v", "libx264", "-bf", "3", "-movflags", "+faststart", whole).returncode == 0
+    command = [decoding.ffmpeg_binary(), "-v", "error", "-i", whole, "-c", "copy", "-f", "framecrc", "pipe:"]
+    listed = subprocess.run(map(str, command), capture_output=True, text=True, check=True).stdout
+    sizes = [int(line.split(",")[4]) for line in listed.splitlines() if not line.startswith("#")]
+    assert len(sizes) == 60
+    for lost in (1, 2, 3, 6):
+        short.write_bytes(whole.read_bytes()[: -sum(sizes[-lost:])])
+        assert not decoding._run(decoding._source(short)["V:0"].output("pipe:", format="null"), short, len, 60)
+        for stop in (None, 60 - lost):
+            with pytest.raises(BadVideoError, match=r"\d+ frames decoded.*the file ends before the last frame"):
+                numbers(short, stop=stop)
+        assert numbers(short, start=3, stop=30) == list(range(3, 30))
+    assert numbers(short, start=20, stop=38) == list(range(20, 38))
+    assert numbers(whole) == list(range(60))
+
+
+UNLISTED = {"avi": ["-c:v", "mpeg4", "-bf", "2"], "flv": ["-c:v", "libx264", "-bf", "3"], "ts": ["-c:v", "libx264"]}
+
+
+@pytest.mark.parametrize("ending", UNLISTED)
+def test_a_file_without_a_list_of_frames_that_is_cut_gives_none_another_number(numbered, tmp_path, ending):
+    whole, short = tmp_path / f"whole.{ending}", tmp_path / f"short.{ending}"
+    assert ffmpeg("-i", numbered, *UNLISTED[ending], whole).returncode == 0
+    content = whole.read_bytes()
+    assert numbers(whole) == list(range(60))
+    for place in frame_ends(content, ending):
+        short.write_bytes(content[:place])
+        with pytest.raises(BadVideoError, match=r"frames decoded"):
+            numbers(short)
+        assert numbers(short, start=3, stop=30) == list(range(3, 30))
+
+
+def frame_ends(content: bytes, ending: str) -> list[int]:
+    """Where the last five frames begin; of a transport stream, four bytes into one of its last packets."""
+    if ending == "ts":
+        return [len(content) - 184, len(content) - 10 * 188 + 4]
+    places = [len(content)]
+    while len(places) < 6:
+        back = content.rfind(b"00dc", content.find(b"movi"), content.rfind(b"idx1") if len(places) == 1 else places[-1])
+        size = int.from_bytes(content[places[-1] - 4 : places[-1]])  # FLV: each tag is followed by its size
+        places.append(back if ending == "avi" else places[-1] - 4 - size)
+    return places[1:]
+
+
 @pytest.mark.parametrize("ending", ["mkv", "mp4"])
 def test_damage_in_the_middle_is_a_bad_video(numbered, tmp_path, ending):
     path = tmp_path / f"damaged.{ending}"

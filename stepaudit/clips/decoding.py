@@ -23,6 +23,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from stepaudit.clips import seeking
+from stepaudit.clips.cut_short import is_cut_short
 from stepaudit.clips.geometry import Geometry
 from stepaudit.clips.seeking import Packets, Window
 from stepaudit.clips.stills import MOST_PIXELS, Pictures, frames_in, picture_size
@@ -39,6 +40,7 @@ SQUARE = 0.02  # that pixels may be wider or narrower than high, as by a rounded
 LATE = 100  # frames; a stretch that begins earlier is decoded from the first frame on
 MEMORY = 4 * 2**30  # bytes that ffmpeg may reserve: 8K of ten bits with 16 reference frames takes half of it
 SPOOL = 4 * 2**30  # bytes of scaled frames: 75 minutes of 112 × 112 at 25 a second
+REORDERED = 16  # frames that a decoder may hold back; in a file that is cut short, as many before the end are in doubt
 CHUNK = 2**20  # bytes read at once
 COMPLAINTS = 2**16  # bytes kept of ffmpeg's messages; a damaged video can cause gigabytes of them
 STOPPED = (255, -SIGKILL, -SIGTERM)  # exit statuses of ffmpeg when it, or the machine, is stopped
@@ -150,14 +152,19 @@ def _counted(path: Path, geometry: Geometry, start: int, stop: int | None, spool
     most = SPOOL // frame
     # Not in ffmpeg's filters: they begin again, and count from 0, where size or colours change.
     end = start + most + 1 if stop is None else min(stop, start + most + 1)
-    take = _within([(start, end)], frame, spool)
-    complaints = _run(_scaled(_source(path)["V:0"], geometry, end), path, take, seconds)
-    count = spool.tell() // frame
+    spans, reach = [(start, end)], end
+    if cut := is_cut_short(path):
+        spans, reach = [(start, end), (end + REORDERED - 1, end + REORDERED)], end + REORDERED
+    complaints = _run(_scaled(_source(path)["V:0"], geometry, reach), path, _within(spans, frame, spool), seconds)
+    count = min(spool.tell() // frame, end - start)
     if count > most:
         raise BadVideoError(f"{path.name}: more than {most} frames; name a shorter segment of it")
     if count == 0:
         raise BadVideoError(f"{path.name}: {_no_frame(complaints, f' from frame {start} on')}")
-    if damage := _damage(complaints):
+    damage = _damage(complaints)
+    if cut and spool.tell() // frame == count:
+        damage.append("the file ends before the last frame that its header lists")
+    if damage:
         promised = "" if stop is None else f" of {stop - start}"
         raise BadVideoError(
             f"{path.name}: {count}{promised} frames decoded, and it is damaged, so that their numbers are in doubt "
@@ -207,6 +214,8 @@ def _shared(
     path: Path, _size: int, _time: int, geometry: Geometry, spans: tuple[tuple[int, int], ...], seconds: float
 ) -> np.ndarray | None:
     """The frames of all spans, one after the other; None if they are too many, or any complaint puts them in doubt."""
+    if is_cut_short(path):
+        return None
     frame = (geometry.height, geometry.width, 3)
     with tempfile.TemporaryFile() as spool:
         take, command = _within(spans, prod(frame), spool), _scaled(_source(path)["V:0"], geometry, spans[-1][1])
@@ -288,6 +297,8 @@ def _window(path: Path, start: int, stop: int | None, seconds: float) -> Window 
 @lru_cache(maxsize=8)
 def _packets(path: Path, _size: int, _time: int, seconds: float) -> Packets | None:
     """The packets of a video, read without decoding; None if they do not prove which frame is which."""
+    if is_cut_short(path):
+        return None
     video, listing = _source(path, format_whitelist=seeking.CONTAINERS)["V:0"], bytearray()
     # Twice: all packets, and those of an H.264 video that hold a picture after which nothing before is needed.
     options = {"format": "framecrc", "c": "copy", "copyinkf": None, "bsf:v:1": "filter_units=pass_types=5"}
