@@ -149,6 +149,14 @@ def sanity(folder, ranks, randomise=1.0):
     return page_text(write_audit(folder, tables, models=models, **changes))
 
 
+def of_videos(folder, trained, **tested):
+    """Test clips of a video each, and a training clip of another."""
+    tables = {table: rows + clips("x", split="train")[table] for table, rows in clips(*tested).items()}
+    for row in tables["segments"]:
+        row["video_id"] = tested.get(row["clip_id"], trained)
+    return page_text(write_audit(folder, tables))
+
+
 def looking_alike(folder, *names, label="a"):
     """Three test clips, of which those named show what two training clips show, the second of a class."""
     tables = {table: rows + clips("x", "y", split="train")[table] for table, rows in clips("a", "b", "c").items()}
@@ -386,6 +394,9 @@ AUDITS = {
     "no map": lambda at: failing(at, all_maps="c"),
     "floors alone": lambda at: failing(at, floor_only="abcd"),
     "apart": lambda at: looking_alike(at),
+    "video in both": lambda at: of_videos(at, "v", a="v", b="w", c="v"),
+    "clip in both": lambda at: of_videos(at, "v", a="u", b="v"),
+    "videos apart": lambda at: of_videos(at, "v", a="u", b="w"),
     "two alike": lambda at: looking_alike(at, "b", "c"),
     "like two classes": lambda at: looking_alike(at, "b", label="other"),
     "one alike": lambda at: looking_alike(at, "b"),
@@ -606,6 +617,12 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ),
     ("1 of 3 test clips looks like training or validation clips of the same class", "one alike", "like two classes"),
     ("may be remembered. Keep videos of one source in one split.", "one alike", "apart"),
+    (
+        "2 of 3 test clips are cut from a video that has training or validation clips, too: a right answer there",
+        "video in both",
+        "clip in both",
+    ),
+    ("1 of 2 test clips is cut from a video that has training or", "clip in both", "videos apart"),
     # compare
     ("): B is right less often.", "worse", "better"),
     ("): B is right more often.", "better", "worse"),

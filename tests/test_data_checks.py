@@ -129,3 +129,11 @@ def test_a_test_video_that_shows_the_scene_of_a_training_video_is_a_doubt(tmp_pa
     assert doubt.text.startswith(
         "1 of 2 test videos opened show the scene of a training video (4 opened), such as goal/a and goal/b; put videos"
     )
+
+
+def test_test_segments_of_a_video_that_is_also_learned_are_counted(videos):
+    rows = segments(videos)
+    rows[1] |= {"video_id": rows[0]["video_id"], "path": rows[0]["path"], "start": 5, "stop": 10}
+    found = [each for each in data_checks.doubts(rows, []) if "1 of 2 test segments are of a video" in each.text]
+    assert [(each.wrong, "such as dive/a; keep a video in one split" in each.text) for each in found] == [(False, True)]
+    assert not any("of a video that has training" in each.text for each in data_checks.doubts(segments(videos), []))

@@ -38,6 +38,7 @@ def doubts(segments: list[dict], boxes: list[dict]) -> list[Doubt]:
         *(Doubt(text) for text in _label_doubts(segments, boxes)),
         *(Doubt(text) for text in _class_doubts(segments)),
         *(Doubt(text) for text in _size_doubts(segments)),
+        *(Doubt(text) for text in _split_video_doubts(segments)),
         *(Doubt(text) for text in _duplicate_doubts(segments)),
     ]
 
@@ -124,6 +125,17 @@ def _size_doubts(segments: list[dict]) -> Iterator[str]:
         yield (
             f"unlike the others: {names}, {_bytes(sizes[large[0]])} where the median video has {_bytes(usual)}; a clip "
             "spreads its frames over the whole video: cut it, or name stretches of it in `segments`"
+        )
+
+
+def _split_video_doubts(segments: list[dict]) -> Iterator[str]:
+    """Test segments whose video has training or validation segments, too."""
+    learned = {row["video_id"] for row in segments if row["split"] != "test"}
+    tested = [row for row in segments if row["split"] == "test"]
+    if shared := [row for row in tested if row["video_id"] in learned]:
+        yield (
+            f"{len(shared)} of {len(tested)} test segments are of a video that has training or validation segments, "
+            f"too, such as {shared[0]['clip_id']}; keep a video in one split, unless the official split divides it"
         )
 
 

@@ -24,6 +24,7 @@ from stepaudit.running.smaller_batches import each
 from stepaudit.store import tables
 
 PERMUTATIONS = 4
+SAME = 1e-3  # of a probability; a trained network whose answers to all clips differ by less has learned nothing of them
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ def run(job: Job) -> None:
                 work = guard.over(f"{index} {name}", batch, use)
                 reordered += [{**row, "frame_order": name} for row in each(batch, work, _failed)]
             advance(len(batch), rows=predictions)
+    if job.config.models[job.model].of is None and (note := unmoved(rows)):
+        log.warning("model '%s': %s", job.model, note)
     tables.write(rows, "predictions", job.file("predictions"))
     tables.write(reordered, "frame_orders", job.file("frame_orders"))
 
@@ -65,6 +68,20 @@ def _ask(job: Job, guard: Guard, requests: Sequence[Request], place: torch.devic
     with suppress(AuditError):  # its row will say the same
         for finding in guard.over("probe", some, ask)(some) if some else ():
             log.warning("model '%s': %s", job.model, finding)
+
+
+def unmoved(rows: Sequence[dict]) -> str:
+    """A note if a model gives all clips of some rows of `predictions` almost the same probabilities; else empty."""
+    answers = [row["probabilities"] for row in rows if row["status"] == "ok"]
+    if len(answers) < 2 or len(answers[0]) < 2:
+        return ""
+    spread = max(max(column) - min(column) for column in zip(*answers, strict=True))
+    if spread >= SAME:
+        return ""
+    return (
+        f"it answers {len(answers)} clips almost the same (no probability differs by more than {spread:.1g}); see that "
+        "it is trained, and that it takes clips in [0, 1]: a network that expects 0 to 255 multiplies them itself"
+    )
 
 
 def frame_orders(frames: int) -> dict[str, list[list[int]]]:

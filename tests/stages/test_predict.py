@@ -9,6 +9,7 @@ from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.networks import checkpoint
 from stepaudit.stages import train
+from stepaudit.stages.predict import unmoved
 
 UNTRAINED = {"training": {"epochs": 0}}
 
@@ -105,3 +106,13 @@ def test_before_training_it_says_what_to_do(changed):
     Job(made, "train", "planted", "r3d").checkpoint.unlink()
     with pytest.raises(UsageError, match="train the model first"):
         predict_all(made, "r3d")
+
+
+def test_a_model_that_answers_all_clips_almost_the_same_is_noted_and_no_other():
+    same = [{"status": "ok", "probabilities": [0.6 + step * 4e-4, 0.4 - step * 4e-4]} for step in (0, 1, 2)]
+    failed = {"status": "upstream", "probabilities": None}
+    assert "answers 3 clips almost the same (no probability differs by more than 0.0008)" in unmoved([*same, failed])
+    other = {"status": "ok", "probabilities": [0.602, 0.398]}
+    assert unmoved([*same, other]) == ""
+    assert unmoved([same[0], failed]) == ""
+    assert unmoved([{"status": "ok", "probabilities": [1.0]}] * 3) == ""

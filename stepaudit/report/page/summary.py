@@ -21,6 +21,13 @@ COUNTS = """
         (select count(*) from failures where stage != 'clips') as reasons,
         (select count(*) from runs, audit where runs.config_hash != audit.config_hash) as other_runs,
         (select count(*) from likenesses) as compared, (select count(*) from look_alikes where shows_class) as alike,
+        (select count(*) from segments where split = 'test') as tested,
+        (
+            select count(*) from segments
+            where split = 'test' and (dataset, video_id) in (
+                select (dataset, video_id) from segments where split != 'test' and video_id is not null
+            )
+        ) as of_learned_videos,
         (
             select arg_max(clip_id || ' like ' || other_clip_id, likeness) from look_alikes where shows_class
         ) as most_alike
@@ -69,7 +76,18 @@ def notices(connection: DuckDBPyConnection) -> list[Notice]:
         for name, (section, noun, text) in texts.items()
         if counts[name]
     ]
+    if counts["of_learned_videos"]:
+        counted.append(Notice(_of_learned_videos(counts), "near_duplicates"))
     return [*counted, *([Notice(_alike(counts), "near_duplicates")] if counts["alike"] else [])]
+
+
+def _of_learned_videos(counts: dict) -> str:
+    """Number of test clips whose video is in another split, too."""
+    verb = "is" if counts["of_learned_videos"] == 1 else "are"
+    return (
+        f"{counts['of_learned_videos']} of {plural(counts['tested'], 'test clip')} {verb} cut from a video that has "
+        "training or validation clips, too: a right answer there may be remembered."
+    )
 
 
 def _alike(counts: dict) -> str:
