@@ -94,18 +94,18 @@ def _pictures_end(header: bytes) -> int | None:
 def _offsets(table: bytes) -> np.ndarray:
     """Where each chunk of pictures begins, int64."""
     kind, wide = (">u4", _box(table, b"stco")) if _box(table, b"stco") else (">u8", _box(table, b"co64"))
-    return np.frombuffer(wide, kind, *struct.unpack_from(">I", wide, 4), offset=8).astype(np.int64)
+    return np.frombuffer(wide, kind, int(struct.unpack_from(">I", wide, 4)[0]), 8).astype(np.int64)
 
 
 def _chunk_sizes(table: bytes, chunks: int) -> np.ndarray:
     """Bytes of each chunk, int64."""
     runs, sizes = _box(table, b"stsc"), _box(table, b"stsz")
     first, each = np.frombuffer(runs, ">u4", 3 * struct.unpack_from(">I", runs, 4)[0], 8).reshape(-1, 3).T[:2]
-    pictures = np.repeat(each.astype(np.int64), np.diff(first.astype(np.int64), append=chunks + 1))
+    pictures: np.ndarray = np.repeat(each.astype(np.int64), np.diff(first.astype(np.int64), append=chunks + 1))
     same, count = struct.unpack_from(">II", sizes, 4)
     if same:
         return pictures * same
-    total = np.append(0, np.cumsum(np.frombuffer(sizes, ">u4", count, 12), dtype=np.int64))
+    total: np.ndarray = np.append(0, np.cumsum(np.frombuffer(sizes, ">u4", count, 12), dtype=np.int64))
     return np.diff(total[np.append(0, np.cumsum(pictures)).clip(max=count)])
 
 
