@@ -25,6 +25,7 @@ OVERRIDES = [
     f" epic_action: {{root: epic, options: {{{CLIPS}, test: plain}}}}}}",
     f"models={{r2plus1d: {{options: {{width: 2}}, {TRAINING}}},"
     f" vgg16lstm: {{options: {{width: 2, features: 8, hidden: 4}}, {TRAINING}}}}}",
+    "preserve={bounds: [probability]}",  # Table 2's
     f"methods={{step: {QUICK}, ep3d: {QUICK}, {', '.join(f'{name}: false' for name in LEFT_OUT)}}}",
 ]
 

@@ -20,15 +20,17 @@ from stepaudit.store import tables
 ROOT = Path(__file__).parents[2]
 MODELS = ("r2plus1d", "vgg16lstm")
 METHODS = ("step", "ep3d", "center", "random_pixel")
+METRICS = ("mass_in_box", "box_share", "spatial_pointing")
 VARIANTS = {"whole": "none", "no_object": "object", "no_decoy": "decoy"}  # 120 test clips each: name, what is erased
 
 
 @pytest.fixture(scope="module")
 def audit(tmp_path_factory):
-    """The default configuration; its models trained, and its test clips explained, side by side."""
+    """The default configuration, with few metrics; its models trained, and its test clips explained, side by side."""
     folder = tmp_path_factory.mktemp("planted")
     data = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     data |= {"results": str(folder / "results"), "shards": 1}
+    data["metrics"] = {name: data["metrics"][name] for name in METRICS}
     planted = data["datasets"]["planted"]
     planted["root"] = str(folder / "data")
     planted["options"]["broken"] = False

@@ -27,7 +27,7 @@ def results(real_data, tmp_path_factory):
         model["training"]["epochs"] = 2
     for name in ("step", "ep3d"):
         data["methods"][name]["options"]["iterations"] = 8
-    data["preserve"]["grid"] = [0.1, 0.4]
+    data["preserve"] |= {"grid": [0.1, 0.4], "classes": ["label"]}
     (folder / "cut.yaml").write_text(yaml.safe_dump(data))
     snakemake = shutil.which("snakemake", path=str(Path(sys.executable).parent)) or "snakemake"
     command = [snakemake, "--snakefile", ROOT / "Snakefile", "--configfile", "cut.yaml", "--cores", "2"]
@@ -67,4 +67,8 @@ def test_real_boxes_are_scored_and_lie_inside_the_clips(results):
 def test_every_clip_has_a_minimum_ratio_or_is_censored(results):
     uncensored = "status = 'ok' and ratio is null and censored is distinct from 'right'"
     assert rows(results, f"select count(*) from preservation where {uncensored}") == [(0,)]
-    assert rows(results, "select count(*) from preservation") == [(2 * 4 * 2,)]
+    assert rows(results, "select bound, count(*) from preservation group by all order by all") == [
+        ("probability", 2 * 4),
+        ("sufficiency", 2 * 4),
+        ("top1", 2 * 4),
+    ]

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,14 @@ from workshop import Workshop, copied, made
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 MARKS = ("<!-- from here on written by `make faults` -->", "<!-- until here -->")
+HEAD = ["| fault | what happened | rows lost | seconds to recover |", "|---|---|---|---|"]
+LEDGER: list[tuple[int, str]] = []  # of the process that hears from all others: line of the test, row of the table
 
 
 @pytest.fixture(scope="session")
-def original(tmp_path_factory) -> Path:
+def original(made_once) -> Path:
     """A checkout in which the audit has run."""
-    return made(tmp_path_factory.mktemp("faults") / "original")
+    return made_once("faults", lambda folder: made(folder / "original")) / "original"
 
 
 @pytest.fixture
@@ -28,25 +30,29 @@ def workshop(original, tmp_path) -> Workshop:
     return copied(original, tmp_path / "checkout")
 
 
-@pytest.fixture(scope="session")
-def ledger() -> Iterator[list[tuple[str, str, int, float]]]:
-    """What was lost to each fault, and how long recovery took; `STEPAUDIT_WRITE_FAULTS` writes it into the docs."""
-    rows: list[tuple[str, str, int, float]] = []
-    yield rows
-    if os.environ.get("STEPAUDIT_WRITE_FAULTS"):
-        lines = [f"| {name} | {what} | {lost} | {seconds:.0f} |" for name, what, lost, seconds in rows]
-        head = ["| fault | what happened | rows lost | seconds to recover |", "|---|---|---|---|"]
-        before, _, rest = DOCUMENT.read_text().partition(MARKS[0])
-        after = rest.partition(MARKS[1])[2]
-        DOCUMENT.write_text("\n".join([before + MARKS[0], "", *head, *lines, "", MARKS[1] + after]))
-
-
 @pytest.fixture
-def recovered(request, ledger) -> Callable[[str, int, float], None]:
+def recovered(record_property, request) -> Callable[[str, int, float], None]:
     """Notes the outcome of a fault, named by the test's docstring; nothing may be lost."""
 
     def note(what: str, lost: int, since: float) -> None:
-        ledger.append((request.function.__doc__.strip().removesuffix("."), what, lost, time.monotonic() - since))
+        name = request.function.__doc__.strip().removesuffix(".")
+        record_property("fault", f"| {name} | {what} | {lost} | {time.monotonic() - since:.0f} |")
         assert lost == 0
 
     return note
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collects what `recovered` noted, in this process or in another one."""
+    if report.when == "teardown":  # the last of a test's three reports; each holds all of its properties
+        LEDGER.extend((report.location[1], row) for name, row in report.user_properties if name == "fault")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Writes what was lost to each fault into the docs, if `STEPAUDIT_WRITE_FAULTS` is set and all tests passed."""
+    worker = hasattr(session.config, "workerinput")
+    if os.environ.get("STEPAUDIT_WRITE_FAULTS") and not worker and exitstatus == pytest.ExitCode.OK:
+        before, _, rest = DOCUMENT.read_text().partition(MARKS[0])
+        after = rest.partition(MARKS[1])[2]
+        rows = [row for _, row in sorted(LEDGER)]
+        DOCUMENT.write_text("\n".join([before + MARKS[0], "", *HEAD, *rows, "", MARKS[1] + after]))
