@@ -27,7 +27,8 @@ def results(real_data, tmp_path_factory):
         model["training"]["epochs"] = 2
     for name in ("step", "ep3d"):
         data["methods"][name]["options"]["iterations"] = 8
-    data["preserve"] |= {"grid": [0.1, 0.4], "classes": ["label"]}
+    bounds = ["sufficiency", "probability", "top1"]
+    data["preserve"] |= {"grid": [0.1, 0.4], "bounds": bounds, "classes": ["label"]}
     (folder / "cut.yaml").write_text(yaml.safe_dump(data))
     snakemake = shutil.which("snakemake", path=str(Path(sys.executable).parent)) or "snakemake"
     command = [snakemake, "--snakefile", ROOT / "Snakefile", "--configfile", "cut.yaml", "--cores", "2"]
