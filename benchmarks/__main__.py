@@ -13,9 +13,9 @@ from benchmarks import audits, classes, iteration, precision, real_network, scal
 
 HEAD = """# Benchmarks
 
-Written by `make bench`. Every figure is a ratio of things that were timed in turns in one run: the median, and the
-least and the greatest turn in brackets. Seconds are left out on purpose, but in the last part, where they say how noisy
-they are.
+Written by `make bench`. Every figure of time is a ratio of things that were timed in turns in one run: the median, and
+the least and the greatest turn in brackets. Seconds are left out on purpose, but in the last part, where they say how
+noisy they are.
 """
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {

@@ -76,6 +76,7 @@ def real_network() -> list[str]:
         f"{len(data.targets)} clips of six UCF101 classes; and `r2plus1d_18` of width {WIDTH}, {NARROW_SIDE} px, on",
         "the same clips. One clip of each of four classes, of a group that was not trained on. log₂ G of each start;",
         "of the runner-up class, of random pieces, and what the own mask keeps elsewhere, with start 0.",
+        "0.00 is the whole clip; nothing stands where the empty clip already has the answer.",
         "",
         "| network | clip | p | a*(0.5), % (fails at) | log₂ G | runner-up | random | elsewhere | passes |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -176,7 +177,7 @@ def _summary(own: list[list[Answer]], other: list[Answer]) -> str:
     asked = [row for row, answer in enumerate(own[0]) if answer.log2_area is not None]
     first = [own[0][row] for row in asked]
     closed = sum(None not in (answer.lower(0.5), answer.smallest(0.5)) for answer in first)
-    below = sum((own[0][row].log2_area or 0) < (other[row].log2_area or 0) for row in asked)
+    below = sum(_is_below(own[0][row], other[row]) for row in asked)
     excess = [answer.random.log2_area - (answer.log2_area or 0) for answer in first if answer.random]
     apart = [(own[0][row].log2_area or 0) - (own[1][row].log2_area or 0) for row in asked]
     spread = (sum(value**2 for value in apart) / max(1, 2 * len(apart))) ** 0.5
@@ -185,6 +186,11 @@ def _summary(own: list[list[Answer]], other: list[Answer]) -> str:
         f"random pieces {', '.join(f'{value:.1f}' for value in excess)} octaves; standard deviation between starts "
         f"{spread:.2f}"
     )
+
+
+def _is_below(answer: Answer, other: Answer) -> bool:
+    """True if a class needs less than another one; a class that needs nothing is above none."""
+    return None not in (answer.log2_area, other.log2_area) and (answer.log2_area or 0) < (other.log2_area or 0)
 
 
 def _half(answer: Answer) -> str:
