@@ -4,7 +4,7 @@ with searched as (
     select dataset, model, method, bound, clip_id, seed, censored, lower,
         if(censored = 'left', upper, ratio) as ratio
     from preservation
-    where status = 'ok'
+    where status = 'ok' and bound != 'sufficiency'
     qualify count(*) over (partition by dataset, model, method, bound, clip_id) > 1
 ),
 medians as (

@@ -462,6 +462,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     # what models need
     ("conv needs 17 % of a clip.\n", "a model", "two models"),
     ("conv needs 17 % of a clip on d.\n", "two data sets", "a model"),
+    ("Clips that a model gets wrong are left out.", "a model", "needs nothing"),
     ("conv needs 17 % of a clip (95 % interval 12 % to 25 %; 15 clips)", "a model", "few clips"),
     ("(15 clips, too few for an interval)", "few clips", "a model"),
     ("conv needs nothing of any clip.", "all nothing", "a model"),

@@ -41,7 +41,7 @@ def searches(pairs):
     ]
 
 
-def searched(folder, octaves, runner_up=1.0, random=2.0):
+def searched(folder, octaves, runner_up=1.0, random=2.0, unanswered=()):
     """Findings where each model needs 2 to so many octaves of a clip, the runner-up class and random pieces more.
 
     All three vary over the four clips of a class, by amounts whose mean is 0.
@@ -61,6 +61,10 @@ def searched(folder, octaves, runner_up=1.0, random=2.0):
     tables = clips(*names)
     for row in tables["segments"]:
         row["label"] = row["clip_id"][0]
+    wrong = {name for name in names if name in unanswered}
+    tables["predictions"] = [
+        {"clip_id": name, "model": model, "rank": 2 if name in wrong else 1} for name in names for model in octaves
+    ]
     models = {name: MODELS[name] for name in octaves}
     return found(folder, {**tables, "preservation": rows}, models=models, preserve={"methods": ["step"]})
 
@@ -86,6 +90,15 @@ def test_clips_that_need_nothing_are_counted_beside_the_mean(tmp_path):
     finding = searched(tmp_path, {"conv": lambda index: None if index < 5 else -4.0})["needs"]
     assert finding.lead == "conv needs 6.2 % of a clip."  # 2 ** -4
     assert "5 of 20 clips need nothing" in finding.numbers
+
+
+def test_clips_that_the_model_gets_wrong_do_not_count(tmp_path):
+    """On these nothing that the model finds probable is asked for: they need nothing of the label."""
+    wrong = [f"{label}{index}" for label in "ab" for index in range(4)]
+    finding = searched(tmp_path, {"conv": lambda index: None if index < 8 else -4.0}, unanswered=wrong)["needs"]
+    assert "need nothing" not in finding.numbers
+    assert "needs 6.2 % of a clip (12 clips, too few for an interval)" in finding.numbers
+    assert finding.numbers.endswith("Clips that a model gets wrong are left out.")
 
 
 def test_an_audit_without_searches_says_nothing_of_needs(tmp_path):

@@ -28,11 +28,11 @@ NEEDS = """
     select need_estimates.*, verdict
     from need_estimates
     join needs using (dataset, model, method, answers)
-    where method = $method and answers = 'all'
+    where method = $method and answers = 'right'
     order by dataset, model
 """
 PAIRS = """
-    from need_comparisons where method = $method and answers = 'all'
+    from need_comparisons where method = $method and answers = 'right'
     order by holm_p nulls last, dataset, model, other_model
 """
 GAINS = """

@@ -6,13 +6,14 @@ from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
 from stepaudit.report.page.summary import plural
 
 ALPHA = 0.05
+ONLY_RIGHT = "Clips that a model gets wrong are left out."
 
 
 def of_needs(needs: Sequence[dict]) -> Conclusion:
     """The need of models that are not compared.
 
     Args:
-        needs: rows of `need_estimates` for all answers, with the `verdict` of `needs`; at least one.
+        needs: rows of `need_estimates` for right answers, with the `verdict` of `needs`; at least one.
     """
     row, *others = needs
     on = f" on {row['dataset']}" if others else ""
@@ -29,7 +30,7 @@ def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
     """Comparison of models on the clips that need something in both.
 
     Args:
-        pairs: rows of `need_comparisons` for all answers, the clearest first; at least one.
+        pairs: rows of `need_comparisons` for right answers of both, the clearest first; at least one.
         needs: of these models, see `of_needs`.
     """
     silent = {(row["dataset"], row["model"]) for row in needs if row["verdict"] or row["need"] is None}
@@ -96,7 +97,8 @@ def _factor(value: float) -> str:
 
 def _of_models(needs: Sequence[dict]) -> str:
     rest = f" {plural(len(needs) - NAMED, 'more row')} in the table." if len(needs) > NAMED else ""
-    return " ".join(_of_model(row, len({row["dataset"] for row in needs}) > 1) for row in needs[:NAMED]) + rest
+    several = len({row["dataset"] for row in needs}) > 1
+    return " ".join([*(_of_model(row, several) for row in needs[:NAMED]), ONLY_RIGHT]) + rest
 
 
 def _of_model(row: dict, several: bool) -> str:
