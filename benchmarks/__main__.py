@@ -40,7 +40,10 @@ def main(names: list[str]) -> None:
         raise SystemExit(f"no part {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
     for name in names or PARTS:
         title, work = PARTS[name]
-        lines = work() or [f"Not measured. {audits.HOW}"]
+        lines = work()
+        if not lines:
+            sys.stdout.write(f"{title}: not measured, its section stays. {audits.HOW}\n")
+            continue
         section = "\n".join([f"## {title}", "", f"{made()}", "", *lines, ""])
         sys.stdout.write(f"{section}\n")
         sys.stdout.flush()

@@ -35,7 +35,7 @@ def is_cut_short(path: Path) -> bool:
 
 
 def _avi_end(start: bytes) -> int:
-    """Where the first list of frames ends; 0 if its size was never filled in."""
+    """End of the first list of frames; 0 if its size was never filled in."""
     place, length = start.find(b"movi") - 4, 0
     if place > 0:
         length = int.from_bytes(start[place : place + 4], "little")
@@ -49,7 +49,7 @@ def _flv_end(start: bytes) -> float:
 
 
 def _mp4_end(file: IO[bytes], size: int) -> int:
-    """Where the last picture ends, if there is media to the end of the file or beyond; 0 if nothing is known."""
+    """End of the last picture, if there is media to the end of the file or beyond; 0 if nothing is known."""
     header, media_end = _layout(file, size)
     if header is None or media_end is None:
         return 0
@@ -78,7 +78,7 @@ def _layout(file: IO[bytes], size: int) -> tuple[bytes | None, int | None]:
 
 
 def _pictures_end(header: bytes) -> int | None:
-    """Where the last picture of the first video track ends, in bytes from the start; None if that is not listed."""
+    """End of the last picture of the first video track, in bytes from the start; None if that is not listed."""
     for track in (content for kind, content in _boxes(header) if kind == b"trak"):
         media = _box(track, b"mdia")
         if _box(media, b"hdlr")[8:12] == b"vide":
@@ -92,7 +92,7 @@ def _pictures_end(header: bytes) -> int | None:
 
 
 def _offsets(table: bytes) -> np.ndarray:
-    """Where each chunk of pictures begins, int64."""
+    """Offsets of the chunks of pictures, int64."""
     kind, wide = (">u4", _box(table, b"stco")) if _box(table, b"stco") else (">u8", _box(table, b"co64"))
     return np.frombuffer(wide, kind, int(struct.unpack_from(">I", wide, 4)[0]), 8).astype(np.int64)
 
