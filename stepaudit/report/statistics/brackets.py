@@ -7,6 +7,7 @@ from stepaudit.report.statistics.medians import interval_rank
 
 CLOSE = 1e-9  # change of a probability at which the iteration ends
 MOST = 20_000  # iterations
+WORK = 2_000_000  # iterations times values: of thousands of clips the median is known long before the last digits
 
 
 def turnbull(low: Array, high: Array) -> tuple[Array, Array, Array]:
@@ -17,15 +18,25 @@ def turnbull(low: Array, high: Array) -> tuple[Array, Array, Array]:
     """
     open_low = np.where(low < high, low, np.nextafter(high, -np.inf))
     left, right = _innermost(open_low, high)
-    inside = (open_low[:, None] <= left) & (right <= high[:, None])
+    first, stop = np.searchsorted(left, open_low, side="left"), np.searchsorted(right, high, side="right")
     shares = np.full(len(left), 1 / len(left))
-    for _ in range(MOST):
-        parts = inside * shares
-        updated = (parts / parts.sum(axis=1, keepdims=True)).mean(axis=0)
+    for _ in range(min(MOST, WORK // (len(low) + len(left)))):
+        updated = shares * _weights(shares, first, stop)
         change, shares = np.abs(updated - shares).max(), updated
         if change < CLOSE:
             break
     return left, right, shares
+
+
+def _weights(shares: Array, first: Array, stop: Array) -> Array:
+    """Mean over brackets of 1 / (their probability), for each interval over the brackets that hold it, [k].
+
+    A bracket holds the intervals from `first` to `stop`, so that sums over them are differences of cumulative sums.
+    """
+    total = np.concatenate([[0.0], np.cumsum(shares)])
+    each = 1 / (total[stop] - total[first]) / len(first)
+    steps = np.bincount(first, each, len(shares) + 1) - np.bincount(stop, each, len(shares) + 1)
+    return np.cumsum(steps)[:-1]
 
 
 def median(low: Array, high: Array) -> float:
@@ -38,7 +49,7 @@ def median_interval(low: Array, high: Array, likeness: float = 1.0) -> tuple[flo
     """95 % interval of a median by order statistics, from the low ends to the high ends [N]; NaN for few clips.
 
     Args:
-        likeness: how many clips tell as much as one independent one.
+        likeness: number of clips that are worth one independent one.
     """
     size = max(1, int(len(low) / likeness))
     rank = interval_rank(size)
