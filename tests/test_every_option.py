@@ -89,6 +89,10 @@ PRESSES = [
         "disc-horizontal", "mine/summary.json",
     ),
     Press(
+        f"explain my_video.mp4 --model {CHECKPOINT} --method ep3d --need --background my_video.mp4 --out need",
+        "without their content", "need/summary.json",
+    ),
+    Press(
         "explain my_video.mp4 --model my_models:build --method center --weights my_weights.pt --classes 2 "
         "--size 16x32x32 --fit crop --out mine --overwrite",
         writes="mine/summary.json",

@@ -6,7 +6,7 @@ from every_shard import predict_all
 
 from stepaudit.audit import config, plan
 from stepaudit.audit.jobs import Job
-from stepaudit.audit.requests import Request
+from stepaudit.audit.requests import Request, for_runner_up
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.metrics import similarity
@@ -160,7 +160,7 @@ def test_broken_clips_have_rows_without_a_class_where_that_is_not_known(checked)
 
 def test_one_class_has_no_runner_up():
     for target, probabilities, expected in ((0, [1.0], (None, None)), (2, [0.2, 0.3, 0.5], (1, 0.3))):
-        found = attribute._for_runner_up(Request({}, target, {"probabilities": probabilities}))
+        found = for_runner_up(Request({}, target, {"probabilities": probabilities}))
         assert (found.target, found.target_probability) == expected
 
 

@@ -62,7 +62,7 @@ def test_each_row_that_was_asked_for_is_there_once(audited):
         "predictions": {(clip, "planted", "narrow") for clip in ASKED},
         "maps": {(clip, "planted", "narrow", *method, seed) for clip, method, seed in product(ASKED, methods, seeds)},
         "preservation": {
-            (c, "planted", "narrow", "step", bound, 0) for c, bound in product(ASKED, ("probability", "top1"))
+            (c, "planted", "narrow", "step", bound, "label", 0) for c, bound in product(ASKED, ("probability", "top1"))
         },
         "scores": {(c, "planted", "narrow", *m, s, *f) for c, m, s, f in product(ASKED, methods, seeds, frames)},
     }
@@ -96,7 +96,7 @@ def test_coverage_misses_nothing_and_failures_names_the_broken_files(audited):
 ANSWERED = {
     *("accuracy", "min_ratio", "kaplan_meier_curves", "preservation_curves", "ratio_sensitivity", "spatial_pointing"),
     *("mass_in_box", "smoothness", "temporal_pointing", "claim_two_maps", "coverage", "failures", "method_gains"),
-    *("annotation_frames", "metric_reliability", "time_use"),
+    *("annotation_frames", "metric_reliability", "near_duplicates", "time_use"),
 }
 
 
