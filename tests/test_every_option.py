@@ -90,7 +90,7 @@ PRESSES = [
     ),
     Press(
         f"explain my_video.mp4 --model {CHECKPOINT} --method ep3d --need --background my_video.mp4 --out need",
-        "without their content", "need/summary.json",
+        "without its content", "need/summary.json",
     ),
     Press(
         "explain my_video.mp4 --model my_models:build --method center --weights my_weights.pt --classes 2 "

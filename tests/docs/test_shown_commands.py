@@ -146,7 +146,7 @@ ELSEWHERE = [
     ),
 ]
 ENDS = {  # exit status, where it is not 0
-    'stepaudit compare results/last_week results/this_week --fail-if "median_ratio_increase > 0.05"': 1,
+    'stepaudit compare results/last_week results/this_week --fail-if "needless_increase.lower > 0"': 1,
 }
 
 
