@@ -28,7 +28,7 @@ def turnbull(low: Array, high: Array) -> tuple[Array, Array, Array]:
     return left, right, shares
 
 
-def _weights(shares: Array, first: Array, stop: Array) -> Array:
+def _weights(shares: Array, first: np.ndarray, stop: np.ndarray) -> Array:
     """Mean over brackets of 1 / (their probability), for each interval over the brackets that hold it, [k].
 
     A bracket holds the intervals from `first` to `stop`, so that sums over them are differences of cumulative sums.
