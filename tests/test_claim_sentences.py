@@ -273,7 +273,7 @@ def kept(method, network, **options):
 
 
 def piece(volume, share):
-    return Mask(Snapshot(torch.zeros(1, 1, 1), volume), volume, 1.0, share)
+    return Mask(Snapshot(torch.zeros(1, 1, 1), volume), volume, 1.0, share, share)
 
 
 def one_clip(kept, others=((0.9, 0.1),), probability=0.9, empty=0.1, of_other=0.1, **changes):

@@ -66,7 +66,7 @@ def test_the_interval_ends_where_the_p_value_is_5_percent():
 
 
 def test_classes_whose_clips_are_equal_are_one_observation_each():
-    """Three classes have the interval of three values, or nearly: the prior tells a little."""
+    """Three classes have nearly the interval of three values; the prior makes it a little narrower."""
     values, labels = np.repeat([1.0, 3.0, 5.0], 8), np.repeat(list("abc"), 8)
     found = classes.mean(values + np.tile([0.01, -0.01], 12), labels)
     three = stats.ttest_1samp([1.0, 3.0, 5.0], 0).confidence_interval(0.95)

@@ -1,4 +1,4 @@
-"""What one clip needs: `stepaudit explain --need` and `stepaudit.need`, on models whose evidence is a known cuboid."""
+"""Need of one clip: `stepaudit explain --need` and `stepaudit.need`, on models whose evidence is a known cuboid."""
 
 import json
 import sys

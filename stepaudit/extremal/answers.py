@@ -28,8 +28,12 @@ class Mask:
     with_more: float | None = None
 
     def keeps(self, level: float) -> bool:
-        """True if it keeps the level, and stays so when more is shown, as far as this was asked."""
-        return self.share >= level and (self.with_more is None or self.with_more >= level - FORGIVEN)
+        """True if it keeps the level, and stays so when more is shown; a mask that was not asked is not counted."""
+        return self.with_more is not None and not self.fails(level)
+
+    def fails(self, level: float) -> bool:
+        """True if it does not keep the level, or loses it when more is shown."""
+        return self.share < level or (self.with_more is not None and self.with_more < level - FORGIVEN)
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,19 @@ class Answer:
     def lower(self, level: float) -> float | None:
         """The greatest volume below a*(level) that was tried and fails; None if none fails."""
         upper = self.upper(level)
-        most = math.inf if upper is None else upper
-        return max((mask.volume for mask in self.masks if not mask.keeps(level) and mask.volume < most), default=None)
+        return self._failing_below(level, math.inf if upper is None else upper)
+
+    def is_open_below(self, level: float) -> bool:
+        """True if no mask fails that is smaller than the candidate."""
+        candidate = self.candidate(level)
+        return self._failing_below(level, math.inf if candidate is None else candidate.volume) is None
+
+    def _failing_below(self, level: float, most: float) -> float | None:
+        return max((mask.volume for mask in self.masks if mask.fails(level) and mask.volume < most), default=None)
+
+    def candidate(self, level: float) -> Mask | None:
+        """The smallest mask that does not fail at a level: it may still have to be asked with more shown."""
+        return min((mask for mask in self.masks if not mask.fails(level)), key=lambda mask: mask.volume, default=None)
 
     @property
     def log2_area_lower(self) -> float | None:

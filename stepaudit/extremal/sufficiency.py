@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from stepaudit.extremal.answers import LEVELS, Answer, Control, Mask
 from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, crispness, elsewhere, moved, random_pieces
 from stepaudit.extremal.engine import in_parts
-from stepaudit.extremal.fills import SEARCH, VERIFY, fills_of, measured, parts, target_probability
+from stepaudit.extremal.fills import SEARCH, VERIFY, fills_of, measured, parts, require_finite, target_probability
 from stepaudit.extremal.memory import rows_at_once
 from stepaudit.extremal.perturbation import blend
 from stepaudit.extremal.prepared import prepared
 from stepaudit.extremal.settings import Settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.extremal.sweep import Run, Snapshot, Sweep, shift_px, sweep_settings
-from stepaudit.layers import frozen, target_log_probability
+from stepaudit.layers import frozen, probability_and_rank, target_log_probability
 
 READINGS = (0.5, 0.9, 0.75)  # bracketed first
 ITERATIONS = 155
@@ -93,8 +93,9 @@ def _rows_that_fit(model: nn.Module, clips: Tensor, targets: Tensor, geometry: S
     levels = torch.stack([clips[:1]] * 2)
     masks = torch.ones(1, *clips.shape[2:], device=clips.device).requires_grad_()
     own = (KEPT_CLIPS + geometry.reach) * clips[:1].nbytes
-    work = lambda: target_log_probability(model, blend(levels, masks), targets[:1])  # noqa: E731
-    return rows_at_once(work, own, model.parameters(), clips.device)
+    return rows_at_once(
+        lambda: target_log_probability(model, blend(levels, masks), targets[:1]), own, model.parameters(), clips.device
+    )
 
 
 class Question:
@@ -132,14 +133,13 @@ class Question:
         self.model, self.clips, self.targets, self.seed, self.at_once = model, clips, targets, seed, at_once
         self.geometry = geometry
         with torch.no_grad():
-            probabilities = [
-                torch.cat(
-                    [target_probability(model, clips[part], classes[part]) for part in parts(len(clips), at_once)]
-                )
-                for classes in (targets, targets if own is None else own)
-            ]
-        self.probability = probabilities[0].tolist()
-        self.fills = measured(model, fills_of(clips, backgrounds, blur_sigma), targets, probabilities[1], at_once)
+            logits = torch.cat([model(clips[part]) for part in parts(len(clips), at_once)])
+        probability, reference = (
+            probability_and_rank(logits, classes)[0] for classes in (targets, targets if own is None else own)
+        )
+        require_finite(probability)
+        self.probability = probability.tolist()
+        self.fills = measured(model, fills_of(clips, backgrounds, blur_sigma), targets, reference, at_once)
         chosen = sweep_settings(settings, ITERATIONS)
         self.sweep = Sweep(model, clips, targets, self.fills, chosen, geometry, start, seed)
         self.answers = [self._unanswered(row) for row in range(len(clips))]
@@ -178,7 +178,7 @@ class Question:
         """True if no mask of the run fails at some reading, though smaller ones can be made within the budget."""
         answer = self.answers[run.row]
         affordable = answer.passes + GOES_ON + RESERVE * self._cost(run.row) <= BUDGET
-        return affordable and run.steering.ratio > SMALLEST and any(answer.lower(level) is None for level in READINGS)
+        return affordable and run.steering.ratio > SMALLEST and any(map(answer.is_open_below, READINGS))
 
     def control(self, row: int) -> None:
         """Note what random pieces, and the row's own smallest mask elsewhere, keep."""
@@ -216,9 +216,9 @@ class Question:
                 return
 
     def _frontier(self, answer: Answer) -> Iterator[Mask]:
-        """The smallest masks for all levels, those of the readings first."""
+        """The smallest masks that do not fail, for all levels, those of the readings first."""
         for level in (*READINGS, *LEVELS):
-            if (mask := answer.smallest(level)) is not None:
+            if (mask := answer.candidate(level)) is not None:
                 yield mask
 
     def _cost(self, row: int) -> float:

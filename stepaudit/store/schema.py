@@ -85,7 +85,12 @@ OUTCOME = (STATUS, ERROR)
 
 # Columns of `preservation` for the bound 'sufficiency'; NULL for the others.
 _SUFFICIENCY = (
-    Column("vacuous", FLAG, "True if no empty version of the clip is without the answer: nothing of it is needed."),
+    Column(
+        "vacuous",
+        FLAG,
+        "True if the clip adds less than 0.1 to every fill: nothing can be asked; the fills alone have the answer, or "
+        "the clip itself does not.",
+    ),
     Column(
         "log2_ratio",
         FLOAT,

@@ -1,4 +1,4 @@
-"""What verified masks say of a clip, from given masks whose brackets were worked out by hand."""
+"""Brackets of given masks, worked out by hand."""
 
 import math
 
@@ -9,7 +9,7 @@ from stepaudit.extremal.answers import LEVELS, Answer, Control, Mask
 from stepaudit.extremal.sweep import Snapshot
 
 
-def mask(volume, share, with_more=None):
+def mask(volume, share, with_more=1.0):
     return Mask(Snapshot(torch.zeros(1, 1, 1), volume), volume, 0.9, share, with_more)
 
 
@@ -32,6 +32,18 @@ def test_a_mask_that_loses_the_answer_when_more_is_shown_does_not_count():
     """0.39 is more than 0.1 below the level of 0.5; 0.41 is not."""
     assert answer(mask(0.3, 0.9), mask(0.05, 0.9, with_more=0.39)).upper(0.5) == 0.3
     assert answer(mask(0.3, 0.9), mask(0.05, 0.9, with_more=0.41)).upper(0.5) == 0.05
+
+
+def test_a_mask_that_was_not_asked_with_more_neither_keeps_nor_fails():
+    """0.05 may be enough: it is no upper end, and no lower one."""
+    found = answer(mask(0.3, 0.9), mask(0.05, 0.9, with_more=None), mask(0.02, 0.1))
+    assert (found.lower(0.5), found.upper(0.5), found.candidate(0.5).volume) == (0.02, 0.3, 0.05)
+
+
+def test_a_run_goes_on_until_a_mask_below_the_candidate_fails():
+    unasked = mask(0.05, 0.9, with_more=None)
+    assert answer(mask(0.3, 0.2), unasked).is_open_below(0.5)  # the failing one is larger
+    assert not answer(mask(0.02, 0.2), unasked).is_open_below(0.5)
 
 
 def test_a_level_that_no_mask_keeps_needs_the_whole_clip_of_its_own_class_and_is_open_for_another():

@@ -1,4 +1,4 @@
-"""How little of a clip is enough, for models of which it is known by arithmetic."""
+"""Search of the smallest sufficient masks, on models whose answer is known by arithmetic."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How much of a clip models need: rows whose answers are known by hand, or from SciPy."""
+"""Reports on needs: rows whose answers are known by hand, or from SciPy."""
 
 import math
 
