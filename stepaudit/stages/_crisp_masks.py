@@ -9,7 +9,7 @@ from torch import Tensor
 from stepaudit.audit.requests import Request, for_runner_up
 from stepaudit.clips.tensors import require_ok, tensors, to_tensor
 from stepaudit.errors import NotApplicableError
-from stepaudit.stages._soft_masks import Tools, key
+from stepaudit.stages._search_tools import Tools, key
 from stepaudit.store.answer_values import answer_values
 
 

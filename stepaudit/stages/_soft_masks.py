@@ -1,12 +1,9 @@
 """The paper's minimum preservation ratio of clips: soft masks on one fill, searched ratio by ratio. Eq. 3."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stepaudit.audit.requests import Request
 from stepaudit.audit.sections import Preserve
@@ -20,20 +17,8 @@ from stepaudit.extremal.minimum_ratio import (
     minimum,
     next_ratio,
 )
-from stepaudit.maps import Maps, checked_maps
-
-
-@dataclass(frozen=True)
-class Tools:
-    """Tools of a search: the model, the method's functions, name and options, the device, a context for its calls."""
-
-    net: nn.Module
-    attribute: Callable[..., Maps]
-    sufficiency: Callable[..., Any] | None
-    method: str
-    options: dict[str, Any]
-    place: torch.device
-    looks: Callable[[Tensor], AbstractContextManager]
+from stepaudit.maps import checked_maps
+from stepaudit.stages._search_tools import Tools, key
 
 
 def rows(requests: Sequence[Request], tools: Tools, settings: Preserve) -> list[list[dict]]:
@@ -50,17 +35,6 @@ def rows(requests: Sequence[Request], tools: Tools, settings: Preserve) -> list[
         new = _evaluations([request for request, _, _ in unfinished], [ratio for _, _, ratio in unfinished], tools)
         for (_, masks, _), mask in zip(unfinished, new, strict=True):
             masks.append(mask)
-
-
-def key(request: Request, bound: str, asked: str) -> dict:
-    """Key columns of a row, with its target."""
-    return {
-        "clip_id": request.clip_id,
-        "target": request.target,
-        "bound": bound,
-        "asked_class": asked,
-        "seed": request.seed,
-    }
 
 
 def _next(request: Request, masks: list[Evaluation], settings: Preserve) -> float | None:
@@ -92,7 +66,7 @@ def _evaluations(requests: list[Request], ratios: list[float], tools: Tools) -> 
         raise NotApplicableError(
             f"method '{tools.method}' optimises no mask: its maps carry no kept_probability and kept_rank"
         )
-    full = maps.details.get("full_probability")
+    full = maps.details.get("full_probability")  # a method of the user's may not give it: then the clip's own
     own = [request.prediction["target_probability"] for request in requests]
     columns = (
         maps.full().mean(dim=(1, 2, 3)).tolist(),

@@ -15,7 +15,7 @@ from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
 from stepaudit.running.smaller_batches import each
 from stepaudit.stages import _crisp_masks, _soft_masks
-from stepaudit.stages._soft_masks import Tools
+from stepaudit.stages._search_tools import Tools, key
 
 Row = dict
 Search = tuple[list[tuple[str, str]], functools.partial]  # bounds and classes of a clip's rows, and what makes them
@@ -62,7 +62,7 @@ def _searched(guard: Guard, search: Search, name: str, batch: Sequence[Request])
 
     def failed(request: Request, error: AuditError) -> list[Row]:
         outcome = {"status": error.status, "error": str(error)}
-        return [{**_soft_masks.key(request, *question), **outcome} for question in questions]
+        return [{**key(request, *question), **outcome} for question in questions]
 
     return each(batch, guard.over(name, batch, work), failed)
 
