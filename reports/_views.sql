@@ -261,15 +261,17 @@ select dataset, model, method, ratio, unnest(all_and(label)) as label, clip_id,
 from clips;
 comment on view end_means_samples is 'The share of a map that lies in the first and the last eighth of the frames, and in both, in all classes (label NULL) and in each.';
 
--- The minimum preservation ratio as a survival time: a clip "survives" every ratio at which its probability is not kept.
-create view preservation_times as
+create view label_searches as
 select dataset, model, method, bound, clip_id, censored,
     case censored when 'right' then lower when 'left' then upper else ratio end as ratio,
     censored is distinct from 'right' as reached, lower, coalesce(upper, 1) as upper
 from preservation
 join methods on method = methods.name
-where status = 'ok' and bound != 'sufficiency' and asked_class is not distinct from 'label'
-    and coalesce(seed, seeds[1]) = seeds[1];
+where status = 'ok' and asked_class is not distinct from 'label' and coalesce(seed, seeds[1]) = seeds[1];
+comment on view label_searches is 'Each clip''s minimum preservation ratio for its label, for every bound, with the method''s first seed, between lower and upper.';
+
+-- The minimum preservation ratio as a survival time: a clip "survives" every ratio at which its probability is not kept.
+create view preservation_times as from label_searches where bound != 'sufficiency';
 comment on view preservation_times is 'Each clip''s a* by soft masks (the paper''s bound and the first place) with the method''s first seed, between lower and upper; left-censored clips count at the smallest ratio tried, right-censored ones leave (reached = false) at the largest.';
 
 create view explained_clips as

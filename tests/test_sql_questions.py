@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import questioned_audit
 from questioned_audit import CLIPS, NAMES
 from tiny_audit import interval, write_audit
 
@@ -61,6 +62,21 @@ def test_right_with_little_leaves_out_what_is_wrong_needs_more_or_is_not_known(a
     # c7 is wrong, c2 needs 10 %, c3 is right-censored, and vgg16lstm needs 60 % of c0, on which it is wrong
     columns = ("model", "clip_id", "at_most_percent", "more_than_percent", "censored")
     assert of(ask("right_with_little"), *columns) == [("r2plus1d", "c1", 2, 0, "left"), ("r2plus1d", "c0", 4, 3, None)]
+
+
+def test_questions_on_ratios_are_answered_where_only_crisp_masks_were_searched(tmp_path):
+    """The same searches as those of the paper's bound, under the other name; runner-up rows do not count."""
+    made = questioned_audit.write(tmp_path, bound="sufficiency")
+
+    def asked(name):
+        return database.query(made, worked_questions.find(name).sql)
+
+    names, rows = asked("right_with_little")
+    assert [row[names.index("clip_id")] for row in rows] == [NAMES[clip] for clip in ("c1", "c0")]
+    names, rows = asked("rows_for_statistics")
+    assert {row[names.index("ratio_bound")] for row in rows} == {"sufficiency", None}
+    names, rows = asked("models_disagree")
+    assert max(row[names.index("ratio_apart")] or 0 for row in rows) == pytest.approx(0.46)  # 0.5 less 0.04
 
 
 def test_background_classes_compares_what_lies_beside_the_boxes_with_the_room_there(ask):

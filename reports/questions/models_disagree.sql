@@ -3,9 +3,9 @@
 --   they give the target. `ratio_apart` is by how much the part that they need to see differs at least: the gap between
 --   the brackets of their searches, 0 where these overlap, empty where one was not searched.
 -- Beware: The clips were picked for their difference, so that they say nothing of how the models differ in general; that
---   is in `accuracy` and `model_pairs`. A model that is unsure of everything differs from every other.
+--   is in `accuracy` and `need_pairs`. A model that is unsure of everything differs from every other.
 with searched as (
-    select dataset, clip_id, model, method, bound, lower, upper from preservation_times
+    select dataset, clip_id, model, method, bound, lower, upper from label_searches
 ),
 gaps as (
     select one.dataset, one.clip_id, one.model, other.model as other_model,

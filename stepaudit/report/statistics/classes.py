@@ -88,8 +88,8 @@ def tail(t: Array, freedom: int) -> Array:
 def _mixture(values: Array, classes: np.ndarray) -> tuple[Array, Array]:
     """Weights of each ρ and the mean's standard error under it; one of each for one class, none without spread."""
     clips = len(values)
-    spread = ((values - values.mean()) ** 2).sum() if clips > 1 else 0.0
-    if spread <= ROUNDING * (values**2).sum():
+    spread = ((values - values.mean()) ** 2).sum()
+    if clips < 2 or spread <= ROUNDING * (values**2).sum():
         return np.empty(0), np.empty(0)
     _, numbers = np.unique(classes, return_inverse=True)
     sizes = np.bincount(numbers).astype(float)
