@@ -10,7 +10,7 @@ import pytest
 from counted_video import numbered_frames, read_numbers, write_numbered
 from PIL import Image
 
-from stepaudit.clips import decoding
+from stepaudit.clips import cut_short, decoding
 from stepaudit.clips.encoding import encode
 from stepaudit.clips.geometry import Geometry
 from stepaudit.errors import BadVideoError
@@ -163,6 +163,33 @@ def test_a_file_that_ends_between_two_frames_never_gives_a_frame_another_number(
         assert numbers(short, start=3, stop=30) == list(range(3, 30))
     assert numbers(short, start=20, stop=38) == list(range(20, 38))
     assert numbers(whole) == list(range(60))
+
+
+def box(kind, content):
+    return (8 + len(content)).to_bytes(4) + kind + content
+
+
+def whole_numbers(*values):
+    return b"".join(value.to_bytes(4) for value in values)
+
+
+def test_a_header_that_claims_billions_of_chunks_takes_no_memory(tmp_path):
+    """One chunk at byte 16 of one picture of 8 bytes; the run of chunks is said to begin again at the two-billionth."""
+    tables = {
+        b"stco": whole_numbers(0, 1, 16),
+        b"stsc": whole_numbers(0, 2, 1, 1, 1, 2**31, 1, 1),
+        b"stsz": whole_numbers(0, 0, 1, 8),
+    }
+    listed = box(b"stbl", b"".join(box(kind, content) for kind, content in tables.items()))
+    media = box(b"mdia", box(b"hdlr", b"\0" * 8 + b"vide") + box(b"minf", listed))
+    assert cut_short._pictures_end(box(b"trak", media)) == 24
+
+
+def test_a_file_of_countless_boxes_ends_the_look_at_its_layout(tmp_path, monkeypatch):
+    monkeypatch.setattr(cut_short, "MOST_BOXES", 3)
+    path = tmp_path / "boxes.mp4"
+    path.write_bytes(box(b"free", b"") * 3 + (100).to_bytes(4) + b"mdat")
+    assert not cut_short.is_cut_short(path)  # the piece of media that is missing stands behind the third
 
 
 UNLISTED = {"avi": ["-c:v", "mpeg4", "-bf", "2"], "flv": ["-c:v", "libx264", "-bf", "3"], "ts": ["-c:v", "libx264"]}

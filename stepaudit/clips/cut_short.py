@@ -12,6 +12,7 @@ FIRST = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")  # of the boxes t
 HEAD = 2**16  # bytes in which AVI and FLV files say how long they are
 PIECES = ((188, 0), (192, 4))  # bytes of a packet of a transport stream, and where it holds a 'G'
 MOST = 2**28  # bytes of a header that is read; that of ten hours takes some 20 MB
+MOST_BOXES = 100_000  # of the outermost ones; a fragmented MP4 of ten hours has some ten thousand
 
 
 def is_cut_short(path: Path) -> bool:
@@ -60,7 +61,9 @@ def _mp4_end(file: IO[bytes], size: int) -> int:
 def _layout(file: IO[bytes], size: int) -> tuple[bytes | None, int | None]:
     """The header, and where a piece of media ends that reaches to the end of the file or beyond, if there are such."""
     header, media_end, place = None, None, 0
-    while place + 8 <= size:
+    for _ in range(MOST_BOXES):
+        if place + 8 > size:
+            break
         file.seek(place)
         start = file.read(16)
         length, kind = int.from_bytes(start[:4]), start[4:8]
@@ -101,7 +104,8 @@ def _chunk_sizes(table: bytes, chunks: int) -> np.ndarray:
     """Bytes of each chunk, int64."""
     runs, sizes = _box(table, b"stsc"), _box(table, b"stsz")
     first, each = np.frombuffer(runs, ">u4", 3 * struct.unpack_from(">I", runs, 4)[0], 8).reshape(-1, 3).T[:2]
-    pictures: np.ndarray = np.repeat(each.astype(np.int64), np.diff(first.astype(np.int64), append=chunks + 1))
+    begins = np.minimum(first.astype(np.int64), chunks + 1)
+    pictures: np.ndarray = np.repeat(each.astype(np.int64), np.diff(begins, append=chunks + 1))
     same, count = struct.unpack_from(">II", sizes, 4)
     if same:
         return pictures * same
