@@ -197,6 +197,10 @@ def test_a_locale_of_another_encoding_changes_no_output(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "größe-日本" in done.stdout.decode("utf-8")
+    command[command.index("utf8=0")] = "utf8"
+    done = subprocess.run(command, env={**environment, "PYTHONIOENCODING": "latin-1"}, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert r"größe-\u65e5\u672c" in done.stdout.decode("latin-1")
 
 
 def test_a_component_that_calls_sys_exit_does_not_end_a_command_as_if_it_were_done(stepaudit, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from io import TextIOWrapper
 
 from stepaudit.errors import StorageError, UsageError, printable
 from stepaudit.store import writing
@@ -31,7 +32,13 @@ VARIABLE, OPTION = "STEPAUDIT_DEBUG", "--debug"
 
 
 def in_utf8() -> None:
-    """Start Python again in its UTF-8 mode where the locale has another encoding: names and all files are UTF-8."""
+    """Start Python again in its UTF-8 mode where the locale has another encoding: names and all files are UTF-8.
+
+    Output may still have another one, by PYTHONIOENCODING: characters that it lacks are printed as escapes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if sys.flags.utf8_mode or locale.getencoding().lower().replace("-", "") == "utf8":
         return
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
