@@ -115,3 +115,66 @@ def dropping(classes: int) -> nn.Module:
 def cut_off(classes: int) -> nn.Module:
     """A model that no gradient reaches the clips of."""
     return WithoutGradient(classes)
+
+
+class Listed(nn.Module):
+    """Its convolution stands in a list, so that it is neither trained nor saved."""
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.hidden = [nn.Conv3d(3, 4, 3)]
+        self.last = nn.Linear(4, classes)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.last(self.hidden[0](clips).mean(dim=(2, 3, 4)))
+
+
+class Projected(Brightness):
+    """Its logits go through a random matrix that is no buffer."""
+
+    def __init__(self, classes: int):
+        super().__init__(classes)
+        self.matrix = torch.randn(classes, classes)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return super().forward(clips) @ self.matrix
+
+
+class Registered(Listed):
+    """The same, with its convolution among its modules."""
+
+    def __init__(self, classes: int):
+        super().__init__(classes)
+        self.hidden = nn.ModuleList(self.hidden)
+
+
+class Lazy(nn.Sequential):
+    """Its size is not known before the first clip."""
+
+    def __init__(self, classes: int):
+        super().__init__(nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.LazyLinear(classes))
+
+
+def listed(classes: int) -> nn.Module:
+    """A model whose weights are not all its own."""
+    return Listed(classes)
+
+
+def projected(classes: int) -> nn.Module:
+    """A model with a random tensor that is not saved."""
+    return Projected(classes)
+
+
+def registered(classes: int) -> nn.Module:
+    """A model whose weights are all its own."""
+    return Registered(classes)
+
+
+def lazy(classes: int) -> nn.Module:
+    """A model with a lazy layer."""
+    return Lazy(classes)
+
+
+def still(classes: int) -> nn.Module:
+    """A model without a weight that can be trained."""
+    return Brightness(classes).requires_grad_(False)

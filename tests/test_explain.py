@@ -6,6 +6,7 @@ from urllib.error import URLError
 
 import command_line
 import numpy as np
+import odd_models
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -346,6 +347,16 @@ def test_weights_that_leave_the_last_layer_random_are_refused(explain, place):
     assert status == 2
     assert "leaves 1 of" in err
     assert "such as backbone.fc.weight" in err
+
+
+@pytest.mark.parametrize(("name", "status"), [("listed", 2), ("registered", 0)])
+def test_weights_that_cannot_fill_all_of_a_network_are_refused(explain, place, name, status):
+    torch.manual_seed(5)
+    torch.save(getattr(odd_models, name)(2).state_dict(), place / f"{name}.pth")
+    given = ("--classes", "2", "--weights", f"{name}.pth", "--method", "center", "--size", "8x32x32")
+    found, _, err = explain(*given, model=f"odd_models:{name}")
+    assert found == status, err
+    assert ("it computes with more than its state_dict holds" in err) == bool(status)
 
 
 def test_weights_from_a_file_fill_the_last_layer_and_bring_their_classes(place, monkeypatch):

@@ -10,6 +10,8 @@ from stepaudit.layers import frozen, recorded
 from stepaudit.maps import Maps
 from stepaudit.methods._scale import scaled
 
+PADDING = 16  # pixels by which a map may be larger than the frame
+
 
 def attribute(
     model: nn.Module,
@@ -31,16 +33,31 @@ def attribute(
         score: what is differentiated: the class's logit (the method's paper) or its probability.
 
     Raises:
-        NotApplicableError: the model names no `activation_layer`, or no gradient reaches it.
+        NotApplicableError: the model names no `activation_layer`, it has no map for each channel, or no gradient.
     """
     layer = getattr(model, "activation_layer", None)
     if layer is None:
         raise NotApplicableError(f"{type(model).__name__} names no activation_layer, which Grad-CAM reads")
-    grids = [_weighted(*pair) for pair in _activations_and_gradients(model, layer, clips, targets, score)]
+    pairs = _activations_and_gradients(model, layer, clips, targets, score)
+    _require_places(pairs[0][0], clips.shape[-2:])
+    grids = [_weighted(*pair) for pair in pairs]
     if wrong := [len(grid) for grid in grids if len(grid) % len(clips)]:
         raise NotApplicableError(f"activation_layer gives {wrong[0]} maps for {len(clips)} clips: not as many for each")
     maps = torch.cat([grid.reshape(len(clips), -1, *grid.shape[-2:]) for grid in grids], dim=1)
     return Maps(scaled(maps), "trilinear", clips.shape[-3:])
+
+
+def _require_places(activations: Tensor, size: tuple[int, ...]) -> None:
+    """Raise NotApplicableError unless a layer's output is [n, C, h, w] or [N, C, t, h, w]."""
+    shape = list(activations.shape)
+    if len(shape) not in (4, 5):
+        what = "tokens, [N, L, C]" if len(shape) == 3 else "no maps"
+        raise NotApplicableError(f"activation_layer gives {shape}, {what}: Grad-CAM needs [N, C, t, h, w]")
+    if any(cells > pixels + PADDING for cells, pixels in zip(shape[-2:], size, strict=True)):
+        raise NotApplicableError(
+            f"activation_layer gives {shape} for frames of {' × '.join(map(str, size))} pixels: are its channels the "
+            "last dimension? Grad-CAM needs [N, C, t, h, w]"
+        )
 
 
 def _weighted(activations: Tensor, gradients: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,7 +15,7 @@ from stepaudit.audit import config, registry
 from stepaudit.audit.sections import Clips, Model
 from stepaudit.errors import UsageError
 from stepaudit.layers import computing_in
-from stepaudit.networks import checkpoint, training
+from stepaudit.networks import checkpoint, probe, training
 
 FORMS = (
     "name weights of torchvision such as R2Plus1D_18_Weights.KINETICS400_V1, a checkpoint of an audit such as "
@@ -170,20 +171,37 @@ def _of_object(name: str, weights: str | None, classes: str | None) -> Chosen:
     net = built(name, names)
     if weights is not None:
         _fill_whole(net, weights, name)
+        _require_all_filled(net, weights, name, names)
     return Chosen(net, name, names, _own_size(net), "the model's own size")
 
 
-def built(name: str, classes: Sequence[str] | None) -> nn.Module:
+def _require_all_filled(net: nn.Module, weights: str, name: str, names: list[str] | None) -> None:
+    """Raise UsageError if a network computes with more than the weights that a file can fill."""
+
+    def again() -> nn.Module:
+        other = built(name, names, seed=1)
+        _fill(other, weights, name)
+        return other
+
+    size, found = _own_size(net), None
+    with suppress(Exception):  # it does not take this size: the probe asks it again, with the clip
+        found = next(probe.of_weights(net, again, probe.example(size.frames, size.height, size.width)), None)
+    if found is not None:
+        raise UsageError(f"model '{name}': {found}")
+
+
+def built(name: str, classes: Sequence[str] | None, seed: int = 0) -> nn.Module:
     """Network of `module:object`: the object itself, or the result of a function.
 
     Args:
         classes: names of the classes; a function with one argument gets their number.
+        seed: of its initial weights.
 
     Raises:
         UsageError: there is no such object, it is neither a network nor returns one, or needs other arguments.
     """
     target = registry.find("models", name).load()
-    with training.seeded(0):
+    with training.seeded(seed):
         net = target if isinstance(target, nn.Module) else _called(target, name, classes)
     if not isinstance(net, nn.Module):
         raise UsageError(

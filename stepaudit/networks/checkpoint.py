@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from stepaudit.adapters import Adapter, in_python
 from stepaudit.audit.jobs import Job
@@ -93,9 +94,26 @@ def build(entry: Model, classes: int) -> nn.Module:
     model = find("models", entry.use).load()(classes, **entry.options)
     if not isinstance(model, nn.Module):
         raise UsageError(f"model '{entry.use}' gives a {type(model).__name__}; let it return a torch.nn.Module")
+    if lazy := [name for name, each in model.state_dict().items() if is_lazy(each)]:
+        raise UsageError(
+            f"model '{entry.use}' has layers of unknown size ({lazy[0]}); let `build` call it once with a clip before "
+            "it returns it"
+        )
     model = in_python(model)
     isolate(model)
     return model
+
+
+def is_ours(job: Job) -> bool:
+    """True for a network of stepaudit, which tests question."""
+    return job.config.component("models", job.model).module.startswith("stepaudit.")
+
+
+def rebuilt(model: nn.Module, entry: Model, classes: int) -> nn.Module:
+    """Another model of the entry with the same weights, on the same device."""
+    other = build(entry, classes)
+    other.load_state_dict(model.state_dict())
+    return other.to(next((each.device for each in model.parameters()), "cpu"))
 
 
 def load_initial(model: nn.Module, weights: str) -> None:

@@ -7,6 +7,7 @@ rely on the answers: its logits are a function of the clip, and methods that nee
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from stepaudit.audit import work
 from stepaudit.audit.config import Config
 from stepaudit.errors import UsageError, no_exit
 from stepaudit.layers import frozen, hooked, rounding, without_gradient
-from stepaudit.networks import checkpoint
+from stepaudit.networks import checkpoint, rebuilding
 from stepaudit.running.smaller_batches import is_out_of_memory
 
 NARROW = 2_000_000  # parameters
@@ -77,29 +78,40 @@ class Answers:
         return all(each.name != "no_gradient" for each in self.findings)
 
 
-def require(model: nn.Module, clips: Tensor, classes: int | None = None, *, name: str = "") -> Answers:
+def require(
+    model: nn.Module,
+    clips: Tensor,
+    classes: int | None = None,
+    *,
+    name: str = "",
+    rebuild: Callable[[], nn.Module] | None = None,
+) -> Answers:
     """The answers of a network, if its values can be believed.
 
     Args:
         name: of the model, for messages; default: that of its class.
+        rebuild: as of `ask`.
 
     Raises:
         UsageError: they cannot; the text names the next step.
     """
-    answers = ask(model, clips, classes)
+    answers = ask(model, clips, classes, rebuild)
     if answers.errors:
         about = name or type(model).__name__
         raise UsageError(f"model '{about}': {'; also: '.join(map(str, answers.errors))}")
     return answers
 
 
-def ask(model: nn.Module, clips: Tensor, classes: int | None = None) -> Answers:
+def ask(
+    model: nn.Module, clips: Tensor, classes: int | None = None, rebuild: Callable[[], nn.Module] | None = None
+) -> Answers:
     """Ask a network; it and the random state stay as they are. Errors that no adapter avoids are the network's own.
 
     Args:
         model: clips [N, 3, T, H, W] in [0, 1] to logits [N, K].
         clips: [N, 3, T, H, W]; the first one is used.
         classes: K; default: as many as it gives.
+        rebuild: gives the network anew, with the same weights, which must answer the same.
     """
     clip = clips[:1].detach()
     with frozen(model), torch.random.fork_rng(), _watched(model) as seen:
@@ -123,6 +135,8 @@ def ask(model: nn.Module, clips: Tensor, classes: int | None = None) -> Answers:
                 raise
             return Answers(alone.shape[1], [_memory("a clip with its gradients")])
         findings = [*_of_function(model, clip, alone, again.detach(), seen), *of_gradient, *_of_itself(model, seen)]
+    if rebuild is not None and all(each.severity != "error" for each in findings):
+        findings += of_weights(model, rebuild, clip)
     order = ("error", "warning", "note")
     return Answers(alone.shape[1], sorted(findings, key=lambda each: order.index(each.severity)))
 
@@ -166,7 +180,8 @@ def _of_model(config: Config, name: str, classes: int) -> Answers | None:
         ours = config.component("models", name).module.startswith("stepaudit.")
         if ours and sum(each.numel() for each in net.parameters()) > NARROW:
             return None
-        return ask(net, example(clips.frames, clips.height, clips.width), classes)
+        clip, anew = example(clips.frames, clips.height, clips.width), partial(checkpoint.rebuilt, net, entry, classes)
+        return ask(net, clip, classes, anew)
     except UsageError as error:
         sentence, _, step = str(error).partition("; ")
         return Answers(None, [Finding("unusable", "error", sentence, step)])
@@ -408,6 +423,20 @@ def _slope(inputs: Tensor, logits: Tensor) -> Tensor | str:
 
 
 # The network itself.
+
+
+def of_weights(model: nn.Module, rebuild: Callable[[], nn.Module], clip: Tensor) -> Iterator[Finding]:
+    """A finding if a network that is built anew with the same weights answers a clip in another way."""
+    if apart := rebuilding.difference(model, rebuild, clip):
+        text = (
+            "it computes with more than its state_dict holds: built anew with the same weights it gives other "
+            f"answers (probabilities differ by {apart:.2g})"
+        )
+        step = (
+            "others than these are neither trained nor saved: hold layers as attributes or in `nn.ModuleList`, not in "
+            "a list, and tensors as `nn.Parameter` or by `register_buffer`"
+        )
+        yield Finding("unsaved", "error", text, step)
 
 
 def _of_itself(model: nn.Module, seen: _Seen) -> Iterator[Finding]:

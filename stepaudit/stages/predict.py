@@ -13,7 +13,7 @@ from stepaudit.audit.requests import Request
 from stepaudit.clips.tensors import class_names, of_clips, tensors
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.layers import probability_and_rank, target_log_probability
-from stepaudit.networks import probe
+from stepaudit.networks import checkpoint, probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device
 from stepaudit.running.guard import Guard
@@ -63,7 +63,8 @@ def _ask(job: Job, guard: Guard, requests: Sequence[Request], place: torch.devic
     some = [request for request in requests if request.clip["status"] == "ok"][:1]
 
     def ask(net: torch.nn.Module, part: Sequence[Request]) -> list[probe.Finding]:
-        return probe.require(net, tensors(part, place)[0], classes, name=job.model).findings
+        clips, anew = tensors(part, place)[0], None if checkpoint.is_ours(job) else lambda: trained(job, place)
+        return probe.require(net, clips, classes, name=job.model, rebuild=anew).findings
 
     with suppress(AuditError):  # its row will say the same
         for finding in guard.over("probe", some, ask)(some) if some else ():

@@ -58,9 +58,15 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
         # No epoch is better than another at what cannot be known: the last one, which knows most by heart, is saved.
         targets = training.shuffled(targets, names, config.seed)
         validation = [values[:0] for values in validation]
+    if not any(each.requires_grad for each in net.parameters()):
+        raise UsageError(
+            f"model '{job.model}': no weight of it can be trained (`requires_grad` is False for all of them); set it "
+            "for some, or `training: {epochs: 0}`"
+        )
     place = device.choose(config)
     net.to(place)
-    probe.require(net, clips[:1].to(place) / 255, len(classes), name=job.model)
+    anew = None if checkpoint.is_ours(job) else lambda: checkpoint.rebuilt(net, entry, len(classes))
+    probe.require(net, clips[:1].to(place) / 255, len(classes), name=job.model, rebuild=anew)
     epochs = Epochs(job.checkpoint, decides.rows(job, place.type), settings.epochs)
     with progress(f"train {job.model} on {job.dataset}", settings.epochs) as advance:
         return training.fit(

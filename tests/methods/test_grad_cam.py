@@ -162,3 +162,34 @@ class Unreached(Rectified):
 def test_a_layer_that_no_gradient_reaches_is_not_applicable(called, text):
     with pytest.raises(NotApplicableError, match=text):
         grad_cam.attribute(Unreached(called), some_clips(2), TARGETS)
+
+
+class Tokens(nn.Module):
+    """Patches of 8 pixels as tokens [N, L, C], as transformers have them, or as [N, t, h, w, C]."""
+
+    def __init__(self, *, flat: bool):
+        super().__init__()
+        self.patches, self.activation_layer = nn.Conv3d(3, 64, 8, stride=8), nn.Linear(64, 64)
+        self.head, self.flat = nn.Linear(64, CLASSES), flat
+
+    def forward(self, clips):
+        places = self.patches(clips).movedim(1, -1)
+        tokens = self.activation_layer(places.flatten(1, 3) if self.flat else places)
+        return self.head(tokens.flatten(1, -2).mean(dim=1))
+
+
+@pytest.mark.parametrize("clips", [1, 2])
+@pytest.mark.parametrize(
+    ("flat", "text"),
+    [(True, r"\[\d, 16, 64\], tokens"), (False, r"\[\d, 1, 4, 4, 64\] for frames of 32 × 32 pixels: .*last")],
+)
+def test_tokens_and_channels_at_the_end_are_no_maps(flat, text, clips):
+    with pytest.raises(NotApplicableError, match=text):
+        grad_cam.attribute(Tokens(flat=flat), some_clips(clips), torch.zeros(clips, dtype=torch.long))
+
+
+def test_a_layer_after_the_pooling_gives_no_maps():
+    model = nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(3, CLASSES))
+    object.__setattr__(model, "activation_layer", model[1])  # no second layer of the sequence
+    with pytest.raises(NotApplicableError, match=r"gives \[1, 3\], no maps"):
+        grad_cam.attribute(model, some_clips(1), torch.tensor([0]))

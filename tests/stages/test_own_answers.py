@@ -11,6 +11,12 @@ WRONG = {
     "two_heads": r"TwoHeads returns a tuple of \[\d+, 2\], \[\d+, 2\], not logits .* say which to `take`",
     "sure": r"Sure returns probabilities, not logits.*gives=\"probabilities\"",
     "other_classes": "Brightness returns 400 values for each clip of a data set with 2 classes",
+    "listed": r"model 'own': it computes with more than its state_dict holds: .*`nn.ModuleList`",
+    "projected": r"model 'own': it computes with more than its state_dict holds: .*`register_buffer`",
+}
+UNTRAINABLE = {
+    "lazy": r"'odd_models:lazy' has layers of unknown size \(2.weight\); let `build` call it once",
+    "still": r"model 'own': no weight of it can be trained .*`training: {epochs: 0}`",
 }
 
 
@@ -24,6 +30,19 @@ def test_a_wrong_answer_is_told_before_training(changed, name):
     with pytest.raises(UsageError, match=WRONG[name]):
         train.run(Job(made, "train", "planted", "own"))
     assert not Job(made, "train", "planted", "own").checkpoint.exists()
+
+
+@pytest.mark.parametrize("name", UNTRAINABLE)
+def test_a_model_that_cannot_be_trained_says_so(changed, name):
+    with pytest.raises(UsageError, match=UNTRAINABLE[name]):
+        train.run(Job(audit_of(changed, name, epochs=1), "train", "planted", "own"))
+
+
+def test_a_model_whose_layers_are_all_registered_is_trained(changed, rows):
+    made = audit_of(changed, "registered", epochs=1)
+    train.run(Job(made, "train", "planted", "own"))
+    predict_all(made, "own")
+    assert len(rows(made, "predictions", model="own", status="ok")) == 7
 
 
 @pytest.mark.parametrize("name", WRONG)
