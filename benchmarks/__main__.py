@@ -9,7 +9,18 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import audits, classes, iteration, precision, real_network, scale, schedules, searches, white_boxes
+from benchmarks import (
+    audits,
+    classes,
+    iteration,
+    known_order,
+    precision,
+    real_network,
+    scale,
+    schedules,
+    searches,
+    white_boxes,
+)
 
 HEAD = """# Benchmarks
 
@@ -28,6 +39,7 @@ PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "searches": ("The search for the minimum preservation ratio", searches.searches),
     "white_boxes": ("What a clip needs: white boxes", white_boxes.white_boxes),
     "real_network": ("What a clip needs: a pretrained network", real_network.real_network),
+    "known_order": ("What a clip needs: models whose order is known", known_order.known_order),
     "classes": ("Intervals of what models need, with classes a level of their own", classes.coverage),
     "scale": ("Past one machine: the report of a million maps", scale.scale),
 }

@@ -210,10 +210,11 @@ class Question:
         if unasked is not None:
             yield row, unasked
             return
-        for level in (*READINGS, LEVELS[0]):
-            if (snapshot := _within_bracket(answer, level, run.snapshots)) is not None:
-                yield row, snapshot
-                return
+        for level in (*READINGS, *LEVELS):
+            for snapshots in (run.snapshots, run.early):
+                if (snapshot := _within_bracket(answer, level, snapshots)) is not None:
+                    yield row, snapshot
+                    return
 
     def _frontier(self, answer: Answer) -> Iterator[Mask]:
         """The smallest masks that do not fail, for all levels, those of the readings first."""

@@ -82,6 +82,7 @@ class Run:
         seeds, moments: [T, h, w] and [2, T, h, w], of the optimiser.
         step: iterations done.
         snapshots: one in `EVERY` iterations after a quarter of the run, and each of those after its end.
+        early: those before, of larger masks that were optimised less; for levels that no other mask keeps.
     """
 
     row: int
@@ -91,6 +92,7 @@ class Run:
     moments: Tensor
     step: int = 0
     snapshots: list[Snapshot] = field(default_factory=list)
+    early: list[Snapshot] = field(default_factory=list)
 
 
 class Sweep:
@@ -152,21 +154,19 @@ class Sweep:
             pull = torch.tensor([run.steering.pull(step) for run in runs], device=shown.device)
             energy = self.energy(pull * (self.tilt * slope * shown).sum(dim=(1, 2, 3)), masks, ratios, step)
             (towards,) = torch.autograd.grad(energy.sum(), seeds)
-            if self._is_noted(step):
-                self._note(runs, seeds.detach())
+            if step % EVERY == 0 or step >= self.settings.iterations - 1:
+                self._note(runs, seeds.detach(), step)
             with torch.no_grad():
                 seeds, moments = descended(seeds, towards, moments, step, self.settings)
         for run, own_seeds, own_moments in zip(runs, seeds.detach(), moments, strict=True):
             run.seeds, run.moments, run.step = own_seeds, own_moments, run.step + iterations
 
-    def _is_noted(self, step: int) -> bool:
-        last = self.settings.iterations - 1
-        return step >= last or (step >= last // 4 and step % EVERY == 0)
-
-    def _note(self, runs: Sequence[Run], seeds: Tensor) -> None:
+    def _note(self, runs: Sequence[Run], seeds: Tensor, step: int) -> None:
+        is_early = step < (self.settings.iterations - 1) // 4
         stored = temporal_gaussian(seeds, self.settings.reach).half()
         for run, seed_masks in zip(runs, stored, strict=True):
-            run.snapshots.append(Snapshot(seed_masks.clone(), run.steering.ratio))
+            noted = run.early if is_early else run.snapshots
+            noted.append(Snapshot(seed_masks.clone(), run.steering.ratio))
 
     def _shift(self, draw: torch.Generator) -> list[int]:
         """Pixels down and to the right by which the masks of an iteration are moved."""

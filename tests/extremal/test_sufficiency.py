@@ -137,6 +137,14 @@ def test_masks_made_on_a_blur_alone_are_tiny_and_false_and_verification_throws_t
     assert answer.upper(0.9) > 0.3
 
 
+def test_a_level_that_no_mask_of_the_run_keeps_is_asked_of_its_first_and_larger_ones(leaking, monkeypatch):
+    """The run on a blur alone is soon below a tenth of the clip; the whole clip would be too high an end."""
+    clips, model, backgrounds = leaking
+    monkeypatch.setattr(sufficiency, "SEARCH", ("blur",))
+    answer = needs(model, clips, backgrounds)[0]
+    assert 0.2 < answer.lower(0.9) < answer.smallest(0.9).volume < 0.6
+
+
 def test_with_all_fills_the_search_does_not_follow_the_blur(leaking):
     clips, model, backgrounds = leaking
     answer = needs(model, clips, backgrounds)[0]

@@ -107,5 +107,7 @@ def test_a_row_does_not_depend_on_its_neighbours():
 
 
 def test_snapshots_begin_after_a_quarter_and_end_with_the_run():
-    """Of 40 iterations, 0 … 39: from 9 on, every third, 9, 12 … 39."""
-    assert len(swept()[0].snapshots) == len(range(9, 40, 3))
+    """Of 40 iterations, 0 … 39: from 9 on, every third, 9, 12 … 39; early ones are 0, 3 and 6, none of them steered."""
+    run = swept()[0]
+    assert len(run.snapshots) == len(range(9, 40, 3))
+    assert [snapshot.ratio for snapshot in run.early] == [FIRST_RATIO] * 3
