@@ -139,6 +139,7 @@ def need(
     *,
     method: str = "step",
     backgrounds: Tensor | None = None,
+    readings: Sequence[str] = (),
     seed: int = 0,
     **options: Any,
 ) -> Need:
@@ -149,6 +150,8 @@ def need(
         method: `step`, `ep3d` or a variant of these.
         backgrounds: [N, 3, T, H, W], for each clip another one, which stands blurred behind its masks in a further
             check; an audit takes clips of another class.
+        readings: further ones, of `frames` (the fewest whole frames), `tube` (the smallest region shown in all frames)
+            and `disjoint` (how many pieces are each enough).
         seed: of the search.
         **options: of the method's masks, such as `mask_sigma=8`.
 
@@ -156,7 +159,7 @@ def need(
         `masks` [N, T, H, W], `shown_clips`, `answers`, `sentences(index, classes)`, `table()`.
 
     Raises:
-        UsageError: no such model, method, option or class, or the model answers no logits.
+        UsageError: no such model, method, option, reading or class, or the model answers no logits.
         AuditError: no gradient of the model reaches the clip, or its answers are not finite.
 
     Example:
@@ -174,7 +177,7 @@ def need(
         _check(backgrounds)
         backgrounds = backgrounds.to(clips.device)
     given: dict[str, Any] = {"method": method, "options": options, "backgrounds": backgrounds, "seed": seed}
-    return needed(net, clips, _targets(targets, clips), **given)
+    return needed(net, clips, _targets(targets, clips), readings=readings, **given)
 
 
 def _ready(model: nn.Module | Chosen | str | Path, clips: Tensor) -> tuple[nn.Module, Tensor]:

@@ -410,6 +410,7 @@ def explain(
     quick: Annotated[bool, _option("--quick", "Few iterations: a rough mask for a first look.")] = False,
     need: Annotated[bool, _option("--need", "Find how little of the clip is enough, in the place of a map.")] = False,
     background: Annotated[Path | None, _option("--background", "Video behind the masks of --need.")] = None,
+    readings: Annotated[list[str] | None, _option("--reading", "Of --need: frames, tube or disjoint.")] = None,
     options: Annotated[list[str] | None, _option("--option", "Of the method, key=value.")] = None,
     weights: Annotated[str | None, _option("--weights", "Local file of the model's weights.")] = None,
     classes: Annotated[str | None, _option("--classes", "Of module:object: number, or a file.")] = None,

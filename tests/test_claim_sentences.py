@@ -30,7 +30,7 @@ from stepaudit.commands.compare.quantities import Quantity
 from stepaudit.commands.explain import arguments, explanation, need_sentences
 from stepaudit.commands.explain import command as explain
 from stepaudit.commands.explain.clip_report import ClipReport
-from stepaudit.extremal.answers import Answer, Control, Mask
+from stepaudit.extremal.answers import Answer, Control, Mask, Readings
 from stepaudit.extremal.sweep import Snapshot
 from stepaudit.report import build_database
 from stepaudit.report.page import conclusions, gallery_cards, grids, need_texts, summary
@@ -286,6 +286,11 @@ def one_clip(kept, others=((0.9, 0.1),), probability=0.9, empty=0.1, of_other=0.
     return "\n".join(need_sentences.sentences(own, "surfing", other, "rowing", "3 of 16 frames"))
 
 
+def read(kept=((0.3, 1.0), (0.1, 0.2)), **found):
+    """Sentences of `explain --need` with further readings."""
+    return one_clip(list(kept), readings=Readings(**found))
+
+
 def random_at(volume):
     """Random pieces of which those of this volume and the larger ones keep everything."""
     volumes = [0.05, 0.65, 0.9]
@@ -445,6 +450,11 @@ AUDITS = {
     "quick": lambda at: notes("step", quick=True),
     "overruled": lambda at: notes("step", quick=True, options={"iterations": 2, "schedule": "short"}),
     "unhurried": lambda at: notes("step"),
+    "one frame": lambda _: read(frames=[3], frames_lower=0, tube=0.4, tube_lower=0.35, pieces=1),
+    "frames": lambda _: read(frames=[3, 5], frames_lower=1, pieces=2),
+    "some frames": lambda _: read(frames=[1, 3, 5, 6], frames_lower=2, tube=1.0, tube_lower=0.8),
+    "hasty": lambda _: read(frames=[3, 5], frames_lower=0, tube=0.4, pieces=5),
+    "no piece": lambda _: read([(0.85, 0.1)], pieces=1),
     "needs a piece": lambda _: one_clip([(0.13, 0.2), (0.17, 0.6), (0.3, 0.95)], random=random_at(0.65)),
     "needs any piece": lambda _: one_clip([(0.17, 0.95)], [(0.1, 0.6)], empty=0.85, random=random_at(0.05)),
     "needs the whole": lambda _: one_clip([(0.85, 0.2)], of_other=0.85, random=random_at(1)),
@@ -725,6 +735,45 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("30 % of it are enough for three quarters of the confidence", "needs a piece", "needs the other's half"),
     ("30 % of it are enough for nine tenths of the confidence", "needs a piece", "needs the other's half"),
     ("The smallest piece for half of it lies in 3 of 16 frames.", "needs a piece", "needs the whole"),
+    ("Frame 3 alone is enough for half of the confidence in surfing.", "one frame", "some frames"),
+    (
+        "Frames 3, 5 alone are enough for half of the confidence in surfing; no choice of fewer is.",
+        "frames",
+        "one frame",
+    ),
+    (
+        "Frames 1, 3, 5, 6 alone are enough for half of the confidence in surfing; no choice of up to 2 is, and not "
+        "every choice of fewer than 4 was ruled out.",
+        "some frames",
+        "frames",
+    ),
+    ("confidence in surfing; not every choice of fewer than 2 was ruled out.", "hasty", "some frames"),
+    (
+        "Shown in all frames, 40 % of the picture is enough for half of the confidence in surfing (35 % is not).",
+        "one frame",
+        "some frames",
+    ),
+    (
+        "Shown in all frames, no region of the picture that was tried is enough for half of the confidence",
+        "some frames",
+        "one frame",
+    ),
+    ("40 % of the picture is enough for half of the confidence in surfing (no smaller region that", "hasty", "frames"),
+    ("no smaller region that was tried fails).", "hasty", "one frame"),
+    (
+        "A single piece is enough for three quarters of the confidence in surfing: with it hidden, the rest of the "
+        "clip is not.",
+        "one frame",
+        "some frames",
+    ),
+    (
+        "2 pieces without a common voxel are each enough for three quarters of the confidence in surfing; with them "
+        "hidden, the rest of the clip is not.",
+        "frames",
+        "hasty",
+    ),
+    ("5 pieces without a common voxel are each enough for three quarters", "hasty", "no piece"),
+    ("for three quarters of the confidence in surfing; more were not searched.", "hasty", "frames"),
     ("A random piece would have to be 65 %, 3.8 times as much.", "needs a piece", "needs any piece"),
     ("No random piece of up to 90 % is enough.", "needs the other's half", "needs a piece"),
     (

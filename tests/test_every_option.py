@@ -89,7 +89,8 @@ PRESSES = [
         "disc-horizontal", "mine/summary.json",
     ),
     Press(
-        f"explain my_video.mp4 --model {CHECKPOINT} --method ep3d --need --background my_video.mp4 --out need",
+        f"explain my_video.mp4 --model {CHECKPOINT} --method ep3d --need --background my_video.mp4 --reading frames "
+        "--out need",
         "without its content", "need/summary.json",
     ),
     Press(

@@ -41,7 +41,7 @@ def needed():
     clips = torch.rand(1, 3, *SHAPE)
     assert model_for(CUBOID)(clips).softmax(dim=1)[0, 1] > 0.9  # the premise: high on the clip
     assert model_for(CUBOID)(torch.full_like(clips, 0.5)).softmax(dim=1)[0, 1] < 0.1  # and low on the empty one
-    return stepaudit.need(Striped(), clips, method="ep3d")
+    return stepaudit.need(Striped(), clips, method="ep3d", readings=["frames"])
 
 
 def test_the_smallest_piece_is_the_cuboid_that_decides(needed):
@@ -66,6 +66,11 @@ def test_the_sentences_say_what_the_rows_hold(needed):
     label, _ = needed.table()
     assert f"of it are enough for half of the confidence in texture ({100 * label['lower']:.1f} % are not)" in texts[1]
     assert texts[4] == "The smallest piece for half of it lies in 2 of 8 frames."
+    frames = label["fewest_frames"]
+    assert set(frames) <= {3, 4}
+    assert label["fewest_frames_lower"] == len(frames) - 1
+    alone = "Frames 3, 4 alone are" if len(frames) == 2 else f"Frame {frames[0]} alone is"
+    assert texts[5].startswith(f"{alone} enough for half of the confidence in texture")
     assert needed.sentences()[1] == texts[1].replace("texture", "class 1")
 
 
@@ -77,6 +82,8 @@ def test_options_that_the_search_does_not_have_are_refused():
         stepaudit.need(Striped(), clips, method="grad_cam")
     with pytest.raises(UsageError, match=r"backgrounds \[2, 3, 8, 32, 32\] for clips \[1, 3, 8, 32, 32\]"):
         stepaudit.need(Striped(), clips, backgrounds=torch.rand(2, 3, *SHAPE))
+    with pytest.raises(UsageError, match="no reading 'frame'; did you mean 'frames'"):
+        stepaudit.need(Striped(), clips, readings=["frame"])
 
 
 MODEL = """
@@ -118,7 +125,7 @@ def explain(place, monkeypatch):
 
 
 def test_the_command_says_and_writes_what_the_clip_needs(explain, place):
-    status, out, err = explain("--method", "ep3d", "--background", "my_video.mp4")
+    status, out, err = explain("--method", "ep3d", "--background", "my_video.mp4", "--reading", "frames")
     assert status == 0, err
     folder = place / "out"
     summary = json.loads((folder / "summary.json").read_text())
@@ -126,6 +133,8 @@ def test_the_command_says_and_writes_what_the_clip_needs(explain, place):
     rows = pq.read_table(folder / "preservation.parquet", partitioning=None).to_pylist()
     assert [row["asked_class"] for row in rows] == ["label", "runner_up"]
     assert "background" in rows[0]["fills"]
+    assert (rows[0]["fewest_frames"] is None) == rows[0]["vacuous"]
+    assert rows[1]["fewest_frames"] is None
     assert not (folder / "maps.parquet").exists()
     assert Image.open(folder / "strip.png").width > 100
     assert set(summary["files"]) == {path.name for path in folder.iterdir()} - {"summary.json"}
@@ -136,6 +145,7 @@ def test_the_command_says_and_writes_what_the_clip_needs(explain, place):
     [
         (("--quick",), "--need finds the ratio, in a schedule of its own; leave out --quick"),
         (("--ratio", "0.1"), "leave out --ratio"),
+        (("--reading", "frame"), "no reading 'frame'; did you mean 'frames'"),
         (("--background", "none.mp4"), "--background none.mp4: there is no such video"),
         (("--option", "iterations=3"), "option 'iterations': the search for what a clip needs has a schedule"),
     ],

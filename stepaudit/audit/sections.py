@@ -324,6 +324,12 @@ class Preserve(Closed):
         description="Of `sufficiency`: which classes are asked for, the clip's `label` and, as a control, the most "
         "probable other one.",
     )
+    readings: Annotated[list[Literal["frames", "tube", "disjoint"]], Once] = Field(
+        default=[],
+        description="Of `sufficiency`, for the `label`: further readings, each at the cost of about another search: "
+        "`frames`, the fewest whole frames; `tube`, the smallest region of the picture shown in all frames; "
+        "`disjoint`, how many pieces, up to five, are each enough.",
+    )
     grid: list[Ratio] = Field(
         default=[0.02, 0.05, 0.1, 0.2, 0.4, 0.7],
         min_length=1,
@@ -344,6 +350,12 @@ class Preserve(Closed):
         return [
             (bound, asked) for bound in self.bounds for asked in (self.classes if bound == "sufficiency" else ["label"])
         ]
+
+    @model_validator(mode="after")
+    def _readings_have_a_search(self):
+        if self.readings and ("sufficiency", "label") not in self.questions:
+            raise ValueError("`readings` go with the bound `sufficiency` and the class `label`; add both, or remove it")
+        return self
 
     @field_validator("grid")
     @classmethod

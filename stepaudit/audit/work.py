@@ -65,7 +65,7 @@ def _searching_passes(config: Config, passes: float) -> float:
     """Forward passes for the minimum preservation ratios of a clip and seed, with masks of so many passes each."""
     crisp = [asked for bound, asked in config.preserve.questions if bound == "sufficiency"]
     soft = SEARCHED_MASKS * passes if len(config.preserve.questions) > len(crisp) else 0
-    return soft + SUFFICIENCY_PASSES * len(crisp)
+    return soft + SUFFICIENCY_PASSES * (len(crisp) + len(config.preserve.readings))
 
 
 def prediction_seconds(config: Config, model: str) -> float:

@@ -59,6 +59,27 @@ class Control:
 
 
 @dataclass
+class Readings:
+    """Further readings of what one row needs, each None if it was not asked, or nothing is needed.
+
+    Args:
+        frames: from 0, the fewest whole frames found that keep half of what the clip adds.
+        frames_lower: the greatest number of frames of which no choice does; one less than those if they are exact.
+        tube: share of the picture of the smallest region that does when it is shown in all frames.
+        tube_lower: the greatest smaller one that was tried and fails.
+        pieces: found that have no voxel in common and keep three quarters, each for itself.
+        passes: spent on these readings; a forward pass counts a third.
+    """
+
+    frames: list[int] | None = None
+    frames_lower: int | None = None
+    tube: float | None = None
+    tube_lower: float | None = None
+    pieces: int | None = None
+    passes: float = 0.0
+
+
+@dataclass
 class Answer:
     """Need of one row: the smallest masks that keep its class.
 
@@ -71,6 +92,7 @@ class Answer:
         passes: spent on the search and its verification; a forward pass counts a third.
         random: what random pieces keep; None if they were not asked.
         elsewhere: share that the smallest mask for a level of 0.5 keeps where it does not belong, likewise.
+        readings: further ones, those that were asked.
     """
 
     probability: float
@@ -81,6 +103,7 @@ class Answer:
     passes: float = 0.0
     random: Control | None = None
     elsewhere: float | None = None
+    readings: Readings = field(default_factory=Readings)
 
     @property
     def vacuous(self) -> bool:

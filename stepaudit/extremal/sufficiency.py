@@ -7,7 +7,7 @@ is shown.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -51,12 +51,17 @@ def answers(
     seed: int = 0,
     blur_sigma: float | None = None,
     controls: bool = False,
+    further: Callable[["Question"], None] | None = None,
 ) -> list[Answer]:
-    """Need of each clip for its target; the arguments are those of `Question`.
+    """Need of each clip for its target; further arguments are those of `Question`.
 
     Args:
         model: in any mode, which it keeps.
+        own: [N], the classes whose probability on the clip counts as the whole; by default the targets.
+        backgrounds: [N, 3, T, H, W], another clip for each; None leaves that fill out.
+        blur_sigma: of the fills, pixels; by default 20 for a shorter side of 112, and in proportion.
         controls: also ask random pieces and masks that are moved elsewhere.
+        further: adds to the answers of a question, once it has them.
 
     Raises:
         NotApplicableError: no gradient reaches the clip.
@@ -68,17 +73,18 @@ def answers(
             model,
             clips[rows],
             targets[rows],
-            own=None if own is None else own[rows],
-            backgrounds=None if backgrounds is None else backgrounds[rows],
+            own=(targets if own is None else own)[rows],
+            fills=fills_of(clips[rows], None if backgrounds is None else backgrounds[rows], blur_sigma),
             settings=settings,
             geometry=geometry,
             start=start,
             seed=seed,
-            blur_sigma=blur_sigma,
         )
         rows_answers = question.answer()
         for row in range(len(rows_answers) if controls else 0):
             question.control(row)
+        if further is not None:
+            further(question)
         return rows_answers
 
     with frozen(model), torch.enable_grad(), prepared(model, clips[:1]):
@@ -105,14 +111,14 @@ class Question:
         model: clips [N, 3, T, H, W] to logits [N, K], frozen.
         clips: [N, 3, T, H, W] in [0, 1].
         targets: [N] class indices.
-        own: [N], the classes whose probability on the clip counts as the whole; by default the targets.
-        backgrounds: [N, 3, T, H, W], another clip for each; None leaves that fill out.
+        own: [N], the classes whose probability on the clip counts as the whole.
+        fills: empty versions of the clips by name, each [N, 3, T, H, W].
         settings: of the energy (`stepaudit.extremal.settings`).
-        geometry: of the smooth maximum.
+        geometry: of the smooth maximum, without padding.
         start: [1, T, h, w], the first seed masks.
         seed: of fills, shifts and random pieces.
         at_once: clips in a forward pass.
-        blur_sigma: of the fills, pixels; by default 20 for a shorter side of 112, and in proportion.
+        free: [N, T, H, W], 1 where a mask may show the clip and 0 elsewhere; by default everywhere.
     """
 
     def __init__(
@@ -121,32 +127,30 @@ class Question:
         clips: Tensor,
         targets: Tensor,
         *,
-        own: Tensor | None = None,
-        backgrounds: Tensor | None = None,
+        own: Tensor,
+        fills: dict[str, Tensor],
         settings: Settings,
         geometry: SmoothMax,
         start: Tensor,
         seed: int = 0,
         at_once: int = 16,
-        blur_sigma: float | None = None,
+        free: Tensor | None = None,
     ):
         self.model, self.clips, self.targets, self.seed, self.at_once = model, clips, targets, seed, at_once
-        self.geometry = geometry
+        self.geometry, self.own, self.settings, self.start = geometry, own, settings, start
         with torch.no_grad():
             logits = torch.cat([model(clips[part]) for part in parts(len(clips), at_once)])
-        probability, reference = (
-            probability_and_rank(logits, classes)[0] for classes in (targets, targets if own is None else own)
-        )
+        probability, reference = (probability_and_rank(logits, classes)[0] for classes in (targets, own))
         require_finite(probability)
         self.probability = probability.tolist()
-        self.fills = measured(model, fills_of(clips, backgrounds, blur_sigma), targets, reference, at_once)
+        self.fills = measured(model, fills, targets, reference, at_once)
         chosen = sweep_settings(settings, ITERATIONS)
-        self.sweep = Sweep(model, clips, targets, self.fills, chosen, geometry, start, seed)
+        self.sweep = Sweep(model, clips, targets, self.fills, chosen, geometry, start, seed, free)
         self.answers = [self._unanswered(row) for row in range(len(clips))]
 
     def answer(self) -> list[Answer]:
         """The answers of all rows. Raises NotApplicableError if no gradient reaches the clip."""
-        fills = {row: places for row in range(len(self.answers)) if (places := self._search_fills(row))}
+        fills = {row: places for row in range(len(self.answers)) if (places := self.search_fills(row))}
         self._advance(runs := self.sweep.begin(fills), self.sweep.settings.iterations)
         self._verify([(run.row, each) for run in runs for each in _spread(run.snapshots, FIRST_VERIFIED)])
         while True:
@@ -170,14 +174,14 @@ class Question:
         for run in runs:
             self.answers[run.row].passes += iterations
 
-    def _search_fills(self, row: int) -> list[int]:
+    def search_fills(self, row: int) -> list[int]:
         """Places of the fills that a row is searched with: where those of the search ask nothing, the others."""
         return self.fills.asking(row, SEARCH) or self.fills.asking(row, VERIFY)
 
     def _goes_on(self, run: Run) -> bool:
         """True if no mask of the run fails at some reading, though smaller ones can be made within the budget."""
         answer = self.answers[run.row]
-        affordable = answer.passes + GOES_ON + RESERVE * self._cost(run.row) <= BUDGET
+        affordable = answer.passes + GOES_ON + RESERVE * self.cost(run.row) <= BUDGET
         return affordable and run.steering.ratio > SMALLEST and any(map(answer.is_open_below, READINGS))
 
     def control(self, row: int) -> None:
@@ -189,11 +193,11 @@ class Question:
         draws = [
             random_pieces(RANDOM_RATIOS, size, sigma, RANDOM_DRAWS * self.seed + draw) for draw in range(RANDOM_DRAWS)
         ]
-        kept = [self._shares([row] * len(masks), masks.to(self.clips)) for masks in draws]
+        kept = [self.shares([row] * len(masks), masks.to(self.clips)) for masks in draws]
         shares = [_mean(each) for each in zip(*kept, strict=True)]
         answer.random = Control(torch.stack(draws).mean(dim=(0, 2, 3, 4)).tolist(), shares)
         if (mask := answer.smallest(READINGS[0])) is not None:
-            answer.elsewhere = self._shares([row], elsewhere(self._shown([mask.snapshot])))[0]
+            answer.elsewhere = self.shares([row], elsewhere(self.shown([(row, mask.snapshot)])))[0]
 
     def _unanswered(self, row: int) -> Answer:
         fills = self.fills
@@ -204,7 +208,7 @@ class Question:
     def _next(self, run: Run) -> Iterator[tuple[int, Snapshot | Mask]]:
         """Next verification of a row, within its budget: a mask with more shown, or another one within a bracket."""
         row, answer = run.row, self.answers[run.row]
-        if answer.passes + self._cost(row) > BUDGET:
+        if answer.passes + self.cost(row) > BUDGET:
             return
         unasked = next((mask for mask in self._frontier(answer) if mask.with_more is None), None)
         if unasked is not None:
@@ -222,41 +226,41 @@ class Question:
             if (mask := answer.candidate(level)) is not None:
                 yield mask
 
-    def _cost(self, row: int) -> float:
+    def cost(self, row: int) -> float:
         """Passes that the verification of one mask takes."""
         return len(self._conditions(row)) / 3
 
     def _verify(self, asked: Sequence[tuple[int, Snapshot]]) -> None:
         if not asked:
             return
-        masks = self._shown([snapshot for _, snapshot in asked])
-        shares = self._shares([row for row, _ in asked], masks)
+        masks = self.shown(asked)
+        shares = self.shares([row for row, _ in asked], masks)
         columns = (asked, masks.mean(dim=(1, 2, 3)).tolist(), crispness(masks).tolist(), shares)
         for (row, snapshot), volume, crisp_share, share in zip(*columns, strict=True):
             self.answers[row].masks.append(Mask(snapshot, volume, crisp_share, share))
-            self.answers[row].passes += self._cost(row)
+            self.answers[row].passes += self.cost(row)
 
     def _verify_with_more(self, asked: Sequence[tuple[int, Mask]]) -> None:
         if not asked:
             return
-        masks = self._shown([mask.snapshot for _, mask in asked])
-        pieces = self._pieces([max(MORE, mask.volume) for _, mask in asked])
-        shares = self._shares([row for row, _ in asked], torch.maximum(masks, pieces))
+        masks = self.shown([(row, mask.snapshot) for row, mask in asked])
+        shares = self.shares([row for row, _ in asked], self.with_more(masks))
         for (row, mask), share in zip(asked, shares, strict=True):
             masks_of_row = self.answers[row].masks
             masks_of_row[masks_of_row.index(mask)] = Mask(mask.snapshot, mask.volume, mask.crispness, mask.share, share)
-            self.answers[row].passes += self._cost(row)
+            self.answers[row].passes += self.cost(row)
 
-    def _pieces(self, ratios: Sequence[float]) -> Tensor:
-        size = tuple(self.clips.shape[2:])
-        return random_pieces([min(LARGEST, ratio) for ratio in ratios], size, self.geometry.sigma, self.seed).to(
-            self.clips
-        )
+    def with_more(self, masks: Tensor) -> Tensor:
+        """Masks [n, T, H, W] with a random piece shown besides, as large as the mask or larger."""
+        ratios = [min(LARGEST, max(MORE, volume)) for volume in masks.mean(dim=(1, 2, 3)).tolist()]
+        pieces = random_pieces(ratios, tuple(self.clips.shape[2:]), self.geometry.sigma, self.seed)
+        return torch.maximum(masks, pieces.to(masks))
 
-    def _shown(self, snapshots: Sequence[Snapshot]) -> Tensor:
-        """Crisp masks of snapshots, [n, T, H, W]."""
-        seeds = torch.stack([snapshot.seed_masks for snapshot in snapshots]).float()
-        return crisp(self.geometry(seeds), [snapshot.ratio for snapshot in snapshots])
+    def shown(self, asked: Sequence[tuple[int, Snapshot]]) -> Tensor:
+        """Crisp masks of snapshots of some rows, [n, T, H, W]."""
+        seeds = torch.stack([snapshot.seed_masks for _, snapshot in asked]).float()
+        free = self.sweep.free[[row for row, _ in asked]]
+        return crisp(self.geometry(seeds) * free, [snapshot.ratio for _, snapshot in asked])
 
     def _conditions(self, row: int) -> list[tuple[str, int, tuple[int, int]]]:
         """Verifying conditions of a row: a group, the place of the fill, and a shift in pixels.
@@ -266,19 +270,22 @@ class Question:
         far = shift_px(self.geometry)
         shifts = [(far, 0), (0, far), (-far, 0), (0, -far)]
         unseen = [(self.fills.names[place], place, (0, 0)) for place in self.fills.asking(row, VERIFY)]
-        searched = [("moved", place, shifts[place % 4]) for place in self._search_fills(row)]
+        searched = [("moved", place, shifts[place % 4]) for place in self.search_fills(row)]
         return unseen + searched
 
     @torch.no_grad()
-    def _shares(self, rows: Sequence[int], masks: Tensor) -> list[float]:
-        """Share that each row's mask [n, T, H, W] keeps, mean over the groups of its conditions."""
+    def shares(self, rows: Sequence[int], masks: Tensor) -> list[float]:
+        """Share that each row's mask [n, T, H, W] keeps, mean over the groups of its conditions.
+
+        Nothing is shown where the question's masks are not free to show it.
+        """
         asked = [(place, each) for place, row in enumerate(rows) for each in self._conditions(row)]
         kept: list[dict[str, list[float]]] = [{} for _ in rows]
         for part in parts(len(asked), self.at_once):
             some = asked[part]
             index = [rows[place] for place, _ in some]
             fills = self.fills.chosen([fill for _, (_, fill, _) in some], index)
-            shown = torch.stack([moved(masks[place], *shift) for place, (_, _, shift) in some])
+            shown = torch.stack([moved(masks[place], *shift) for place, (_, _, shift) in some]) * self.sweep.free[index]
             answers = target_probability(
                 self.model, blend(torch.stack([fills, self.clips[index]]), shown), self.targets[index]
             )

@@ -106,6 +106,7 @@ class Sweep:
         geometry: of the smooth maximum, without padding.
         start: [1, T, h, w], the first seed masks.
         seed: of the draws of fills and shifts, the same for every row.
+        free: [N, T, H, W], 1 where a mask may show the clip and 0 elsewhere; by default everywhere.
     """
 
     def __init__(
@@ -118,8 +119,10 @@ class Sweep:
         geometry: SmoothMax,
         start: Tensor,
         seed: int,
+        free: Tensor | None = None,
     ):
         self.model, self.clips, self.targets, self.fills = model, clips, targets, fills
+        self.free = clips.new_ones(len(clips), 1, 1, 1) if free is None else free
         self.settings, self.geometry, self.start, self.seed = settings, geometry, start, seed
         self.energy = Energy(settings, geometry, clips.shape[2])
         self.tilt = tilt(clips.shape[2:], seed).to(clips)
@@ -139,14 +142,15 @@ class Sweep:
             NotApplicableError: no gradient reaches the clip.
         """
         rows = [run.row for run in runs]
+        free = self.free[rows]
         seeds, moments = torch.stack([run.seeds for run in runs]), torch.stack([run.moments for run in runs])
         for step in range(runs[0].step, runs[0].step + iterations):
             draw = torch.Generator().manual_seed(STEPS_A_SEED * self.seed + step)
             lot = torch.rand((), generator=draw).item()
             places = [run.fills[int(lot * len(run.fills))] for run in runs]
             seeds = seeds.detach().requires_grad_()
-            masks = self.geometry(temporal_gaussian(seeds, self.settings.reach))
-            shown = moved(crisp(masks, [run.steering.ratio for run in runs]), *self._shift(draw))
+            masks = self.geometry(temporal_gaussian(seeds, self.settings.reach)) * free
+            shown = moved(crisp(masks, [run.steering.ratio for run in runs]), *self._shift(draw)) * free
             data, slope = self._slope(rows, places, shown.detach())
             for run, place, value in zip(runs, places, data.tolist(), strict=True):
                 run.steering.update(step, self.fills.share(place, run.row, math.exp(-value)))

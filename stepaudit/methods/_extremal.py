@@ -1,6 +1,8 @@
 """The methods of the extremal family: options in, maps out."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 from stepaudit.extremal.answers import Answer
 from stepaudit.extremal.engine import optimise
 from stepaudit.extremal.perturbation import Perturbation
+from stepaudit.extremal.readings import read
 from stepaudit.extremal.settings import Settings, settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.extremal.sufficiency import answers
@@ -82,6 +85,7 @@ def sufficiency_of(
     backgrounds: Tensor | None = None,
     seed: int = 0,
     controls: bool = False,
+    readings: Sequence[str] = (),
     reach: int = 0,
     blur_sigma: float | None = None,
     mask_sigma: float | None = None,
@@ -94,6 +98,7 @@ def sufficiency_of(
     Args:
         method: whose energy it is, in its preset `corrected`.
         own, backgrounds, controls: as for `stepaudit.extremal.sufficiency.answers`.
+        readings: further ones, of `stepaudit.extremal.readings.READ`.
         seed, reach, blur_sigma, mask_sigma: as for the method's maps.
 
     Returns:
@@ -115,5 +120,6 @@ def sufficiency_of(
         seed=seed,
         blur_sigma=blur_sigma,
         controls=controls,
+        further=partial(read, names=readings),
     )
     return each, smooth_max_name(geometry)

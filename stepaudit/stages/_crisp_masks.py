@@ -13,12 +13,15 @@ from stepaudit.stages._search_tools import Tools, key
 from stepaudit.store.answer_values import answer_values
 
 
-def rows(requests: Sequence[Request], tools: Tools, asked: str, others: Sequence[Request]) -> list[list[dict]]:
+def rows(
+    requests: Sequence[Request], tools: Tools, asked: str, others: Sequence[Request], readings: Sequence[str] = ()
+) -> list[list[dict]]:
     """A row for each clip.
 
     Args:
         asked: `label` or `runner_up`.
         others: the requests of the whole shard, whose clips are each other's backgrounds.
+        readings: further ones, of `stepaudit.extremal.readings.READ`.
     """
     if tools.sufficiency is None:
         raise NotApplicableError(f"method '{tools.method}' has no search for the bound 'sufficiency'")
@@ -35,6 +38,7 @@ def rows(requests: Sequence[Request], tools: Tools, asked: str, others: Sequence
             backgrounds=_pixels(behind, clips),
             seed=requests[0].seed,
             controls=asked == "label",
+            readings=readings,
             **tools.options,
         )
     columns = zip(requests, behind, each, strict=True)

@@ -43,7 +43,9 @@ def _searches(settings: Preserve, requests: Sequence[Request]) -> list[Search]:
     crisp = [(bound, asked) for bound, asked in settings.questions if bound == "sufficiency"]
     searches: list[Search] = [(soft, functools.partial(_soft_masks.rows, settings=settings))] if soft else []
     for question in crisp:
-        searches.append(([question], functools.partial(_crisp_masks.rows, asked=question[1], others=requests)))
+        readings = settings.readings if question[1] == "label" else []
+        make = functools.partial(_crisp_masks.rows, asked=question[1], others=requests, readings=readings)
+        searches.append(([question], make))
     return searches
 
 

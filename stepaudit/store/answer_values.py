@@ -35,8 +35,21 @@ def answer_values(answer: Answer, upsampling: str) -> dict:
         "random_log2_ratio": control and control.log2_area,
         "elsewhere_share": answer.elsewhere,
         "passes": answer.passes,
+        **_readings(answer),
         "status": "ok",
         **_mask(answer, upsampling),
+    }
+
+
+def _readings(answer: Answer) -> dict:
+    readings = answer.readings
+    return {
+        "fewest_frames": readings.frames,
+        "fewest_frames_lower": readings.frames_lower,
+        "tube": readings.tube,
+        "tube_lower": readings.tube_lower,
+        "disjoint_pieces": readings.pieces,
+        "readings_passes": readings.passes or None,
     }
 
 

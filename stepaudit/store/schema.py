@@ -121,6 +121,37 @@ _SUFFICIENCY = (
     Column("grid_shape", pa.list_(INT), "[t, h, w] of the grid."),
     Column("upsampling", TEXT, "How `stepaudit.maps.crisp_masks` makes the [T, H, W] mask of the grid."),
     Column("shown_ratio", FLOAT, "The ratio for that."),
+    Column(
+        "fewest_frames",
+        pa.list_(INT),
+        "The fewest whole frames found that keep half of what the clip adds, from 0; of clips of more than 16 frames, "
+        "groups of neighbours. NULL without the reading 'frames', or if vacuous.",
+        later=True,
+    ),
+    Column(
+        "fewest_frames_lower",
+        INT,
+        "The greatest number of frames of which every choice fails; one less than their number if that is exact.",
+        later=True,
+    ),
+    Column(
+        "tube",
+        FLOAT,
+        "Share of the picture of the smallest region that keeps half when it is shown in all frames; 1: only all of "
+        "it. NULL without the reading 'tube', or if vacuous.",
+        later=True,
+    ),
+    Column(
+        "tube_lower", FLOAT, "The greatest smaller region that fails; NULL if none that was tried does.", later=True
+    ),
+    Column(
+        "disjoint_pieces",
+        INT,
+        "Pieces found, at most 5, that have no voxel in common and keep three quarters, each for itself. NULL without "
+        "the reading 'disjoint', or if vacuous.",
+        later=True,
+    ),
+    Column("readings_passes", FLOAT, "Passes of these readings, besides `passes`.", later=True),
 )
 
 

@@ -9,7 +9,7 @@ from tiny_audit import answer, clips, write_audit
 
 from stepaudit.audit import config
 from stepaudit.report import build_database
-from stepaudit.report.statistics import classes
+from stepaudit.report.statistics import classes, intervals
 from stepaudit.store import database
 
 PRESERVE = {"methods": ["step"]}
@@ -265,3 +265,31 @@ def test_coverage_asks_for_a_row_of_each_bound_and_class(tmp_path):
     folder = write_audit(tmp_path, {**clips("c0"), "preservation": [search("c0", 0.1)]}, preserve={"methods": ["step"]})
     (row,) = [each for each in answer(folder, "coverage") if each["stage"] == "preservation"]
     assert (row["asked"], row["missing"], row["ok"]) == (2, 1, 1)  # the label and the runner-up class
+
+
+def test_readings_are_medians_from_brackets_and_the_share_of_clips_with_several_pieces(tmp_path):
+    """Exact numbers 1, 2, 2 and an open one above 2: the median is 2. c5 needs nothing and has no readings."""
+    read = {  # frames, of which no choice does, the tube and what fails, pieces
+        "c0": ([3], 0, 0.10, 0.09, 1),
+        "c1": ([3, 4], 1, 0.20, 0.18, 2),
+        "c2": ([0, 7], 1, 0.30, 0.28, 5),
+        "c3": ([0, 1, 2, 3, 5], 2, 1.0, 0.85, 1),
+    }
+    names = ("fewest_frames", "fewest_frames_lower", "tube", "tube_lower", "disjoint_pieces")
+    searches = [
+        *(search(clip, 0.1, **dict(zip(names, values, strict=True))) for clip, values in read.items()),
+        search("c4", 0.1),
+        search("c5", 0.0),
+    ]
+    (row,) = [
+        each for each in answer(audit(tmp_path, searches, predicted()), "need_readings") if each["answers"] == "all"
+    ]
+    assert (row["median_frames"], row["exact_clips"], row["clips"]) == (2, 3, 4)
+    assert (row["median_tube_percent"], row["several_percent"]) == (20.0, 50.0)
+    low, high = intervals.wilson(np.array(0.5), np.array(4.0))
+    assert (row["several_percent_low"], row["several_percent_high"]) == pytest.approx((100 * low, 100 * high), abs=0.06)
+    assert row["median_frames_low"] is row["median_tube_percent_high"] is None  # four clips do not tell
+
+
+def test_an_audit_that_asked_for_no_readings_has_none(made):
+    assert rows_of(made, "from need_readings") == []

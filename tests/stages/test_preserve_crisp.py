@@ -1,5 +1,7 @@
 """The preserve stage with the bound `sufficiency`: rows of crisp masks, for the label and the runner-up."""
 
+import re
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from stepaudit import maps
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.requests import Request
 from stepaudit.errors import UsageError
-from stepaudit.extremal import sufficiency
+from stepaudit.extremal import fills, readings, sufficiency
 from stepaudit.running import parts
 from stepaudit.stages import preserve
 from stepaudit.stages._crisp_masks import background
@@ -118,15 +120,57 @@ def test_a_search_that_was_stopped_ends_as_if_it_had_not_been(searched, whole, t
     made = searched[0].model_copy(update={"results": tmp_path, "methods": {**whole.methods, "ep3d": entry}})
     link(whole, made)
     job = Job(made, "preserve", **KEYS, shard="test-000")
-    add = parts.Parts.add
-    monkeypatch.setattr(parts.Parts, "add", lambda kept, batch, rows: (add(kept, batch, rows), stop()))
-    with pytest.raises(KeyboardInterrupt):
-        preserve.run(job)
-    assert not job.file("preservation").exists()
+    stopped_after_a_batch(job, monkeypatch)
     monkeypatch.setattr(parts.Parts, "add", stop)  # nothing is left to make
     preserve.run(job)
     undisturbed = Job(searched[0], "preserve", **KEYS, shard="test-000").file("preservation")
     assert tables.read("preservation", job.file("preservation")) == tables.read("preservation", undisturbed)
+
+
+def test_readings_are_columns_of_the_label_s_rows_and_do_not_depend_on_when_the_search_was_stopped(
+    whole, tmp_path, monkeypatch
+):
+    """A batch for each clip; the second search ends after its first one, and goes on.
+
+    The model has learned nothing: what counts as adding something is set so low that some clips do.
+    """
+    for module, name, value in (
+        (sufficiency, "ITERATIONS", 24),
+        (sufficiency, "BUDGET", 30),
+        (readings, "FRAMES_BUDGET", 30),
+        (fills, "ASKS", 1e-5),
+    ):
+        monkeypatch.setattr(module, name, value)
+    entry = whole.methods["ep3d"].model_copy(update={"batch_size": 1})
+    section = whole.preserve.model_copy(update={**CRISP, "readings": list(readings.READ), "classes": ["label"]})
+    found = []
+    for folder in (tmp_path / "whole", tmp_path / "stopped"):
+        changes = {"results": folder, "methods": {**whole.methods, "ep3d": entry}, "preserve": section}
+        link(whole, made := whole.model_copy(update=changes))
+        job = Job(made, "preserve", **KEYS, shard="test-001")
+        if folder.name == "stopped":
+            stopped_after_a_batch(job, monkeypatch)
+        preserve.run(job)
+        found.append(tables.read("preservation", job.file("preservation")))
+    assert found[0] == found[1]
+    asked = [row for row in found[0] if row["status"] == "ok" and not row["vacuous"]]
+    assert len(asked) > 1
+    for row in asked:
+        assert row["fewest_frames_lower"] < len(row["fewest_frames"])
+        assert (row["tube_lower"] or 0) < row["tube"] <= 1
+        assert 1 <= row["disjoint_pieces"] <= readings.MOST_PIECES
+        assert row["readings_passes"] > 0
+    others = [row for row in found[0] if row not in asked]
+    assert all(row["fewest_frames"] is row["tube"] is row["disjoint_pieces"] is None for row in others)
+
+
+def stopped_after_a_batch(job, monkeypatch) -> None:
+    add = parts.Parts.add
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.Parts, "add", lambda kept, batch, rows: (add(kept, batch, rows), stop()))
+        with pytest.raises(KeyboardInterrupt):
+            preserve.run(job)
+    assert not job.file("preservation").exists()
 
 
 def stop(*_arguments) -> None:
@@ -139,6 +183,28 @@ def test_a_method_without_this_search_is_refused_before_anything_runs(changed):
         UsageError, match=r"'uniform' has no search for the bound `sufficiency`; use .* `bounds: \[prob"
     ):
         changed(methods=uniform, preserve={**CRISP, "methods": ["uniform"]})
+
+
+def test_rows_of_an_audit_without_readings_have_none(searched):
+    names = ("fewest_frames", "fewest_frames_lower", "tube", "tube_lower", "disjoint_pieces", "readings_passes")
+    assert all(row[name] is None for row in searched[1] for name in names)
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ({"readings": ["frame"]}, "readings.0: Input should be 'frames', 'tube' or 'disjoint', got 'frame'"),
+        ({"readings": ["tube", "tube"]}, "readings: 'tube' is listed twice"),
+        (
+            {"readings": ["tube"], "bounds": ["top1"]},
+            "`readings` go with the bound `sufficiency` and the class `label`",
+        ),
+        ({"readings": ["tube"], "classes": ["runner_up"]}, "`readings` go with the bound `sufficiency`"),
+    ],
+)
+def test_readings_that_do_not_exist_or_have_no_search_are_refused(changed, section, problem):
+    with pytest.raises(UsageError, match=re.escape(problem)):
+        changed(preserve={"methods": ["ep3d"], **section})
 
 
 def test_an_audit_that_only_names_methods_asks_for_both_classes_by_crisp_masks(whole):

@@ -20,6 +20,7 @@ MEASURED = {
 SHARES = (
     *("target_probability", "kept_probability", "required_probability", "volume", "crispness", "shown"),
     *("ratio", "lower", "upper", "ratio_75", "lower_75", "ratio_90", "lower_90", "random_ratio", "elsewhere_share"),
+    *("tube", "tube_lower"),
 )
 ROUNDING = 0.001
 

@@ -30,6 +30,7 @@ class Request:
     quick: bool
     need: bool
     background: Path | None
+    readings: list[str] | None
     options: dict[str, Any]
     weights: str | None
     classes: str | None
@@ -66,10 +67,9 @@ def check_need(request: Request) -> None:
     if request.need and (request.quick or request.ratio is not None):
         name = "--quick" if request.quick else "--ratio"
         raise UsageError(f"--need finds the ratio, in a schedule of its own; leave out {name}")
-    if request.background is not None and not request.need:
-        raise UsageError(
-            "--background: another clip stands behind the masks of --need alone; add --need, or leave it out"
-        )
+    for name, given in (("--background", request.background is not None), ("--reading", request.readings)):
+        if given and not request.need:
+            raise UsageError(f"{name} belongs to --need; add --need, or leave it out")
     if request.background is not None and not request.background.exists():
         raise UsageError(f"--background {request.background}: there is no such video")
 

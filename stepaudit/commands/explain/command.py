@@ -86,6 +86,7 @@ def _checked(request: Request) -> Component:
     """The method, if it can do what is asked. Raises UsageError otherwise."""
     arguments.check_need(request)
     if request.need:
+        need.check_readings(request.readings or [])
         return need.checked(request.method, request.options)
     return explanation.checked(request.method, request.options, [request.share])
 
@@ -121,11 +122,15 @@ def _report(
         "seed": request.seed,
         "answers": asked.answers,
     }
-    passes = NEED_PASSES if request.need else _passes(component, options, asked.size)
+    readings = request.readings or []
+    passes = (
+        NEED_PASSES + SUFFICIENCY_PASSES * len(readings) if request.need else _passes(component, options, asked.size)
+    )
     with _progress(f"{request.method} of {request.video.name}", passes) as observer:
         if request.need:
             behind = _background(request, asked)
-            least = need.needed(chosen.net, asked.clip, asked.target, backgrounds=behind, observer=observer, **given)
+            given |= {"backgrounds": behind, "readings": readings}
+            least = need.needed(chosen.net, asked.clip, asked.target, observer=observer, **given)
             return NeedReport(*names, least)
         result = explanation.explained(
             chosen.net, asked.clip, asked.target, [request.share], observer=observer, **given

@@ -16,9 +16,10 @@ from stepaudit.commands.explain import explanation
 from stepaudit.commands.explain.explanation import logits_of
 from stepaudit.commands.explain.model_calls import Observer, observed
 from stepaudit.commands.explain.need_sentences import sentences
-from stepaudit.errors import UsageError
+from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.extremal.answers import Answer
 from stepaudit.extremal.perturbation import blend
+from stepaudit.extremal.readings import READ
 from stepaudit.layers import frozen, without_gradient
 from stepaudit.maps import crisp_masks
 from stepaudit.networks import probe
@@ -120,6 +121,7 @@ def needed(
     method: str,
     options: dict[str, Any],
     backgrounds: Tensor | None = None,
+    readings: Sequence[str] = (),
     seed: int = 0,
     observer: Observer | None = None,
     answers: Answers | None = None,
@@ -133,13 +135,16 @@ def needed(
         method: one with such a search.
         options: of its search.
         backgrounds: [N, 3, T, H, W], for each clip another one, to stand blurred behind its masks; None: none does.
+        readings: further ones of the targets, of `stepaudit.extremal.readings.READ`.
         observer, answers: as for `explanation.explained`.
 
     Raises:
-        UsageError: no such method or option, the model answers something else than logits, or it has a single class.
+        UsageError: no such method, option or reading, the model answers something else than logits, or it has a single
+            class.
         AuditError: the model or the clips cannot be searched.
     """
     search, model = search_of(checked(method, options)), in_python(model)
+    check_readings(readings)
     answers = answers or probe.require(model, clips)
     with frozen(model), torch.no_grad():
         logits = logits_of(model, clips)
@@ -154,7 +159,7 @@ def needed(
     looks = nullcontext() if answers.has_gradient else without_gradient(model)
     given: dict[str, Any] = {"own": targets, "backgrounds": backgrounds, "seed": seed, **options}
     with observed(model, None, observer) if observer else nullcontext(), looks:
-        own, upsampling = search(model, clips.clone(), targets, controls=True, **given)
+        own, upsampling = search(model, clips.clone(), targets, controls=True, readings=readings, **given)
         of_others, _ = search(model, clips.clone(), others, **given)
     seconds = time.monotonic() - start
     return Need(clips, targets, others, method, options, seed, logits, own, of_others, upsampling, seconds)
@@ -169,6 +174,12 @@ def checked(method: str, options: dict[str, Any]) -> Component:
             f"option '{unused[0]}': the search for what a clip needs has a schedule and fills of its own; leave it out"
         )
     return component
+
+
+def check_readings(readings: Sequence[str]) -> None:
+    """Raises UsageError for a reading that does not exist."""
+    if unknown := [name for name in readings if name not in READ]:
+        raise UsageError(f"no reading '{unknown[0]}'{did_you_mean(unknown[0], list(READ))}")
 
 
 def search_of(component: Component) -> Callable[..., Any]:

@@ -39,7 +39,9 @@ class NeedReport:
 
     def lines(self) -> list[str]:
         """Lines to print: the findings, and the time."""
-        passes = sum(answer.passes for answer in (self.need.answers[0], self.need.other_answers[0]))
+        passes = sum(
+            answer.passes + answer.readings.passes for answer in (self.need.answers[0], self.need.other_answers[0])
+        )
         place = self.need.clips.device.type
         return [
             *self.need.sentences(0, self.classes),

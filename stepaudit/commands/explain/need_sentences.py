@@ -1,10 +1,11 @@
 """Sentences on what a clip needs; each is a claim."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from stepaudit.extremal.answers import Answer
 from stepaudit.extremal.crisp import LARGEST
 from stepaudit.extremal.fills import ASKS
+from stepaudit.extremal.readings import MOST_PIECES, PIECE_LEVEL
 from stepaudit.report.page.need_texts import percent, times
 
 HALF = 0.5
@@ -29,6 +30,7 @@ def sentences(answer: Answer, label: str, other_answer: Answer, other: str, of_f
         "its confidence).",
         *(_enough(answer, label, level) for level in PARTS),
         *([f"The smallest piece for half of it lies in {of_frames}."] if answer.smallest(HALF) else []),
+        *_readings(answer, label),
         *_of_random_pieces(answer),
         _of_other(answer, label, other_answer, other),
         *_not_counted(answer, label),
@@ -66,6 +68,50 @@ def _enough(answer: Answer, label: str, level: float) -> str:
         )
     enough, fails = percents(smallest.volume, lower)
     return f"{enough} of it are enough for {part} of the confidence in {label} ({fails} are not)."
+
+
+def _readings(answer: Answer, label: str) -> Iterator[str]:
+    """What further readings found, of those that were asked."""
+    found, half = answer.readings, f"half of the confidence in {label}"
+    if found.frames is not None and found.frames_lower is not None:
+        yield _of_frames(found.frames, found.frames_lower, half)
+    if found.tube is not None:
+        yield _of_tube(found.tube, found.tube_lower, half)
+    if found.pieces is not None and answer.smallest(PIECE_LEVEL) is not None:
+        yield _of_pieces(found.pieces, f"{PARTS[PIECE_LEVEL]} of the confidence in {label}")
+
+
+def _of_frames(frames: Sequence[int], lower: int, half: str) -> str:
+    """The fewest whole frames, and the number of which no choice is enough."""
+    names, count = ", ".join(map(str, frames)), len(frames)
+    enough = f"Frames {names} alone are" if count > 1 else f"Frame {names} alone is"
+    if count == 1:
+        return f"{enough} enough for {half}."
+    if count == lower + 1:
+        return f"{enough} enough for {half}; no choice of fewer is."
+    tried = f"no choice of up to {lower} is, and " if lower else ""
+    return f"{enough} enough for {half}; {tried}not every choice of fewer than {count} was ruled out."
+
+
+def _of_tube(tube: float, lower: float | None, half: str) -> str:
+    """Share of the picture that is enough in all frames."""
+    if tube == 1:
+        return f"Shown in all frames, no region of the picture that was tried is enough for {half}."
+    if lower is None:
+        return (
+            f"Shown in all frames, {percent(tube)} of the picture is enough for {half} (no smaller region that was "
+            "tried fails)."
+        )
+    enough, fails = percents(tube, lower)
+    return f"Shown in all frames, {enough} of the picture is enough for {half} ({fails} is not)."
+
+
+def _of_pieces(pieces: int, part: str) -> str:
+    """Number of pieces that are each enough."""
+    if pieces == 1:
+        return f"A single piece is enough for {part}: with it hidden, the rest of the clip is not."
+    ending = "more were not searched" if pieces == MOST_PIECES else "with them hidden, the rest of the clip is not"
+    return f"{pieces} pieces without a common voxel are each enough for {part}; {ending}."
 
 
 def percents(first: float, second: float) -> tuple[str, str]:

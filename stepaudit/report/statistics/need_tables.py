@@ -132,4 +132,28 @@ CURVES = Table(
     4,
     (),
 )
-TABLES = (ESTIMATES, MEDIANS, COMPARISONS, CURVES)
+READINGS = Table(
+    "need_reading_estimates",
+    "dataset × model × method × answers × reading: further readings over clips that need something",
+    (
+        DATASET,
+        MODEL,
+        METHOD,
+        ANSWERS,
+        Column(
+            "reading",
+            TEXT,
+            "'frames': median number of whole frames that are enough; 'tube': median share of the picture that is "
+            "enough in all frames; 'disjoint': share of the clips of which two pieces or more are each enough.",
+        ),
+        *_bounded(
+            "value",
+            "In the unit of the reading; medians from brackets, as in `need_medians`.",
+            "Clips that need something and have this reading.",
+        ),
+        Column("exact_clips", INT, "Clips of 'frames' whose number is proven; NULL for the other readings."),
+    ),
+    5,
+    (),
+)
+TABLES = (ESTIMATES, MEDIANS, COMPARISONS, CURVES, READINGS)

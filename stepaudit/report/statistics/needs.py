@@ -11,7 +11,7 @@ import pyarrow as pa
 from stepaudit.report.statistics import brackets, classes
 from stepaudit.report.statistics.classes import Estimate
 from stepaudit.report.statistics.intervals import Array, holm, ratio_intervals, sign_test
-from stepaudit.report.statistics.need_tables import COMPARISONS, CURVES, ESTIMATES, MEDIANS, TABLES
+from stepaudit.report.statistics.need_tables import COMPARISONS, CURVES, ESTIMATES, MEDIANS, READINGS, TABLES
 from stepaudit.store.database import records
 from stepaudit.store.schema import Table
 
@@ -24,6 +24,7 @@ POINTS = """
     from need_points group by all order by dataset, model, method, volume
 """
 ANSWERS = {"all": (True, False, None), "right": (True,), "wrong": (False,)}
+COLUMN = {"frames": "whole_frames", "tube": "tube", "disjoint": "disjoint_pieces"}  # of a reading
 LEVELS = {0.5: "", 0.75: "_75", 0.9: "_90"}  # ends of the columns' names
 ASKED = {"own": "", "runner_up": "runner_up_", "random": "random_"}  # their beginnings
 
@@ -37,6 +38,7 @@ def make(connection: duckdb.DuckDBPyConnection) -> list[tuple[Table, pa.Table]]:
         ESTIMATES: [row for some in _models(clips) for row in _estimates(some)],
         MEDIANS: [row for some in _models(clips) for row in _medians(some)],
         COMPARISONS: [row for some in _groups(clips, "dataset", "method") for row in _comparisons(some)],
+        READINGS: [row for some in _models(clips) for row in _readings(some)],
         CURVES: [_curve_mean(row) for row in records(connection, POINTS)],
     }
     return [(table, pa.Table.from_pylist(rows, _schema(table))) for table, rows in made.items()]
@@ -99,11 +101,33 @@ def _median(rows: Rows, asked: str, end: str) -> dict:
     start, most = ASKED[asked], np.inf if asked == "runner_up" else 1.0
     high = np.array([_or(row[f"{start}ratio{end}"], most) for row in rows])
     low = np.array([_or(row.get(f"{start}lower{end}", value), 0.0) for row, value in zip(rows, high, strict=True)])
-    likeness = classes.likeness(np.log2(np.clip(high, 1e-6, 1)), _labels(rows))
-    ends = brackets.median_interval(low, high, likeness)
-    values = zip(("median", "low", "high"), (brackets.median(low, high), *ends), strict=True)
-    finite = {name: float(value) if np.isfinite(value) else None for name, value in values}
-    return {**finite, "open_clips": int((~np.isfinite(high)).sum()), "clips": len(rows)}
+    values = dict(zip(("median", "low", "high"), _bracketed_median(low, high, _labels(rows)), strict=True))
+    return {**values, "open_clips": int((~np.isfinite(high)).sum()), "clips": len(rows)}
+
+
+def _bracketed_median(low: Array, high: Array, labels: np.ndarray) -> list[float | None]:
+    """Median of values that are known by brackets, and its interval; None where it is open."""
+    octaves = np.log2(np.maximum(np.where(np.isfinite(high), high, 1), 1e-6))
+    ends = brackets.median_interval(low, high, classes.likeness(octaves, labels))
+    return [float(value) if np.isfinite(value) else None for value in (brackets.median(low, high), *ends)]
+
+
+def _readings(of: tuple[dict, list[dict]]) -> Iterator[dict]:
+    keys, rows = of
+    for reading in ("frames", "tube", "disjoint"):
+        known = [row for row in rows if row[COLUMN[reading]] is not None]
+        if known:
+            yield {**keys, "reading": reading, "value_clips": len(known), **_reading(known, reading)}
+
+
+def _reading(rows: Rows, reading: str) -> dict:
+    if reading == "disjoint":
+        several = (_values(rows, "disjoint_pieces") >= 2).astype(float)
+        return _columns("value", classes.share(several, _labels(rows)))
+    high, low = _values(rows, COLUMN[reading]), np.array([_or(row[f"{COLUMN[reading]}_lower"], 0.0) for row in rows])
+    names = ("value", "value_low", "value_high")
+    exact = int((high == low + 1).sum()) if reading == "frames" else None
+    return {**dict(zip(names, _bracketed_median(low, high, _labels(rows)), strict=True)), "exact_clips": exact}
 
 
 def _comparisons(rows: Rows) -> list[dict]:
