@@ -71,14 +71,14 @@ def _enough(answer: Answer, label: str, level: float) -> str:
 
 
 def _readings(answer: Answer, label: str) -> Iterator[str]:
-    """What further readings found, of those that were asked."""
-    found, half = answer.readings, f"half of the confidence in {label}"
-    if found.frames is not None and found.frames_lower is not None:
-        yield _of_frames(found.frames, found.frames_lower, half)
-    if found.tube is not None:
-        yield _of_tube(found.tube, found.tube_lower, half)
-    if found.pieces is not None and answer.smallest(PIECE_LEVEL) is not None:
-        yield _of_pieces(found.pieces, f"{PARTS[PIECE_LEVEL]} of the confidence in {label}")
+    """Results of further readings, of those that were asked."""
+    readings, half = answer.readings, f"half of the confidence in {label}"
+    if readings.frames is not None and readings.frames_lower is not None:
+        yield _of_frames(readings.frames, readings.frames_lower, half)
+    if readings.tube is not None:
+        yield _of_tube(readings.tube, readings.tube_lower, half)
+    if readings.pieces is not None and answer.smallest(PIECE_LEVEL) is not None:
+        yield _of_pieces(readings.pieces, f"{PARTS[PIECE_LEVEL]} of the confidence in {label}")
 
 
 def _of_frames(frames: Sequence[int], lower: int, half: str) -> str:
