@@ -8,10 +8,9 @@ from stepaudit.extremal.minimum_ratio import Bound, Evaluation, keeps_probabilit
 from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.extremal.settings import settings
 from stepaudit.extremal.smooth_max import SmoothMax
-from stepaudit.layers import frozen, probability_and_rank
 
 CLIPS, METHOD, PRESET, ITERATIONS = 8, "step", "corrected", 50
-RESOLUTION, SHARE = 0.01, 1.0
+RESOLUTION, TOLERANCE, SHARE = 0.01, 0.25, 1.0
 COARSE = (0.02, 0.05, 0.1, 0.2, 0.4)
 FINE = tuple(round(RESOLUTION * step, 2) for step in range(1, 41))
 
@@ -19,18 +18,19 @@ FINE = tuple(round(RESOLUTION * step, 2) for step in range(1, 41))
 def searches() -> list[str]:
     """Masks a clip, and the share of clips where both give the same ratio."""
     lines = [
-        f"{METHOD}, preset `{PRESET}`, schedule `short` of {ITERATIONS} iterations; {SHARE:.0%} of the probability to",
-        f"keep; grid of {len(FINE)} ratios from {FINE[0]} to {FINE[-1]}, and the search to {RESOLUTION} from {COARSE}.",
+        f"{METHOD}, preset `{PRESET}`, schedule `short` of {ITERATIONS} iterations; {SHARE:.0%} of what the",
+        f"full mask keeps; grid of {len(FINE)} ratios from {FINE[0]} to {FINE[-1]}, and the search from {COARSE} until",
+        f"its bracket is at most {1 + TOLERANCE} wide.",
         "",
         "| model | clips | masks a clip | of the grid's | agree within 0.01 | censored | the others differ by |",
         "|---|---|---|---|---|---|---|",
     ]
     for case in cases(CLIPS):
         known = _Masks(case)
-        bounds = [keeps_probability(SHARE * own) for own in known.own]
-        searches = [_search(known, row, bound) for row, bound in enumerate(bounds)]
-        grid = [minimum([known(row, ratio) for ratio in FINE], bound) for row, bound in enumerate(bounds)]
-        quick = [minimum(masks, bound).ratio for masks, bound in zip(searches, bounds, strict=True)]
+        rows, bound = range(len(case.clips)), keeps_probability(SHARE)
+        searches = [_search(known, row, bound) for row in rows]
+        grid = [minimum([known(row, ratio) for ratio in FINE], bound) for row in rows]
+        quick = [minimum(masks, bound).ratio for masks in searches]
         pairs = [(one, full.ratio) for one, full in zip(quick, grid, strict=True)]
         apart = [one - other for one, other in pairs if None not in (one, other)]
         agree = sum(abs(value) <= RESOLUTION for value in apart) + pairs.count((None, None))
@@ -46,7 +46,7 @@ def searches() -> list[str]:
 def _search(known: "_Masks", row: int, bound: Bound) -> list[Evaluation]:
     """The masks that the search asks for."""
     masks: list[Evaluation] = []
-    while (ratio := next_ratio(masks, bound, COARSE, RESOLUTION)) is not None:
+    while (ratio := next_ratio(masks, bound, COARSE, TOLERANCE)) is not None:
         masks.append(known(row, ratio))
     return masks
 
@@ -56,8 +56,6 @@ class _Masks:
 
     def __init__(self, case: Case):
         self.case, self.evaluations = case, {}
-        with torch.no_grad(), frozen(case.model):
-            self.own = probability_and_rank(case.model(case.clips), case.targets)[0].tolist()
         for row in range(len(case.clips)):
             self._optimise(row, FINE)
 
@@ -72,6 +70,6 @@ class _Masks:
         clips, targets = case.clips[row : row + 1].expand(count, -1, -1, -1, -1), case.targets[row].expand(count)
         result = optimise(case.model, clips, targets, torch.tensor(ratios), chosen, Perturbation(), geometry)
         volumes = geometry.crop(geometry(result.seed_masks)).mean(dim=(1, 2, 3))
-        numbers = (volumes, result.kept_probability, result.kept_rank)
+        numbers = (volumes, result.kept_probability, result.kept_rank, result.full_probability)
         columns = zip(ratios, *(column.tolist() for column in numbers), strict=True)
         self.evaluations |= {(row, values[0]): Evaluation(*values) for values in columns}

@@ -18,6 +18,11 @@ create temp macro all_and(label) as if(label is null, [null], [null, label]);
 create macro percent(share) as round(100 * share, 1);
 create macro fine_percent(share) as round(100 * share, 2);
 
+-- A share in words, to two digits or whole percents.
+create macro in_percent(share) as format(
+    case when share >= 0.1 then '{:.0f} %' when share >= 0.01 then '{:.1f} %' else '{:.2g} %' end, 100 * share
+);
+
 -- Floors with what each measures, such as 'center 77.8, random_pixel 6.1', the greatest first.
 create macro floor_list(floor, number, pattern) as
     string_agg(floor || ' ' || format(pattern, number), ', ' order by number desc, floor desc);

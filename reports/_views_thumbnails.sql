@@ -5,13 +5,13 @@ create view gallery_searches as
 with searches as (
     select dataset, clip_id, model, method, bound, censored, ratio, lower, upper,
         case censored
-            when 'left' then format('at most {:.3g}', ratio) when 'right' then format('more than {:.3g}', ratio)
-            else format('{:.3g}', ratio)
+            when 'left' then 'at most ' || in_percent(ratio) when 'right' then 'more than ' || in_percent(ratio)
+            else in_percent(ratio)
         end as need
     from preservation_times
     union all by name
     select dataset, clip_id, model, method, 'sufficiency' as bound, 2 ** log2_ratio as ratio,
-        coalesce(2 ** log2_lower, 0) as lower, 2 ** log2_ratio as upper, format('{:.3g}', 2 ** log2_ratio) as need
+        coalesce(2 ** log2_lower, 0) as lower, 2 ** log2_ratio as upper, in_percent(2 ** log2_ratio) as need
     from clip_needs
     where not vacuous
 )
@@ -95,8 +95,8 @@ ratio_differences as (
     select 'ratios differ' as rule, one.dataset, one.clip_id, one.method,
         greatest(one.lower - other.upper, other.lower - one.upper) as apart,
         format(
-            '{} needs {} of the clip, {} {}: {:.3g} apart or more',
-            one.model, one.need, other.model, other.need, apart
+            '{} needs {} of the clip, {} {}: {:.2g} percentage points apart or more',
+            one.model, one.need, other.model, other.need, 100 * apart
         ) as because
     from gallery_searches as one
     join gallery_searches as other

@@ -304,11 +304,11 @@ class Blind(torch.nn.Module):
         return 0 * clips.mean(dim=(2, 3, 4))[:, :2]
 
 
-def card(in_action=None, rank=1, names=None, ratio=0.1, volume=0.12, kept=0.8):
+def card(in_action=None, rank=1, names=None, ratio=0.1, volume=0.12, kept=0.8, readings=(None,) * 3):
     """The facts of a clip, a model and a map on a card of the gallery."""
     prediction = {"model": "m", "status": "ok", "target_probability": 0.9, "rank": rank, "dataset": "d"}
     prediction["probabilities"] = [0.1, 0.9] if names else None
-    found = {"model": "m", "need": "0.1", "method": "step", "bound": "probability"}
+    found = {"model": "m", "need": "10 %", "method": "step", "bound": "probability"}
     key = ("d", "c")
     sources = SimpleNamespace(predictions={key: [prediction]}, names=names, searches={key: [found] if ratio else []})
     clip = {"frames": [0, 10, 20], "in_action": in_action}
@@ -317,6 +317,7 @@ def card(in_action=None, rank=1, names=None, ratio=0.1, volume=0.12, kept=0.8):
         *gallery_cards._clip_facts([clip]),
         *gallery_cards._answers("m", sources, key),
         *gallery_cards._map_facts(map_of | {"kept_probability": kept}),
+        *gallery_cards._reading_facts(dict(zip(("fewest_frames", "tube", "disjoint_pieces"), readings, strict=True))),
     )
     return "\n".join(facts)
 
@@ -436,8 +437,8 @@ AUDITS = {
         at, {"maps": [map_row("c0", GRID)]}, {"maps": [map_row("c0", GRID)], "predictions": [answer("c1", 0.9, **NAN)]}
     ),
     "card": lambda at: card(),
-    "card of an action": lambda at: card([True, False, True], rank=2, ratio=None, kept=None),
-    "card of another class": lambda at: card(rank=2, names={("d", 1): "b"}),
+    "card of an action": lambda at: card([True, False, True], rank=2, ratio=None, kept=None, readings=([2], None, 1)),
+    "card of another class": lambda at: card(rank=2, names={("d", 1): "b"}, readings=([2, 4], 0.4, 2)),
     "newly wrong": lambda at: differing((1, 2)),
     "newly right": lambda at: differing((2, 1), (0.3, 0.02), (None, "left"), "less", 0.9999),
     "unlike": lambda at: differing(ratios=(0.1, 0.7), censored=(None, "right")),
@@ -573,11 +574,11 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("lies on the annotation not clearly more than by chance (no peer to ask)", "alone", "masks"),
     # reasons of the gallery
     (
-        "conv needs at most 0.02 of the clip (left-censored: the smallest mask tried suffices; ties with 2 more)",
+        "conv needs at most 2.0 % of the clip (left-censored: the smallest mask tried suffices; ties with 2 more)",
         "left",
         "one",
     ),
-    ("conv needs more than 0.7 of the clip (right-censored: no mask that was tried suffices", "right", "one"),
+    ("conv needs more than 70 % of the clip (right-censored: no mask that was tried suffices", "right", "one"),
     ("; no other clip ties", "decided", "left"),
     (" apart or more", "decided", "equal"),
     ("the mask keeps a probability of 0.90, and 0.10 where it was not optimised (class adversarial)", "rare", "inside"),
@@ -709,10 +710,14 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("probability of the target 0.90", "card", "only in A"),
     ("answers another class", "card of an action", "card of another class"),
     ("answers b (0.90)", "card of another class", "card"),
-    ("needs 0.1 of the clip (step, probability)", "card", "card of an action"),
+    ("needs 10 % of the clip (step, probability)", "card", "card of an action"),
     ("ratio 0.1, reached 0.12", "card", "card of an action"),
     ("visible on 34 % of the clip (crispness 0.21)", "card", "card of an action"),
     ("keeps probability 0.80", "card", "card of an action"),
+    ("1 whole frame is enough for that", "card of an action", "card of another class"),
+    ("2 whole frames are enough for that", "card of another class", "card of an action"),
+    ("shown in all frames, 40 % of the picture is enough for that", "card of another class", "card of an action"),
+    ("2 pieces are each enough for three quarters of the confidence", "card of another class", "card of an action"),
     # explain
     ("note: --quick (schedule=short, iterations=50) gives a rough map", "quick", "overruled"),
     (") gives a rough map for a first look; docs/explain.md says what that costs", "quick", "overruled"),
@@ -850,7 +855,7 @@ SOURCES = {  # modules whose texts are claims; of some, the functions
     "report/page/conclusions.py": ("POINTING",),
     "report/page/summary.py": ("headline", "notices", "_alike"),
     "report/page/grids.py": ("verdict",),
-    "report/page/gallery_cards.py": ("_clip_facts", "_answers", "_map_facts"),
+    "report/page/gallery_cards.py": ("_clip_facts", "_answers", "_map_facts", "_reading_facts"),
     "commands/compare/examples.py": ("facts", "_rules", "_ratio"),
     "commands/compare/pair.py": ("_difference",),
     "commands/compare/findings.py": (),

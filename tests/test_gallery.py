@@ -126,16 +126,17 @@ def test_the_smallest_and_largest_ratios_tell_ties_and_order_censored_clips_by_h
     folder = audit(tmp_path, rows)
     ties = "(left-censored: the smallest mask tried suffices; ties with 1 more)"
     assert chosen(folder, "smallest ratio") == [
-        ("a3", "r3d", f"r3d needs at most 0.012 of the clip {ties}"),
-        ("a2", "r3d", f"r3d needs at most 0.01 of the clip {ties}"),
+        ("a3", "r3d", f"r3d needs at most 1.2 % of the clip {ties}"),
+        ("a2", "r3d", f"r3d needs at most 1.0 % of the clip {ties}"),
     ]
     assert chosen(folder, "largest ratio") == [
         (
             "b1",
             "r3d",
-            "r3d needs more than 0.4 of the clip (right-censored: no mask that was tried suffices; no other clip ties)",
+            "r3d needs more than 40 % of the clip (right-censored: no mask that was tried suffices; no other clip "
+            "ties)",
         ),
-        ("b2", "r3d", "r3d needs 0.3 of the clip"),
+        ("b2", "r3d", "r3d needs 30 % of the clip"),
     ]
 
 
@@ -167,9 +168,9 @@ def test_models_differ_by_what_censoring_and_brackets_leave_certain(tmp_path):
     ]
     folder = audit(tmp_path, clips(*pairs) | searches(*found), models=MODELS)
     assert chosen(folder, "ratios differ") == [  # a1: 0.9 · 0.4 − 0.1; a2: 0.9 · 0.2 − 0.1; a3's brackets overlap
-        ("a4", None, "r3d needs 0.01 of the clip, rnn more than 0.4: 0.39 apart or more"),
-        ("a1", None, "r3d needs 0.1 of the clip, rnn 0.4: 0.26 apart or more"),
-        ("a2", None, "r3d needs 0.1 of the clip, rnn 0.2: 0.08 apart or more"),
+        ("a4", None, "r3d needs 1.0 % of the clip, rnn more than 40 %: 39 percentage points apart or more"),
+        ("a1", None, "r3d needs 10 % of the clip, rnn 40 %: 26 percentage points apart or more"),
+        ("a2", None, "r3d needs 10 % of the clip, rnn 20 %: 8 percentage points apart or more"),
     ]
 
 
@@ -325,7 +326,7 @@ def test_the_sheet_of_a_map_holds_its_grid_to_half_a_grey_level_or_two_if_it_is_
 def test_a_card_tells_target_probabilities_ratios_and_what_failed(found):
     one, other = (card for group in found.groups for card in group.cards)
     (part,) = one.parts
-    assert part.facts == ["probability of the target 0.90", "needs 0.05 of the clip (step, probability)"]
+    assert part.facts == ["probability of the target 0.90", "needs 5.0 % of the clip (step, probability)"]
     assert part.tiles[0].facts == ["ratio 0.1, reached 0.06", "keeps probability 0.85"]
     assert [tile.is_floor for tile in part.tiles] == [False, True]
     assert other.parts[0].tiles[0].note == "non_finite: loss is NaN"
@@ -491,7 +492,7 @@ def test_clips_that_need_least_most_and_the_middle_are_shown(needing):
     folder, _ = needing
     assert [row[0] for row in chosen(folder, "smallest ratio")] == ["a1", "a2"]
     assert [row[0] for row in chosen(folder, "largest ratio")] == ["b2", "b1"]
-    assert chosen(folder, "median need") == [("a2", "r3d", "r3d needs 0.125 of the clip, on 1 of 4 clips less")]
+    assert chosen(folder, "median need") == [("a2", "r3d", "r3d needs 12 % of the clip, on 1 of 4 clips less")]
 
 
 def test_a_card_shows_the_piece_that_is_enough_as_the_model_was_shown_it(needing):

@@ -1,12 +1,15 @@
 """Charts of how much of a clip models need, from rows whose numbers are known."""
 
 import math
+import re
 
 import pytest
 from tiny_audit import clips, write_audit
 
 from stepaudit.audit import config
 from stepaudit.report import build_database, charts
+from stepaudit.report.charts import needs
+from stepaudit.report.charts.looks import Looks
 from stepaudit.store import database
 
 NEEDS = {"a": 0.02, "b": 0.08, "c": 0.0}
@@ -61,3 +64,14 @@ def test_the_curve_is_the_mean_of_what_the_best_piece_of_a_size_keeps(drawn):
 
 def test_curves_of_soft_masks_are_not_drawn_where_crisp_ones_were_searched(drawn):
     assert "minimum-ratio" not in drawn
+
+
+def test_the_band_of_a_curve_has_its_colour():
+    line = {"size": [1, 100], "percent": [20, 100], "low": [10, 100], "high": [30, 100], "clips": [5, 5]}
+    looks = Looks(models=["one", "two"])
+    rows = [{"dataset": "d", "model": model, "method": "ep3d", **line} for model in looks.models]
+    drawing = needs.need_curves(rows, looks).svg
+    colours = [looks.model(name).colour for name in looks.models]
+    bands = re.findall(r'<path [^>]*fill="(#\w+)" fill-opacity="0.2"', drawing)
+    lines = re.findall(r'<path [^>]*stroke="(#\w+)" stroke-width="2"', drawing)
+    assert bands == lines == colours

@@ -93,6 +93,10 @@ SAME = {
         ("preservation_curves", STEP, "kept_percent", 1),
         ("chart preservation_curves", f"{STEP} and label is null", "percent[1] low[1] high[1]", 1),
     ],
+    "kept by pieces of 8.84 %": [
+        ("need_curves", f"{STEP} and size_need_percent = 8.84", "kept_percent", 1),
+        ("chart need_curves", f"{STEP} and size[12] = 8.84", "percent[12] low[12] high[12]", 1),
+    ],
     "deletion curve": [
         ("faithfulness_curves", f"{STEP} and share = 0.5 and direction = 'deletion'", "probability_percent", 1),
         ("chart faithfulness_curves", f"{STEP} and label is null and direction = 'deletion'",
@@ -134,6 +138,11 @@ def rows():
                     "lower": start - 0.01,
                     "upper": start,
                 }
+            )
+            curve = {"volumes": [start, 2 * start], "shares": [draw.random() / 2, 0.5], "ratio": 2 * start}
+            searches.append(
+                {"clip_id": clip, "model": model, "method": "step", "bound": "sufficiency", "vacuous": False}
+                | {"asked_class": "label", "log2_ratio": -draw.random(), **curve}
             )
         for method, ratio in (("step", 0.1), ("ep3d", 0.1), ("grad_cam", None), ("center", None), ("lines", None)):
             base = {"clip_id": clip, "model": "conv", "method": method, "ratio": ratio}
@@ -182,7 +191,7 @@ def made(tmp_path_factory):
             "models": MODELS,
             "methods": METHODS,
             "metrics": METRICS,
-            "preserve": {"methods": ["step"], "bounds": ["probability"]},
+            "preserve": {"methods": ["step"], "bounds": ["probability", "sufficiency"]},
         }
         audit = write_audit(folder, rows(), **changes)
         build_database.create(audit, config.load(audit / "config.yaml"))

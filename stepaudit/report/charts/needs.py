@@ -26,7 +26,7 @@ def need_curves(rows: Sequence[dict], looks: Looks) -> Chart | None:
 
     def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         shared, picked = base(visible, looks, "model", x, y)
-        band = shared.mark_area(fillOpacity=0.13).encode(y=alt.Y("low:Q"), y2="high:Q")
+        band = shared.mark_area(fillOpacity=0.2).encode(y=alt.Y("low:Q"), y2="high:Q")
         return [band, shared.mark_line(strokeWidth=2).add_params(picked), hover(shared, tooltip)]
 
     return chart("need-curves", "need_curves", title, rows, layers, panels=["dataset", "method"])

@@ -149,7 +149,7 @@ class _Drawing:
     def need(self, row: dict) -> Tile:
         """The smallest piece that keeps half of a model's confidence, and its picture or a note."""
         text = f"enough for half of the confidence: {percent(row['ratio'])} of the clip"
-        return self._drawn(Tile(row["model"], row["method"], [text]), DrawnNeed, row)
+        return self._drawn(Tile(row["model"], row["method"], [text, *_reading_facts(row)]), DrawnNeed, row)
 
     def _drawn(self, tile: Tile, kind: type[Drawn], row: dict) -> Tile:
         if row["size"] not in self.films:
@@ -212,6 +212,19 @@ def _answers(model: str, sources: Sources, key: tuple[str, str]) -> list[str]:
             facts.append("answers another class")
     searches = [row for row in sources.searches.get(key, []) if row["model"] == model]
     return facts + [f"needs {row['need']} of the clip ({row['method']}, {row['bound']})" for row in searches]
+
+
+def _reading_facts(row: dict) -> list[str]:
+    """Further readings of what is enough, those that were asked."""
+    facts = []
+    if row["fewest_frames"]:
+        count = len(row["fewest_frames"])
+        facts.append(f"{count} whole frames are enough for that" if count > 1 else "1 whole frame is enough for that")
+    if row["tube"]:
+        facts.append(f"shown in all frames, {percent(row['tube'])} of the picture is enough for that")
+    if row["disjoint_pieces"] and row["disjoint_pieces"] > 1:
+        facts.append(f"{row['disjoint_pieces']} pieces are each enough for three quarters of the confidence")
+    return facts
 
 
 def _map_facts(row: dict) -> list[str]:
