@@ -60,8 +60,10 @@ def _ask_together(question: Question, groups: Tensor, searches: dict[int, Genera
     spent = dict.fromkeys(asked, 0.0)
     while asked:
         masks = torch.stack([_frame_mask(question, groups, some) for some, _ in asked.values()])
-        more = torch.tensor([more for _, more in asked.values()], device=masks.device)[:, None, None, None]
-        shares = question.shares(list(asked), torch.where(more, question.with_more(masks), masks))
+        more = [place for place, (_, more) in enumerate(asked.values()) if more]
+        if more:
+            masks[more] = question.with_more(masks[more])
+        shares = question.shares(list(asked), masks)
         for row, share in zip(list(asked), shares, strict=True):
             cost = question.cost(row)
             spent[row] += cost
