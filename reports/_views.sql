@@ -321,6 +321,53 @@ group by all
 order by all;
 comment on view dataset_summary is 'What each data set holds, and how many of its test clips were asked for, extracted and explained (by at least one method that looks at a model), and were shown in training.';
 
+-- With few clips an answer that is always wrong, or always the same, can be chance.
+create view model_doubts as
+with answers as (
+    select dataset, model, target, probabilities, list_position(probabilities, list_max(probabilities)) - 1 as answer
+    from predictions
+    where status = 'ok' and len(probabilities) > 1 and model not in (select model from controls)
+),
+ranges as (
+    select dataset, model, max(probability) - min(probability) as spread
+    from (
+        select dataset, model, unnest(probabilities) as probability, generate_subscripts(probabilities, 1) as place
+        from answers
+    )
+    group by dataset, model, place
+),
+pairs as (
+    select dataset, model, target, answer, count(*) as clips
+    from answers
+    group by all
+),
+usual as (
+    select dataset, model, target, sum(clips) as clips, arg_max(answer, clips + if(answer = target, 0.5, 0)) as answer,
+        max(clips) as alike, sum(clips) filter (answer = target) as named
+    from pairs
+    group by all
+),
+names as (
+    select dataset, target, any_value(label) as label
+    from segments
+    group by all
+),
+usual_names as (
+    select usual.*, given.label as label, found.label as answered
+    from usual
+    left join names as given on usual.dataset = given.dataset and usual.target = given.target
+    left join names as found on usual.dataset = found.dataset and usual.answer = found.target
+)
+select dataset, model, sum(clips)::bigint as clips, sum(alike)::bigint as alike, coalesce(sum(named), 0)::bigint as named,
+    count(distinct answer) = count(*) and count(*) > 1 as one_to_one,
+    any_value(answered || ' for ' || label order by target) filter (answer != target) as swapped,
+    (
+        select max(spread) from ranges where ranges.dataset = usual_names.dataset and ranges.model = usual_names.model
+    ) as spread
+from usual_names
+group by all;
+comment on view model_doubts is 'Each model''s answers to test clips: how many are its usual one for their class (alike), and the class itself (named); whether each class has a usual answer of its own (one_to_one), an example, and by how much any class''s probability differs at most (spread).';
+
 create view stage_summary as
 select stage, count(*) as jobs, sum(seconds) as seconds, max(peak_memory_mb) as peak_memory_mb,
     string_agg(distinct device, ', ' order by device) as devices

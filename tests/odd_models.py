@@ -1,5 +1,7 @@
 """Models that a configuration may name, `odd_models:…`, and that go wrong in a known way."""
 
+from types import SimpleNamespace
+
 import torch
 from torch import Tensor, nn
 
@@ -178,3 +180,16 @@ def lazy(classes: int) -> nn.Module:
 def still(classes: int) -> nn.Module:
     """A model without a weight that can be trained."""
     return Brightness(classes).requires_grad_(False)
+
+
+class Named(Brightness):
+    """Holds the names of its classes as networks of transformers do."""
+
+    def __init__(self, classes: int, names: list[str]):
+        super().__init__(classes)
+        self.config = SimpleNamespace(id2label=dict(enumerate(names)))
+
+
+def named(classes: int, *, names: list[str] = ()) -> nn.Module:
+    """A model that names its classes."""
+    return Named(classes, names)

@@ -167,6 +167,22 @@ def looking_alike(folder, *names, label="a"):
     return page_text(write_audit(folder, tables))
 
 
+def answering(folder, answers, spread=0.2):
+    """Test clips of two classes in turn, and the answers to them, with probabilities that differ by `spread`."""
+    names = [f"c{index:02}" for index in range(len(answers))]
+    tables = clips(*names)
+    for table in ("segments", "clips"):
+        tables[table] = [
+            row | {"label": "ab"[place % 2], "target": place % 2} for place, row in enumerate(tables[table])
+        ]
+    tables["predictions"] = [
+        {"clip_id": name, "label": "ab"[place % 2], "target": place % 2, "rank": 1 + (place % 2 != answer),
+         "probabilities": [0.5 + spread * (0.5 - answer), 0.5 - spread * (0.5 - answer)]}
+        for place, (name, answer) in enumerate(zip(names, answers, strict=True))
+    ]  # fmt: skip
+    return page_text(write_audit(folder, tables))
+
+
 def failing(folder, *, test=(), train=(), maps=(), all_maps=(), floor_only=()):
     """Four test clips and two for training; those named fail when cut, or in one method or all."""
     names, trained = ("a", "b", "c", "d"), ("x", "y")
@@ -406,6 +422,11 @@ AUDITS = {
     "two alike": lambda at: looking_alike(at, "b", "c"),
     "like two classes": lambda at: looking_alike(at, "b", label="other"),
     "one alike": lambda at: looking_alike(at, "b"),
+    "classes moved": lambda at: answering(at, [1, 0] * 11 + [0, 1]),
+    "classes in order": lambda at: answering(at, [0, 1] * 12),
+    "one class for all": lambda at: answering(at, [1] * 24),
+    "few clips moved": lambda at: answering(at, [1, 0] * 9),
+    "same answers": lambda at: answering(at, [1] * 4, spread=0.0),
     "finished": lambda at: finished(at, hash_of_runs="own"),
     "unfinished": lambda at: finished(at, hash_of_runs="other", all_rows=False),
     "look apart": lambda at: pointing(at, {STEP: 19, ("step", 0.1, "rnn"): 2, MIDDLE: 4}, models=LOOKERS),
@@ -635,6 +656,21 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
         "clip in both",
     ),
     ("1 of 2 test clips is cut from a video that has training or", "clip in both", "videos apart"),
+    *(
+        (
+            "r3d is right on 2 of 24 test clips of planted, yet gives 22 the usual answer of their class, another one "
+            "for each, such as b for a. Are its outputs in the order of the data set's classes?",
+            "classes moved",
+            other,
+        )
+        for other in ("classes in order", "one class for all", "few clips moved")
+    ),
+    (
+        "r3d answers 4 test clips of planted almost the same: no probability differs by more than 0. Is it trained, "
+        "and does it take clips in [0, 1]?",
+        "same answers",
+        "one class for all",
+    ),
     # compare
     ("): B is right less often.", "worse", "better"),
     ("): B is right more often.", "better", "worse"),
@@ -853,7 +889,7 @@ SOURCES = {  # modules whose texts are claims; of some, the functions
     "report/page/conclusion_texts.py": (),
     "report/page/need_texts.py": (),
     "report/page/conclusions.py": ("POINTING",),
-    "report/page/summary.py": ("headline", "notices", "_alike"),
+    "report/page/summary.py": ("headline", "notices", "_alike", "_of_unmoved", "_of_moved"),
     "report/page/grids.py": ("verdict",),
     "report/page/gallery_cards.py": ("_clip_facts", "_answers", "_map_facts", "_reading_facts"),
     "commands/compare/examples.py": ("facts", "_rules", "_ratio"),

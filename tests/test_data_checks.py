@@ -101,7 +101,7 @@ def test_a_file_unlike_the_others_is_a_doubt(tmp_path):
     rows = segments(tmp_path)
     for number, row in enumerate(rows):
         Path(row["path"]).parent.mkdir(exist_ok=True)
-        Path(row["path"]).write_bytes(bytes(4_200_000 if number == 4 else 100_000))
+        Path(row["path"]).write_bytes(bytes([number]) * (4_200_000 if number == 4 else 100_000))
     (doubt,) = data_checks.doubts(rows, [])
     assert doubt.text.startswith("unlike the others: b, 4.2 MB where the median video has 0.1 MB; a clip spreads")
 

@@ -212,6 +212,17 @@ def test_where_the_videos_are_not_there_nothing_is_said_of_them(root):
     assert not list(integrity._of_sources(of_folder(folder)))
 
 
+@pytest.mark.parametrize("how", ["gone", "unmounted"])
+def test_the_workflow_does_not_start_where_the_videos_of_its_tables_are_gone(root, how):
+    """Snakemake removes the tables of `index` before a job that would fail."""
+    started()
+    shutil.rmtree(root)
+    if how == "unmounted":
+        root.mkdir()
+    with pytest.raises(UsageError, match=rf"'own': {root.absolute()} is not there or empty, and results/a has tables"):
+        planning.with_sources(audit())
+
+
 def test_a_data_set_that_makes_its_own_videos_has_no_files(root):
     made = planning.with_sources(audit(datasets={"planted": {"root": "v"}}))
     assert made.sources("planted").files == {}

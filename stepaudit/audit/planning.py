@@ -53,6 +53,8 @@ def planned(config: Config) -> Config:
 def with_sources(config: Config) -> Config:
     """The configuration with the present files of its data sets, and with new rows where files have changed."""
     present = {dataset: sources_now(config, dataset) for dataset in config.datasets}
+    for name, each in present.items():
+        _require_there(config, name, each)
     unread = [name for name, each in present.items() if each.version != config.sources(name).version and each.files]
     rows = _result({"config": config.model_dump(mode="json"), "read": unread})["rows"] if unread else {}
     for dataset in unread:
@@ -60,6 +62,16 @@ def with_sources(config: Config) -> Config:
         if rows[dataset] is not None:
             present[dataset] = present[dataset].with_rows(rows[dataset])
     return config.with_sources(present)
+
+
+def _require_there(config: Config, dataset: str, present: Sources) -> None:
+    """Raise UsageError if the videos of an audit with tables are gone: a job that fails would take the tables along."""
+    saved, root = config.sources(dataset).files, config.datasets[dataset].root
+    if saved and not (present.files and root.is_dir()):
+        raise UsageError(
+            f"data set '{dataset}': {root.absolute()} is not there or empty, and {config.folder} has tables of its "
+            f"videos; mount it, or read the tables as they are, `stepaudit report {config.folder}`"
+        )
 
 
 def sources_now(config: Config, dataset: str, most: int | None = None) -> Sources:

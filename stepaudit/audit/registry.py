@@ -8,6 +8,7 @@ import ast
 import importlib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -269,8 +270,19 @@ def _type_problem(annotation: str, value: Any) -> str | None:
         # As JSON a list of YAML is taken for a tuple; strictly, because the component gets the value as it stands.
         kind.validate_json(json.dumps(value, default=lambda other: {"": str(other)}), strict=True)
     except ValidationError as error:
-        return error.errors()[0]["msg"]
+        return with_quotes(error.errors()[0]["msg"], value)
     return None
+
+
+def with_quotes(message: str, value: Any) -> str:
+    """A message on a value of another type, with what to do where YAML has taken a text for a number or the reverse."""
+    if "valid string" in message:
+        return (
+            f"{message} (put it in quotes: YAML takes yes, no, on and off for true and false, and digits for a number)"
+        )
+    if "valid number" in message and isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value):
+        return f"{message} (to YAML this is a text; write {value.lower().replace('e', '.0e')})"
+    return message
 
 
 def type_of(annotation: str) -> Any:

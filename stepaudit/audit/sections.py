@@ -404,7 +404,7 @@ def sentence(problem: ErrorDetails, root: type[BaseModel]) -> str:
         if problem["type"] == "value_error" or isinstance(problem["input"], dict | BaseModel)
         else f", got {problem['input']!r}"
     )
-    return f"{where}: {text}{given}" if where else text
+    return registry.with_quotes(f"{where}: {text}{given}" if where else text, problem["input"])
 
 
 def _known_keys(parents: list, root: type[BaseModel]) -> list[str]:

@@ -4,6 +4,7 @@ YAML repeats by name what was written once, so that a few lines can stand for bi
 cheaply, as references, and everything that walks through them afterwards never ends. They are counted beforehand.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,14 @@ def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
 
 
 def _short(node: yaml.ScalarNode) -> yaml.ScalarNode:
+    """The node. Raises an error for numbers that are too long, or that YAML reads in base 8 or 60."""
     if len(node.value) > LONGEST_NUMBER:  # the time that `1:1:1:…`, a number of base 60, takes grows with its square
         raise yaml.constructor.ConstructorError(None, None, "too long a number", node.start_mark)
+    if re.match(r"[-+]?0[\d_]|.*:", node.value):
+        problem = (
+            f"YAML reads {node.value} as another number, in base {60 if ':' in node.value else 8}; put it in quotes"
+        )
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
     return node
 
 

@@ -21,6 +21,7 @@ CORNER = 0.5  # of width and height; boxes that all lie in the corner of this si
 LARGER = 30  # times the median size of a video file
 NEAR = 3  # training videos before and after a test video, by name, that it is compared with
 ROWS = 20  # classes of a table
+BEGINNING = 2**16  # bytes by which files of one size are compared
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ def doubts(segments: list[dict], boxes: list[dict]) -> list[Doubt]:
         *(Doubt(text) for text in _label_doubts(segments, boxes)),
         *(Doubt(text) for text in _class_doubts(segments)),
         *(Doubt(text) for text in _size_doubts(segments)),
+        *(Doubt(text) for text in _twin_doubts(segments)),
         *(Doubt(text) for text in _split_video_doubts(segments)),
         *(Doubt(text) for text in _duplicate_doubts(segments)),
     ]
@@ -126,6 +128,22 @@ def _size_doubts(segments: list[dict]) -> Iterator[str]:
             f"unlike the others: {names}, {_bytes(sizes[large[0]])} where the median video has {_bytes(usual)}; a clip "
             "spreads its frames over the whole video: cut it, or name stretches of it in `segments`"
         )
+
+
+def _twin_doubts(segments: list[dict]) -> Iterator[str]:
+    """Video files of several classes that begin with the same bytes and are of one size."""
+    labels = {row["path"]: row["label"] for row in segments}
+    of_size, twins = defaultdict(list), defaultdict(list)
+    for path in sorted(labels):
+        if Path(path).is_file():
+            of_size[Path(path).stat().st_size].append(path)
+    for size, paths in of_size.items():
+        for path in paths if len({labels[each] for each in paths}) > 1 else ():
+            with Path(path).open("rb") as file:
+                twins[size, file.read(BEGINNING)].append(path)
+    if pairs := [paths for paths in twins.values() if len({labels[path] for path in paths}) > 1]:
+        names = " and ".join("/".join(Path(path).parts[-2:]) for path in pairs[0][:2])
+        yield f"the same file in several classes ({len(pairs)} of them), such as {names}; leave each in one class"
 
 
 def _split_video_doubts(segments: list[dict]) -> Iterator[str]:

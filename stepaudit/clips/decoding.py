@@ -28,6 +28,7 @@ from stepaudit.clips.geometry import Geometry
 from stepaudit.clips.seeking import Packets, Window
 from stepaudit.clips.stills import MOST_PIXELS, Pictures, frames_in, picture_size
 from stepaudit.errors import BadVideoError
+from stepaudit.store.plain_files import disguise
 
 VIDEOS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".vob"),
@@ -79,7 +80,7 @@ def source_size(path: Path, *, seconds: float = inf) -> tuple[int, int]:
     head = {name: re.search(rb"^#%b 0: (\d+)[x/](\d+)" % name, heard, re.MULTILINE) for name in (b"dimensions", b"sar")}
     size, pixel = head[b"dimensions"], head[b"sar"]
     if size is None or not re.search(rb"^0,", heard, re.MULTILINE):
-        raise BadVideoError(f"{path.name}: {_no_frame(complaints)}")
+        raise BadVideoError(f"{path.name}: {disguise(path) or _no_frame(complaints)}")
     shape = int(pixel[1]) / int(pixel[2]) if pixel and b"0" not in pixel.groups() else 1
     return int(size[2]), int(size[1]) if abs(shape - 1) < SQUARE else max(round(int(size[1]) * shape), 1)
 

@@ -12,6 +12,7 @@ from typing import TextIO
 from unicodedata import normalize
 
 from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.store.plain_files import disguise
 
 SEPARATORS = ",;\t"
 LIMIT = 2**31  # of frames and pixels: a column of the tables holds no more
@@ -41,7 +42,9 @@ class Row:
         """Whole number in a cell, also as 4.0. Raises UsageError if it is none, or larger than any video."""
         number = self._parsed(column)
         if not number.is_integer():
-            raise self.complaint(column, f"'{self.text(column)[:SHOWN]}' is no whole number")
+            raise self.complaint(
+                column, f"'{self.text(column)[:SHOWN]}' is no whole number; frames are counted, seconds are not taken"
+            )
         self._limit(column, number)
         return int(number)
 
@@ -93,6 +96,10 @@ def read_rows(path: Path, required: Collection[str], optional: Collection[str]) 
             return [_row(path, reader.line_num, line, separator == ";") for line in reader]
     except (csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: no UTF-8 CSV file ({error}); save it as one") from error
+    except UsageError as error:
+        if reason := disguise(path):
+            raise UsageError(f"{path}: {reason}") from error
+        raise
 
 
 def read_header(path: Path) -> list[str]:

@@ -81,7 +81,9 @@ def left_out(root: Path) -> list[str]:
 
 def _class_folders(root: Path) -> list[ClassFolder]:
     if not root.is_dir():
-        raise UsageError(f"{root}: no such folder; set `root` to the folder that holds a folder for each class")
+        raise UsageError(
+            f"{root.absolute()}: no such folder; set `root` to the folder that holds a folder for each class"
+        )
     return [_class_folder(folder, split) for parent, split in _parents(root) for folder in _folders(parent)]
 
 

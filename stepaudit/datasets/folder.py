@@ -184,7 +184,8 @@ def _boxes(path: Path, folders: dict[str, Place], used: list[Found]) -> list[dic
         edges = {edge: row.number(edge) for edge in EDGES}
         for first, last in (("x0", "x1"), ("y0", "y1")):
             if edges[last] <= edges[first]:
-                raise row.complaint(last, f"{edges[last]:g} must be larger than {first}, {edges[first]:g}")
+                hint = "; is it a width or a height? Add the two" * (edges[last] > 0)
+                raise row.complaint(last, f"{edges[last]:g} must be larger than {first}, {edges[first]:g}{hint}")
         if name in labels:
             rows.append({"video_id": name, "frame": frame, "label": row.cells.get("label") or labels[name], **edges})
     return rows

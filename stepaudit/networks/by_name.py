@@ -172,6 +172,8 @@ def _of_object(name: str, weights: str | None, classes: str | None) -> Chosen:
     if weights is not None:
         _fill_whole(net, weights, name)
         _require_all_filled(net, weights, name, names)
+    if classes and not classes.isdecimal():
+        checkpoint.require_order(net, weights, names or [])
     return Chosen(net, name, names, _own_size(net), "the model's own size")
 
 

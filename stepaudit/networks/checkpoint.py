@@ -1,6 +1,7 @@
 """Checkpoints: weights in safetensors (no pickle) with metadata, and initial weights from other sources."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from stepaudit.audit.sections import Model
 from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
 from stepaudit.layers import computing_in, isolate
+from stepaudit.networks import class_order
 from stepaudit.networks.weight_files import classes_in, first_line, from_safetensors, from_torch
 from stepaudit.store import writing
 from stepaudit.store.tables import as_json
 
 KEY, FORMAT = "stepaudit", 1
+SAFETENSORS = ".safetensors"
 COUNTER = ".num_batches_tracked"
 SHOWN = 3  # names of a file in a message
 NEEDED = {"use", "options", "classes"}
@@ -138,22 +141,43 @@ def load_initial(model: nn.Module, weights: str) -> None:
             f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(given)} parameters are "
             f"missing or have another shape, such as {wrong[0]}{_difference(own[wrong[0]], given[wrong[0]], state)}"
         )
+    _require_numbers(given, own, weights)
     try:
         module.load_state_dict(given, strict=False)
     except RuntimeError as error:
         raise UsageError(f"weights '{weights}' do not fit {type(model).__name__} ({error})") from error
 
 
-def require_order(weights: str, classes: list[str]) -> None:
-    """Raise UsageError if a local file says that the outputs are the data set's classes in another order."""
-    path = Path(weights)
-    names = classes_in(path) if path.is_file() and path.suffix != ".safetensors" else None
-    if names is not None and names != classes and sorted(names) == sorted(classes):
-        place = next(place for place, name in enumerate(names) if name != classes[place])
+def names_in(weights: str | None) -> list[str] | None:
+    """Class names in the order of the outputs that a local file of weights carries, if it does."""
+    path = Path(weights or "")
+    return classes_in(path) if weights and path.is_file() and path.suffix != SAFETENSORS else None
+
+
+def require_order(model: nn.Module, weights: str | None, classes: list[str]) -> str:
+    """A note on the order of the classes of a network that was trained elsewhere; empty if there is nothing to say.
+
+    Raises:
+        UsageError: the network or its file of weights names the data set's classes in another order.
+    """
+    given, own = names_in(weights), class_order.names_of(model)
+    class_order.require(given, classes, f"weights '{weights}' are")
+    class_order.require(own if given is None else None, classes, f"{type(model).__name__} is")
+    return class_order.doubt(own if given is None else given, classes)
+
+
+def _require_numbers(given: Mapping[str, Tensor | None], own: dict[str, Tensor], weights: str) -> None:
+    """Raise UsageError for weights that are NaN or infinite, or whole numbers where the model has fractions."""
+    floats = {name: value for name, value in given.items() if value is not None and own[name].is_floating_point()}
+    if whole := [name for name, value in floats.items() if not value.is_floating_point()]:
         raise UsageError(
-            f"weights '{weights}' are for the data set's classes in another order: output {place} is '{names[place]}' "
-            f"in the file, and '{classes[place]}' in the data set, whose classes are sorted by name; sort the rows of "
-            "the last layer, or train the model"
+            f"weights '{weights}': {len(whole)} of {len(floats)} parameters hold whole numbers, such as {whole[0]}, "
+            f"{floats[whole[0]].dtype}: are they quantised? Save them as float32"
+        )
+    if wrong := [name for name, value in floats.items() if not value.isfinite().all()]:
+        raise UsageError(
+            f"weights '{weights}': {len(wrong)} of {len(floats)} parameters hold NaN or infinity, such as {wrong[0]}; "
+            "take the weights of an epoch before its training failed"
         )
 
 
@@ -211,7 +235,7 @@ def _needed(names: list[str], state: dict[str, Tensor], prefix: str) -> list[str
 def _state(weights: str) -> dict[str, Tensor]:
     path = Path(weights)
     if path.is_file():
-        return from_safetensors(path)[1] if path.suffix == ".safetensors" else from_torch(path)
+        return from_safetensors(path)[1] if path.suffix == SAFETENSORS else from_torch(path)
     try:
         from torchvision.models import get_weight
 

@@ -11,10 +11,12 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from stepaudit.errors import UsageError
+from stepaudit.networks import class_order
+from stepaudit.store import plain_files
 
 DEPTH = 4  # dictionaries within each other
 KINDS = 100  # of objects beside tensors
-CLASSES = ("class_to_idx", "idx_to_class", "classes", "class_names")
+ADVICE = "Weights only load failed"
 
 
 def from_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -24,7 +26,8 @@ def from_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:  # it complains in its own class, of shapes in PyTorch's
-        raise UsageError(f"{path}: no readable safetensors file ({first_line(error)})") from error
+        reason = plain_files.disguise(path) or first_line(error)
+        raise UsageError(f"{path}: no readable safetensors file ({reason})") from error
 
 
 def from_torch(path: Path) -> dict[str, Tensor]:
@@ -44,21 +47,10 @@ def from_torch(path: Path) -> dict[str, Tensor]:
 def classes_in(path: Path) -> list[str] | None:
     """Class names in the order of the outputs, if a file in PyTorch's format says them beside its weights.
 
-    It may do so as a list `classes` or `class_names`, or as a dictionary `class_to_idx` or `idx_to_class`.
-
     Raises:
         UsageError: it cannot be read.
     """
-    content = _content(path)
-    for key in CLASSES if isinstance(content, dict) else ():
-        names = content.get(key)
-        if isinstance(names, dict):
-            pairs = [(name, place) if isinstance(place, int) else (place, name) for name, place in names.items()]
-            if {place for _, place in pairs} == set(range(len(pairs))):
-                names = [name for name, _ in sorted(pairs, key=lambda pair: pair[1])]
-        if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
-            return list(names)
-    return None
+    return class_order.names_in(_content(path))
 
 
 def _content(path: Path) -> Any:
@@ -66,7 +58,8 @@ def _content(path: Path) -> Any:
         _require_file(path)
         return _from_zip(path) if is_zipfile(path) else _from_pickles(path)
     except Exception as error:  # torch.load raises anything on a damaged file
-        raise UsageError(f"{path}: cannot be read as a state dict ({first_line(error)})") from error
+        reason = plain_files.disguise(path) or first_line(error)
+        raise UsageError(f"{path}: cannot be read as a state dict ({reason})") from error
 
 
 def _named(content: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Tensor]]:
@@ -146,5 +139,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """First line of an error, without PyTorch's long advice on untrusted files."""
+    """First line of an error, without PyTorch's advice on untrusted files: to read them without protection."""
+    if ADVICE in str(error):
+        return "no file that `torch.save` wrote, or one that holds more than tensors and settings"
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from math import inf
 from numbers import Integral, Real
 from typing import Any
 
@@ -31,7 +32,8 @@ def run(job: Job) -> None:
     entry = config.datasets[dataset]
     segments, boxes = _rows(config.component("datasets", dataset).load()(entry.root, **entry.options), dataset)
     trains = any(model.checkpoint is None and model.training_for(dataset).epochs for model in config.models.values())
-    problems = find_problems(segments, boxes, trains=trains)
+    shortest = min((config.clips_of(name).frames for name in config.models), default=1)
+    problems = find_problems(segments, boxes, trains=trains) or _length_problems(segments, shortest)
     if problems := problems or [each.text for each in annotation_doubts(segments, boxes) if each.wrong]:
         more = [f"… and {len(problems) - SHOWN} more"] * (len(problems) > SHOWN)
         raise UsageError("\n  ".join([f"data set '{dataset}' in {entry.root}:", *problems[:SHOWN], *more]))
@@ -134,6 +136,17 @@ def _stretch_problems(segments: list[dict]) -> Iterable[str]:
             start, stop = row.get(first) or 0, row.get(last)
             if start < 0 or (stop is not None and stop <= start):
                 yield f"'{row['clip_id']}': {first} {start} and {last} {stop} are no stretch of frames"
+
+
+def _length_problems(segments: list[dict], frames: int) -> list[str]:
+    """A problem if no segment has the frames of a clip, by the reader's own rows; empty if any end is unknown."""
+    longest = max((inf if row.get("stop") is None else row["stop"] - (row.get("start") or 0)) for row in segments)
+    if longest >= frames:
+        return []
+    return [
+        f"no segment has the {frames} frames of a clip, the longest has {longest}; `start` and `stop` count frames, "
+        "not seconds; or set `clips: {frames: …}`"
+    ]
 
 
 def _class_problems(segments: list[dict]) -> Iterable[str]:

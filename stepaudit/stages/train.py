@@ -1,5 +1,6 @@
 """Stage train: a model is fine-tuned on a data set, a given checkpoint is taken over, or weights are randomised."""
 
+import logging
 import tempfile
 from typing import Any
 
@@ -19,6 +20,8 @@ from stepaudit.store import tables
 
 CLIPS_FOR_STATISTICS = 32
 
+log = logging.getLogger(__name__)
+
 
 def run(job: Job) -> None:
     """Writes the checkpoint and the table `training_log` of a model on a data set.
@@ -28,7 +31,7 @@ def run(job: Job) -> None:
     """
     config, entry, path = job.config, job.config.models[job.model], job.checkpoint
     classes = class_names(job.file("segments"))
-    log: list[dict] = []
+    rows: list[dict] = []
     details: dict[str, Any] = {"dataset": job.dataset, "seed": config.seed}
     if entry.randomise is not None:
         net, details["randomised"] = _randomised(job, entry.randomise, classes)
@@ -40,12 +43,21 @@ def run(job: Job) -> None:
         if entry.weights is not None:
             checkpoint.load_initial(net, entry.weights)
         if entry.training_for(job.dataset).epochs:
-            log = _fit(job, net, classes)
-        elif entry.weights is not None:
-            checkpoint.require_order(entry.weights, classes)
+            rows = _fit(job, net, classes)
+        else:
+            _check_order(job, net, classes)
     checkpoint.save(net, path, entry, classes, details)
-    tables.write(log, "training_log", job.file("training_log"))
+    tables.write(rows, "training_log", job.file("training_log"))
     ledger.remove(path)
+
+
+def _check_order(job: Job, net: torch.nn.Module, classes: list[str]) -> None:
+    """Compare the class names of a network that was trained elsewhere with the data set's."""
+    entry = job.config.models[job.model]
+    if checkpoint.is_ours(job) and entry.weights is None:
+        return
+    if note := checkpoint.require_order(net, entry.weights, classes):
+        log.warning("model '%s': %s", job.model, note)
 
 
 def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:

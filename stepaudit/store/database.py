@@ -46,7 +46,10 @@ def connect(folder: Path, *, spills: bool = False, small: bool = False) -> duckd
     try:
         return read_only.connect(path, spills=spills, small=small)
     except duckdb.Error as error:
-        raise UsageError(f"{path}: cannot be opened ({error}); run `stepaudit report {folder}` again") from error
+        step = f"run `stepaudit report {folder}` again"
+        if "lock" in str(error):
+            step = "close the program that has it open, or let that one open it read-only"
+        raise UsageError(f"{path}: cannot be opened ({error}); {step}") from error
 
 
 def fetch(

@@ -55,3 +55,19 @@ def at_home(path: PathLike) -> PathLike:
 
 def _kind(entry: os.DirEntry) -> str:
     return "a link" if entry.is_symlink() else "a pipe, a device or the like"
+
+
+def disguise(path: Path) -> str:
+    """What a file is that stands in the place of another, with the next step; empty for all other files."""
+    if not path.is_file():  # a pipe never ends
+        return ""
+    try:
+        with path.open("rb") as file:
+            start = file.read(256).lstrip().lower()
+    except OSError:
+        return ""
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS, not the file itself; fetch it, `git lfs pull`"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "it is a web page, not the file itself; download it again, perhaps signed in"
+    return ""

@@ -112,6 +112,8 @@ SAID = {
     "class_to_idx": lambda names: {name: place for place, name in enumerate(names)},
     "idx_to_class": lambda names: dict(enumerate(names)),
     "classes": list,
+    "id2label": lambda names: {str(place): name for place, name in enumerate(names)},
+    "meta": lambda names: {"dataset_meta": {"classes": tuple(names)}},
 }
 
 
@@ -126,8 +128,25 @@ def test_weights_of_classes_in_another_order_are_refused_unless_they_are_trained
     train.run(Job(made, "train", "planted", "as_is"))
     torch.save({"model": state, key: SAID[key](ORDER[::-1])}, tmp_path / "weights.pth")
     train.run(Job(made, "train", "planted", "tuned"))
-    with pytest.raises(UsageError, match="output 0 is 'disc-horizontal' in the file, and 'cross-vertical' in the data"):
+    with pytest.raises(UsageError, match="output 0 is 'disc-horizontal', and 'cross-vertical' in the data"):
         train.run(Job(made, "train", "planted", "as_is"))
+
+
+def test_the_order_that_a_network_of_ones_own_names_is_held_against_the_data_sets(changed, caplog):
+    """The network was trained elsewhere; with epochs its outputs are learned."""
+
+    def run(names, epochs):
+        options = {"names": names}
+        own = {"use": "odd_models:named", "options": options, "training": {"epochs": epochs}}
+        train.run(Job(changed(models={"own": own}), "train", "planted", "own"))
+
+    run(["Cross Vertical", "disc_horizontal"], 0)
+    run(ORDER[::-1], 1)
+    assert not caplog.records
+    run(["left", "right"], 0)
+    assert "it names its classes left, right, …, and the data set cross-vertical" in caplog.text
+    with pytest.raises(UsageError, match=r"Named is for .* another order: its output 0 is 'Disc Horizontal'"):
+        run(["Disc Horizontal", "cross_vertical"], 0)
 
 
 def test_a_given_checkpoint_is_taken_over_and_nothing_is_trained(changed, whole, rows):

@@ -21,7 +21,7 @@ from stepaudit.store.database import records
 
 MOST = 5
 READ = (  # reports and views
-    *("dataset_summary", "needs", "need_comparisons", "method_gains", "mask_classes", "evidence"),
+    *("dataset_summary", "model_doubts", "needs", "need_comparisons", "method_gains", "mask_classes", "evidence"),
     *("sanity_randomisation", "failed_tests"),
 )
 NEEDS = """

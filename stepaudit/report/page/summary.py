@@ -14,6 +14,9 @@ from stepaudit.store.formats import duration
 
 MOST_LISTED = 4  # names in a sentence
 MOST_NAMES = 500  # of a filter
+SAME = 1e-3  # of a probability; as in `stepaudit.stages.predict`
+ENOUGH = 20  # clips of two classes: with fewer, guesses are one-to-one too often
+MOSTLY = 0.8  # of the clips
 COUNTS = """
     select coalesce(sum(test_clips), 0) as asked, coalesce(sum(explained), 0) as explained,
         (select count(*) from methods) as methods,
@@ -78,7 +81,37 @@ def notices(connection: DuckDBPyConnection) -> list[Notice]:
     ]
     if counts["of_learned_videos"]:
         counted.append(Notice(_of_learned_videos(counts), "near_duplicates"))
-    return [*counted, *([Notice(_alike(counts), "near_duplicates")] if counts["alike"] else [])]
+    if counts["alike"]:
+        counted.append(Notice(_alike(counts), "near_duplicates"))
+    return [*counted, *(Notice(text, "accuracy") for text in _of_models(connection))]
+
+
+def _of_models(connection: DuckDBPyConnection) -> list[str]:
+    """Sentences on models that answer all test clips almost the same, or each class with the name of another one."""
+    texts = []
+    for row in records(connection, "from model_doubts order by dataset, model"):
+        rest = 1 - MOSTLY
+        is_moved = row["one_to_one"] and row["alike"] >= MOSTLY * row["clips"] and row["named"] <= rest * row["clips"]
+        if row["clips"] > 1 and row["spread"] < SAME:
+            texts.append(_of_unmoved(row))
+        elif row["clips"] >= ENOUGH and is_moved:
+            texts.append(_of_moved(row))
+    return texts
+
+
+def _of_unmoved(row: dict) -> str:
+    return (
+        f"{row['model']} answers {row['clips']} test clips of {row['dataset']} almost the same: no probability differs "
+        f"by more than {row['spread']:.1g}. Is it trained, and does it take clips in [0, 1]?"
+    )
+
+
+def _of_moved(row: dict) -> str:
+    return (
+        f"{row['model']} is right on {row['named']} of {plural(row['clips'], 'test clip')} of {row['dataset']}, yet "
+        f"gives {row['alike']} the usual answer of their class, another one for each, such as {row['swapped']}. Are "
+        "its outputs in the order of the data set's classes?"
+    )
 
 
 def _of_learned_videos(counts: dict) -> str:
