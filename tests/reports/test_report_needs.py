@@ -9,7 +9,7 @@ from tiny_audit import answer, clips, write_audit
 
 from stepaudit.audit import config
 from stepaudit.report import build_database
-from stepaudit.report.statistics import classes, intervals
+from stepaudit.report.statistics import classes, intervals, needs
 from stepaudit.store import database
 
 PRESERVE = {"methods": ["step"]}
@@ -289,6 +289,13 @@ def test_readings_are_medians_from_brackets_and_the_share_of_clips_with_several_
     low, high = intervals.wilson(np.array(0.5), np.array(4.0))
     assert (row["several_percent_low"], row["several_percent_high"]) == pytest.approx((100 * low, 100 * high), abs=0.06)
     assert row["median_frames_low"] is row["median_tube_percent_high"] is None  # four clips do not tell
+
+
+def test_numbers_of_frames_that_are_proven_have_no_wider_interval_than_whole_numbers():
+    """Nine clips that need two frames, no fewer, and one of which all that is known is that it needs one to three."""
+    rows = [{"whole_frames": 2, "whole_frames_lower": 1, "label": str(clip)} for clip in range(9)]
+    found = needs._reading([*rows, {"whole_frames": 3, "whole_frames_lower": 0, "label": "9"}], "frames")
+    assert (found["value"], found["value_low"], found["value_high"], found["exact_clips"]) == (2, 2, 2, 9)
 
 
 def test_an_audit_that_asked_for_no_readings_has_none(made):

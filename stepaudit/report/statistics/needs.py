@@ -105,10 +105,14 @@ def _median(rows: Rows, asked: str, end: str) -> dict:
     return {**values, "open_clips": int((~np.isfinite(high)).sum()), "clips": len(rows)}
 
 
-def _bracketed_median(low: Array, high: Array, labels: np.ndarray) -> list[float | None]:
-    """Median of values that are known by brackets, and its interval; None where it is open."""
+def _bracketed_median(low: Array, high: Array, labels: np.ndarray, step: int = 0) -> list[float | None]:
+    """Median of values in brackets (low, high], and its interval; None where it is open.
+
+    Args:
+        step: 1 for whole numbers, of which `low` + 1 is the least that is possible.
+    """
     octaves = np.log2(np.maximum(np.where(np.isfinite(high), high, 1), 1e-6))
-    ends = brackets.median_interval(low, high, classes.likeness(octaves, labels))
+    ends = brackets.median_interval(low + step, high, classes.likeness(octaves, labels))
     return [float(value) if np.isfinite(value) else None for value in (brackets.median(low, high), *ends)]
 
 
@@ -126,8 +130,9 @@ def _reading(rows: Rows, reading: str) -> dict:
         return _columns("value", classes.share(several, _labels(rows)))
     high, low = _values(rows, COLUMN[reading]), np.array([_or(row[f"{COLUMN[reading]}_lower"], 0.0) for row in rows])
     names = ("value", "value_low", "value_high")
-    exact = int((high == low + 1).sum()) if reading == "frames" else None
-    return {**dict(zip(names, _bracketed_median(low, high, _labels(rows)), strict=True)), "exact_clips": exact}
+    whole = reading == "frames"
+    values = dict(zip(names, _bracketed_median(low, high, _labels(rows), step=int(whole)), strict=True))
+    return values | {"exact_clips": int((high == low + 1).sum()) if whole else None}
 
 
 def _comparisons(rows: Rows) -> list[dict]:
