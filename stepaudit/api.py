@@ -14,6 +14,7 @@ from stepaudit.clips.tensors import to_tensor
 from stepaudit.commands.explain.explanation import Explanation, explained
 from stepaudit.commands.explain.need import Need, needed
 from stepaudit.errors import UsageError
+from stepaudit.layers import ordinary_mode
 from stepaudit.networks.by_name import Chosen, choose
 from stepaudit.store.plain_files import at_home
 
@@ -85,6 +86,7 @@ def read_clip(
     return to_tensor([cutting.middle(Path(path), clips, start=start, stop=stop)])
 
 
+@ordinary_mode()
 def explain(
     model: nn.Module | Chosen | str | Path,
     clips: Tensor,
@@ -132,6 +134,7 @@ def explain(
     )
 
 
+@ordinary_mode()
 def need(
     model: nn.Module | Chosen | str | Path,
     clips: Tensor,
@@ -184,6 +187,10 @@ def _ready(model: nn.Module | Chosen | str | Path, clips: Tensor) -> tuple[nn.Mo
     """The network, and the clips on its device."""
     net = load_model(model).net if isinstance(model, str | Path) else model.net if isinstance(model, Chosen) else model
     _check(clips)
+    if not isinstance(net, nn.Module):
+        raise UsageError(f"model: it is a {type(net).__name__}; give a torch.nn.Module, or what `load_model` takes")
+    if any(each.is_inference() for each in net.parameters()):
+        raise UsageError("model: its weights were made in `torch.inference_mode()`; build or load it outside of that")
     return net, clips.to(next((parameter.device for parameter in net.parameters()), clips.device))
 
 

@@ -75,6 +75,22 @@ def _copied_output(_module: nn.Module, _inputs: tuple, output: Any) -> Any:
 
 
 @contextmanager
+def ordinary_mode() -> Iterator[None]:
+    """Float32 without autocasting, outside of `torch.inference_mode`, whatever a caller has set."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with (
+            torch.inference_mode(mode=False),
+            torch.autocast("cpu", enabled=False),
+            torch.autocast("cuda", enabled=False),
+        ):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+
+
+@contextmanager
 def without_gradient(model: nn.Module) -> Iterator[nn.Module]:
     """The model cut off from the clips' gradients, so that `gradient` raises an error."""
     handle = model.register_forward_pre_hook(lambda _module, inputs: tuple(each.detach() for each in inputs))

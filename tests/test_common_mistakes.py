@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import torch
 from PIL import Image
 from tiny_audit import write_audit
 
+from stepaudit import api
 from stepaudit.audit import config, yaml_file
 from stepaudit.audit.jobs import Job
+from stepaudit.audit.sections import Model
 from stepaudit.clips import data_checks, decoding
 from stepaudit.datasets import folder
 from stepaudit.errors import BadVideoError, UsageError
@@ -187,6 +190,68 @@ def test_a_database_that_another_program_holds_open_is_not_called_damaged(tmp_pa
             database.connect(audit)
         other.stdin.close()
     database.connect(audit).close()
+
+
+CALLERS = {
+    "inference mode": torch.inference_mode,
+    "without gradients": torch.no_grad,
+    "autocasting": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "float64": lambda: in_float64(),  # defined below
+}
+
+
+@contextmanager
+def in_float64():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("mode", CALLERS)
+@pytest.mark.parametrize("method", ["gradient", "rise"])
+def test_the_mode_of_the_calling_code_changes_no_explanation(mode, method):
+    torch.manual_seed(0)
+    model, clips = (
+        torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 16 * 16, 3)),
+        torch.rand(2, 3, 8, 16, 16),
+    )
+    expected = api.explain(model, clips, method=method)
+    with CALLERS[mode]():
+        found = api.explain(model, clips, method=method)
+        assert torch.get_default_dtype() == (torch.float64 if mode == "float64" else torch.float32)
+        assert torch.is_inference_mode_enabled() == (mode == "inference mode")
+    assert torch.equal(found.maps, expected.maps)
+    assert torch.equal(found.probability, expected.probability)
+
+
+def test_what_is_no_network_is_named():
+    clips = torch.rand(1, 3, 8, 16, 16)
+    with pytest.raises(UsageError, match=r"model: it is a function; give a torch\.nn\.Module"):
+        api.explain(lambda given: given, clips)
+    with torch.inference_mode():
+        model = torch.nn.Linear(2, 2)
+    with pytest.raises(UsageError, match=r"weights were made in `torch\.inference_mode\(\)`"):
+        api.explain(model, clips)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("torch.set_default_dtype(torch.float64)", "the default dtype"),
+        ("torch.set_grad_enabled(False)", "the gradient mode"),
+        ("pass", ""),
+    ],
+)
+def test_a_module_that_changes_pytorch_when_it_is_imported_changes_no_more(tmp_path, monkeypatch, caplog, line, what):
+    name = f"settings_of_{what.replace(' ', '_') or 'nothing'}"
+    build = "def build(classes):\n    return torch.nn.Linear(2, classes).float()"
+    (tmp_path / f"{name}.py").write_text(f"import torch\n{line}\n{build}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    checkpoint.build(Model(use=f"{name}:build"), 2)
+    assert (torch.get_default_dtype(), torch.is_grad_enabled()) == (torch.float32, True)
+    assert (f"changed {what} when it was loaded; undone" in caplog.text) == bool(what)
 
 
 def test_the_place_where_a_folder_was_looked_for_is_said_in_full(tmp_path, monkeypatch):

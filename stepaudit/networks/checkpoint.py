@@ -19,6 +19,7 @@ from stepaudit.errors import UsageError
 from stepaudit.layers import computing_in, isolate
 from stepaudit.networks import class_order
 from stepaudit.networks.weight_files import classes_in, first_line, from_safetensors, from_torch
+from stepaudit.running.side_effects import settings_kept
 from stepaudit.store import writing
 from stepaudit.store.tables import as_json
 
@@ -94,7 +95,8 @@ def _about(text: str) -> dict[str, Any]:
 
 def build(entry: Model, classes: int) -> nn.Module:
     """Model of a configuration's entry with its own initial weights, which works on copies of its clips."""
-    model = find("models", entry.use).load()(classes, **entry.options)
+    with settings_kept(f"model '{entry.use}'"):
+        model = find("models", entry.use).load()(classes, **entry.options)
     if not isinstance(model, nn.Module):
         raise UsageError(f"model '{entry.use}' gives a {type(model).__name__}; let it return a torch.nn.Module")
     if lazy := [name for name, each in model.state_dict().items() if is_lazy(each)]:

@@ -3,15 +3,19 @@
 Comparing costs less than a millisecond, and waits for no GPU.
 """
 
+import logging
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules import module as of_all_modules
+
+log = logging.getLogger(__name__)
 
 HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
@@ -37,6 +41,20 @@ SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "Python's random state": (random.getstate, random.setstate),
     "hooks on all modules": (lambda: _global_hooks(), lambda hooks: _set_global_hooks(hooks)),
 }
+
+
+@contextmanager
+def settings_kept(plugin: str) -> Iterator[None]:
+    """The settings of the process, but for random states, as they were, after a module was imported and called."""
+    before = {name: SETTINGS[name][0]() for name in SETTINGS if "random state" not in name}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            read, put = SETTINGS[name]
+            if not _same(read(), value):
+                put(value)
+                log.warning("%s changed %s when it was loaded; undone", plugin, name)
 
 
 class ProcessState:

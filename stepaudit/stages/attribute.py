@@ -19,6 +19,7 @@ from stepaudit.networks import probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
+from stepaudit.running.side_effects import settings_kept
 from stepaudit.running.smaller_batches import each
 from stepaudit.store import tables
 
@@ -55,7 +56,9 @@ def _explainer(job: Job) -> Loaded:
     """The model, and the method as a function from requests to rows of `maps`."""
     place = device.choose(job.config)
     net, component = trained(job, place), job.config.component("methods", job.method)
-    entry, attribute = job.config.methods[job.method], component.load()
+    entry = job.config.methods[job.method]
+    with settings_kept(f"method '{job.method}'"):
+        attribute = component.load()
     context = nullcontext if component.declares("ignores_model") else probe.differentiable(net)
     extra = {"box_prior": box_prior.of_training(job).to(place)} if "box_prior" in component.requires else {}
 

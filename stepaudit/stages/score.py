@@ -14,6 +14,7 @@ from stepaudit.audit.sections import Metric
 from stepaudit.errors import AuditError, NoAnnotationError, NonFiniteError, NotApplicableError, UsageError
 from stepaudit.running import shard
 from stepaudit.running.guard import Guard
+from stepaudit.running.side_effects import settings_kept
 from stepaudit.stages._measurements import Measurements, Shard
 from stepaudit.store import tables
 
@@ -57,7 +58,8 @@ def run(job: Job) -> None:
 
 def _scorer(job: Job, name: str) -> Scorer:
     component = job.config.component("metrics", name)
-    score = component.load()
+    with settings_kept(f"metric '{name}'"):
+        score = component.load()
     parameters = inspect.signature(score).parameters.values()
     measures = tuple(each.name for each in parameters if each.kind is not each.KEYWORD_ONLY)
     return Scorer(name, score, job.config.metrics[name], measures, component.per_frame, component.declares("is_share"))
