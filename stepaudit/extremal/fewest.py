@@ -32,15 +32,16 @@ class Fewest:
         sets = np.arange(2 ** len(weights))
         members = (sets[:, None] >> np.arange(len(weights))) & 1
         self.sets = sets[np.lexsort((-(members @ np.array(weights, float)), members.sum(axis=1)))]  # smallest first
-        self.open = self.sets != 0
+        self.place = np.argsort(self.sets)  # of each set among these
+        self.open = self.sets != 0  # those that are not ruled out
         self.shares = {len(sets) - 1: 1.0}
         self.sufficient = {len(sets) - 1}
 
     @property
     def fewest(self) -> int:
         """The smallest set found that suffices, as far as larger ones were asked about."""
-        ruled_out = set(self.sets[~self.open].tolist())
-        return min(self.sufficient - ruled_out, key=lambda some: (some.bit_count(), some))
+        left = [some for some in self.sufficient if self.open[self.place[some]]]
+        return min(left, key=lambda some: (some.bit_count(), some))
 
     @property
     def lower(self) -> int:
@@ -69,7 +70,7 @@ class Fewest:
         elif share >= self.level and (yield some, True) >= self.level - self.forgiven:
             self.sufficient.add(some)
         else:
-            self.open &= self.sets != some
+            self.open[self.place[some]] = False
 
     def _fails(self, some: int) -> bool:
         return self.shares[some] < self.level - self.forgiven
