@@ -31,13 +31,13 @@ spread as (
 select dataset, model, method, bound, seeds,
     round(range, 4) as range_ratio, round(range_low, 4) as range_ratio_low, round(range_high, 4) as range_ratio_high,
     round(largest_range, 4) as largest_range_ratio,
-    (config -> '$.preserve.tolerance')::double as tolerance_ratio,
+    (config -> '$.preserve.tolerance')::double as tolerance,
     round(within_clips, 4) as seed_deviation_ratio,
     round(between_clips, 4) as clip_deviation_ratio,
     round(least_median, 4) as least_median_ratio,
     round(greatest_median, 4) as greatest_median_ratio,
     same_clips, known_clips, mixed_clips, clips,
-    if(same_clips = clips, 'every seed gives the same masks: the method does not use its seed', null) as note
+    if(same_clips = clips, 'every seed gives the same brackets; the method may not use its seed', null) as note
 from audit, spread
 join over_seeds using (dataset, model, method, bound)
 join seed_means using (dataset, model, method, bound)

@@ -293,6 +293,13 @@ def test_training_is_drawn_with_the_epoch_that_was_kept(tmp_path):
     assert len(seen) == 1
 
 
+def test_training_views_are_dashed_also_where_there_are_no_validation_clips(tmp_path):
+    log = [{"epoch": epoch, "train_accuracy": 0.5, "best": epoch == 2} for epoch in (1, 2)]
+    chart = drawn(tmp_path, {"training_log": log})["training"]
+    assert {row["views"] for row in rows_of(chart)} == {"training"}
+    assert "[7, 3]" in str([item.get("strokeDash") for item in marks(chart.spec, "line")])
+
+
 def test_an_audit_without_results_has_no_chart(tmp_path):
     assert drawn(tmp_path, {}) == {}
 

@@ -192,6 +192,25 @@ def test_a_file_of_countless_boxes_ends_the_look_at_its_layout(tmp_path, monkeyp
     assert not cut_short.is_cut_short(path)  # the piece of media that is missing stands behind the third
 
 
+INDEXES = {  # two fragments of 68 and 84 bytes behind it
+    "of 32 bits": whole_numbers(0, 1, 25, 0, 0, 2, 68, 0, 0, 84, 0, 0),
+    "of 64 bits": whole_numbers(2**24, 1, 25, 0, 0, 0, 0, 2, 68, 0, 0, 84, 0, 0),
+    "that begins with a key frame": whole_numbers(0, 1, 25, 0, 0, 2, 68, 0, 2**31, 84, 0, 2**31),
+    "damaged": whole_numbers(0, 1, 25),
+    "of more than it holds": whole_numbers(0, 1, 25, 0, 0, 60_000, 68, 0, 0),
+}
+
+
+@pytest.mark.parametrize("index", INDEXES)
+def test_a_fragmented_file_is_held_against_its_index(tmp_path, index):
+    path, sound = tmp_path / "a.mp4", not index.startswith(("damaged", "of more"))
+    start = box(b"ftyp", b"isom") + box(b"moov", b"") + box(b"sidx", INDEXES[index])
+    one, two = (box(b"moof", bytes(16)) + box(b"mdat", bytes(count)) for count in (36, 52))
+    for content, missing in ((one + two, False), (one, sound), (one + two[:24], True), (one + two[:-1], True)):
+        path.write_bytes(start + content)
+        assert cut_short.is_cut_short(path) == missing
+
+
 UNLISTED = {"avi": ["-c:v", "mpeg4", "-bf", "2"], "flv": ["-c:v", "libx264", "-bf", "3"], "ts": ["-c:v", "libx264"]}
 
 

@@ -1,7 +1,8 @@
 -- Question: On which clips do two models disagree most?
--- Answer: The twenty clips with the greatest difference of the target's probability between two models, with the ranks that
+-- Answer: The twenty pairs of models on a clip with the greatest difference of the target's probability, with the ranks that
 --   they give the target. `ratio_apart` is by how much the part that they need to see differs at least: the gap between
---   the brackets of their searches, 0 where these overlap, empty where one was not searched.
+--   the brackets of their searches, 0 where these overlap, the greatest of several methods and bounds, empty where one was not
+--   searched.
 -- Beware: The clips were picked for their difference, so that they say nothing of how the models differ in general; that
 --   is in `accuracy` and `need_pairs`. A model that is unsure of everything differs from every other.
 with searched as (

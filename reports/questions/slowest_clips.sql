@@ -1,5 +1,5 @@
 -- Question: Which clips took longest, and why?
--- Answer: The twenty clips whose maps took most seconds, over all methods: which method took most of them, how many iterations its
+-- Answer: The twenty clips whose maps took most seconds on one model, over all methods: which method took most of them, how many iterations its
 --   optimiser made, and how many masks the searches for the paper's minimum ratio optimised.
 -- Beware: The clips of a batch are timed together and share its time evenly, so that one slow clip looks like many that are less
 --   slow. Searches, metrics and decoding are not timed by clip: `stage_summary` holds the time of all jobs.

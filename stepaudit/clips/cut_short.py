@@ -19,7 +19,8 @@ def is_cut_short(path: Path) -> bool:
     """True if an MP4, QuickTime, AVI, FLV or transport stream ends before its last picture. False for other containers.
 
     Where the places of the pictures are not listed, as in a fragmented MP4, an AVI and an FLV file, it is cut short if
-    anything is missing, be it sound. A transport stream says nothing of its length: a part of a packet at its end does.
+    anything is missing, be it sound. A fragmented MP4 without an index (`sidx`) and a transport stream say nothing of
+    their length: cut off between two fragments or packets they pass for whole.
     """
     try:
         with path.open("rb") as file:
@@ -51,16 +52,21 @@ def _flv_end(start: bytes) -> float:
 
 def _mp4_end(file: IO[bytes], size: int) -> int:
     """End of the last picture, if there is media to the end of the file or beyond; 0 if nothing is known."""
-    header, media_end = _layout(file, size)
+    header, media_end, fragments_end = _layout(file, size)
+    if fragments_end > size:
+        return fragments_end
     if header is None or media_end is None:
         return 0
     pictures_end = _pictures_end(header)
     return media_end if pictures_end is None else pictures_end
 
 
-def _layout(file: IO[bytes], size: int) -> tuple[bytes | None, int | None]:
-    """The header, and where a piece of media ends that reaches to the end of the file or beyond, if there are such."""
-    header, media_end, place = None, None, 0
+def _layout(file: IO[bytes], size: int) -> tuple[bytes | None, int | None, int]:
+    """The header, where a piece of media ends that reaches to the end of the file or beyond, and where fragments end.
+
+    The first two are None if there are none such, the last one is 0 if no index lists fragments.
+    """
+    header, media_end, fragments_end, place = None, None, 0, 0
     for _ in range(MOST_BOXES):
         if place + 8 > size:
             break
@@ -74,10 +80,27 @@ def _layout(file: IO[bytes], size: int) -> tuple[bytes | None, int | None]:
         if kind == b"moov" and length < MOST:
             file.seek(place + lead)
             header = file.read(length - lead)
+        if kind == b"sidx" and length < MOST:
+            file.seek(place + lead)
+            fragments_end = max(fragments_end, place + length + _indexed(file.read(length - lead)))
         if kind == b"mdat" and place + length >= size:
             media_end = place + length
+        if kind == b"moof" and place + length >= size:  # its media is not there
+            fragments_end = max(fragments_end, place + length + 1)
         place += max(length, lead)
-    return header, media_end
+    return header, media_end, fragments_end
+
+
+def _indexed(index: bytes) -> int:
+    """Bytes of all fragments that an index lists, from the end of the index; 0 if it is damaged."""
+    try:
+        first, count, start = (*struct.unpack_from(">I2xH", index, 16), 24)
+        if index[0]:  # 64-bit numbers
+            first, count, start = (*struct.unpack_from(">Q2xH", index, 20), 32)
+        sizes = np.frombuffer(index, ">u4", 3 * count, start)[::3] & 0x7FFFFFFF
+    except (struct.error, ValueError, IndexError):
+        return 0
+    return first + int(sizes.sum(dtype=np.int64))
 
 
 def _pictures_end(header: bytes) -> int | None:

@@ -35,7 +35,7 @@ def test_the_spread_between_seeds_stands_beside_that_between_clips(found):
     row = found["step"]
     shown = [row[f"range_ratio{end}"] for end in ("", "_low", "_high")]
     assert shown == pytest.approx([0.02, *interval([0.04, 0.02, 0])], abs=1e-4)
-    assert (row["largest_range_ratio"], row["tolerance_ratio"], row["seeds"]) == (0.04, 0.03, 2)
+    assert (row["largest_range_ratio"], row["tolerance"], row["seeds"]) == (0.04, 0.03, 2)
     assert row["seed_deviation_ratio"] == pytest.approx(0.0183, abs=1e-4)  # √((0.0008 + 0.0002 + 0) / 3)
     assert row["clip_deviation_ratio"] == 0.09  # of 0.12, 0.21, 0.3
     assert row["note"] is None
@@ -55,5 +55,5 @@ def test_medians_of_the_seeds_count_clips_that_no_mask_preserves(found):
 def test_a_method_whose_seeds_change_nothing_is_called_so_and_one_seed_has_no_row(found):
     assert set(found) == {"step", "ep3d"}
     row = found["ep3d"]
-    assert row["note"] == "every seed gives the same masks: the method does not use its seed"
+    assert row["note"] == "every seed gives the same brackets; the method may not use its seed"
     assert (row["range_ratio"], row["same_clips"], row["clips"]) == (0, 2, 2)

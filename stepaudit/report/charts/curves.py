@@ -19,7 +19,8 @@ def training(rows: Sequence[dict], looks: Looks) -> Chart | None:
     tooltip += tips(interval="95 % interval", clips=("clips", "d"))
 
     def layers(visible: Sequence[dict]) -> list[alt.Chart]:
-        dashes = alt.StrokeDash("views:N", title=None, sort=["validation", "training"])
+        scale = alt.Scale(domain=["validation", "training"], range=list(map(list, DASHES[:2])))  # also of one alone
+        dashes = alt.StrokeDash("views:N", title=None, scale=scale)
         shared, picked = base(visible, looks, "model", x, _percent("percent", "accuracy, %"))
         accuracy = shared.mark_line(strokeWidth=2).encode(strokeDash=dashes).add_params(picked)
         best = shared.mark_point(size=80, filled=True, opacity=1).transform_filter("datum.kept")
