@@ -1,10 +1,14 @@
 """Methods and metrics that a configuration may name, `odd_methods:…`, and that go wrong or right in a known way."""
 
+from itertools import count
+
 import torch
 from torch import Tensor, nn
 
 from stepaudit.errors import NotApplicableError
 from stepaudit.maps import Maps
+
+COUNT = count()
 
 
 def _uniform(clips: Tensor, values: Tensor) -> Tensor:
@@ -82,3 +86,37 @@ def spoiling(importance: Tensor, clip: Tensor) -> float:
 def no_number(importance: Tensor, *, kind: str = "nan") -> float:
     """A metric that gives no number."""
     return {"nan": float("nan"), "inf": float("inf"), "none": None, "text": "0.5", "list": [0.5]}[kind]
+
+
+def _brightness(clips: Tensor) -> Tensor:
+    return clips.mean(dim=1)
+
+
+def _maps(values: Tensor) -> Maps:
+    return Maps(values.clamp(0, 1).half().float(), "nearest", tuple(values.shape[-3:]))
+
+
+def scaled_alone(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
+    """Brightness in shares of each clip's greatest."""
+    return _maps(_brightness(clips) / _brightness(clips).amax(dim=(1, 2, 3), keepdim=True))
+
+
+def scaled_together(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
+    """Brightness on a scale that depends on the number of clips."""
+    return _maps(_brightness(clips) * torch.linspace(0.5, 1, len(clips))[:, None, None, None])
+
+
+def turned_round(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
+    """Brightness of the clips in the wrong order."""
+    return _maps(_brightness(clips).flip(0))
+
+
+def unseeded(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
+    """Noise that has no seed."""
+    return _maps(torch.rand(_brightness(clips).shape, generator=torch.Generator().manual_seed(next(COUNT))))
+
+
+def seeded(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
+    """Noise of a seed, the same for each clip."""
+    noise = torch.rand(_brightness(clips)[:1].shape, generator=torch.Generator().manual_seed(seed))
+    return _maps(noise.expand(len(clips), -1, -1, -1))

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import groupby
@@ -21,6 +22,7 @@ from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
 from stepaudit.running.side_effects import settings_kept
 from stepaudit.running.smaller_batches import each
+from stepaudit.stages._pure_maps import require_pure
 from stepaudit.store import tables
 
 
@@ -33,10 +35,21 @@ def run(job: Job) -> None:
     load = functools.partial(_explainer, job)
     guard = Guard(job.config, parts.folder, f"method '{job.method}' of model '{job.model}'", load)
     title = f"{job.method} of {job.model} on {job.dataset} {job.shard}"
-    clips = len({request.clip_id for request in requests})
-    shard.fill(
-        parts, batches, lambda number, batch: each(batch, guard.over(number, batch), _failed), title, clips, guard
-    )
+    clips, unasked = len({request.clip_id for request in requests}), [_may_be_impure(job)]
+
+    def explained(number: int, batch: Sequence[Request]) -> list[dict]:
+        rows = each(batch, guard.over(number, batch), _failed)
+        if unasked and unasked.pop():
+            require_pure(rows, lambda place: guard.over("alone", batch[place:][:1])(batch[place:][:1])[0], job.method)
+        return rows
+
+    shard.fill(parts, batches, explained, title, clips, guard)
+
+
+def _may_be_impure(job: Job) -> bool:
+    """True for a method of the user's; optimised masks may go another way in another batch, by rounding alone."""
+    component = job.config.component("methods", job.method)
+    return not (component.module.startswith("stepaudit.") or component.declares("optimises_masks"))
 
 
 def _requests(job: Job) -> list[Request]:

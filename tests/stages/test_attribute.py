@@ -187,6 +187,31 @@ def test_the_mean_of_the_training_boxes_is_computed_once_for_all_shards_and_mode
     assert (prior - share / len({box["clip_id"] for box in own})).abs().mean() < 0.02  # edges are rounded otherwise
 
 
+IMPURE = {
+    "scaled_together": "method 'own' gives a clip another map alone than in a batch of 3; scale each map by itself",
+    "turned_round": "method 'own' gives a clip another map alone than in a batch of 3; .*or set `batch_size: 1`",
+    "unseeded": "method 'own' gives the same clip another map each time; draw with a generator that `seed` seeds",
+}
+
+
+@pytest.mark.parametrize("name", [*IMPURE, "scaled_alone", "seeded"])
+def test_a_method_whose_map_is_no_function_of_the_clip_and_the_seed_is_refused(changed, rows, name):
+    made = changed(methods={"own": {"use": f"odd_methods:{name}", "batch_size": 3}})
+    if name not in IMPURE:
+        explain(made, "r3d", "own")
+        assert lasting(rows(made, "maps", method="own"))
+        return
+    with pytest.raises(UsageError, match=IMPURE[name]):
+        explain(made, "r3d", "own")
+    assert not list((made.folder / "maps").rglob("method=own/*.parquet"))
+
+
+def test_in_batches_of_one_a_map_may_depend_on_the_batch(changed, rows):
+    made = changed(methods={"own": {"use": "odd_methods:turned_round", "batch_size": 1}})
+    explain(made, "r3d", "own")
+    assert lasting(rows(made, "maps", method="own"))
+
+
 def test_a_bug_in_a_method_crashes_and_writes_no_table(changed):
     made = changed(methods={"buggy": {"use": "odd_methods:buggy"}})
     with pytest.raises(ValueError, match="a bug"):
