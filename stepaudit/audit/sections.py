@@ -187,6 +187,11 @@ class Training(Closed):
         default=[],
         description="Augmentation: mirrorings, each applied to half of the clips; name only those that keep the class.",
     )
+    hue: Annotated[float, Between(0, 0.5)] = Field(
+        default=0.0,
+        description="Augmentation: each training clip's colours are turned round the colour circle, by up to so many "
+        "turns either way; 0.5 leaves nothing of a clip's hue.",
+    )
 
 
 class ClipSize(Closed):

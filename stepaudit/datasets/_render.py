@@ -1,14 +1,17 @@
 """Rendering of the planted scenes as numpy arrays."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
-from stepaudit.datasets._scene import Actor, Scene, stream
+from stepaudit.datasets._scene import PAN, Actor, Scene, colour_of, stream
 
 EXPOSURES = 8  # moments that are averaged into a frame while the shutter is open
 STRIPES, STRIPES_PER_FRAME = 0.08, 10  # of a background: amplitude, of a brightness range of 1; and how many there are
+
+TINT = 0.24  # difference of a tinted background's strongest colour from grey is half of it
 
 
 def _upward(u: np.ndarray, v: np.ndarray, radius: float) -> np.ndarray:
@@ -67,7 +70,7 @@ def render(scene: Scene, seed: int, name: str, *, noise: float, erase: str = "no
         noise: standard deviation of the sensor noise, of a brightness range of 1.
         erase: 'object', 'decoy' or 'none'.
     """
-    frames = np.repeat(_background(scene, stream(seed, scene.backdrop, "background"))[None], scene.frames, axis=0)
+    frames = _filmed(scene, stream(seed, scene.backdrop, "background"))
     for role in ("decoy", "object"):
         if role != erase:
             _paint(frames, getattr(scene, role))
@@ -87,6 +90,16 @@ def _paint(frames: np.ndarray, actor: Actor) -> None:
         patch += alpha[..., None] * (np.asarray(actor.colour, np.float32) - patch)
 
 
+def _filmed(scene: Scene, random: np.random.Generator) -> np.ndarray:
+    """The background in every frame, [n, H, W, 3]."""
+    if scene.pan is None:
+        return np.repeat(_background(scene, random)[None], scene.frames, axis=0)
+    wider = replace(scene, height=scene.height + 2 * PAN, width=scene.width + 2 * PAN)
+    picture = _background(wider, random)
+    corners = scene.pan.positions(np.arange(scene.frames)).round().astype(int)
+    return np.stack([picture[top : top + scene.height, left : left + scene.width] for left, top in corners])
+
+
 def _background(scene: Scene, random: np.random.Generator) -> np.ndarray:
     """Smooth coloured noise with a finer texture on it, [H, W, 3], darker than any actor."""
     coarse = [_smooth(random, scene, cell=random.uniform(24, 48)) for _ in range(3)]
@@ -95,6 +108,8 @@ def _background(scene: Scene, random: np.random.Generator) -> np.ndarray:
     picture = base + 0.03 * np.stack(coarse, axis=-1) + (0.06 * grey + 0.04 * fine)[..., None]
     if scene.stripes is not None:
         picture += _stripes(random, scene, scene.stripes)[..., None]
+    if scene.tint is not None:
+        picture += TINT * (np.asarray(colour_of(scene.tint)) - 0.5)
     return picture.clip(0.02, 0.62).astype(np.float32)
 
 

@@ -14,6 +14,7 @@ RATES = ("12", "25", "30000/1001")
 LENGTHS = (32, 96)
 REACH = 0.8  # px from an actor's centre to its furthest point (a triangle's corners), per px of `size`
 PATHS = 12  # candidates for the object's path
+PAN, PAN_SPEEDS = 12, (0.5, 1.5)  # of a camera: furthest from the middle, px, and px a frame
 APART = 1.3  # two actors touch when their centres are nearer than this many sizes
 
 
@@ -64,7 +65,8 @@ class Scene:
     """All parameters of a video's pixels but the seed of background and noise.
 
     `backdrop` names the background's random numbers: videos of one backdrop and size have the same background.
-    `stripes` is the direction of its stripes, in turns of half a circle; None: no stripes.
+    `stripes` is the direction of its stripes, in turns of half a circle; None: no stripes. `tint` is its hue, in turns
+    of the colour circle; None: grey. `pan` is the way on which the camera slides over it; None: it stands.
     """
 
     height: int
@@ -75,6 +77,8 @@ class Scene:
     object: Actor
     decoy: Actor
     stripes: float | None = None
+    tint: float | None = None
+    pan: Track | None = None
 
 
 def stream(seed: int, name: str, purpose: str) -> np.random.Generator:
@@ -95,6 +99,10 @@ def draw_scene(
     frames: int | None = None,
     hue: float | None = None,
     stripes: tuple[int, int] | None = None,
+    tint: float | None = None,
+    pans: bool = False,
+    throughout: bool = False,
+    longest: int = LENGTHS[1],
 ) -> Scene:
     """Random scene of a video. Nothing but the arguments depends on the class.
 
@@ -110,16 +118,21 @@ def draw_scene(
         hue: of the object, in turns of the colour circle; None draws a light colour, like the decoy's.
         stripes: direction of the background's stripes, and number of directions; scene k has direction k modulo their
             number. None: all backgrounds, without stripes.
+        tint: hue of the background, in turns of the colour circle; None: none.
+        pans: whether the camera slides over the background.
+        throughout: shows both actors in every frame, whatever their part.
+        longest: greatest length that is drawn.
     """
     shape, motion = label.split("-")
     random = stream(seed, name, "scene")
     height, width = SIZES[random.integers(len(SIZES))]
-    length = int(random.integers(LENGTHS[0], LENGTHS[1] + 1))
+    length = int(random.integers(LENGTHS[0], longest + 1))
     frames = frames or length
     rate = RATES[random.integers(len(RATES))]
 
     def actor(shape: str, motion: str, part: str) -> Actor:
-        return _draw_actor(random, shape, motion, part, height, width, frames or length, object_size, speed)
+        drawn = _draw_actor(random, shape, motion, part, height, width, frames or length, object_size, speed)
+        return replace(drawn, start=0, stop=frames or length) if throughout else drawn
 
     random = stream(seed, name, "decoy")
     decoy = actor(*(options[random.integers(len(options))] for options in (DECOY_SHAPES, MOTIONS, PARTS)))
@@ -131,7 +144,16 @@ def draw_scene(
     direction, directions = stripes or (0, 1)
     choices = range(direction, scenes, directions)
     backdrop = f"scene-{choices[stream(seed, name, 'place').integers(len(choices))]}" if scenes else name
-    return Scene(height, width, frames, rate, backdrop, apart, decoy, direction / directions if stripes else None)
+    pan = _draw_pan(stream(seed, name, "camera")) if pans else None
+    turn = direction / directions if stripes else None
+    return Scene(height, width, frames, rate, backdrop, apart, decoy, turn, tint, pan)
+
+
+def _draw_pan(random: np.random.Generator) -> Track:
+    """Way of a camera's top left corner, in [0, 2 · PAN] px along both axes."""
+    motion = MOTIONS[random.integers(len(MOTIONS))]
+    phase, speed, slope = random.uniform(0, 4), random.uniform(*PAN_SPEEDS), int(random.choice([-1, 1]))
+    return Track(motion, PAN, PAN, PAN, phase, speed, slope)
 
 
 def colour_of(hue: float) -> tuple[float, float, float]:

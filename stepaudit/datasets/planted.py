@@ -29,10 +29,13 @@ ranges = {
     "speed": (0, 10),
     "scenes": (1, 1_000_000),
     "noise": (0, 1),
+    "longest": (32, 10_000),
 }
 GENERATOR = 4  # of the pixels: count up when the same options would draw another video
 # These came later: a default is left out of the options that name a folder, so that older folders keep their names.
-DEFAULT_LOOKS = {"evidence": "moving", "colours": "drawn", "background": "neutral"}
+DEFAULT_LOOKS = {
+    "evidence": "moving", "colours": "drawn", "background": "neutral", "tint": "none", "camera": "still", "visible": "third", "longest": 96,
+}  # fmt: skip
 DAMAGED_SHARE = 0.6
 
 
@@ -52,6 +55,10 @@ def read(
     evidence: Literal["moving", "static"] = "moving",
     colours: Literal["drawn", "class"] = "drawn",
     background: Literal["neutral", "striped", "confounded"] = "neutral",
+    tint: Literal["none", "any", "confounded"] = "none",
+    camera: Literal["still", "moving"] = "still",
+    visible: Literal["third", "throughout"] = "third",
+    longest: int = 96,
 ) -> tuple[list[dict], list[dict]]:
     """Generated videos whose class is a small moving object, known in every frame.
 
@@ -77,6 +84,11 @@ def read(
             each direction equally often, in head, middle and tail, if it has a multiple of 3 × classes videos.
             `confounded` has the same test videos, but in training a class shows stripes in a direction of its own
             alone: a model that looks at the background learns, and is found out in testing.
+        tint: `any` gives each video's background one of as many hues as there are classes; each class has each hue
+            equally often. `confounded` has the same test videos, but in training a class has a hue of its own alone.
+        camera: `moving` lets the whole background slide, so that not only object and decoy move.
+        visible: `throughout` shows object and decoy in every frame.
+        longest: frames of a video at most; at least 32 have each but the one that is too short.
 
     Raises:
         UsageError: an unknown class, an object too large or too fast, classes that nothing tells apart, too few scenes
@@ -88,11 +100,14 @@ def read(
         "classes": list(classes), "train_per_class": train_per_class, "test_per_class": test_per_class, "seed": seed,
         "object_size": object_size, "speed": speed, "scenes": scenes, "noise": noise, "broken": broken, "erase": erase,
     }  # fmt: skip
-    looks = {"evidence": evidence, "colours": colours, "background": background}
+    looks = {"evidence": evidence, "colours": colours, "background": background, "tint": tint, "camera": camera}
+    looks |= {"visible": visible, "longest": longest}
     folder = _folder(root, options | {name: look for name, look in looks.items() if look != DEFAULT_LOOKS[name]})
     moving = speed if evidence == "moving" else 0.0
-    look = {"object_size": object_size, "speed": moving, "scenes": scenes}
-    videos = plan_videos(tuple(classes), train_per_class, test_per_class, seed, look, colours, background, broken)
+    look = {"object_size": object_size, "speed": moving, "scenes": scenes, "pans": camera == "moving"}
+    look |= {"throughout": visible == "throughout", "longest": longest}
+    signs = {"colours": colours, "background": background, "tint": tint}
+    videos = plan_videos(tuple(classes), train_per_class, test_per_class, seed, look, signs, broken)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda video: _make(video, _path(folder, video), seed, noise, erase), videos))
     labels = sorted(classes)

@@ -163,16 +163,33 @@ def batches(rows: Tensor, size: int) -> list[Tensor]:
 
 
 def augmented(clips: Tensor, settings: Training) -> Tensor:
-    """Clips [N, 3, T, H, W], each flipped and shifted at random, all its frames alike."""
+    """Clips [N, 3, T, H, W], each flipped, coloured and shifted at random, all its frames alike."""
     for name in settings.flips:
         chosen = torch.rand(len(clips)) < 0.5
         clips = torch.where(chosen.to(clips.device).view(-1, 1, 1, 1, 1), clips.flip(FLIPS[name]), clips)
+    if settings.hue:
+        turns = settings.hue * (2 * torch.rand(len(clips)) - 1)
+        clips = torch.einsum("nij,njthw->nithw", hue_turned(turns).to(clips.device), clips).clamp(0, 1)
     if settings.shift_px == 0:
         return clips
     height, width = clips.shape[-2:]
     wider = functional.pad(clips, (settings.shift_px,) * 4 + (0, 0), mode="replicate")
     corners = torch.randint(0, 2 * settings.shift_px + 1, (len(clips), 2)).tolist()
     return torch.stack([clip[..., y : y + height, x : x + width] for clip, (y, x) in zip(wider, corners, strict=True)])
+
+
+def hue_turned(turns: Tensor) -> Tensor:
+    """Matrices that turn colours round the grey axis: every grey, and the mean of red, green and blue, stays.
+
+    Args:
+        turns: [N], in turns of the colour circle.
+
+    Returns:
+        [N, 3, 3]; they multiply columns of red, green and blue.
+    """
+    thirds = torch.arange(3) / 3
+    away = thirds[:, None] - thirds[None, :]  # of each channel from each, in turns
+    return (1 + 2 * torch.cos(2 * torch.pi * (away - turns[:, None, None]))) / 3
 
 
 def _float(clips: Tensor, device: torch.device) -> Tensor:

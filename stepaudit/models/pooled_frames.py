@@ -1,0 +1,56 @@
+"""A small CNN of single frames, whose features are pooled over time: by the maximum, or by the mean."""
+
+import math
+from typing import Literal
+
+from torch import Tensor, nn
+
+ranges = {"width": (1, 1_024)}
+
+
+class PooledFrames(nn.Module):
+    """Clips [N, 3, T, H, W] in [0, 1] to logits [N, K].
+
+    Each feature counts where it is strongest in a frame. The maximum over time then needs one frame that shows the
+    evidence; the mean over time needs as many as it was trained on.
+    """
+
+    def __init__(self, classes: int, width: int, pooling: Literal["max", "mean"]):
+        super().__init__()
+        self.features = nn.Sequential(
+            *_layer(3, width, (1, 5, 5), 2),
+            *_layer(width, 2 * width, (1, 3, 3), 2),
+            *_layer(2 * width, 2 * width, (3, 1, 1), 1),
+            *_layer(2 * width, 4 * width, (1, 3, 3), 2),
+        )
+        self.classifier = nn.Linear(4 * width, classes)
+        self.pooling = pooling
+
+    @property
+    def activation_layer(self) -> nn.Module:
+        """The last convolution's activation. [N, C, T, h, w]."""
+        return self.features[-1]
+
+    def forward(self, clips: Tensor) -> Tensor:
+        found = self.features((clips - 0.45) / 0.25).amax(dim=(3, 4))  # [N, C, T]
+        if self.pooling == "max":
+            return self.classifier(found.amax(dim=2))
+        votes = self.classifier(found.transpose(1, 2)).log_softmax(dim=2)  # [N, T, K]
+        return votes.logsumexp(dim=1) - math.log(votes.shape[1])
+
+
+def _layer(entering: int, leaving: int, kernel: tuple[int, int, int], stride: int) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv3d(
+        entering, leaving, kernel, (1, stride, stride), tuple(side // 2 for side in kernel), bias=False
+    )
+    return convolution, nn.BatchNorm3d(leaving), nn.ReLU()
+
+
+def build(classes: int, *, width: int = 16, pooling: Literal["max", "mean"] = "mean") -> nn.Module:
+    """A small CNN of single frames and their neighbours, for trying things out.
+
+    Args:
+        width: channels of the first convolution.
+        pooling: of the frames' features over time.
+    """
+    return PooledFrames(classes, width, pooling)
