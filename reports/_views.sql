@@ -213,9 +213,30 @@ comment on view ep3d_pairs is 'STEP and the baselines of smoothness, each with t
 
 create temp view accuracy_means_samples as
 select dataset, model, clip_id, answer(rank = 1) as top1, answer(rank <= 5) as top5,
-    share(target_probability) as target_probability
+    share(target_probability) as target_probability, answer(predicted = predicted_when_blurred) as same_when_blurred
 from predictions;
-comment on view accuracy_means_samples is 'How often the target is the model''s first answer, or among its first five, and how probable it is.';
+comment on view accuracy_means_samples is 'How often the target is the model''s first answer, or among its first five, how probable it is, and how often a complete blur leaves the first answer.';
+
+create view chances as
+with answered as (from predictions where status = 'ok'),
+blurred as (from answered where predicted_when_blurred is not null),
+clips as (select dataset, model, count(*) as count from blurred group by all),
+labels as (select dataset, model, label, count(*) as count from answered group by all),
+answers as (select dataset, model, predicted as name, count(*) as count from blurred group by all),
+blurred_answers as (select dataset, model, predicted_when_blurred as name, count(*) as count from blurred group by all),
+agreements as (
+    select dataset, model, sum(answers.count * blurred_answers.count)::double as pairs
+    from answers
+    join blurred_answers using (dataset, model, name)
+    group by all
+)
+select dataset, model, max(labels.count) / sum(labels.count) as commonest,
+    coalesce(any_value(agreements.pairs), 0) / any_value(clips.count) ** 2 as same_by_chance
+from labels
+left join clips using (dataset, model)
+left join agreements using (dataset, model)
+group by all;
+comment on view chances is 'What a model''s accuracy, and the agreement of its answers with those to the blurred clips, have to beat: the share of the commonest class, and the agreement of two independent answers with these shares of classes.';
 
 -- The log holds the share alone, so that each validation clip counts with it.
 create temp view validation_means_samples as

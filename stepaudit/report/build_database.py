@@ -142,12 +142,16 @@ def _without_heavy(table: Table) -> pa.Table:
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path, current: set[Path]) -> None:
-    columns = [column for column in table.columns if not column.heavy]
+    """Insert the rows of a table's files; columns that came later than a file are NULL in its rows."""
+    inside = [column for column in table.columns if not column.heavy and column.name not in table.partitions]
+    names = ", ".join(_literal(column.name) for column in inside)
+    union = str(any(column.later for column in inside)).lower()
     for partition, files in _partitions(table, folder, current).items():
-        values = dict(partition)
-        chosen = ", ".join(_literal(values[c.name]) if c.name in values else _name(c.name) for c in columns)
+        keys = "".join(f", {_literal(value)} as {_name(key)}" for key, value in partition)
         connection.execute(
-            f"insert into {table.name} select {chosen} from read_parquet(?, hive_partitioning = false)", [files]
+            f"insert into {table.name} by name select columns(lambda name: name in ({names})){keys} "
+            f"from read_parquet(?, hive_partitioning = false, union_by_name = {union})",
+            [files],
         )
     _comment(connection, table)
 

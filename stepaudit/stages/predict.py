@@ -12,7 +12,8 @@ from stepaudit.audit.jobs import Job
 from stepaudit.audit.requests import Request
 from stepaudit.clips.tensors import class_names, of_clips, tensors
 from stepaudit.errors import AuditError, NonFiniteError
-from stepaudit.layers import probability_and_rank, target_log_probability
+from stepaudit.extremal.perturbation import Perturbation
+from stepaudit.layers import gaussian_blur, probability_and_rank, target_log_probability
 from stepaudit.networks import checkpoint, probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 def run(job: Job) -> None:
     """Writes a shard of the tables `predictions` and `frame_orders` of a model on a data set: rows for each clip."""
     config, place = job.config, device.choose(job.config)
-    classes = len(class_names(job.file("segments")))
+    names = class_names(job.file("segments"))
+    classes = len(names)
     requests, orders = of_clips(job), frame_orders(config.clips_of(job.model).frames)
     rows: list[dict] = []
     reordered: list[dict] = []
@@ -41,7 +43,7 @@ def run(job: Job) -> None:
     with progress(title, len(requests), len(requests)) as advance, torch.no_grad(), guard:
         _ask(job, guard, requests, place, classes)
         for index, batch in enumerate(batches(requests, config.models[job.model].batch_size)):
-            work = guard.over(index, batch, lambda net, part: _predict(net, part, place, classes))
+            work = guard.over(index, batch, lambda net, part: _predict(net, part, place, names))
             predictions = [
                 {**row, "label": request.clip["label"]}
                 for row, request in zip(each(batch, work, _failed), batch, strict=True)
@@ -109,21 +111,27 @@ def _reordered(
     ]
 
 
-def _predict(net: torch.nn.Module, requests: Sequence[Request], place: torch.device, classes: int) -> list[dict]:
+def _predict(
+    net: torch.nn.Module, requests: Sequence[Request], place: torch.device, names: Sequence[str]
+) -> list[dict]:
     clips, targets = tensors(requests, place)
-    logits = logits_of(net, clips, classes)
+    logits = logits_of(net, clips, len(names))
     if not logits.isfinite().all():
         raise NonFiniteError(f"the model's logits hold {(~logits.isfinite()).sum().item()} NaN or infinite values")
-    values = zip(requests, logits.softmax(dim=1), *probability_and_rank(logits, targets), strict=True)
+    blurred = net(gaussian_blur(clips, Perturbation("blur").sigma_of(*clips.shape[-2:])))
+    answers = [part.argmax(dim=1).tolist() for part in (logits, blurred)]
+    values = zip(requests, logits.softmax(dim=1), *probability_and_rank(logits, targets), *answers, strict=True)
     return [
         {
             **_key(request),
             "target_probability": probability.item(),
             "rank": rank.item(),
             "probabilities": probabilities.tolist(),
+            "predicted": names[first],
+            "predicted_when_blurred": names[first_when_blurred],
             "status": "ok",
         }
-        for request, probabilities, probability, rank in values
+        for request, probabilities, probability, rank, first, first_when_blurred in values
     ]
 
 

@@ -263,6 +263,13 @@ _ALL = (
         PROBABILITY,
         Column("rank", INT, "1 if the target is the most probable class."),
         Column("probabilities", pa.list_(pa.float32()), "Softmax probabilities of all classes, [K]."),
+        Column("predicted", TEXT, "The most probable class.", later=True),
+        Column(
+            "predicted_when_blurred",
+            TEXT,
+            "The most probable class of the clip behind a complete blur: sigma 20 px for a shorter side of 112 px.",
+            later=True,
+        ),
         *OUTCOME,
     ),
     _table(

@@ -1,4 +1,4 @@
-"""The findings of an audit, in three to five sentences made from its numbers, each with its interval and its count.
+"""The findings of an audit, in at most six sentences made from its numbers, each with its interval and its count.
 
 A sentence claims no more than its interval, and says so where it is undecided. Unmeasured questions are left out, or
 said to be not measured.
@@ -9,6 +9,7 @@ from collections import Counter
 from duckdb import DuckDBPyConnection
 
 from stepaudit.audit.config import Config
+from stepaudit.report.page.answer_texts import of_blurred, of_guesses
 from stepaudit.report.page.conclusion_texts import (
     Conclusion,
     of_changes,
@@ -19,11 +20,22 @@ from stepaudit.report.page.conclusion_texts import (
 from stepaudit.report.page.need_texts import of_needs, of_pairs
 from stepaudit.store.database import records
 
-MOST = 5
+MOST = 6
 READ = (  # reports and views
-    *("dataset_summary", "model_doubts", "needs", "need_comparisons", "method_gains", "mask_classes", "evidence"),
-    *("sanity_randomisation", "failed_tests"),
+    *("dataset_summary", "model_doubts", "model_overview", "needs", "need_comparisons", "method_gains"),
+    *("mask_classes", "evidence", "sanity_randomisation", "failed_tests"),
 )
+MODELS = """
+    select model_overview.*,
+        percent("right") as validation_percent, percent(right_low) as validation_percent_low
+    from model_overview
+    left join training_log
+        on model_overview.dataset = training_log.dataset and model_overview.model = training_log.model and best
+    left join validation_means as validated
+        on training_log.dataset = validated.dataset and training_log.model = validated.model
+        and training_log.epoch = validated.epoch
+    order by model_overview.dataset, top1_percent nulls last, model_overview.model
+"""
 NEEDS = """
     select need_estimates.*, verdict
     from need_estimates
@@ -87,7 +99,10 @@ POINTING = {
 
 def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusion]:
     """The findings of an audit, at most `MOST`, the most important first."""
+    models = records(connection, MODELS)
     findings = [
+        of_guesses(models),
+        of_blurred(models),
         _needs(connection, config),
         _pointing(connection, "spatial_pointing"),
         _masks(connection),

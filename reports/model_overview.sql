@@ -1,0 +1,46 @@
+-- Models at a glance: how often is each right, what are its answers made from, and how much of a clip do they need?
+-- One row per dataset and model; controls are left out. Commonest class: what naming it for every clip would be right on. Same when blurred: clips with the same answer behind a complete blur, and how many would have it by chance. Frozen: mean change of the target's probability when all frames are the middle one. Need, and times that random pieces would have to be so large: clips that the model has right (table needs). Mass on boxes: so many times as much as of an even map. Intervals: 95 %, over clips.
+with searched as (
+    select name as method from methods where list_contains(bounds, 'sufficiency') order by name limit 1
+),
+drawn as (
+    select name as method from methods
+    where optimises_masks
+    order by name not in (from searched), name
+    limit 1
+),
+masses as (
+    select dataset, model, times, times_low, times_high
+    from mass_means
+    where method in (from drawn) and times is not null
+    qualify row_number() over (partition by dataset, model order by ratio, metric) = 1
+)
+select means.dataset, means.model, top1_clips as clips,
+    percent(top1) as top1_percent, percent(top1_low) as top1_percent_low, percent(top1_high) as top1_percent_high,
+    percent(commonest) as commonest_class_percent,
+    percent(same_when_blurred) as same_when_blurred_percent,
+    percent(same_when_blurred_low) as same_when_blurred_percent_low,
+    percent(same_when_blurred_high) as same_when_blurred_percent_high,
+    if(same_when_blurred is null, null, percent(same_by_chance)) as by_chance_percent,
+    percent(orders.change) as frozen_points,
+    percent(orders.change_low) as frozen_points_low,
+    percent(orders.change_high) as frozen_points_high,
+    fine_percent(need) as need_percent,
+    fine_percent(need_low) as need_percent_low,
+    fine_percent(need_high) as need_percent_high,
+    round(2 ** excess, 2) as random_times,
+    round(2 ** excess_low, 2) as random_times_low,
+    round(2 ** excess_high, 2) as random_times_high,
+    round(masses.times, 2) as on_box_times,
+    round(masses.times_low, 2) as on_box_times_low,
+    round(masses.times_high, 2) as on_box_times_high
+from accuracy_means as means
+left join chances using (dataset, model)
+left join order_means as orders
+    on means.dataset = orders.dataset and means.model = orders.model and orders.frame_order = 'frozen'
+left join need_estimates as needs
+    on means.dataset = needs.dataset and means.model = needs.model and needs.answers = 'right'
+    and needs.method in (from searched)
+left join masses on means.dataset = masses.dataset and means.model = masses.model
+where means.model not in (select model from controls)
+order by means.dataset, means.model

@@ -1,0 +1,94 @@
+"""Sentences on models that guess, and on models that a complete blur does not bother, from rows of `model_overview`."""
+
+from collections.abc import Sequence
+
+from stepaudit.errors import some
+from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
+from stepaudit.report.page.grids import number
+from stepaudit.report.page.summary import plural
+
+MOSTLY = 50.0  # percent of the clips
+
+
+def of_guesses(rows: Sequence[dict]) -> Conclusion | None:
+    """Models that are not shown to be right more often than the commonest class; None if there is none.
+
+    Args:
+        rows: of `model_overview`, with the share of right answers on validation clips, in percent, as
+            `validation_percent`, and its lower end, each None if not known.
+    """
+    guessing = [row for row in rows if row["top1_percent"] is not None and _guesses(row)]
+    if not guessing:
+        return None
+    verb = "is" if len(guessing) == 1 else "are"
+    lead = f"{_named(guessing, rows)} {verb} not shown to do better than naming one class for every clip."
+    return Conclusion(lead, " ".join(_of_guess(row, rows) for row in guessing[:NAMED]), "model_overview")
+
+
+def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
+    """Models whose answers a complete blur mostly leaves as they are; None if there is none.
+
+    Args:
+        rows: of `model_overview`.
+    """
+    measured = [row for row in rows if row["same_when_blurred_percent"] is not None]
+    same = [row for row in measured if row["same_when_blurred_percent_low"] > max(MOSTLY, row["by_chance_percent"])]
+    if not same:
+        return None
+    verb, pronoun = ("gives", "it") if len(same) == 1 else ("give", "them")
+    lead = (
+        f"{_named(same, rows)} mostly {verb} a clip the same answer when it is completely blurred: "
+        f"colour and brightness of large areas are enough for {pronoun}."
+    )
+    others = [row for row in measured if row not in same]
+    rest = [f"{_name(row, rows)}: {number(row['same_when_blurred_percent'], '_percent')} %" for row in others[:NAMED]]
+    texts = [_of_blur(row, rows) for row in same[:NAMED]]
+    return Conclusion(lead, " ".join([*texts, f"Of the others, {'; '.join(rest)}."] if rest else texts), "model_overview")
+
+
+def _guesses(row: dict) -> bool:
+    return row["top1_percent_low"] is None or row["top1_percent_low"] <= row["commonest_class_percent"]
+
+
+def _of_guess(row: dict, rows: Sequence[dict]) -> str:
+    """Accuracy of a model beside the commonest class, and beside that on validation clips if it was clearly more."""
+    right = f"{_name(row, rows)} is right on {_percent(row, 'top1_percent')}"
+    commonest = f"the commonest class is {number(row['commonest_class_percent'], '_percent')} % of them"
+    gap = row["validation_percent_low"] is not None and row["validation_percent_low"] > row["top1_percent_high"]
+    known = f"{number(row['validation_percent'], '_percent')} % of the validation clips" if gap else ""
+    learned = f" It was right on {known}: what it has learned there does not hold for the test clips." if gap else ""
+    return f"{right}; {commonest}.{learned}"
+
+
+def _of_blur(row: dict, rows: Sequence[dict]) -> str:
+    """Share of a model's clips with the same answer, and where its masks lie if they are not on the boxes."""
+    same = f"{_name(row, rows)} gives the same answer to {_percent(row, 'same_when_blurred_percent')}"
+    chance = f"by chance it would be {number(row['by_chance_percent'], '_percent')} %"
+    return f"{same}; {chance}.{_off_boxes(row)}"
+
+
+def _off_boxes(row: dict) -> str:
+    """Sentence on a model's masks if they are not shown to lie on the boxes; else empty."""
+    low, high = row["on_box_times_low"], row["on_box_times_high"]
+    if low is None or low > 1:
+        return ""
+    interval = f" (95 % interval {number(low, 'times')} to {number(high, 'times')})"
+    share = f"{number(row['on_box_times'], 'times')} times the share of an even map"
+    return f" Its masks are not shown to lie on the annotated object: {share}{interval}."
+
+
+def _percent(row: dict, name: str) -> str:
+    """A share of the test clips with its interval."""
+    low, high = (number(row[f"{name}_{end}"], "_percent") for end in ("low", "high"))
+    clips = plural(row["clips"], "test clip")
+    return f"{number(row[name], '_percent')} % of {clips} (95 % interval {low} to {high})"
+
+
+def _named(chosen: Sequence[dict], among: Sequence[dict]) -> str:
+    return some([_name(row, among) for row in chosen], NAMED)
+
+
+def _name(row: dict, among: Sequence[dict]) -> str:
+    """A model's name, with the data set if there are several."""
+    several = len({each["dataset"] for each in among}) > 1
+    return f"{row['model']} on {row['dataset']}" if several else row["model"]
