@@ -231,7 +231,7 @@ agreements as (
     group by all
 )
 select dataset, model, max(labels.count) / sum(labels.count) as commonest,
-    coalesce(any_value(agreements.pairs), 0) / any_value(clips.count) ** 2 as same_by_chance
+    coalesce(any_value(agreements.pairs), 0) / (any_value(clips.count) * any_value(clips.count)) as same_by_chance
 from labels
 left join clips using (dataset, model)
 left join agreements using (dataset, model)

@@ -1,5 +1,5 @@
 -- Models at a glance: how often is each right, what are its answers made from, and how much of a clip do they need?
--- One row per dataset and model; controls are left out. Commonest class: what naming it for every clip would be right on. Same when blurred: clips with the same answer behind a complete blur, and how many would have it by chance. Frozen: mean change of the target's probability when all frames are the middle one. Need, and times that random pieces would have to be so large: clips that the model has right (table needs). Mass on boxes: so many times as much as of an even map. Intervals: 95 %, over clips.
+-- One row per dataset and model; controls are left out. Commonest class: what naming it for every clip would be right on. Same when blurred: clips with the same answer behind a complete blur, and how many would have it by chance. Need, and times that random pieces would have to be so large: clips that the model has right (table needs). On box: so many times as much of the optimised masks as of an even map. Frozen: mean change of the target's probability when all frames are the middle one. Intervals: 95 %, over clips.
 with searched as (
     select name as method from methods where list_contains(bounds, 'sufficiency') order by name limit 1
 ),
@@ -22,9 +22,6 @@ select means.dataset, means.model, top1_clips as clips,
     percent(same_when_blurred_low) as same_when_blurred_percent_low,
     percent(same_when_blurred_high) as same_when_blurred_percent_high,
     if(same_when_blurred is null, null, percent(same_by_chance)) as by_chance_percent,
-    percent(orders.change) as frozen_points,
-    percent(orders.change_low) as frozen_points_low,
-    percent(orders.change_high) as frozen_points_high,
     fine_percent(need) as need_percent,
     fine_percent(need_low) as need_percent_low,
     fine_percent(need_high) as need_percent_high,
@@ -33,7 +30,10 @@ select means.dataset, means.model, top1_clips as clips,
     round(2 ** excess_high, 2) as random_times_high,
     round(masses.times, 2) as on_box_times,
     round(masses.times_low, 2) as on_box_times_low,
-    round(masses.times_high, 2) as on_box_times_high
+    round(masses.times_high, 2) as on_box_times_high,
+    percent(orders.change) as frozen_points,
+    percent(orders.change_low) as frozen_points_low,
+    percent(orders.change_high) as frozen_points_high
 from accuracy_means as means
 left join chances using (dataset, model)
 left join order_means as orders

@@ -199,6 +199,7 @@ def example_configurations() -> list[dict]:
     found = [yaml.safe_load(text) for page in pages for text in blocks(page, "yaml")]
     base = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     del base["preserve"], base["metrics"]  # they name methods
+    base["methods"] = {"step": {"ratios": [0.05]}}
     return [example if "audit" in example else {**base, **example} for example in found]
 
 

@@ -190,6 +190,28 @@ def test_a_shift_moves_all_frames_alike_and_repeats_the_border():
     assert seen == {(down, across) for down in range(-2, 3) for across in range(-2, 3)}
 
 
+def test_hues_are_turned_round_the_grey_axis():
+    """A third of a turn makes green of red; greys, and the mean of the channels, stay."""
+    red = torch.tensor([1.0, 0.0, 0.0])
+    turned = training.hue_turned(torch.tensor([0.0, 1 / 3, 2 / 3, 1.0])) @ red
+    assert torch.allclose(turned, torch.eye(3)[[0, 1, 2, 0]], atol=1e-6)
+    some = training.hue_turned(torch.linspace(-0.5, 0.5, 7))
+    assert torch.allclose(some @ torch.ones(3), torch.ones(7, 3), atol=1e-6)
+    assert torch.allclose((some @ torch.tensor([0.5, 0.4, 0.3])).mean(dim=1), torch.full((7,), 0.4), atol=1e-6)
+
+
+def test_half_a_turn_either_way_leaves_nothing_of_a_clips_hue_and_all_frames_turn_alike():
+    colour = torch.tensor([0.6, 0.4, 0.5])
+    clips = colour.view(1, 3, 1, 1, 1).expand(400, 3, 2, 1, 1)
+    result = training.augmented(clips, Training(hue=0.5))
+    assert torch.equal(result[:, :, 0], result[:, :, 1])
+    away = result[:, :, 0, 0, 0] - 0.5
+    assert torch.allclose(away.square().sum(dim=1), torch.full((400,), 0.02), atol=1e-6)
+    assert away.mean(dim=0).abs().max() < 0.02  # 0 ± 5 standard deviations
+    least = training.augmented(clips, Training(hue=0.1))[:, :, 0, 0, 0] - 0.5
+    assert (least @ (colour - 0.5) > 0.02 * 0.8).all()  # cos(0.1 turns) is 0.809
+
+
 def test_without_augmentation_the_clips_are_the_clips():
     clips = torch.rand(2, 3, 2, 4, 4)
     assert training.augmented(clips, Training()) is clips

@@ -38,7 +38,8 @@ def plan_videos(
         # Balanced, not drawn: in a small test split a drawn sign may by chance tell something of the class.
         fair = index // len(PARTS) % len(classes)
         sign = {
-            name: target if signs[name] == "confounded" and split == "train" else fair for name in ("background", "tint")
+            name: target if signs[name] == "confounded" and split == "train" else fair
+            for name in ("background", "tint")
         }
         stripes = None if signs["background"] == "neutral" else (sign["background"], len(classes))
         tint = None if signs["tint"] == "none" else sign["tint"] / len(classes)

@@ -34,8 +34,9 @@ ranges = {
 GENERATOR = 4  # of the pixels: count up when the same options would draw another video
 # These came later: a default is left out of the options that name a folder, so that older folders keep their names.
 DEFAULT_LOOKS = {
-    "evidence": "moving", "colours": "drawn", "background": "neutral", "tint": "none", "camera": "still", "visible": "third", "longest": 96,
-}  # fmt: skip
+    **{"evidence": "moving", "colours": "drawn", "background": "neutral"},
+    **{"tint": "none", "camera": "still", "visible": "third", "longest": 96},
+}
 DAMAGED_SHARE = 0.6
 
 
@@ -100,13 +101,12 @@ def read(
         "classes": list(classes), "train_per_class": train_per_class, "test_per_class": test_per_class, "seed": seed,
         "object_size": object_size, "speed": speed, "scenes": scenes, "noise": noise, "broken": broken, "erase": erase,
     }  # fmt: skip
-    looks = {"evidence": evidence, "colours": colours, "background": background, "tint": tint, "camera": camera}
-    looks |= {"visible": visible, "longest": longest}
+    signs: dict[str, str] = {"colours": colours, "background": background, "tint": tint}
+    looks = {**signs, "evidence": evidence, "camera": camera, "visible": visible, "longest": longest}
     folder = _folder(root, options | {name: look for name, look in looks.items() if look != DEFAULT_LOOKS[name]})
     moving = speed if evidence == "moving" else 0.0
     look = {"object_size": object_size, "speed": moving, "scenes": scenes, "pans": camera == "moving"}
     look |= {"throughout": visible == "throughout", "longest": longest}
-    signs = {"colours": colours, "background": background, "tint": tint}
     videos = plan_videos(tuple(classes), train_per_class, test_per_class, seed, look, signs, broken)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda video: _make(video, _path(folder, video), seed, noise, erase), videos))

@@ -1,4 +1,4 @@
-"""A small CNN of single frames, whose features are pooled over time: by the maximum, or by the mean."""
+"""A small CNN of single frames, pooled over time: the maximum of their features, or the mean of their answers."""
 
 import math
 from typing import Literal
@@ -11,8 +11,8 @@ ranges = {"width": (1, 1_024)}
 class PooledFrames(nn.Module):
     """Clips [N, 3, T, H, W] in [0, 1] to logits [N, K].
 
-    Each feature counts where it is strongest in a frame. The maximum over time then needs one frame that shows the
-    evidence; the mean over time needs as many as it was trained on.
+    Each feature counts where it is strongest in a frame. Over time, `max` takes each feature's maximum, so that one
+    frame with the evidence is enough; `mean` takes the mean of the frames' class probabilities, so that each counts.
     """
 
     def __init__(self, classes: int, width: int, pooling: Literal["max", "mean"]):
@@ -40,9 +40,8 @@ class PooledFrames(nn.Module):
 
 
 def _layer(entering: int, leaving: int, kernel: tuple[int, int, int], stride: int) -> tuple[nn.Module, ...]:
-    convolution = nn.Conv3d(
-        entering, leaving, kernel, (1, stride, stride), tuple(side // 2 for side in kernel), bias=False
-    )
+    padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+    convolution = nn.Conv3d(entering, leaving, kernel, (1, stride, stride), padding, bias=False)
     return convolution, nn.BatchNorm3d(leaving), nn.ReLU()
 
 
@@ -51,6 +50,6 @@ def build(classes: int, *, width: int = 16, pooling: Literal["max", "mean"] = "m
 
     Args:
         width: channels of the first convolution.
-        pooling: of the frames' features over time.
+        pooling: over time, `max` of the frames' features or `mean` of their class probabilities.
     """
     return PooledFrames(classes, width, pooling)

@@ -15,6 +15,8 @@ from stepaudit.report.page import chapters, conclusions, gallery, grids, page, s
 from stepaudit.running import job_notes
 from stepaudit.store import checksums, database, formats, writing
 
+FIRST = "model_overview"  # the report that stands beside the findings
+
 log = logging.getLogger(__name__)
 
 
@@ -86,9 +88,10 @@ def _page(connection: DuckDBPyConnection, folder: Path, config: Config) -> str:
     """The page's HTML; writes the CSV files on the way."""
     drawn = charts.all_charts(connection, config)
     sections = _sections(connection, folder, drawn)
-    measured = [section for section in sections if section.grid.rows]
+    measured = [section for section in sections if section.grid.rows and section.report.name != FIRST]
     placed = {section.report.name for section in measured}
     return page.render(
+        glance=[section for section in sections if section.grid.rows and section.report.name == FIRST],
         charts=drawn,
         vega=charts.vega_bundle() if any(chart.spec for chart in drawn) else "",
         chapters=chapters.in_chapters((section.report.name, section) for section in measured),

@@ -18,14 +18,20 @@ LOOK = {"object_size": 0.3, "speed": 0.4, "scenes": 8}
 FEW = {"classes": CLASSES, "train_per_class": 1, "test_per_class": 1, "broken": False}
 
 
-def videos(background="neutral", colours="drawn", look=LOOK, count=12):
-    return plan_videos(tuple(CLASSES), count, count, 0, look, colours, background, False)
+def videos(background="neutral", colours="drawn", look=LOOK, count=12, tint="none"):
+    signs = {"background": background, "colours": colours, "tint": tint}
+    return plan_videos(tuple(CLASSES), count, count, 0, look, signs, False)
+
+
+def backgrounds(scene, frames=1):
+    """The background of the first frames, [n, H, W, 3] in [0, 255]."""
+    hidden = {role: replace(getattr(scene, role), start=0, stop=0) for role in ("object", "decoy")}
+    return render(replace(scene, frames=frames, **hidden), 0, "a", noise=0).astype(float)
 
 
 def direction(scene):
     """Whether the background changes more from column to column (0) or from row to row (1)."""
-    hidden = {role: replace(getattr(scene, role), start=0, stop=0) for role in ("object", "decoy")}
-    picture = render(replace(scene, frames=1, **hidden), 0, "a", noise=0)[0].astype(float).mean(axis=2)
+    picture = backgrounds(scene)[0].mean(axis=2)
     return int(np.abs(np.diff(picture, axis=0)).mean() > np.abs(np.diff(picture, axis=1)).mean())
 
 
@@ -38,6 +44,37 @@ def test_videos_of_older_versions_keep_their_folder_and_their_scenes(tmp_path):
     assert (scene.object.track.x, scene.decoy.track.x) == pytest.approx((63.669352949461086, 64.04175078414053))
     assert (scene.object.start, scene.object.stop, scene.stripes) == (0, 22, None)
     assert scene.object.colour == pytest.approx((0.7584402433160264, 0.7024056431550691, 0.9574912415425587))
+
+
+def test_tints_tell_the_class_in_training_and_nothing_in_testing():
+    confounded, fair = videos(tint="confounded"), videos(tint="any")
+    told = {(video.label, video.scene.tint) for video in confounded if video.split == "train"}
+    assert told == {("cross-vertical", 0), ("disc-horizontal", 0.5)}
+    assert [video for video in confounded if video.split == "test"] == [v for v in fair if v.split == "test"]
+    assert set(Counter((v.split, v.label, v.scene.tint, PARTS[i % 3]) for i, v in enumerate(fair)).values()) == {2}
+
+
+def test_a_tint_changes_the_backgrounds_hue_and_not_its_brightness():
+    plain = videos()[0].scene
+    grey, red, cyan = (backgrounds(replace(plain, tint=hue))[0].mean(axis=(0, 1)) for hue in (None, 0, 0.5))
+    assert [colour.mean() for colour in (red, cyan)] == pytest.approx([grey.mean()] * 2, abs=0.6)
+    assert red[0] - grey[0] == pytest.approx(255 * 0.12, abs=1)
+    assert cyan[0] - grey[0] == pytest.approx(-255 * 0.12, abs=1)
+
+
+def test_a_moving_camera_slides_the_background_and_leaves_the_actors():
+    for still, moving in zip(videos(), videos(look=LOOK | {"pans": True}), strict=True):
+        assert replace(moving.scene, pan=None) == still.scene
+        first, *others = backgrounds(moving.scene, frames=24)
+        assert all((backgrounds(still.scene, frames=24)[0] == frame).all() for frame in backgrounds(still.scene, 24))
+        assert max(np.abs(first - frame).mean() for frame in others) > 2
+
+
+def test_what_is_seen_throughout_is_seen_in_every_frame_and_no_video_is_longer_than_asked():
+    found = videos(look=LOOK | {"throughout": True, "longest": 40})
+    for scene in (video.scene for video in found):
+        assert 32 <= scene.frames <= 40
+        assert {(actor.start, actor.stop) for actor in (scene.object, scene.decoy)} == {(0, scene.frames)}
 
 
 def test_static_actors_stay_where_they_are_and_the_decoy_is_else_as_before():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from every_shard import predict_all
+from scipy import ndimage
 
 from stepaudit.audit.jobs import Job
 from stepaudit.clips.tensors import to_tensor
@@ -33,7 +34,9 @@ def test_broken_videos_are_rows_that_say_what_was_wrong(whole, rows, tested):
             else:
                 assert row["status"] == "upstream"
                 assert row["error"] == f"{clip['status']}: {clip['error']}"
-                assert [row[name] for name in ("target_probability", "rank", "probabilities")] == [None] * 3
+                assert [row[name] for name in ("target_probability", "rank", "probabilities", "predicted")] == [
+                    None
+                ] * 4
 
 
 def test_the_numbers_are_the_models_own(whole, rows, tested):
@@ -50,6 +53,29 @@ def test_the_numbers_are_the_models_own(whole, rows, tested):
             assert row["probabilities"] == pytest.approx(expected, abs=1e-5)
             assert row["target_probability"] == pytest.approx(expected[clip["target"]], abs=1e-5)
             assert row["rank"] == 1 + sum(value > expected[clip["target"]] for value in expected)
+
+
+def test_the_first_answer_is_named_for_the_clip_and_for_its_blurred_version(whole, rows, tested):
+    """The blur is SciPy's, with the sigma that the schema states."""
+    names = ["cross-vertical", "disc-horizontal"]
+    for name, entry in whole.models.items():
+        model = checkpoint.load(Job(whole, "train", "planted", name).checkpoint, entry, names)
+        for clip in (clip for clip in tested if clip["status"] == "ok"):
+            (row,) = rows(whole, "predictions", model=name, clip_id=clip["clip_id"])
+            pixels = to_tensor([clip])
+            sigma = 20 / 112 * min(pixels.shape[-2:])
+            blurred = torch.from_numpy(ndimage.gaussian_filter(pixels.numpy(), (0, 0, 0, sigma, sigma), mode="nearest"))
+            with torch.no_grad():
+                answers, margins = zip(*(_first(model(each)) for each in (pixels, blurred)), strict=True)
+            assert row["predicted"] == names[answers[0]]
+            if margins[1] > 0.05:  # logits; the two blurs end their kernels at different places
+                assert row["predicted_when_blurred"] == names[answers[1]]
+
+
+def _first(logits):
+    """The most probable class, and by how much."""
+    (greatest, second), places = logits[0].topk(2)
+    return places[0].item(), (greatest - second).item()
 
 
 def test_a_model_that_answers_nan_has_rows_that_say_so(changed, rows, tested):

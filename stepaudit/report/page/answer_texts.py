@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from stepaudit.errors import some
 from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
 from stepaudit.report.page.grids import number
-from stepaudit.report.page.summary import plural
+from stepaudit.report.page.summary import listed, plural
 
 MOSTLY = 50.0  # percent of the clips
 
@@ -43,7 +42,9 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
     others = [row for row in measured if row not in same]
     rest = [f"{_name(row, rows)}: {number(row['same_when_blurred_percent'], '_percent')} %" for row in others[:NAMED]]
     texts = [_of_blur(row, rows) for row in same[:NAMED]]
-    return Conclusion(lead, " ".join([*texts, f"Of the others, {'; '.join(rest)}."] if rest else texts), "model_overview")
+    return Conclusion(
+        lead, " ".join([*texts, f"Of the others, {'; '.join(rest)}."] if rest else texts), "model_overview"
+    )
 
 
 def _guesses(row: dict) -> bool:
@@ -85,7 +86,7 @@ def _percent(row: dict, name: str) -> str:
 
 
 def _named(chosen: Sequence[dict], among: Sequence[dict]) -> str:
-    return some([_name(row, among) for row in chosen], NAMED)
+    return listed([_name(row, among) for row in chosen])
 
 
 def _name(row: dict, among: Sequence[dict]) -> str:

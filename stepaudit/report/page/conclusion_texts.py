@@ -25,21 +25,24 @@ def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
 
     Args:
         rows: of `method_gains`, one metric, the greatest gain first.
-        does: the task of the metric, in the infinitive.
+        does: the task of the metric, in the infinitive, with a comparative: "point at the object more often".
     """
     compared = [row for row in rows if row["answer"]]
     if not compared:
-        lead = f"Whether methods {does} more often than a trivial pointer was not measured."
+        lead = f"Whether methods {does} than a trivial pointer was not measured."
         numbers = "No pointer that ignores the model, such as center, was measured on the same frames."
         return Conclusion(lead, numbers, "method_gains")
     above, below = ([row for row in compared if row["answer"] == answer] for answer in ("yes", "no"))
-    missed = [row for row in compared if row["answer"] != "yes"]
+    missed = len(compared) - len(above)
     if not above:
-        lead = f"No method was shown to {does} more often than the best trivial pointer."
+        lead = f"No method was shown to {does} than the best trivial pointer."
     elif missed:
-        lead = f"Not shown to {does} more often than the best trivial pointer: {_named(missed, compared)}."
+        lead = (
+            f"Shown to {does} than the best trivial pointer: {_named(above, compared)}; not shown of "
+            f"{plural(missed, 'other')}."
+        )
     else:
-        lead = f"All methods that could be compared {does} more often than the best trivial pointer."
+        lead = f"All methods that could be compared {does} than the best trivial pointer."
     others = len(compared) - len(above) - len(below)
     rest = f"; for {others} the difference is not clear" if others else ""
     counts = (

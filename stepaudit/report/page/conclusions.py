@@ -22,8 +22,8 @@ from stepaudit.store.database import records
 
 MOST = 6
 READ = (  # reports and views
-    *("dataset_summary", "model_doubts", "model_overview", "needs", "need_comparisons", "method_gains"),
-    *("mask_classes", "evidence", "sanity_randomisation", "failed_tests"),
+    *("dataset_summary", "model_doubts", "model_overview", "validation_means", "needs", "need_comparisons"),
+    *("method_gains", "mask_classes", "evidence", "sanity_randomisation", "failed_tests"),
 )
 MODELS = """
     select model_overview.*,
@@ -51,7 +51,7 @@ GAINS = """
     select method_gains.*, use
     from method_gains
     join metric_roles using (metric)
-    where use in ('spatial_pointing', 'temporal_pointing')
+    where use in ('mass_in_box', 'spatial_pointing', 'temporal_pointing')
     order by gain desc nulls last, dataset, model, method, ratio
 """
 MASKS = """
@@ -92,8 +92,9 @@ LOST = """
 """
 ASKED = "select coalesce(sum(test_clips), 0)::bigint as asked from dataset_summary"
 POINTING = {
-    "spatial_pointing": "point at the object",
-    "temporal_pointing": "find the moment of the action",
+    "mass_in_box": "put more of the map on the object",
+    "spatial_pointing": "point at the object more often",
+    "temporal_pointing": "find the moment of the action more often",
 }
 
 
@@ -104,7 +105,7 @@ def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusi
         of_guesses(models),
         of_blurred(models),
         _needs(connection, config),
-        _pointing(connection, "spatial_pointing"),
+        _pointing(connection, "mass_in_box") or _pointing(connection, "spatial_pointing"),
         _masks(connection),
         _sanity(connection),
         _pointing(connection, "temporal_pointing"),

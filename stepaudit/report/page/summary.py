@@ -60,7 +60,7 @@ def headline(connection: DuckDBPyConnection, config: Config) -> str:
     counts = records(connection, COUNTS)[0]
     clips = plural(counts["asked"], "test clip")
     return (
-        f"{_listed(list(config.models))} on {clips} of {_listed(list(config.datasets))}, "
+        f"{listed(list(config.models))} on {clips} of {listed(list(config.datasets))}, "
         f"with {plural(counts['methods'], 'method')}: {counts['explained']} of {clips} explained, by a method that "
         "looks at the model."
     )
@@ -177,7 +177,7 @@ def versions(connection: DuckDBPyConnection) -> dict[str, str]:
     return {name: ", ".join(sorted(versions)) for name, versions in values.items()}
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """`a, b and c`; of more than `MOST_LISTED` the first, and the number of the others."""
     if len(names) > MOST_LISTED:
         names = [*names[: MOST_LISTED - 1], f"{len(names) + 1 - MOST_LISTED} more"]
