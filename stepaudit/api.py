@@ -35,7 +35,7 @@ def load_model(name: str | Path, *, weights: str | Path | None = None, classes: 
 
     Example:
         >>> import stepaudit
-        >>> model = stepaudit.load_model("results/demo/checkpoints/dataset=planted/r2plus1d.safetensors")
+        >>> model = stepaudit.load_model("results/demo/checkpoints/dataset=planted/max_over_time.safetensors")
         >>> model.classes
         ['cross-vertical', 'disc-horizontal']
         >>> model.clip_size
@@ -118,7 +118,7 @@ def explain(
 
     Example:
         >>> import stepaudit
-        >>> model = stepaudit.load_model("results/demo/checkpoints/dataset=planted/r2plus1d.safetensors")
+        >>> model = stepaudit.load_model("results/demo/checkpoints/dataset=planted/max_over_time.safetensors")
         >>> clip = stepaudit.read_clip("my_video.mp4", **model.clip_size)
         >>> found = stepaudit.explain(model, clip, ratio=0.1, schedule="short", iterations=5)
         >>> found.maps.shape
@@ -167,7 +167,7 @@ def need(
 
     Example:
         >>> import stepaudit
-        >>> model = stepaudit.load_model("results/demo/checkpoints/dataset=planted/r2plus1d.safetensors")
+        >>> model = stepaudit.load_model("results/demo/checkpoints/dataset=planted/max_over_time.safetensors")
         >>> clip = stepaudit.read_clip("my_video.mp4", **model.clip_size)
         >>> found = stepaudit.need(model, clip, method="ep3d")
         >>> [row["asked_class"] for row in found.table()]

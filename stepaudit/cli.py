@@ -376,7 +376,7 @@ def figure_compare(
 @app.command()
 def compare(
     a: Annotated[
-        str, _argument("The reference: results of an audit, with a model after a colon: results/demo:r2plus1d.")
+        str, _argument("The reference: results of an audit, with a model after a colon: results/demo:max_over_time.")
     ],
     b: Annotated[str, _argument("The candidate, alike; `:model` is another of the same audit.")],
     fail_if: Annotated[

@@ -24,12 +24,8 @@ AUDIT = {
         }
     },
     "models": {
-        "r2plus1d": {"use": "r2plus1d_18", "options": {"width": 2}, **NARROW},
-        "vgg16lstm": {
-            "use": "vgg16_lstm",
-            "options": {"width": 2, "features": 8, "hidden": 4, "pooled": 1, "batch_norm": True},
-            **NARROW,
-        },
+        f"{pooling}_over_time": {"use": "pooled_frames", "options": {"width": 2, "pooling": pooling}, **NARROW}
+        for pooling in ("max", "mean")
     },
     "methods": {
         "step": {"ratios": [0.05, 0.1], "options": {"preset": "corrected", "schedule": "short", "iterations": 3}},
@@ -70,7 +66,9 @@ def _audit(folder: Path) -> None:
     config.save(settings, settings.folder / "config.yaml")
     _run("report", "results/demo")
     shutil.copytree("results/demo", "results/last_week")
-    one_model = config.parse({**AUDIT, "audit": "last_week", "models": {"r2plus1d": AUDIT["models"]["r2plus1d"]}})
+    one_model = config.parse(
+        {**AUDIT, "audit": "last_week", "models": {"max_over_time": AUDIT["models"]["max_over_time"]}}
+    )
     config.save(one_model, one_model.folder / "config.yaml")
     _run("report", "results/last_week")
     shutil.copytree("results/last_week", "results/this_week")

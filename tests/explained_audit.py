@@ -35,21 +35,21 @@ def write(folder: Path) -> Path:
                 {"clip_id": CLIP, "size": "16x48x48", "pixels": frames.tobytes(), "frames": list(range(FRAMES)),
                  "height": SIDE, "width": SIDE, "label": CLASSES[1], "target": 1}
             ],
-            "predictions": [{"clip_id": CLIP, "model": "r2plus1d", "target": 1, "label": CLASSES[1], "rank": 1}],
+            "predictions": [{"clip_id": CLIP, "model": "max_over_time", "target": 1, "label": CLASSES[1], "rank": 1}],
             "maps": [
-                {"clip_id": CLIP, "model": "r2plus1d", "method": method, "ratio": ratio, "grid": grid.ravel(),
+                {"clip_id": CLIP, "model": "max_over_time", "method": method, "ratio": ratio, "grid": grid.ravel(),
                  "grid_shape": [FRAMES, 1, 1], "upsampling": "nearest", "kept_probability": ratio and 0.5}
-                for method, ratio in (("step", 0.1), ("ep3d", 0.1), ("ep3d", 0.2), ("center", None))
+                for method, ratio in (("ep3d", 0.05), ("step", 0.1), ("step", 0.2), ("center", None))
             ],
         },
         audit="demo",
         clips={"height": SIDE, "width": SIDE},
-        models={"r2plus1d": ENTRY},
-        methods={"step": {"ratios": [0.1]}, "ep3d": {"ratios": [0.1, 0.2]}, "center": {}},
+        models={"max_over_time": ENTRY},
+        methods={"ep3d": {"ratios": [0.05]}, "step": {"ratios": [0.1, 0.2]}, "center": {}},
     )  # fmt: skip
     made = config.load(results / "config.yaml")
     build_database.create(results, made)
-    path = Job(made, "train", "planted", "r2plus1d").checkpoint
+    path = Job(made, "train", "planted", "max_over_time").checkpoint
     torch.manual_seed(1)
     entry = Model(**ENTRY)
     checkpoint.save(checkpoint.build(entry, 2), path, entry, CLASSES, {})

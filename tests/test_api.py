@@ -191,28 +191,28 @@ def test_a_map_of_an_audit_is_the_one_that_was_stored():
     opened = stepaudit.open_results("results/demo")
     expected = np.zeros((FRAMES, SIDE, SIDE), np.float32)
     expected[3] = 1
-    found = opened.map(CLIP, model="r2plus1d", method="ep3d", ratio=0.2)
+    found = opened.map(CLIP, model="max_over_time", method="step", ratio=0.2)
     assert found.dtype == np.float32
     assert np.array_equal(found, expected)
-    assert (opened.clip(CLIP, model="r2plus1d") == 128).all()
-    frames = opened.render(CLIP, model="r2plus1d", method="center")
+    assert (opened.clip(CLIP, model="max_over_time") == 128).all()
+    frames = opened.render(CLIP, model="max_over_time", method="center")
     assert frames.mean(axis=(1, 2, 3)).argmax() == 3
 
 
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"method": "ep3d"}, r"is there 2 times; say which, ratio=0.1 \(known: \[0.1, 0.2\]\)"),
-        ({"method": "ep3d", "ratio": 0.3}, r"none with ratio 0.3 \(known: \[0.1, 0.2\]\)"),
-        ({"method": "step", "seed": 5}, r"none with seed 5 \(known: \[0\]\)"),
+        ({"method": "step"}, r"is there 2 times; say which, ratio=0.1 \(known: \[0.1, 0.2\]\)"),
+        ({"method": "step", "ratio": 0.3}, r"none with ratio 0.3 \(known: \[0.1, 0.2\]\)"),
+        ({"method": "ep3d", "seed": 5}, r"none with seed 5 \(known: \[0\]\)"),
         ({"method": "stepp"}, "no method 'stepp'; did you mean 'step'?"),
-        ({"method": "step", "model": "r3d"}, "no model 'r3d'"),
-        ({"method": "step", "clip": "disc-horizontal-test-001"}, f"did you mean '{CLIP}'?"),
-        ({"method": "step", "dataset": "other"}, "has none of these"),
+        ({"method": "ep3d", "model": "r3d"}, "no model 'r3d'"),
+        ({"method": "ep3d", "clip": "disc-horizontal-test-001"}, f"did you mean '{CLIP}'?"),
+        ({"method": "ep3d", "dataset": "other"}, "has none of these"),
     ],
 )
 def test_a_map_that_is_not_there_or_not_the_only_one_is_told(given, text):
-    asked = {"clip": CLIP, "model": "r2plus1d", **given}
+    asked = {"clip": CLIP, "model": "max_over_time", **given}
     with pytest.raises(UsageError, match=text.replace("?", r"\?") if "did you" in text else text):
         stepaudit.open_results("results/demo").map(**asked)
 
@@ -221,16 +221,16 @@ def test_rows_of_a_query_come_as_dicts_arrow_and_pandas():
     pytest.importorskip("pandas")
     rows = stepaudit.open_results("results/demo").sql(
         "select method, count(*) as maps, max(ratio) as ratio from maps where model = $model group by all order by all",
-        model="r2plus1d",
+        model="max_over_time",
     )
     assert rows == [
         {"method": "center", "maps": 1, "ratio": None},
-        {"method": "ep3d", "maps": 2, "ratio": 0.2},
-        {"method": "step", "maps": 1, "ratio": 0.1},
+        {"method": "ep3d", "maps": 1, "ratio": 0.05},
+        {"method": "step", "maps": 2, "ratio": 0.2},
     ]
     assert rows.columns == ["method", "maps", "ratio"]
     assert rows.arrow().num_rows == 3
-    assert rows.df()["maps"].tolist() == [1, 2, 1]
+    assert rows.df()["maps"].tolist() == [1, 1, 2]
 
 
 @pytest.mark.parametrize("query", ["selec 1", "drop table maps", "", "from read_csv('x.csv')"])

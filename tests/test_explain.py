@@ -23,7 +23,7 @@ from stepaudit.layers import gaussian_blur
 from stepaudit.networks import checkpoint
 
 FILES_OF_A_MAP = set(files.FILES) - {"preservation.parquet"}
-TRAINED = "results/demo/checkpoints/dataset=planted/r2plus1d.safetensors"
+TRAINED = "results/demo/checkpoints/dataset=planted/max_over_time.safetensors"
 MODELS = """
 import torch
 from torch import nn
@@ -110,7 +110,7 @@ def one_clip(path, **size):
 
 @pytest.fixture(scope="module")
 def net(place):
-    path = place / "results/demo/checkpoints/dataset=planted/r2plus1d.safetensors"
+    path = place / "results/demo/checkpoints/dataset=planted/max_over_time.safetensors"
     return checkpoint.load(path, Model(use="r2plus1d_18", options={"width": 2}), CLASSES)
 
 

@@ -128,7 +128,7 @@ def test_the_r_of_the_page_runs(place, stepaudit):
     stepaudit(*_words(before))
     (place / "page.R").write_text(code)
     out = run_shell("Rscript page.R", place)
-    assert re.search(r"r2plus1d\s+cross-vertical\s+0\.0625", out), out
+    assert re.search(r"max_over_time\s+cross-vertical\s+0\.0625", out), out
 
 
 def test_the_session_that_is_shown_is_what_the_shell_says(place):

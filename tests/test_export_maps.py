@@ -34,7 +34,7 @@ def test_an_archive_holds_the_full_map_with_its_key_and_units(audit, tmp_path):
     (row,) = index_of(tmp_path / "out")
     with np.load(tmp_path / "out" / row["file"]) as archive:
         found = dict(archive)
-    expected = stepaudit.open_results(audit).map(NAMES["c0"], model="r2plus1d", method="step", seed=1)
+    expected = stepaudit.open_results(audit).map(NAMES["c0"], model="max_over_time", method="step", seed=1)
     assert np.array_equal(found["map"], expected)
     assert found["map"].dtype == np.float32
     assert found["map"].shape == (16, SIDE, SIDE)
@@ -72,7 +72,7 @@ def test_a_video_shows_the_clip_with_its_map(audit, tmp_path):
     (row,) = index_of(tmp_path / "out")
     path = tmp_path / "out" / row["file"]
     assert path.suffix == ".mp4"
-    expected = stepaudit.open_results(audit).render(NAMES["c7"], model="r2plus1d", method="step", seed=0)
+    expected = stepaudit.open_results(audit).render(NAMES["c7"], model="max_over_time", method="step", seed=0)
     found = stepaudit.read_clip(path, frames=16, height=SIDE, width=SIDE)[0].permute(1, 2, 3, 0).numpy() * 255
     assert np.abs(found - expected).mean() < 4  # but for H.264
     assert np.abs(found[1] - found[2]).mean() > 10  # the map lies in the first two frames
@@ -83,7 +83,7 @@ def test_pixels_are_those_of_the_clip_in_whatever_order_they_are_asked_for(audit
     opened = stepaudit.open_results(audit)
     for clip in ("c7", "c0", "c3", "c3", "c1"):
         row = {"dataset": "planted", "size": f"16x{SIDE}x{SIDE}", "clip_id": NAMES[clip]}
-        expected = opened.clip(NAMES[clip], model="r2plus1d")
+        expected = opened.clip(NAMES[clip], model="max_over_time")
         assert np.array_equal(source.pixels(source.clip(row)), expected)
         assert expected[0, 0, 0, 0] == 16 * CLIPS.index(clip)
     assert source.clip({**row, "clip_id": "x0"}) is None

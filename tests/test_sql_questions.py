@@ -59,9 +59,12 @@ def test_an_audit_without_rows_gives_none(tmp_path):
 
 
 def test_right_with_little_leaves_out_what_is_wrong_needs_more_or_is_not_known(ask):
-    # c7 is wrong, c2 needs 10 %, c3 is right-censored, and vgg16lstm needs 60 % of c0, on which it is wrong
+    # c7 is wrong, c2 needs 10 %, c3 is right-censored, and mean_over_time needs 60 % of c0, on which it is wrong
     columns = ("model", "clip_id", "at_most_percent", "more_than_percent", "censored")
-    assert of(ask("right_with_little"), *columns) == [("r2plus1d", "c1", 2, 0, "left"), ("r2plus1d", "c0", 4, 3, None)]
+    assert of(ask("right_with_little"), *columns) == [
+        ("max_over_time", "c1", 2, 0, "left"),
+        ("max_over_time", "c0", 4, 3, None),
+    ]
 
 
 def test_questions_on_ratios_are_answered_where_only_crisp_masks_were_searched(tmp_path):
@@ -137,7 +140,7 @@ def test_failures_by_reason_counts_errors_that_differ_in_numbers_as_one(ask):
             "11 of 16 frames decoded",
             6,
             2,
-            "r2plus1d, vgg16lstm",
+            "max_over_time, mean_over_time",
         )  # 2 clips, and 2 predictions of each model
     ]
 

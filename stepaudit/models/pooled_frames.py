@@ -32,10 +32,10 @@ class PooledFrames(nn.Module):
         return self.features[-1]
 
     def forward(self, clips: Tensor) -> Tensor:
-        found = self.features((clips - 0.45) / 0.25).amax(dim=(3, 4))  # [N, C, T]
+        strongest = self.features((clips - 0.45) / 0.25).amax(dim=(3, 4))  # [N, C, T]
         if self.pooling == "max":
-            return self.classifier(found.amax(dim=2))
-        votes = self.classifier(found.transpose(1, 2)).log_softmax(dim=2)  # [N, T, K]
+            return self.classifier(strongest.amax(dim=2))
+        votes = self.classifier(strongest.transpose(1, 2)).log_softmax(dim=2)  # [N, T, K]
         return votes.logsumexp(dim=1) - math.log(votes.shape[1])
 
 

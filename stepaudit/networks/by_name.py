@@ -19,7 +19,7 @@ from stepaudit.networks import checkpoint, probe, training
 
 FORMS = (
     "name weights of torchvision such as R2Plus1D_18_Weights.KINETICS400_V1, a checkpoint of an audit such as "
-    "results/demo/checkpoints/dataset=planted/r2plus1d.safetensors, or your own `module:object`"
+    "results/demo/checkpoints/dataset=planted/max_over_time.safetensors, or your own `module:object`"
 )
 SUFFIX = ".safetensors"
 

@@ -72,8 +72,8 @@ class Results:
         Example:
             >>> import stepaudit
             >>> results = stepaudit.open_results("results/demo")
-            >>> results.sql("select model, ratio from maps where method = $method", method="step")
-            [{'model': 'r2plus1d', 'ratio': 0.1}]
+            >>> results.sql("select model, ratio from maps where method = $method", method="ep3d")
+            [{'model': 'max_over_time', 'ratio': 0.05}]
         """
         with database.connect(self.folder) as connection:
             return _rows(connection, query, values)
@@ -107,7 +107,7 @@ class Results:
         Example:
             >>> import stepaudit
             >>> results = stepaudit.open_results("results/demo")
-            >>> results.map("disc-horizontal-test-000", model="r2plus1d", method="step").shape
+            >>> results.map("disc-horizontal-test-000", model="max_over_time", method="ep3d").shape
             (16, 48, 48)
         """
         return arrays.full_map(self._map_row(clip, model, method, ratio, seed, dataset), self.folder)
@@ -135,7 +135,7 @@ class Results:
         Example:
             >>> import stepaudit
             >>> results = stepaudit.open_results("results/demo")
-            >>> frames = results.render("disc-horizontal-test-000", model="r2plus1d", method="step")
+            >>> frames = results.render("disc-horizontal-test-000", model="max_over_time", method="ep3d")
             >>> stepaudit.save(frames, "map.gif").name
             'map.gif'
         """

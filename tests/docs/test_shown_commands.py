@@ -130,7 +130,7 @@ ELSEWHERE = [
         f"{PLANNED}::test_overrides_on_the_command_line_reach_nested_keys_with_their_types",
     ),
     Elsewhere(
-        r"stepaudit compare results/last_week:r2plus1d results/this_week:candidate .*",
+        r"stepaudit compare results/last_week:max_over_time results/this_week:candidate .*",
         "needs a model of that name",
         "tests/test_compare.py::test_a_side_is_an_audit_or_a_model_of_one",
     ),
