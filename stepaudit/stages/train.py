@@ -72,8 +72,8 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
         validation = [values[:0] for values in validation]
     if not any(each.requires_grad for each in net.parameters()):
         raise UsageError(
-            f"model '{job.model}': no weight of it can be trained (`requires_grad` is False for all of them); set it "
-            "for some, or `training: {epochs: 0}`"
+            f"model '{job.model}': no weight of it can be trained (`requires_grad` is False for all of them, or its "
+            "layers stand in a Python list); set it for some, use `nn.ModuleList`, or `training: {epochs: 0}`"
         )
     place = device.choose(config)
     net.to(place)
