@@ -69,7 +69,7 @@ def test_training_shows_half_of_the_patch_or_half_of_the_blocks():
     data, rows = known_order.planted(8, seed=5), torch.arange(8)
     torch.manual_seed(0)
     halved, dropped = (show(data, rows) != data.clips for show in (known_order.half_hidden, known_order.dropped_blocks))
-    assert halved.any(dim=1)[data.places].float().mean() == pytest.approx(0.5, abs=0.07)  # the median's frame stays
+    assert halved.any(dim=1)[data.places].float().mean() == 0.5
     assert not halved.any(dim=1)[~data.places].any()
     assert dropped.float().mean() == pytest.approx(0.5, abs=0.1)
 
@@ -84,11 +84,11 @@ def test_an_ensemble_has_the_mean_probability_of_its_models():
 
 def test_a_model_of_one_frame_sees_no_other():
     torch.manual_seed(0)
-    model = known_order.Story(slice(8, 9)).eval()
+    model = known_order.Story(slice(3, 4)).eval()
     clips = torch.rand(1, 3, known_order.FRAMES, 16, 16, requires_grad=True)
     model(clips).sum().backward()
     seen = clips.grad.abs().sum(dim=(0, 1, 3, 4)).nonzero()[:, 0].tolist()
-    assert seen == [8]
+    assert seen == [3]
 
 
 @pytest.mark.parametrize(
