@@ -20,7 +20,7 @@ FORWARD, WITH_GRADIENT = 1, 3  # a backward pass costs as much as two forward on
 UNKNOWN_PASSES, UNKNOWN_OPERATIONS = 300, 1e11  # of a method or a model of somebody else that does not say
 SEARCHED_MASKS = 6  # for each clip, on average, by the search of the minimum preservation ratio
 SUFFICIENCY_PASSES = 700  # forward passes of a clip and class, with its controls
-FRAME_ORDERS = 7  # forward passes of `predict` for each clip, besides its own
+OTHER_VERSIONS = 7  # passes of `predict` for each clip besides its own: six in other frame orders, one blurred
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def _searching_passes(config: Config, passes: float) -> float:
 
 def prediction_seconds(config: Config, model: str) -> float:
     """Seconds for a clip in the stage `predict`."""
-    return (1 + FRAME_ORDERS) * _pass_seconds(config, model)
+    return (1 + OTHER_VERSIONS) * _pass_seconds(config, model)
 
 
 def training_seconds(job: Job, counts: Counter) -> float:
