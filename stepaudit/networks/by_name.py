@@ -185,11 +185,11 @@ def _require_all_filled(net: nn.Module, weights: str, name: str, names: list[str
         _fill(other, weights, name)
         return other
 
-    size, found = _own_size(net), None
+    size, finding = _own_size(net), None
     with suppress(Exception):  # it does not take this size: the probe asks it again, with the clip
-        found = next(probe.of_weights(net, again, probe.example(size.frames, size.height, size.width)), None)
-    if found is not None:
-        raise UsageError(f"model '{name}': {found}")
+        finding = next(probe.of_weights(net, again, probe.example(size.frames, size.height, size.width)), None)
+    if finding is not None:
+        raise UsageError(f"model '{name}': {finding}")
 
 
 def built(name: str, classes: Sequence[str] | None, seed: int = 0) -> nn.Module:

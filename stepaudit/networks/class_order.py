@@ -19,9 +19,9 @@ def names_in(content: Any, depth: int = DEPTH) -> list[str] | None:
     """
     if not isinstance(content, Mapping) or not depth:
         return None
-    found = (_ordered(content[key]) for key in KEYS if key in content)
+    named = (_ordered(content[key]) for key in KEYS if key in content)
     inner = (names_in(value, depth - 1) for value in content.values() if isinstance(value, Mapping))
-    return next((names for names in (*found, *inner) if names), None)
+    return next((names for names in (*named, *inner) if names), None)
 
 
 def names_of(model: nn.Module) -> list[str] | None:

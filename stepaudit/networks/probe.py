@@ -111,7 +111,7 @@ def ask(
         model: clips [N, 3, T, H, W] in [0, 1] to logits [N, K].
         clips: [N, 3, T, H, W]; the first one is used.
         classes: K; default: as many as it gives.
-        rebuild: gives the network anew, with the same weights, which must answer the same.
+        rebuild: builds the network again, with the same weights, which must answer the same.
     """
     clip = clips[:1].detach()
     with frozen(model), torch.random.fork_rng(), _watched(model) as seen:
@@ -180,8 +180,11 @@ def _of_model(config: Config, name: str, classes: int) -> Answers | None:
         ours = config.component("models", name).module.startswith("stepaudit.")
         if ours and sum(each.numel() for each in net.parameters()) > NARROW:
             return None
-        clip, anew = example(clips.frames, clips.height, clips.width), partial(checkpoint.rebuilt, net, entry, classes)
-        return ask(net, clip, classes, anew)
+        clip, rebuild = (
+            example(clips.frames, clips.height, clips.width),
+            partial(checkpoint.rebuilt, net, entry, classes),
+        )
+        return ask(net, clip, classes, rebuild)
     except UsageError as error:
         sentence, _, step = str(error).partition("; ")
         return Answers(None, [Finding("unusable", "error", sentence, step)])

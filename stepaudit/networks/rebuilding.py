@@ -1,4 +1,4 @@
-"""Whether a network is all in its weights: built anew and filled with them, it must answer as before."""
+"""Check that a network is all in its weights: built again and filled with them, it must answer as before."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ SEED = 1_234_567  # of the second network, whose initial weights are others
 
 
 def difference(model: nn.Module, rebuild: Callable[[], nn.Module], clip: Tensor) -> float:
-    """Greatest difference of probabilities between a network and one built anew with its weights; 0 if they agree.
+    """Greatest difference of probabilities between a network and one built again with its weights; 0 if they agree.
 
     Args:
         rebuild: gives the second network.

@@ -1,4 +1,4 @@
-"""Whether a method of the user's gives a clip the same map each time, alone and in a batch."""
+"""Check that a method of the user's gives a clip the same map each time, alone and in a batch."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress

@@ -65,8 +65,8 @@ def _ask(job: Job, guard: Guard, requests: Sequence[Request], place: torch.devic
     some = [request for request in requests if request.clip["status"] == "ok"][:1]
 
     def ask(net: torch.nn.Module, part: Sequence[Request]) -> list[probe.Finding]:
-        clips, anew = tensors(part, place)[0], None if checkpoint.is_ours(job) else lambda: trained(job, place)
-        return probe.require(net, clips, classes, name=job.model, rebuild=anew).findings
+        clips, rebuild = tensors(part, place)[0], None if checkpoint.is_ours(job) else lambda: trained(job, place)
+        return probe.require(net, clips, classes, name=job.model, rebuild=rebuild).findings
 
     with suppress(AuditError):  # its row will say the same
         for finding in guard.over("probe", some, ask)(some) if some else ():

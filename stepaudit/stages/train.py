@@ -77,8 +77,8 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
         )
     place = device.choose(config)
     net.to(place)
-    anew = None if checkpoint.is_ours(job) else lambda: checkpoint.rebuilt(net, entry, len(classes))
-    probe.require(net, clips[:1].to(place) / 255, len(classes), name=job.model, rebuild=anew)
+    rebuild = None if checkpoint.is_ours(job) else lambda: checkpoint.rebuilt(net, entry, len(classes))
+    probe.require(net, clips[:1].to(place) / 255, len(classes), name=job.model, rebuild=rebuild)
     epochs = Epochs(job.checkpoint, decides.rows(job, place.type), settings.epochs)
     with progress(f"train {job.model} on {job.dataset}", settings.epochs) as advance:
         return training.fit(

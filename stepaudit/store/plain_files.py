@@ -58,7 +58,7 @@ def _kind(entry: os.DirEntry) -> str:
 
 
 def disguise(path: Path) -> str:
-    """What a file is that stands in the place of another, with the next step; empty for all other files."""
+    """Sentence on a file that stands in the place of another, with the next step; empty for all other files."""
     if not path.is_file():  # a pipe never ends
         return ""
     try:
