@@ -121,6 +121,8 @@ def real_network() -> list[str]:
         f"Asked are up to {CLIPS_A_CLASS} of a class that both have right, {len(rows)} in all. log₂ G of each start;",
         "of the runner-up class, of the least probable one (first clips only), of random pieces, and what the own mask",
         "keeps elsewhere, with start 0. 0.00 is the whole clip, or never; nothing: the empty clip has the answer.",
+        "Goals: at most one clip in ten open, nine of ten below the runner-up, excess above 1 octave, starts within 0.3, and",
+        "one order of both networks in all rows of the last table (in its sign; whether it is told from 0 is its p).",
         "",
         "| network | clip | p | a*(0.5), % (fails at) | log₂ G | runner-up | far | random | elsewhere | passes |",
         "|---|---|---|---|---|---|---|---|---|---|",
