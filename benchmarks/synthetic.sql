@@ -39,6 +39,8 @@ create view predictions_rows as
 select n, clip_id, dataset, model, target, label, if(broken, null, share(2 + ease + spread(clip_id || model))) as target_probability,
     if(broken, null, if(target_probability > 0.5, 1, 2 + floor(4 * chance(clip_id || model || 'rank')))) as rank,
     if(broken, null, [if(k = target, target_probability, (1 - target_probability) / 23) for k in range(24)]) as probabilities,
+    if(broken, null, 'class_' || lpad(floor(24 * chance(clip_id || model || 'answer'))::int::varchar, 2, '0')) as predicted,
+    if(broken, null, 'class_' || lpad(floor(24 * chance(clip_id || model || 'blurred'))::int::varchar, 2, '0')) as predicted_when_blurred,
     if(broken, 'upstream', 'ok') as status, cause as error
 from test, models;
 

@@ -14,10 +14,10 @@ from typer.main import get_command
 
 from stepaudit import cli
 
-AT = "--dataset planted --model r2plus1d"
+AT = "--dataset planted --model max_over_time"
 CLIP = "disc-horizontal-test-000"
-CHECKPOINT = "results/demo/checkpoints/dataset=planted/r2plus1d.safetensors"
-PLACE = "dataset=planted/model=r2plus1d"
+CHECKPOINT = "results/demo/checkpoints/dataset=planted/max_over_time.safetensors"
+PLACE = "dataset=planted/model=max_over_time"
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ PRESSES = [
         CLIP, "methods.png",
     ),
     Press(
-        f"figure compare results/demo --out two.png --clip {CLIP} --dataset planted --models vgg16lstm r2plus1d "
-        "--method step --frames 2",
+        f"figure compare results/demo --out two.png --clip {CLIP} --dataset planted "
+        "--models mean_over_time max_over_time --method step --frames 2",
         CLIP, "two.png",
     ),
     # Work of one's own.
