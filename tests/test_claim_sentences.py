@@ -529,20 +529,20 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
         "a guess from the start",
     ),
     (
-        "conv mostly gives a clip the same answer when it is completely blurred: colour and brightness of large areas "
-        "are enough for it.",
+        "conv gives most clips the same answer when they are completely blurred: colour and brightness of large areas "
+        "are enough for its answers, right or wrong.",
         "blurred alike",
         "no guess",
     ),
-    ("conv and rnn mostly give a clip the same answer", "two blurred alike", "blurred alike"),
-    ("large areas are enough for them.", "two blurred alike", "always one class"),
+    ("conv and rnn give most clips the same answer", "two blurred alike", "blurred alike"),
+    ("are enough for their answers, right or wrong.", "two blurred alike", "always one class"),
     (
         "conv gives the same answer to 100.0 % of 25 test clips (95 % interval 86.7 to 100.0); by chance it would be "
         "50.1 %.",
         "blurred alike",
         "always one class",
     ),
-    ("Of the others, rnn: 24.0 %.", "blurred alike", "two blurred alike"),
+    ("Of the others, rnn: 24.0 %, by chance 26.0 %.", "blurred alike", "two blurred alike"),
     (
         "Its masks are not shown to lie on the annotated object: 1.41 times the share of an even map (95 % interval "
         "0.90 to 1.91).",
@@ -700,7 +700,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("3 of 4 test clips explained", "bad test clip", "bad training clip"),
     ("0 of 4 test clips explained", "floors alone", "fine"),
     ("Not finished: 1 row that the configuration asks for are not there yet.", "unfinished", "finished"),
-    ("1 reason why clips that could be cut have rows without a value.", "bad map", "bad test clip"),
+    ("Some rows of clips that could be read have no value, for 1 reason.", "bad map", "bad test clip"),
     ("1 job ran under another configuration than the one shown below.", "unfinished", "finished"),
     (
         "2 of 3 test clips look like training or validation clips of the same class and of no other, most of all b "

@@ -10,7 +10,7 @@ from stepaudit.audit import config
 from stepaudit.audit.requests import Request
 from stepaudit.running import footprint, interruption
 from stepaudit.running.guard import Guard
-from stepaudit.running.smaller_batches import each
+from stepaudit.running.smaller_batches import run_batch
 
 AUDIT = {
     "audit": "a", "datasets": {"planted": {"root": "x"}}, "models": {"r2plus1d_18": None}, "methods": {"center": None},
@@ -51,8 +51,8 @@ def test_a_batch_and_a_clip_that_ended_processes_are_not_tried_again_and_all_oth
     ended = ("batch 3, 4 rows from 0 within 5 s", "batch 3, 1 rows from 2 within 5 s")
     (tmp_path / "hung").write_text("".join(f"{line}\n" for line in ended))
     with guard(tmp_path, work, batch_seconds=5) as guarded:
-        assert each(BATCH, guarded.over(3, BATCH), failed) == [0, 1, "2 timed_out", 3]
-        assert each(BATCH, guarded.over(4, BATCH), failed) == [0, 1, 2, 3]
+        assert run_batch(BATCH, guarded.over(3, BATCH), failed) == [0, 1, "2 timed_out", 3]
+        assert run_batch(BATCH, guarded.over(4, BATCH), failed) == [0, 1, 2, 3]
     assert tried == [[0], [1], [3], [0, 1, 2, 3]]
 
 
@@ -67,7 +67,7 @@ def test_a_model_that_was_spoiled_is_loaded_anew_for_the_next_call_and_only_then
 
     with guard(tmp_path, work, model=model, loads=loads) as guarded:
         for index, row in enumerate(BATCH):
-            each([row], guarded.over(index, [row]), failed)
+            run_batch([row], guarded.over(index, [row]), failed)
     assert len(loads) == 2
 
 
@@ -93,7 +93,7 @@ def test_a_clip_that_does_not_fit_alone_is_named(tmp_path):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with guard(tmp_path, work) as guarded, pytest.raises(torch.OutOfMemoryError) as bug:
-        each(BATCH, guarded.over(0, BATCH), failed)
+        run_batch(BATCH, guarded.over(0, BATCH), failed)
     notes = "\n".join(bug.value.__notes__)
     assert "method 'm' failed on 'clip0'" in notes
     assert "one row alone does not fit into memory" in notes
@@ -124,8 +124,8 @@ def test_a_process_that_grows_is_asked_to_stop_after_its_batch(tmp_path, monkeyp
 def test_a_call_costs_less_than_a_few_milliseconds(tmp_path):
     """It is made once for each batch, which takes seconds; this only tells if something of another order was added."""
     with guard(tmp_path, values) as guarded:
-        each(BATCH, guarded.over(0, BATCH), failed)
+        run_batch(BATCH, guarded.over(0, BATCH), failed)
         start = time.process_time()
         for index in range(50):
-            each(BATCH, guarded.over(index, BATCH), failed)
+            run_batch(BATCH, guarded.over(index, BATCH), failed)
         assert (time.process_time() - start) / 50 < 0.005

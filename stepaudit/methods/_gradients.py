@@ -1,4 +1,4 @@
-"""Gradients to the clip, shared by several methods."""
+"""Gradients with respect to the clip, shared by several methods."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from stepaudit.methods._scale import rectified
 
 
 def target_gradients(forward: Callable[[Tensor], Tensor], clips: Tensor, targets: Tensor, score: str) -> Tensor:
-    """Gradient of each target's logit or probability to its own clip; not finite if that score is not.
+    """Gradient of each target's logit or probability with respect to its own clip; not finite if the score is not.
 
     Args:
         forward: clips [N, 3, T, H, W] to logits [N, K]: a model, frozen by the caller.

@@ -17,11 +17,11 @@ Classifier = nn.Linear | nn.Conv3d
 
 
 def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
-    """Σ_c w_c · activation_c at each place, from 0 at the clip's least to 1 at its greatest. Stergiou et al. 2019.
+    """Σ_c w_c · activation_c at each position, scaled from 0 (clip minimum) to 1 (maximum). Stergiou et al. 2019.
 
-    As in the release weights keep their sign, nothing is rectified, and 0 is the least of the clip. Unlike the release,
-    which scales after a cubic interpolation, the map is scaled before it is interpolated linearly. The pooling may be
-    any fixed average over the places: S3D's, whose windows overlap, too. A constant map is all zeros.
+    As in the authors' code weights keep their sign, nothing is rectified, and 0 is the least of the clip. Unlike their
+    code, which scales after a cubic interpolation, the map is scaled before it is interpolated linearly. The pooling
+    may be any fixed average over the positions: S3D's, whose windows overlap, too. A constant map is all zeros.
 
     Args:
         clips: [N, 3, T, H, W] in [0, 1].
@@ -95,7 +95,7 @@ def _called(model: nn.Module) -> Iterator[list[Classifier]]:
 
 @contextmanager
 def _differentiable(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """A list of the layer's outputs so far, as leaves of the graph of gradients."""
+    """A list of the layer's outputs so far, as autograd leaves."""
     outputs: list[Tensor] = []
 
     def replace(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:

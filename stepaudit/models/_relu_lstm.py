@@ -51,6 +51,6 @@ class ReLULSTMCell(nn.Module):
 
     def forward(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         gates = self.from_input(inputs) + self.from_hidden(hidden)
-        enter, forget, candidate, leave = gates.chunk(4, dim=1)
-        cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.relu()
-        return leave.sigmoid() * cell.relu(), cell
+        input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=1)
+        cell = forget_gate.sigmoid() * cell + input_gate.sigmoid() * candidate.relu()
+        return output_gate.sigmoid() * cell.relu(), cell

@@ -23,7 +23,7 @@ from stepaudit.layers import frozen, hooked, rounding, without_gradient
 from stepaudit.networks import checkpoint, rebuilding
 from stepaudit.running.smaller_batches import is_out_of_memory
 
-NARROW = 2_000_000  # parameters
+MAX_PARAMETERS_ASKED = 2_000_000  # of a network of the package that is asked beside a configuration
 SMALL = 0.02  # a change of brightness that no eye sees, and rounding to 8 bits does not hide
 SHAPING = ("Clone", "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "ToCopy", "Slice", "Select")
 CUT = "is cut off (`torch.no_grad`, `detach`, or whole numbers on the way)"
@@ -134,7 +134,7 @@ def ask(
             if not is_out_of_memory(error):
                 raise
             return Answers(alone.shape[1], [_memory("a clip with its gradients")])
-        findings = [*_of_function(model, clip, alone, again.detach(), seen), *of_gradient, *_of_itself(model, seen)]
+        findings = [*_of_function(model, clip, alone, again.detach(), seen), *of_gradient, *_of_structure(model, seen)]
     if rebuild is not None and all(each.severity != "error" for each in findings):
         findings += of_weights(model, rebuild, clip)
     order = ("error", "warning", "note")
@@ -178,7 +178,7 @@ def _of_model(config: Config, name: str, classes: int) -> Answers | None:
         if entry.weights and Path(entry.weights).is_file():
             checkpoint.load_initial(net, entry.weights)
         ours = config.component("models", name).module.startswith("stepaudit.")
-        if ours and sum(each.numel() for each in net.parameters()) > NARROW:
+        if ours and sum(each.numel() for each in net.parameters()) > MAX_PARAMETERS_ASKED:
             return None
         clip, rebuild = (
             example(clips.frames, clips.height, clips.width),
@@ -314,9 +314,9 @@ def _of_function(model: nn.Module, clip: Tensor, alone: Tensor, again: Tensor, s
     """Findings on logits that depend on more than the clip: `again` had another random state."""
     share = rounding(model) * (10 if clip.is_cuda else 1)  # there other sizes have other kernels, which round by 1e-3
     with torch.no_grad():
-        if _apart(alone, again, share / 10):
+        if _differ(alone, again, share / 10):
             same_seed = _call(model, clip)
-            yield _stateful(alone, again) if _apart(alone, same_seed, share / 10) else _random(alone, again)
+            yield _stateful(alone, again) if _differ(alone, same_seed, share / 10) else _random(alone, again)
             return
         try:
             both = _call(model, torch.cat([_other(clip), clip]))
@@ -329,8 +329,8 @@ def _of_function(model: nn.Module, clip: Tensor, alone: Tensor, again: Tensor, s
             return
     if finding := _of_output(model, both, alone.shape[1], count=2):
         yield finding
-    elif _apart(alone, both[1:], share):
-        differ = f"(probabilities differ by {_off(alone, both[1:])})"
+    elif _differ(alone, both[1:], share):
+        differ = f"(probabilities differ by {_gap(alone, both[1:])})"
         yield Finding("batch", "error", f"its answer to a clip depends on the others of the batch {differ}", RUNNING)
     if len({each.data_ptr() for each in seen.outputs[:2]}) == 1:
         step = "nothing to do: its values are copied after each call"
@@ -342,26 +342,26 @@ def _memory(what: str) -> Finding:
 
 
 def _random(one: Tensor, other: Tensor) -> Finding:
-    text = f"it draws at random: the same clip has other logits each time (probabilities differ by {_off(one, other)})"
+    text = f"it draws at random: the same clip has other logits each time (probabilities differ by {_gap(one, other)})"
     step = "is there dropout that stays on? Use `nn.Dropout`, or `functional.dropout(…, training=self.training)`"
     return Finding("random", "error", text, step)
 
 
 def _stateful(one: Tensor, other: Tensor) -> Finding:
     text = (
-        f"it keeps state from call to call: the same clip has other logits (probabilities differ by {_off(one, other)})"
+        f"it keeps state from call to call: the same clip has other logits (probabilities differ by {_gap(one, other)})"
     )
     return Finding("state", "error", text, "reset what it remembers at the beginning of `forward`")
 
 
-def _apart(one: Tensor, other: Tensor, share: float) -> bool:
+def _differ(one: Tensor, other: Tensor, share: float) -> bool:
     """True if logits differ by more than a share of the greatest; NaN counts as equal."""
     one, other = one.nan_to_num(0, 0, 0), other.nan_to_num(0, 0, 0)
     greatest = torch.maximum(one.abs().max(), other.abs().max())
     return bool((one - other).abs().max() > share * greatest)
 
 
-def _off(one: Tensor, other: Tensor) -> str:
+def _gap(one: Tensor, other: Tensor) -> str:
     return f"{(one.softmax(dim=1) - other.softmax(dim=1)).abs().max().item():.2g}"
 
 
@@ -402,7 +402,7 @@ def _trouble(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor) -> 
         near = [(_call(model, each), _call(model, (each + SMALL).clamp(0, 1))) for each in (clip, other)]
     return (
         "is 0 although the answer changes with the clip (rounding?)"
-        if any(_apart(*each, 1e-6) for each in near)
+        if any(_differ(*each, 1e-6) for each in near)
         else ""
     )
 
@@ -442,7 +442,7 @@ def of_weights(model: nn.Module, rebuild: Callable[[], nn.Module], clip: Tensor)
         yield Finding("unsaved", "error", text, step)
 
 
-def _of_itself(model: nn.Module, seen: _Seen) -> Iterator[Finding]:
+def _of_structure(model: nn.Module, seen: _Seen) -> Iterator[Finding]:
     layer = getattr(model, "activation_layer", None)
     if layer is not None and not isinstance(layer, nn.Module):
         text = f"its activation_layer is a {type(layer).__name__}, no module"

@@ -67,6 +67,8 @@ def folder() -> Path:
 def free_gpu(names: Sequence[str], slots: int, place: Path, *, sleep: Callable[[float], None] = time.sleep) -> int:
     """Take a GPU that fewer than `slots` other processes use, until this process ends. Returns its number.
 
+    A worker of a pool never waits: it shares a GPU if all are taken.
+
     Args:
         names: of the GPUs.
         place: folder of the locks.

@@ -14,12 +14,10 @@ Row = TypeVar("Row")
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "out of memory", "ALLOC_FAILED")
 
 
-def each(
+def run_batch(
     items: Sequence[Item], work: Callable[[Sequence[Item]], list[Row]], failed: Callable[[Item, AuditError], Row]
 ) -> list[Row]:
-    """Rows of all items, one each: of the batch, or, if an AuditError stops it, of each item alone.
-
-    If memory runs out, the batch is halved.
+    """Rows of a batch, one for each item; item by item after an AuditError, in halves if memory runs out.
 
     Args:
         work: rows of a batch of items; may raise AuditError.
@@ -44,7 +42,7 @@ def each(
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     parts = (items[start : start + size] for start in range(0, len(items), size))
-    return [row for part in parts for row in each(part, work, failed)]
+    return [row for part in parts for row in run_batch(part, work, failed)]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

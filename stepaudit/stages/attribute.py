@@ -21,7 +21,7 @@ from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
 from stepaudit.running.side_effects import settings_kept
-from stepaudit.running.smaller_batches import each
+from stepaudit.running.smaller_batches import run_batch
 from stepaudit.stages._pure_maps import require_pure
 from stepaudit.store import tables
 
@@ -38,7 +38,7 @@ def run(job: Job) -> None:
     clips, unasked = len({request.clip_id for request in requests}), [_may_be_impure(job)]
 
     def explained(number: int, batch: Sequence[Request]) -> list[dict]:
-        rows = each(batch, guard.over(number, batch), _failed)
+        rows = run_batch(batch, guard.over(number, batch), _failed)
         if unasked and unasked.pop():
             require_pure(rows, lambda place: guard.over("alone", batch[place:][:1])(batch[place:][:1])[0], job.method)
         return rows

@@ -21,7 +21,7 @@ from stepaudit.running.guard import Guard
 from stepaudit.running.ledger import folder_of
 from stepaudit.running.progress import progress
 from stepaudit.running.shard import batches
-from stepaudit.running.smaller_batches import each
+from stepaudit.running.smaller_batches import run_batch
 from stepaudit.store import tables
 
 PERMUTATIONS = 4
@@ -46,13 +46,13 @@ def run(job: Job) -> None:
             work = guard.over(index, batch, lambda net, part: _predict(net, part, place, names))
             predictions = [
                 {**row, "label": request.clip["label"]}
-                for row, request in zip(each(batch, work, _failed), batch, strict=True)
+                for row, request in zip(run_batch(batch, work, _failed), batch, strict=True)
             ]
             rows += predictions
             for name, same in orders.items():
                 use = functools.partial(_reordered, place=place, orders=same)
                 work = guard.over(f"{index} {name}", batch, use)
-                reordered += [{**row, "frame_order": name} for row in each(batch, work, _failed)]
+                reordered += [{**row, "frame_order": name} for row in run_batch(batch, work, _failed)]
             advance(len(batch), rows=predictions)
     if job.config.models[job.model].of is None and (note := unmoved(rows)):
         log.warning("model '%s': %s", job.model, note)

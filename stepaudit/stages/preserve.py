@@ -13,7 +13,7 @@ from stepaudit.networks import probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
-from stepaudit.running.smaller_batches import each
+from stepaudit.running.smaller_batches import run_batch
 from stepaudit.stages import _crisp_masks, _soft_masks
 from stepaudit.stages._search_tools import Tools, key
 
@@ -66,7 +66,7 @@ def _searched(guard: Guard, search: Search, name: str, batch: Sequence[Request])
         outcome = {"status": error.status, "error": str(error)}
         return [{**key(request, *question), **outcome} for question in questions]
 
-    return each(batch, guard.over(name, batch, work), failed)
+    return run_batch(batch, guard.over(name, batch, work), failed)
 
 
 def _loaded(job: Job) -> Loaded:

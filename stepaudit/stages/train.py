@@ -45,13 +45,13 @@ def run(job: Job) -> None:
         if entry.training_for(job.dataset).epochs:
             rows = _fit(job, net, classes)
         else:
-            _check_order(job, net, classes)
+            _check_class_order(job, net, classes)
     checkpoint.save(net, path, entry, classes, details)
     tables.write(rows, "training_log", job.file("training_log"))
     ledger.remove(path)
 
 
-def _check_order(job: Job, net: torch.nn.Module, classes: list[str]) -> None:
+def _check_class_order(job: Job, net: torch.nn.Module, classes: list[str]) -> None:
     """Compare the class names of a network that was trained elsewhere with the data set's."""
     entry = job.config.models[job.model]
     if checkpoint.is_ours(job) and entry.weights is None:

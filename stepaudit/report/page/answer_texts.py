@@ -34,13 +34,13 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
     same = [row for row in measured if row["same_when_blurred_percent_low"] > max(MOSTLY, row["by_chance_percent"])]
     if not same:
         return None
-    verb, pronoun = ("gives", "it") if len(same) == 1 else ("give", "them")
+    verb, whose = ("gives", "its") if len(same) == 1 else ("give", "their")
     lead = (
-        f"{_named(same, rows)} mostly {verb} a clip the same answer when it is completely blurred: "
-        f"colour and brightness of large areas are enough for {pronoun}."
+        f"{_named(same, rows)} {verb} most clips the same answer when they are completely blurred: colour and "
+        f"brightness of large areas are enough for {whose} answers, right or wrong."
     )
     others = [row for row in measured if row not in same]
-    rest = [f"{_name(row, rows)}: {number(row['same_when_blurred_percent'], '_percent')} %" for row in others[:NAMED]]
+    rest = [_of_other(row, rows) for row in others[:NAMED]]
     texts = [_of_blur(row, rows) for row in same[:NAMED]]
     return Conclusion(
         lead, " ".join([*texts, f"Of the others, {'; '.join(rest)}."] if rest else texts), "model_overview"
@@ -66,6 +66,11 @@ def _of_blur(row: dict, rows: Sequence[dict]) -> str:
     same = f"{_name(row, rows)} gives the same answer to {_percent(row, 'same_when_blurred_percent')}"
     chance = f"by chance it would be {number(row['by_chance_percent'], '_percent')} %"
     return f"{same}; {chance}.{_off_boxes(row)}"
+
+
+def _of_other(row: dict, rows: Sequence[dict]) -> str:
+    share, chance = (number(row[name], "_percent") for name in ("same_when_blurred_percent", "by_chance_percent"))
+    return f"{_name(row, rows)}: {share} %, by chance {chance} %"
 
 
 def _off_boxes(row: dict) -> str:

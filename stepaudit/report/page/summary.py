@@ -71,7 +71,7 @@ def notices(connection: DuckDBPyConnection) -> list[Notice]:
     counts = records(connection, COUNTS)[0]
     texts = {
         "missing": ("coverage", "row", "Not finished: {} that the configuration asks for are not there yet."),
-        "reasons": ("failures", "reason", "{} why clips that could be cut have rows without a value."),
+        "reasons": ("failures", "reason", "Some rows of clips that could be read have no value, for {}."),
         "other_runs": ("made", "job", "{} ran under another configuration than the one shown below."),
     }
     counted = [
