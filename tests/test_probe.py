@@ -247,6 +247,18 @@ def test_an_error_of_the_network_itself_comes_with_what_it_was_given():
     assert "Sequential was given clips of shape [1, 3, 8, 32, 32]" in caught.value.__notes__[0]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, to which the network may move its tensors")
+def test_a_network_that_moves_its_input_to_a_gpu_by_itself_is_said_where_there_is_none():
+    class OnGPU(nn.Module):
+        def forward(self, clips):
+            return clips.cuda().mean(dim=(2, 3, 4))
+
+    (finding,) = probe.ask(OnGPU(), torch.rand(1, 3, 4, 8, 8)).findings
+    assert (finding.name, finding.severity) == ("device", "error")
+    assert "it moves tensors to a device of its own choice" in str(finding)
+    assert "`x.to(clips.device)`" in str(finding)
+
+
 def test_a_network_that_ends_the_program_does_not_end_it():
     class Leaves(nn.Module):
         def forward(self, clips):

@@ -23,6 +23,7 @@ from stepaudit.layers import frozen, hooked, rounding, without_gradient
 from stepaudit.networks import checkpoint, rebuilding
 from stepaudit.running.smaller_batches import is_out_of_memory
 
+OTHER_DEVICE = ("NVIDIA driver", "CUDA enabled", "No CUDA GPUs", "Expected all tensors to be on the same device")
 MAX_PARAMETERS_ASKED = 2_000_000  # of a network of the package that is asked beside a configuration
 SMALL = 0.02  # a change of brightness that no eye sees, and rounding to 8 bits does not hide
 SHAPING = ("Clone", "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "ToCopy", "Slice", "Select")
@@ -121,7 +122,7 @@ def ask(
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            if finding := _of_another_form(model, clip):
+            if finding := _of_device(error) or _of_another_form(model, clip):
                 return Answers(None, [finding])
             error.add_note(failed(model, clip))
             raise
@@ -272,6 +273,15 @@ def _logits_within(output: Any, count: int) -> list[str | int]:
     """Keys of the parts of an output that have the form of logits."""
     parts = output.items() if hasattr(output, "items") else enumerate(output) if isinstance(output, Sequence) else ()
     return [key for key, each in parts if isinstance(each, Tensor) and each.ndim == 2 and len(each) == count]
+
+
+def _of_device(error: Exception) -> Finding | None:
+    """A finding if a network fails because it chooses a device by itself."""
+    text = str(error)
+    if not any(sign in text for sign in OTHER_DEVICE):
+        return None
+    sentence = f"it moves tensors to a device of its own choice ({text.splitlines()[0].partition('. ')[0]})"
+    return Finding("device", "error", sentence, "move them to the clip's, `x.to(clips.device)`, not by `x.cuda()`")
 
 
 def _of_another_form(model: nn.Module, clip: Tensor) -> Finding | None:
