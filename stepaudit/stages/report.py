@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
@@ -10,7 +11,7 @@ from stepaudit.audit import audit_folder
 from stepaudit.audit.config import SECTIONS, Config
 from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
-from stepaudit.report import build_database, charts, sql_files
+from stepaudit.report import build_database, catalog, charts, sql_files
 from stepaudit.report.page import chapters, conclusions, gallery, grids, page, summary
 from stepaudit.running import job_notes
 from stepaudit.store import checksums, database, formats, writing
@@ -63,7 +64,8 @@ def _sections(connection: DuckDBPyConnection, folder: Path, drawn: Sequence[page
     sections = []
     for report in sql_files.all_reports():
         answer = _answer(connection, report, audit_folder.answer(folder, report.name))
-        grid = grids.grid_of(answer, summary.labels(connection, answer.shown))
+        meaning = partial(catalog.text_of, report.name)
+        grid = grids.grid_of(answer, summary.labels(connection, answer.shown), meaning)
         own_charts = [chart for chart in drawn if chart.section == report.name]
         sections.append(page.Section(report, grid, own_charts, grids.verdict(answer.answers)))
     return sections

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -53,6 +53,7 @@ class Grid:
         left_out: number of rows that are not on the page.
         numeric: True for columns of numbers.
         marks: the values that filters compare, by the name of their attribute, for each row; empty: never filtered.
+        meanings: a sentence for each column, shown on hover; empty where there is none.
     """
 
     headers: list[str]
@@ -60,6 +61,7 @@ class Grid:
     left_out: int = 0
     numeric: list[bool] = field(default_factory=list)
     marks: list[dict[str, str]] = field(default_factory=list)
+    meanings: list[str] = field(default_factory=list)
 
 
 class QueryResult:
@@ -94,7 +96,11 @@ def grid(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Grid:
     return grid_of(result)
 
 
-def grid_of(result: QueryResult, labels: Mapping[tuple[str, str], str] | None = None) -> Grid:
+def grid_of(
+    result: QueryResult,
+    labels: Mapping[tuple[str, str], str] | None = None,
+    meaning: Callable[[str], str] = lambda _: "",
+) -> Grid:
     """The table of a query: `x`, `x_low` and `x_high` are one column; a key that repeats the row above is dimmed.
 
     A number that is missing from a row with a `reason` is shown as "/", as in the paper. A column without an interval
@@ -102,6 +108,7 @@ def grid_of(result: QueryResult, labels: Mapping[tuple[str, str], str] | None = 
 
     Args:
         labels: of clips, by data set and name, for rows that name a clip but not its class.
+        meaning: the sentence for a column.
     """
     names, numeric = result.names, result.numeric
     bounds = {f"{name}_{bound}" for name in names for bound in BOUNDS}
@@ -118,6 +125,7 @@ def grid_of(result: QueryResult, labels: Mapping[tuple[str, str], str] | None = 
         result.count - len(result.shown),
         [name in numeric for name in headers],
         [_marks(record, labels or {}) for record in result.shown],
+        [meaning(name) for name in headers],
     )
 
 
