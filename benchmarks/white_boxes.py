@@ -14,7 +14,7 @@ from stepaudit.methods import ep3d, ep3d_evenly, step
 SLOPE = 12.0  # of the logit, from no evidence to all of it
 BLOCKS = 4  # pixels of a block of texture
 METHODS = {"ep3d": ep3d, "step": step, "ep3d_evenly": ep3d_evenly}
-SIZES = {(48, 8): (0, 1), (48, 16): (0, 1), (48, 32): (0, 1), (112, 16): (0,), (172, 16): (0,)}  # and the starts
+SIZES = {(side, frames): (0, 1) if side == 48 else (0,) for side in (48, 112, 172) for frames in (8, 16, 32)}  # starts
 
 
 class WhiteBox(nn.Module):
