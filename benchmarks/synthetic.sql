@@ -115,6 +115,8 @@ select * exclude (status, error, ratio, crisp, name, empty, found, side, own, ke
     if(crisp and not failed and not empty, [16, 16, 16], null) as grid_shape,
     if(crisp and not failed and not empty, 'smooth-max:sigma=11,step=7', null) as upsampling,
     if(crisp and not failed and not empty, found, null) as shown_ratio,
+    null::int[] as fewest_frames, null::int as fewest_frames_lower, null::double as tube, null::double as tube_lower,
+    null::int as disjoint_pieces, null::double as readings_passes,
     status, error
 from searched;
 
