@@ -114,7 +114,7 @@ EXPECTED = {
     "ensemble of three": (1, "more: a piece has to convince all three (Carter et al. 2020)"),
     "single frame": (-1, "far less: one frame counts"),
 }
-VERDICTS = {-1: "less", 0: "not told apart", 1: "more"}
+VERDICTS = {-1: "less", 0: "no clear difference", 1: "more"}
 
 
 def trained(
@@ -207,7 +207,7 @@ def _table(found: dict[str, list[Answer]], labels: list[int]) -> list[str]:
 
 
 def verdict(value: float | None, p: float) -> int:
-    """-1 or 1, the sign of a difference that is told from 0; 0 if it is not, or not known."""
+    """-1 or 1, the sign of a difference whose test is clear; 0 if it is not, or not known."""
     return 0 if value is None or not p < 0.05 else int(np.sign(value))
 
 
@@ -218,16 +218,17 @@ def _percent(answers: list[Answer]) -> str:
 
 
 def _starts(bases: list[list[Answer]], again: list[list[Answer]], labels: list[int]) -> list[str]:
-    """How far two starts of one model are apart, and how often a model is called different from itself."""
-    apart = [f"{spread(one, other):.2f}" for one, other in zip(bases, again, strict=True)]
+    """Spread between two starts of one model, and how often a model is called different from itself."""
+    spreads = [f"{spread(one, other):.2f}" for one, other in zip(bases, again, strict=True)]
     own = [text(difference(one, other, labels)) for one, other in zip(bases, again, strict=True)]
     retrained = [text(difference(one, other, labels)) for one, other in combinations(bases, 2)]
     pairs = [
         pair for one, other in zip(bases, again, strict=True) for pair in zip(octaves(one), octaves(other), strict=True)
     ]
     found = [one - other for one, other in pairs if one is not None and other is not None]
+    listed = ", ".join(spreads)
     return [
-        f"Three trainings of the base, two starts each: standard deviation of log₂ G between starts {', '.join(apart)}",
+        f"Three trainings of the base, two starts each: standard deviation of log₂ G between starts {listed}",
         f"octaves. One start minus the other: {'; '.join(own)}. One training minus another: {'; '.join(retrained)}.",
         f"Of {SAMPLES} samples of {len(labels)} of these {len(found)} differences between starts, with random signs,",
         f"{100 * false_alarms(np.array(found), np.array(labels)):.1f} % were called different at p < 0.05.",
@@ -235,7 +236,7 @@ def _starts(bases: list[list[Answer]], again: list[list[Answer]], labels: list[i
 
 
 def false_alarms(differences: np.ndarray, labels: np.ndarray) -> float:
-    """Share of samples of differences with random signs, whose mean is 0, that are told from 0."""
+    """Share of samples of differences with random signs, whose mean is 0, that a test calls different from 0."""
     random = np.random.default_rng(0)
     samples = (random.choice(differences, len(labels)) * random.choice([-1, 1], len(labels)) for _ in range(SAMPLES))
     return float(np.mean([(classes.mean(sample, labels).p or 0) < 0.05 for sample in samples]))

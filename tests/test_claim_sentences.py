@@ -529,13 +529,13 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
         "a guess from the start",
     ),
     (
-        "conv gives most clips the same answer when they are completely blurred: colour and brightness of large areas "
-        "are enough for its answers, right or wrong.",
+        "conv gives most clips the same answer when they are completely blurred: what that leaves of large areas, "
+        "their colour, brightness and motion, is enough for its answers, right or wrong.",
         "blurred alike",
         "no guess",
     ),
     ("conv and rnn give most clips the same answer", "two blurred alike", "blurred alike"),
-    ("are enough for their answers, right or wrong.", "two blurred alike", "always one class"),
+    ("is enough for their answers, right or wrong.", "two blurred alike", "always one class"),
     (
         "conv gives the same answer to 100.0 % of 25 test clips (95 % interval 86.7 to 100.0); by chance it would be "
         "50.1 %.",

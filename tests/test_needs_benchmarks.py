@@ -94,7 +94,7 @@ def test_a_model_of_one_frame_sees_no_other():
 @pytest.mark.parametrize(
     ("value", "p", "expected"), [(0.7, 0.01, 1), (-0.7, 0.01, -1), (-0.7, 0.2, 0), (0.7, float("nan"), 0), (None, 0, 0)]
 )
-def test_a_difference_is_one_only_if_it_is_told_from_0(value, p, expected):
+def test_a_difference_is_one_only_if_its_test_is_clear(value, p, expected):
     assert known_order.verdict(value, p) == expected
 
 
@@ -109,8 +109,8 @@ def test_the_table_says_which_model_came_out_otherwise_than_expected():
     lines = known_order._table(found, [0, 1, 2, 3] * 3)
     by_name = {line.split(" | ")[0].strip("| "): line for line in lines}
     assert by_name["single frame"].endswith("less, as expected |")
-    assert by_name["base, trained again"].endswith("not told apart, as expected |")
-    assert by_name["ensemble of three"].endswith("not told apart, **not as expected** |")
+    assert by_name["base, trained again"].endswith("no clear difference, as expected |")
+    assert by_name["ensemble of three"].endswith("no clear difference, **not as expected** |")
 
 
 def test_differences_of_random_sign_are_seldom_called_different(monkeypatch):

@@ -89,7 +89,7 @@ def read(
             equally often. `confounded` has the same test videos, but in training a class has a hue of its own alone.
         camera: `moving` lets the whole background slide, so that not only object and decoy move.
         visible: `throughout` shows object and decoy in every frame.
-        longest: frames of a video at most; at least 32 have each but the one that is too short.
+        longest: frames of the longest video; the shortest has 32.
 
     Raises:
         UsageError: an unknown class, an object too large or too fast, classes that nothing tells apart, too few scenes

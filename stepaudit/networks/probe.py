@@ -181,11 +181,8 @@ def _of_model(config: Config, name: str, classes: int) -> Answers | None:
         ours = config.component("models", name).module.startswith("stepaudit.")
         if ours and sum(each.numel() for each in net.parameters()) > MAX_PARAMETERS_ASKED:
             return None
-        clip, rebuild = (
-            example(clips.frames, clips.height, clips.width),
-            partial(checkpoint.rebuilt, net, entry, classes),
-        )
-        return ask(net, clip, classes, rebuild)
+        rebuild = partial(checkpoint.rebuilt, net, entry, classes)
+        return ask(net, example(clips.frames, clips.height, clips.width), classes, rebuild)
     except UsageError as error:
         sentence, _, step = str(error).partition("; ")
         return Answers(None, [Finding("unusable", "error", sentence, step)])
@@ -439,10 +436,10 @@ def _slope(inputs: Tensor, logits: Tensor) -> Tensor | str:
 
 
 def of_weights(model: nn.Module, rebuild: Callable[[], nn.Module], clip: Tensor) -> Iterator[Finding]:
-    """A finding if a network that is built anew with the same weights answers a clip in another way."""
+    """A finding if a network that is built again with the same weights answers a clip in another way."""
     if apart := rebuilding.difference(model, rebuild, clip):
         text = (
-            "it computes with more than its state_dict holds: built anew with the same weights it gives other "
+            "it computes with more than its state_dict holds: built again with the same weights it gives other "
             f"answers (probabilities differ by {apart:.2g})"
         )
         step = (

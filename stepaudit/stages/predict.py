@@ -118,8 +118,8 @@ def _predict(
     logits = logits_of(net, clips, len(names))
     if not logits.isfinite().all():
         raise NonFiniteError(f"the model's logits hold {(~logits.isfinite()).sum().item()} NaN or infinite values")
-    blurred = net(gaussian_blur(clips, Perturbation("blur").sigma_of(*clips.shape[-2:])))
-    answers = [part.argmax(dim=1).tolist() for part in (logits, blurred)]
+    blurred = logits_of(net, gaussian_blur(clips, Perturbation("blur").sigma_of(*clips.shape[-2:])), len(names))
+    answers = (_first_answers(part, names) for part in (logits, blurred))
     values = zip(requests, logits.softmax(dim=1), *probability_and_rank(logits, targets), *answers, strict=True)
     return [
         {
@@ -127,12 +127,18 @@ def _predict(
             "target_probability": probability.item(),
             "rank": rank.item(),
             "probabilities": probabilities.tolist(),
-            "predicted": names[first],
-            "predicted_when_blurred": names[first_when_blurred],
+            "predicted": first,
+            "predicted_when_blurred": first_when_blurred,
             "status": "ok",
         }
         for request, probabilities, probability, rank, first, first_when_blurred in values
     ]
+
+
+def _first_answers(logits: torch.Tensor, names: Sequence[str]) -> list[str | None]:
+    """The most probable class of each row of logits [N, K]; None if they are not finite."""
+    known = logits.isfinite().all(dim=1).tolist()
+    return [names[place] if finite else None for place, finite in zip(logits.argmax(dim=1), known, strict=True)]
 
 
 def _failed(request: Request, error: AuditError) -> dict:

@@ -267,7 +267,8 @@ _ALL = (
         Column(
             "predicted_when_blurred",
             TEXT,
-            "The most probable class of the clip behind a complete blur: sigma 20 px for a shorter side of 112 px.",
+            "The most probable class of the clip behind a complete blur, sigma 20 px for a shorter side of 112 px; "
+            "NULL if the answer to that is not finite.",
             later=True,
         ),
         *OUTCOME,

@@ -48,8 +48,8 @@ def test_videos_of_older_versions_keep_their_folder_and_their_scenes(tmp_path):
 
 def test_tints_tell_the_class_in_training_and_nothing_in_testing():
     confounded, fair = videos(tint="confounded"), videos(tint="any")
-    told = {(video.label, video.scene.tint) for video in confounded if video.split == "train"}
-    assert told == {("cross-vertical", 0), ("disc-horizontal", 0.5)}
+    learned = {(video.label, video.scene.tint) for video in confounded if video.split == "train"}
+    assert learned == {("cross-vertical", 0), ("disc-horizontal", 0.5)}
     assert [video for video in confounded if video.split == "test"] == [v for v in fair if v.split == "test"]
     assert set(Counter((v.split, v.label, v.scene.tint, PARTS[i % 3]) for i, v in enumerate(fair)).values()) == {2}
 

@@ -10,7 +10,7 @@ from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.networks import checkpoint
 from stepaudit.stages import train
-from stepaudit.stages.predict import unmoved
+from stepaudit.stages.predict import _first_answers, unmoved
 
 UNTRAINED = {"training": {"epochs": 0}}
 
@@ -70,6 +70,11 @@ def test_the_first_answer_is_named_for_the_clip_and_for_its_blurred_version(whol
             assert row["predicted"] == names[answers[0]]
             if margins[1] > 0.05:  # logits; the two blurs end their kernels at different places
                 assert row["predicted_when_blurred"] == names[answers[1]]
+
+
+def test_an_answer_that_is_not_finite_names_no_class():
+    logits = torch.tensor([[0.0, 1.0], [float("nan"), 1.0], [2.0, float("-inf")], [2.0, 1.0]])
+    assert _first_answers(logits, ["a", "b"]) == ["b", None, None, "a"]
 
 
 def _first(logits):

@@ -16,7 +16,8 @@ def of_guesses(rows: Sequence[dict]) -> Conclusion | None:
         rows: of `model_overview`, with the share of right answers on validation clips, in percent, as
             `validation_percent`, and its lower end, each None if not known.
     """
-    guessing = [row for row in rows if row["top1_percent"] is not None and _guesses(row)]
+    answered = [row for row in rows if row["top1_percent"] is not None]
+    guessing = [row for row in answered if row["top1_percent_low"] <= row["commonest_class_percent"]]
     if not guessing:
         return None
     verb = "is" if len(guessing) == 1 else "are"
@@ -36,8 +37,8 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
         return None
     verb, whose = ("gives", "its") if len(same) == 1 else ("give", "their")
     lead = (
-        f"{_named(same, rows)} {verb} most clips the same answer when they are completely blurred: colour and "
-        f"brightness of large areas are enough for {whose} answers, right or wrong."
+        f"{_named(same, rows)} {verb} most clips the same answer when they are completely blurred: what that leaves "
+        f"of large areas, their colour, brightness and motion, is enough for {whose} answers, right or wrong."
     )
     others = [row for row in measured if row not in same]
     rest = [_of_other(row, rows) for row in others[:NAMED]]
@@ -45,10 +46,6 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
     return Conclusion(
         lead, " ".join([*texts, f"Of the others, {'; '.join(rest)}."] if rest else texts), "model_overview"
     )
-
-
-def _guesses(row: dict) -> bool:
-    return row["top1_percent_low"] is None or row["top1_percent_low"] <= row["commonest_class_percent"]
 
 
 def _of_guess(row: dict, rows: Sequence[dict]) -> str:
