@@ -9,6 +9,7 @@ import platform
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -24,6 +25,7 @@ from stepaudit.store.tables import as_json
 from stepaudit.version import __version__
 
 LIBRARIES = ("torch", "torchvision", "numpy", "pyarrow", "duckdb", "ffmpeg-python", "imageio-ffmpeg", "snakemake")
+OPTIONAL = ("transformers",)  # installed with an extra
 CLIPS = ("clips", "train", "validation")  # inputs that hold pixels; a column has their checksums
 OF_CLIP = ["clip_id", "view", "target", "sha256", "status"]
 
@@ -91,7 +93,8 @@ def rows(job: Job, *more: object) -> str:
 @cache
 def versions() -> dict[str, str]:
     """Versions of Python, stepaudit and the libraries that decide results."""
-    libraries = {name: version(name) for name in LIBRARIES}
+    there = [name for name in OPTIONAL if find_spec(name)]
+    libraries = {name: version(name) for name in (*LIBRARIES, *there)}
     return {"python": platform.python_version(), "stepaudit": __version__, **libraries}
 
 

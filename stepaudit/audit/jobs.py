@@ -155,12 +155,17 @@ class Job:
 
     @property
     def given(self) -> list[Path]:
-        """The user's files that a trained model comes from: a checkpoint in place of training, or initial weights."""
+        """The user's files that a trained model comes from: a checkpoint in place of training, or initial weights.
+
+        Files in folders that its options name are among them.
+        """
         if self.stage != "train":
             return []
         entry = self.config.models[self.model]
         local = Path(entry.weights) if entry.weights and Path(entry.weights).is_file() else None
-        return [path for path in (entry.checkpoint, local) if path is not None]
+        folders = [Path(value) for value in entry.options.values() if isinstance(value, str) and Path(value).is_dir()]
+        inside = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
+        return [path for path in (entry.checkpoint, local, *inside) if path is not None]
 
     @property
     def original(self) -> list[Path]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -19,7 +19,8 @@ from stepaudit.networks import checkpoint, probe, training
 
 FORMS = (
     "name weights of torchvision such as R2Plus1D_18_Weights.KINETICS400_V1, a checkpoint of an audit such as "
-    "results/demo/checkpoints/dataset=planted/max_over_time.safetensors, or your own `module:object`"
+    "results/demo/checkpoints/dataset=planted/max_over_time.safetensors, the folder of a classifier of transformers, "
+    "or your own `module:object`"
 )
 SUFFIX = ".safetensors"
 
@@ -62,6 +63,9 @@ def choose(name: str, *, weights: str | None = None, classes: str | None = None)
     if Path(name).suffix == SUFFIX or Path(name).is_file():
         _refuse(weights and "--weights", "a checkpoint holds its weights", classes and "--classes", "and its classes")
         return _of_checkpoint(Path(name))
+    if Path(name).is_dir():
+        _refuse(weights and "--weights", "the folder holds its weights", classes and "--classes", "and its classes")
+        return _of_folder(name)
     if ":" in name:
         return _of_object(name, weights, classes)
     _refuse(classes and "--classes", "torchvision's weights know their classes")
@@ -98,6 +102,21 @@ def _audit_of(path: Path, entry: Model) -> config.Config | None:
         return None
     audit = config.load(file)
     return audit if path.stem in audit.models and audit.models[path.stem].use == entry.use else None
+
+
+def _of_folder(name: str) -> Chosen:
+    """Classifier of transformers in a folder."""
+    component = registry.find("models", "huggingface")
+    count = cast(Callable[[str], int], component.companion("class_count"))
+    with training.seeded(0):
+        net = component.load()(count(name), path=name)
+    if net.untrained:
+        raise UsageError(
+            f"model '{name}': {len(net.untrained)} of its weights are random, such as {net.untrained[0]}; give the "
+            "folder of a trained classifier"
+        )
+    clips = _own_size(net).model_copy(update={"fit": "crop"})
+    return Chosen(net.eval(), name, net.classes, clips, "as its files say")
 
 
 def _of_torchvision(name: str, weights: str | None) -> Chosen:

@@ -12,7 +12,7 @@ from stepaudit.audit import decides
 from stepaudit.audit.jobs import Job
 from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
-from stepaudit.networks import checkpoint, probe, randomise, training
+from stepaudit.networks import checkpoint, class_order, probe, randomise, training
 from stepaudit.running import device, ledger
 from stepaudit.running.epochs import Epochs
 from stepaudit.running.progress import progress
@@ -54,7 +54,12 @@ def run(job: Job) -> None:
 def _check_class_order(job: Job, net: torch.nn.Module, classes: list[str]) -> None:
     """Compare the class names of a network that was trained elsewhere with the data set's."""
     entry = job.config.models[job.model]
-    if checkpoint.is_ours(job) and entry.weights is None:
+    if untrained := getattr(net, "untrained", None):
+        raise UsageError(
+            f"model '{job.model}': {len(untrained)} of its weights are random, such as {untrained[0]}: its own classes "
+            f"are not the {len(classes)} of data set '{job.dataset}'; train it, `training: {{epochs: 10}}`"
+        )
+    if checkpoint.is_ours(job) and entry.weights is None and class_order.names_of(net) is None:
         return
     if note := checkpoint.require_order(net, entry.weights, classes):
         log.warning("model '%s': %s", job.model, note)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from huggingface_folders import saved
 
 from stepaudit.audit import registry
 
@@ -15,7 +16,10 @@ SMALL = {
 def build(name):
     """A small model of a family for three classes."""
     component = MODELS[name]
-    return component.load()(3, **{option: value for option, value in SMALL.items() if option in component.options})
+    small = {option: value for option, value in SMALL.items() if option in component.options}
+    if "path" in component.options:
+        small["path"] = str(saved("VideoMAE", frames=8))
+    return component.load()(3, **small)
 
 
 @pytest.fixture(params=MODELS)

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from huggingface_folders import saved
 
 from stepaudit.audit.jobs import Job
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.networks import checkpoint
-from stepaudit.stages import train
+from stepaudit.stages import predict, train
 from stepaudit.store import tables
 
 
@@ -147,6 +148,36 @@ def test_the_order_that_a_network_of_ones_own_names_is_held_against_the_data_set
     assert "it names its classes left, right, …, and the data set cross-vertical" in caplog.text
     with pytest.raises(UsageError, match=r"Named is for .* another order: its output 0 is 'Disc Horizontal'"):
         run(["Disc Horizontal", "cross_vertical"], 0)
+
+
+@pytest.mark.parametrize(
+    ("classes", "text"),
+    [
+        (
+            ("bowl", "dive", "jump"),
+            r"2 of its weights are random, such as classifier.bias: its own classes are not the 2 ",
+        ),
+        (tuple(ORDER[::-1]), r"VideoClassifier is for .* another order: its output 0 is 'disc-horizontal'"),
+    ],
+)
+def test_a_classifier_of_transformers_for_other_classes_is_refused_unless_it_is_trained(changed, classes, text):
+    own = {"use": "huggingface", "options": {"path": str(saved("VideoMAE", classes, 16))}}
+    made = changed(models={"as_is": {**own, "training": {"epochs": 0}}, "tuned": {**own, "training": {"epochs": 1}}})
+    train.run(Job(made, "train", "planted", "tuned"))
+    with pytest.raises(UsageError, match=text):
+        train.run(Job(made, "train", "planted", "as_is"))
+
+
+def test_a_classifier_of_transformers_is_audited_as_it_is_and_its_files_decide_the_job(changed, rows):
+    folder = saved("VideoMAE", tuple(ORDER), 16)
+    own = {"use": "huggingface", "options": {"path": str(folder)}, "training": {"epochs": 0}}
+    made = changed(models={"own": own})
+    train.run(Job(made, "train", "planted", "own"))
+    predict.run(Job(made, "predict", "planted", "own", shard="test-000"))
+    assert {row["status"] for row in rows(made, "predictions", model="own")} == {"ok", "upstream"}
+    assert {path.name for path in Job(made, "train", "planted", "own").given} == {
+        *("config.json", "model.safetensors", "video_preprocessor_config.json"),
+    }
 
 
 def test_a_given_checkpoint_is_taken_over_and_nothing_is_trained(changed, whole, rows):
