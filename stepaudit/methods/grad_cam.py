@@ -25,7 +25,8 @@ def attribute(
     """Activations weighted by their channel's mean gradient, rectified, scaled to a maximum of 1 in each clip.
 
     A 3-D convolution's gradient is averaged over space and time, a per-frame convolution's over each frame's space.
-    A map without positive evidence is all zeros.
+    A map without positive evidence is all zeros. Of a transformer the tokens of its grid take the place of positions;
+    a class token is left out.
 
     Args:
         clips: [N, 3, T, H, W] in [0, 1].
@@ -38,13 +39,22 @@ def attribute(
     layer = getattr(model, "activation_layer", None)
     if layer is None:
         raise NotApplicableError(f"{type(model).__name__} names no activation_layer, which Grad-CAM reads")
-    pairs = _activations_and_gradients(model, layer, clips, targets, score)
+    pairs = [_placed(model, pair, clips) for pair in _activations_and_gradients(model, layer, clips, targets, score)]
     _require_places(pairs[0][0], clips.shape[-2:])
     grids = [_weighted(*pair) for pair in pairs]
     if wrong := [len(grid) for grid in grids if len(grid) % len(clips)]:
         raise NotApplicableError(f"activation_layer gives {wrong[0]} maps for {len(clips)} clips: not as many for each")
     maps = torch.cat([grid.reshape(len(clips), -1, *grid.shape[-2:]) for grid in grids], dim=1)
     return Maps(scaled(maps), "trilinear", clips.shape[-3:])
+
+
+def _placed(model: nn.Module, pair: tuple[Tensor, Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
+    """Activations and gradients, those of tokens in the places that the model gives them (`activation_grid`)."""
+    arrange = getattr(model, "activation_grid", None)
+    if arrange is None:
+        return pair
+    size = tuple(clips.shape[-3:])
+    return arrange(pair[0], size), arrange(pair[1], size)
 
 
 def _require_places(activations: Tensor, size: tuple[int, ...]) -> None:

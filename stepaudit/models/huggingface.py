@@ -1,19 +1,22 @@
 """Video classifiers of the library transformers: VideoMAE, TimeSformer, ViViT and V-JEPA 2."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from stepaudit.errors import UsageError
+from stepaudit.errors import NotApplicableError, UsageError
 from stepaudit.models._normalise import Normalised
+from stepaudit.models._tokens import arranged, divided, joint, patches
 
 GREYS = (0, 51, 255)  # of plain clips, whose values behind the preprocessing give its normalisation
 TOLERANCE = 1e-4
 UNNAMED = "LABEL_"  # what the library calls classes without a name
+BEFORE_ATTENTION = (".layernorm_before", ".norm1")  # the library's names
 UNUSED = ("predictor",)  # parts of a pretrained encoder that its classifier never calls
 
 
@@ -49,6 +52,36 @@ class VideoClassifier(Normalised):
             )
         frames_first = self.normalise(clips).transpose(1, 2)
         return self.backbone(**{str(self.backbone.main_input_name): frames_first}).logits
+
+    @property
+    def activation_layer(self) -> nn.Module | None:
+        """The normalisation before the last attention: behind it only a class token may count."""
+        return next((layer for name, layer in reversed(self._layers) if name.endswith(BEFORE_ATTENTION)), None)
+
+    @property
+    def _layers(self) -> list[tuple[str, nn.Module]]:
+        return list(self.backbone.named_modules())
+
+    def activation_grid(self, tokens: Tensor, size: Sequence[int]) -> Tensor:
+        """Tokens of any layer, [N, L, C] or of each frame [N · T, L, C], as [N, C, t, h, w]."""
+        grid, config = patches(size, _patch(self.backbone.config)), self.backbone.config
+        if tokens.ndim == 3 and tokens.shape[1] == prod(grid[1:]) + 1 and len(tokens) % grid[0] == 0 and grid[0] > 1:
+            frames = arranged(tokens, (1, *grid[1:]))
+            return frames[:, :, 0].unflatten(0, (-1, grid[0])).transpose(1, 2)
+        return arranged(tokens, grid, "HWT" if hasattr(config, "attention_type") else "THW")
+
+    def rollout(self, weights: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """Relevance [N, t, h, w] of the patches to the answer, from weights [n, queries, keys] of all attention.
+
+        Raises:
+            NotApplicableError: its frames are classified one by one.
+        """
+        grid, kind = patches(size, _patch(self.backbone.config)), getattr(self.backbone.config, "attention_type", None)
+        if kind == "divided_space_time":
+            return divided(weights, grid)
+        if kind == "space_only":
+            raise NotApplicableError("attention within frames alone is not rolled out")
+        return arranged(joint(weights, prod(grid))[..., None], grid, "HWT" if kind else "THW")[:, 0]
 
     @property
     def advice(self) -> str:
@@ -139,6 +172,15 @@ def _size(config: Any) -> tuple[int, int, int]:
     side = getattr(config, "image_size", None) or config.crop_size
     height, width = (side, side) if isinstance(side, int) else side
     return int(frames), int(height), int(width)
+
+
+def _patch(config: Any) -> tuple[int, int, int]:
+    """Frames, rows and columns of a patch."""
+    tubelet = getattr(config, "tubelet_size", 1)
+    if not isinstance(tubelet, int):
+        return tuple(tubelet)
+    height, width = (config.patch_size,) * 2 if isinstance(config.patch_size, int) else config.patch_size
+    return tubelet, height, width
 
 
 def _normalisation(library: Any, path: str, size: tuple[int, int, int]) -> tuple[tuple[float, ...], tuple[float, ...]]:

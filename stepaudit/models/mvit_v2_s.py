@@ -1,12 +1,16 @@
 """MViTv2-S, a transformer that pools its tokens from stage to stage. Li et al. 2022."""
 
+from collections.abc import Sequence
+from math import prod
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.video.mvit import MSBlockConfig, MViT
 
 from stepaudit.errors import UsageError
 from stepaudit.models._normalise import Normalised
+from stepaudit.models._tokens import arranged, patches, pulled, spread
 
 ranges = {
     "embed_dim": (1, 4_096),
@@ -19,6 +23,7 @@ ranges = {
 
 MEAN, STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
 KERNEL, WHOLE, HALF = [3, 3, 3], [1, 1, 1], [1, 2, 2]
+PATCH = (2, 4, 4)  # steps from one to the next in frames, rows, columns
 LEAST_FRAMES, LEAST_PIXELS = 2, 32  # that leave a token in the last stage
 
 
@@ -30,7 +35,31 @@ class MViTv2(Normalised):
 
     input_size: ClassVar[tuple[int, int, int]] = (16, 224, 224)
     head: ClassVar[str] = "head."
-    activation_layer: ClassVar[None] = None  # its convolutions make patches and pool queries, keys and values
+    backbone: "_Backbone"
+
+    @property
+    def activation_layer(self) -> nn.Module:
+        """The normalisation before the last attention: behind it only the class token counts."""
+        return self.backbone.blocks[-1].norm1
+
+    def activation_grid(self, tokens: Tensor, size: Sequence[int]) -> Tensor:
+        """Tokens [N, L, C] of any block, for clips of `size`, as [N, C, t, h, w] without the class token."""
+        grid = patches(size, PATCH)
+        while prod(grid) + 1 > tokens.shape[1] and max(grid[1:]) > 1:
+            grid = patches(grid, HALF)
+        return arranged(tokens, grid)
+
+    def rollout(self, weights: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """Relevance [N, t, h, w] of the patches to the class token, from weights [N, queries, keys] of all blocks."""
+        grids = [patches(size, PATCH)]
+        for block in self.backbone.blocks:
+            grids.append(patches(grids[-1], block.attn.pool_q.pool.stride))
+        own, rest = weights[-1].new_ones(1, 1), weights[-1].new_zeros(1, *grids[-1])
+        for block, grid, attention in reversed(list(zip(self.backbone.blocks, grids, weights, strict=False))):
+            keys = patches(grid, block.attn.pool_k.pool.stride)
+            moved = pulled(torch.cat([own, rest.flatten(1)], dim=1), attention)
+            own, rest = own + moved[:, :1], spread(rest, grid) + spread(moved[:, 1:].unflatten(1, keys), grid)
+        return rest
 
 
 class _Backbone(MViT):

@@ -1,12 +1,15 @@
 """Video Swin-T, a transformer whose attention stays within shifted windows of space and time. Liu et al. 2022."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from math import prod
+from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.video.swin_transformer import SwinTransformer3d
 
-from stepaudit.errors import UsageError
+from stepaudit.errors import NotApplicableError, UsageError
 from stepaudit.models._normalise import IMAGENET, Normalised
+from stepaudit.models._tokens import patches, pulled, spread, unwindowed, windowed
 
 ranges = {"embed_dim": (1, 4_096), "depths": (1, 1_000), "window": (1, 1_024), "stochastic_depth": (0, 1)}
 PATCH = [2, 4, 4]  # frames, rows, columns
@@ -22,7 +25,46 @@ class Swin3D(Normalised):
 
     input_size: ClassVar[tuple[int, int, int]] = (32, 224, 224)
     head: ClassVar[str] = "head."
-    activation_layer: ClassVar[None] = None  # the only convolution makes the patches, before any attention
+    backbone: SwinTransformer3d
+
+    @property
+    def activation_layer(self) -> nn.Module:
+        """The normalisation before the last attention."""
+        return self._blocks[-1].norm1
+
+    @property
+    def _blocks(self) -> list[nn.Module]:
+        """All blocks in order, without the layers that merge patches."""
+        return [block for stage in self.backbone.features[::2] for block in stage]
+
+    def activation_grid(self, tokens: Tensor, size: Sequence[int]) -> Tensor:
+        """Tokens [N, t, h, w, C] as [N, C, t, h, w]."""
+        if tokens.ndim != 5:
+            raise NotApplicableError(f"the layer that is read gives {list(tokens.shape)}, not [N, t, h, w, C]")
+        return tokens.movedim(-1, 1)
+
+    def rollout(self, weights: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """Relevance [N, t, h, w] of the patches to the mean of all tokens, from weights of all windows and blocks."""
+        stages = list(self.backbone.features[::2])
+        grids = [patches(size, PATCH)]
+        grids += [patches(grids[0], (1, 2**stage, 2**stage)) for stage in range(1, len(stages))]
+        relevance, left = weights[-1].new_ones(1, *grids[-1]) / prod(grids[-1]), list(weights)
+        for stage, grid in reversed(list(zip(stages, grids, strict=True))):
+            relevance = spread(relevance, grid)
+            for block in reversed(list(stage)):
+                window, shift = _windows(block.attn, grid)
+                moved = pulled(windowed(relevance, window, shift), left.pop())
+                relevance = relevance + unwindowed(moved, grid, window, shift)
+        return relevance
+
+
+def _windows(attention: Any, grid: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Size and shift of the windows of a block: a window that is no smaller than the grid is the grid, unshifted."""
+    sides = list(zip(attention.window_size, attention.shift_size, grid, strict=True))
+    return (
+        [min(window, count) for window, _, count in sides],
+        [0 if count <= window else shift for window, shift, count in sides],
+    )
 
 
 def build(

@@ -6,8 +6,7 @@ import torch
 from torch import nn
 from torchvision.models.video import mvit_v2_s as torchvisions
 
-from stepaudit.errors import NotApplicableError, UsageError
-from stepaudit.methods import grad_cam
+from stepaudit.errors import UsageError
 from stepaudit.models import mvit_v2_s
 
 
@@ -82,11 +81,6 @@ def test_depths_count_the_blocks_of_each_stage_whose_channels_double(depths):
 def test_what_cannot_be_built_says_what_to_set(options, text):
     with pytest.raises(UsageError, match=text):
         narrow(**options)
-
-
-def test_grad_cam_does_not_apply():
-    with pytest.raises(NotApplicableError, match="MViTv2 names no activation_layer"):
-        grad_cam.attribute(narrow(), torch.rand(1, 3, 8, 32, 32), torch.tensor([0]))
 
 
 def test_rows_do_not_depend_on_each_other():

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from stepaudit.errors import NotApplicableError, UsageError
-from stepaudit.methods import grad_cam
+from stepaudit.errors import UsageError
 from stepaudit.models import swin3d_t
 
 
@@ -48,11 +47,6 @@ def test_windows_are_shifted_in_every_second_block_so_that_neighbours_meet():
 def test_what_cannot_be_built_says_what_to_set(options, text):
     with pytest.raises(UsageError, match=text):
         narrow(**options)
-
-
-def test_grad_cam_does_not_apply():
-    with pytest.raises(NotApplicableError, match="Swin3D names no activation_layer"):
-        grad_cam.attribute(narrow(), torch.rand(1, 3, 8, 32, 32), torch.tensor([0]))
 
 
 def test_rows_do_not_depend_on_each_other():
