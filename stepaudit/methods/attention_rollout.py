@@ -32,7 +32,7 @@ def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None 
         NotApplicableError: the model is no transformer, does not say how its tokens follow from each other
             (`rollout`), or no gradient reaches its attention.
     """
-    if not hasattr(model, "rollout"):
+    if getattr(model, "rollout", None) is None:
         raise NotApplicableError(f"{type(model).__name__} has no `rollout`, which says where its attention looks")
     with frozen(model):  # a clip alone, because attention of all layers takes memory
         grids = [_relevance(model, clips[row : row + 1], targets[row : row + 1]) for row in range(len(clips))]
@@ -55,8 +55,7 @@ def weighted_attention(model: nn.Module, clips: Tensor, targets: Tensor) -> list
         NotApplicableError: there is no attention, or no gradient reaches it.
     """
     with torch.enable_grad(), _Attention() as recorded:
-        logits = model(clips.detach().requires_grad_())
-    own = logits.gather(1, targets[:, None]).sum()
+        own = model(clips.detach().requires_grad_()).gather(1, targets[:, None]).sum()
     if not recorded.weights or not own.requires_grad:
         raise NotApplicableError(f"no gradient of {type(model).__name__} reaches any attention")
     gradients = torch.autograd.grad(own, recorded.weights, materialize_grads=True)

@@ -30,12 +30,7 @@ class Swin3D(Normalised):
     @property
     def activation_layer(self) -> nn.Module:
         """The normalisation before the last attention."""
-        return self._blocks[-1].norm1
-
-    @property
-    def _blocks(self) -> list[nn.Module]:
-        """All blocks in order, without the layers that merge patches."""
-        return [block for stage in self.backbone.features[::2] for block in stage]
+        return self.backbone.features[-1][-1].norm1
 
     def activation_grid(self, tokens: Tensor, size: Sequence[int]) -> Tensor:
         """Tokens [N, t, h, w, C] as [N, C, t, h, w]."""

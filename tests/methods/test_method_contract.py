@@ -162,6 +162,9 @@ class Scaled(nn.Module):
     def activation_layer(self) -> nn.Module | None:
         return self.inner.activation_layer
 
+    def rollout(self, weights: list[Tensor], size: tuple[int, ...]) -> Tensor:
+        return self.inner.rollout(weights, size)
+
     def forward(self, clips: Tensor) -> Tensor:
         if self.in_place:
             clips.data.mul_(0.5)
