@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,pip install)
 
 .PHONY: demo test audits faults bench lint format docs clean
 
@@ -37,9 +38,10 @@ format: .venv/installed
 docs: .venv/installed
 	python -m docs.reference.documentation
 
+# An environment that is there already keeps its PyTorch, such as the small build without CUDA.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:

@@ -442,7 +442,9 @@ def explain(
 def init(
     folder: Annotated[Path | None, _argument("Folder of the videos.")] = None,
     out: Annotated[Path | None, _option("--out", "The YAML file to write; default: <audit>.yaml.")] = None,
-    budget: Annotated[str | None, _option("--budget", "quick, standard or thorough; default: quick.")] = None,
+    budget: Annotated[
+        str | None, _option("--budget", "quick, overnight, standard or thorough; default: quick.")
+    ] = None,
     audit: Annotated[str | None, _option("--audit", "Name of the audit; default: the folder's.")] = None,
     model: Annotated[str | None, _option("--model", "Name of a model, or module:object.", _ALL_MODELS)] = None,
     weights: Annotated[

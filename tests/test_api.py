@@ -1,6 +1,8 @@
 """The Python API: `import stepaudit`."""
 
+import base64
 import doctest
+import io
 import re
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from explained_audit import CLIP, FRAMES, SIDE, columns, moving_square, write
+from PIL import Image
 from torch import nn
 
 import stepaudit
@@ -104,6 +107,19 @@ def test_a_mask_lies_where_the_model_looks_and_keeps_its_answer():
     assert evidence.mean() > 0.8
     assert evidence.mean() > 5 * (mask.sum() - evidence.sum()) / (mask.numel() - evidence.numel())
     assert found.kept_probability[0] > 0.8  # without a mask it is 0.05
+    grey = 12 * 0.5 - 9  # the logit of class 1 where the whole clip has faded
+    assert found.empty_probability.tolist() == pytest.approx([1 / (1 + np.exp(-grey)), 1 / (1 + np.exp(grey))])
+
+
+def test_a_notebook_shows_each_clip_with_its_map_moving():
+    found = stepaudit.explain(Net(), torch.rand(2, 3, 8, 32, 32), [0, 1], method="center")
+    shown = found._repr_html_()
+    images = re.findall(r'<img src="data:image/webp;base64,([^"]+)"', shown)
+    for image in images:
+        with Image.open(io.BytesIO(base64.b64decode(image))) as animation:
+            assert (animation.n_frames, animation.size) == (8, (32, 32))
+    assert len(images) == 2
+    assert f"center: class 1 has {found.probability[1]:.2f}, " in shown
 
 
 def test_a_map_that_is_no_mask_keeps_exactly_its_greatest_voxels():

@@ -17,7 +17,8 @@ from stepaudit import maps
 from stepaudit.audit.sections import Clips, Model
 from stepaudit.clips import cutting, decoding, encoding, tensors
 from stepaudit.clips.geometry import Geometry
-from stepaudit.commands.explain import arguments, files
+from stepaudit.commands.explain import arguments, explanation, files
+from stepaudit.commands.explain.clip_report import ClipReport
 from stepaudit.extremal.settings import settings
 from stepaudit.layers import gaussian_blur
 from stepaudit.networks import checkpoint
@@ -191,6 +192,30 @@ def test_of_a_map_that_is_no_mask_the_greatest_voxels_are_kept(explain, tmp_path
     assert "kept: the 25 % of voxels that the map ranks highest" in out
     (row,) = pq.read_table(tmp_path / "out/maps.parquet", partitioning=None).to_pylist()
     assert (row["ratio"], row["kept_probability"]) == (None, None)
+
+
+class Of(torch.nn.Module):
+    """The logit of class 1 is a property of the clip, in tens; the other class has none."""
+
+    def __init__(self, measured):
+        super().__init__()
+        self.measured = measured
+
+    def forward(self, clips):
+        values = 10 * self.measured(clips.flatten(1))
+        return torch.stack([torch.zeros_like(values), values], dim=1)
+
+
+@pytest.mark.parametrize(("measured", "said"), [(lambda x: x.mean(dim=1), True), (lambda x: x.std(dim=1), False)])
+def test_only_a_class_that_stays_when_the_clip_is_hidden_is_said_to_have_no_evidence(measured, said):
+    """A blur leaves the mean of a chequered clip, and nothing of its contrast."""
+    places = torch.arange(48)
+    clips = ((places[:, None] + places) % 2).float().expand(1, 3, 4, 48, 48)
+    found = explanation.explained(Of(measured), clips, torch.tensor([1]), [0.25], method="center", options={})
+    report = ClipReport("clip", {"frames": range(4)}, "net", "net", ["dark", "light"], found)
+    lines = [line for line in report.lines() if line.startswith("nothing: ")]
+    text = f"nothing: with the whole clip hidden 'light' still has {found.empty_probability[0]:.3f}"
+    assert lines == ([f"{text}, so that the kept part is no evidence for it"] if said else [])
 
 
 def test_progress_tells_the_probability_and_ends_at_its_total(done):

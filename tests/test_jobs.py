@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from stepaudit.audit import config, registry
 from stepaudit.audit.jobs import explaining, in_groups
 
@@ -43,3 +45,27 @@ def test_controls_are_made_after_the_models_that_they_are_controls_of_and_search
     assert [names for names in trained if names] == [["one"] * 2, ["random"] * 2]
     assert [job.model for job in explaining(audit, "preserve")] == ["one"] * 2
     assert explaining(audit, "preserve") in in_groups(audit)
+
+
+UNTRAINED = {"use": "planted_white_box", "training": {"epochs": 0}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "cut"),
+    [
+        ({"models": {"one": UNTRAINED}}, False),
+        ({"models": {"one": {"use": "planted_white_box", "checkpoint": "trained.safetensors"}}}, False),
+        ({"models": {"one": UNTRAINED, "trained": {"use": "planted_white_box"}}}, True),
+        ({"models": {"one": {**UNTRAINED, "training_on": {"b": {"epochs": 1}}}}}, None),  # on one of the two data sets
+        ({"models": {"one": UNTRAINED, "random": {"of": "one", "randomise": 0.5}}}, True),  # for its statistics
+        ({"models": {"one": UNTRAINED}, "methods": {"annotation_prior": {}}}, True),  # for the boxes
+    ],
+)
+def test_training_clips_are_cut_only_where_something_is_learned_of_them(tmp_path, changes, cut):
+    audit = small(tmp_path, preserve={"methods": []}, **changes)
+    jobs = [job for group in in_groups(audit) for job in group]
+    with_training = {job.dataset for job in jobs if job.stage == "extract" and job.shard.startswith("train")}
+    assert with_training == ({"b"} if cut is None else {"a", "b"} if cut else set())
+    made = {path for job in jobs for path in job.writes}
+    read = {path for job in jobs for paths in job.reads.values() for path in paths}
+    assert read - made <= {Path("trained.safetensors")}

@@ -3,9 +3,11 @@
 import io
 
 import pytest
+import torch
 from rich.console import Console
 
 from stepaudit.running import progress as module
+from stepaudit.running.passes import passes_noted
 from stepaudit.running.progress import progress
 from stepaudit.store.formats import duration
 
@@ -36,6 +38,22 @@ def test_a_log_gets_a_line_every_ten_seconds_and_at_the_end(monkeypatch, clock):
         assert log.getvalue() == "train m on d: 3/5, 10 s, 6.7 s left, loss 1\n"
         advance(2)
     assert log.getvalue() == "train m on d: 3/5, 10 s, 6.7 s left, loss 1\ntrain m on d: 5/5, 10 s\n"
+
+
+def test_the_passes_of_a_batch_that_takes_long_are_told(monkeypatch, clock):
+    log, heard = console(monkeypatch, terminal=False), []
+    net = torch.nn.Identity()
+    with progress("preserve", 2, clips=2) as advance, module.heard(lambda count: heard.append(count.done)):
+        advance()
+        with passes_noted(net):
+            for _ in range(3):
+                clock[0] += 5
+                net(1)
+        net(1)
+        assert log.getvalue() == "preserve: 1/2, 10 s, 0.1 clips/s, 10 s left, pass 2 of a batch\n"
+        assert heard == [1, 1, 1, 1]  # so that the job's note is not taken for that of a dead one
+    with passes_noted(net):
+        net(1)  # no progress is shown
 
 
 def test_clips_a_second_time_left_probability_and_failures_are_told(monkeypatch, clock):

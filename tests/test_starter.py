@@ -162,7 +162,7 @@ def real() -> Path:
 def test_real_ucf101_is_seen_with_the_annotated_classes_that_can_be_trained_and_tested(real, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = written(real)
-    entry = settings.datasets[settings.audit]
+    (entry,) = settings.datasets.values()
     assert entry.use == "ucf101_24"
     assert set(entry.options["classes"]) >= {"BasketballDunk", "Surfing"}
     assert entry.options["per_class"] <= 10
@@ -231,11 +231,26 @@ def test_options_replace_what_the_budget_proposes(videos):
     settings = written(
         videos, model="mc3_18", weights="none", methods="occlusion, step", size="8x32x48", audit="my audit!"
     )
-    assert settings.audit == "my_audit"
+    assert (settings.audit, list(settings.datasets)) == ("my_audit", ["videos"])  # so that two audits can be compared
     assert settings.models["mc3_18"].options == {"width": budgets.NARROW["width"]}
     assert set(settings.methods) == {"occlusion", "step", *FLOORS}
     assert next(iter(settings.sizes)) == "8x32x48"
     assert written(videos, "two.yaml", methods="grad_cam").preserve.methods == []
+
+
+@pytest.mark.parametrize("weights", ["mine.pt", "there_without_an_ending"])
+def test_own_weights_are_audited_as_they_are_and_no_training_clip_is_cut(videos, weights):
+    Path("there_without_an_ending").touch()
+    settings = written(videos, weights=weights)
+    (entry,) = settings.models.values()
+    assert (entry.weights, entry.training.epochs) == (weights, 0)
+    assert settings.splits_cut("videos") == ("test",)
+
+
+def test_weights_of_torchvision_are_fine_tuned(videos):
+    settings = written(videos, weights="R2Plus1D_18_Weights.KINETICS400_V1")
+    assert settings.models["r2plus1d_18"].training.epochs
+    assert settings.splits_cut("videos") == ("train", "validation", "test")
 
 
 @pytest.mark.parametrize(

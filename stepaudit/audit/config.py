@@ -30,6 +30,7 @@ from stepaudit.audit.sections import (
 from stepaudit.audit.sources import Sources
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store import writing
+from stepaudit.store.schema import SPLITS
 from stepaudit.store.tables import as_json
 
 SECTIONS = ("datasets", "models", "methods", "metrics")
@@ -132,6 +133,12 @@ class Config(Closed):
     def clips_of(self, model: str) -> Clips:
         """Size and fit of a model's clips."""
         return self.clips.model_copy(update=self.models[model].clips.model_dump(exclude_none=True))
+
+    def splits_cut(self, dataset: str) -> tuple[str, ...]:
+        """Splits of a data set whose clips are cut: without training clips where no model or method learns of them."""
+        learns = any(model.reads_training_clips(dataset) for model in self.models.values())
+        prior = any("box_prior" in self.component("methods", name).requires for name in self.methods)
+        return SPLITS if learns or prior else ("test",)
 
     @property
     def folder(self) -> Path:

@@ -126,7 +126,8 @@ class Job:
         if self.stage == "extract":
             return {"segments": [self.file("segments")], "boxes": [self.file("boxes")]}
         if self.stage == "train":
-            clips = {split: self.files("clips", split) for split in ("train", "validation")}
+            learns = self.config.models[self.model].reads_training_clips(self.dataset)
+            clips = {split: self.files("clips", split) if learns else [] for split in ("train", "validation")}
             return {"segments": [self.file("segments")], **clips, "original": self.original, "given": self.given}
         reads = {"checkpoint": [self.checkpoint], "clips": self.sharing("clips")}
         if self.stage in ("attribute", "preserve"):
@@ -278,7 +279,7 @@ def require_few(config: Config) -> None:
 
 def _parts(config: Config, dataset: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Parts of the plan of a data set, each with the number of stages that work on it."""
-    yield from ((len(config.sizes), ("clips", dataset, split)) for split in SPLITS)
+    yield from ((len(config.sizes), ("clips", dataset, split)) for split in config.splits_cut(dataset))
     for model in config.models:
         yield 1, ("predictions", dataset, model)
         yield from ((3, ("maps", dataset, model, method)) for method in config.methods)
@@ -327,7 +328,12 @@ def tables_of(config: Config) -> set[Path]:
 
 def _extracted(config: Config) -> list[Job]:
     parts = [Job(config, "extract", dataset, size=size) for dataset, size in product(config.datasets, config.sizes)]
-    return [replace(job, shard=shard) for job in parts for split in SPLITS for shard in job.shards("clips", split)]
+    return [
+        replace(job, shard=shard)
+        for job in parts
+        for split in config.splits_cut(job.dataset)
+        for shard in job.shards("clips", split)
+    ]
 
 
 def _of_models(config: Config, stage: str, models: list[str]) -> list[Job]:

@@ -208,6 +208,8 @@ def _jobs(config: Config, entries: Entries) -> int:
     for name, entry in entries.items():
         kind, *keys = name.split("/")
         times = {"clips": len(config.sizes), "maps": 2}.get(kind, 1)
+        if kind == "clips" and keys[1] not in config.splits_cut(keys[0]):
+            continue
         if kind == "maps" and keys[1] in searched and keys[2] in config.preserve.methods:
             times += 1
         jobs += times * entry["shards"]

@@ -270,6 +270,14 @@ class Model(Component):
         """Settings of the training on a data set."""
         return changed(self.training, self.training_on.get(dataset, {}))
 
+    def is_trained_on(self, dataset: str) -> bool:
+        """True if the audit trains the model itself on a data set."""
+        return self.checkpoint is None and self.randomise is None and self.training_for(dataset).epochs > 0
+
+    def reads_training_clips(self, dataset: str) -> bool:
+        """True if it learns from training clips of a data set: its weights, or a control's batch statistics."""
+        return self.randomise is not None or self.is_trained_on(dataset)
+
 
 class Method(Component):
     kind = "methods"

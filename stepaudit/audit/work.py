@@ -76,7 +76,7 @@ def prediction_seconds(config: Config, model: str) -> float:
 def training_seconds(job: Job, counts: Counter) -> float:
     """Seconds for the training of a model on a data set with these clips of each split."""
     config, entry = job.config, job.config.models[job.model]
-    if entry.checkpoint is not None or entry.randomise:
+    if not entry.is_trained_on(job.dataset):
         return 0.0
     clips = WITH_GRADIENT * counts["train"] * config.clips.random_views + FORWARD * counts["validation"]
     return entry.training_for(job.dataset).epochs * clips * _pass_seconds(config, job.model)

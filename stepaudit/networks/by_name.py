@@ -144,25 +144,14 @@ def _of_torchvision(name: str, weights: str | None) -> Chosen:
     return Chosen(net.eval(), name, classes, cropped, "as the weights were trained")
 
 
-def _fill(net: nn.Module, weights: str | None, name: str) -> None:
+def _fill(net: nn.Module, weights: str | None, name: str, *, whole: bool = False) -> None:
     """Load a file's weights, or torchvision's by their name, into a network with its last layer."""
     if weights is not None and not Path(weights).is_file():
         raise UsageError(f"--weights {weights}: there is no such file")
     try:
-        checkpoint.load_initial(net, weights or name)
+        checkpoint.load_initial(net, weights or name, whole=whole)
     except UsageError as error:
         raise UsageError(f"{error}{'' if weights else ' with --weights'}") from error
-
-
-def _fill_whole(net: nn.Module, weights: str, name: str) -> None:
-    """Load a file's weights. Raises UsageError if a layer, such as the last one, keeps its random weights."""
-    own = {key: value.clone() for key, value in net.named_parameters() if value.ndim > 1}
-    _fill(net, weights, name)
-    if left := [key for key, value in net.named_parameters() if key in own and value.equal(own[key])]:
-        raise UsageError(
-            f"--weights {weights}: it leaves {len(left)} of {len(own)} layers of {name} random, such as {left[0]}; "
-            "give the weights of the whole trained model"
-        )
 
 
 def video_weights() -> list[str]:
@@ -189,7 +178,7 @@ def _of_object(name: str, weights: str | None, classes: str | None) -> Chosen:
     names = class_names(classes) if classes else None
     net = built(name, names)
     if weights is not None:
-        _fill_whole(net, weights, name)
+        _fill(net, weights, name, whole=True)
         _require_all_filled(net, weights, name, names)
     if classes and not classes.isdecimal():
         checkpoint.require_order(net, weights, names or [])

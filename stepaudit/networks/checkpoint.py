@@ -121,13 +121,16 @@ def rebuilt(model: nn.Module, entry: Model, classes: int) -> nn.Module:
     return other.to(next((each.device for each in model.parameters()), "cpu"))
 
 
-def load_initial(model: nn.Module, weights: str) -> None:
+def load_initial(model: nn.Module, weights: str, *, whole: bool = False) -> None:
     """Fill a model from a torchvision weights name (downloaded by torchvision) or a local file.
 
     A file of the whole model under its own names fills all of it. Others fill `model.backbone`, if there is one: the
     head, whose shape depends on the classes, keeps its own weights, and parameters that the backbone lacks (the
     source's own classifier) are left out. The names may have one prefix more: `module.`, `_orig_mod.`, the key of the
     state dict among other things, or several of them.
+
+    Args:
+        whole: the model is not trained any more: a head of the file that fits is taken, too, and none may stay random.
 
     Raises:
         UsageError: the file cannot be read, a parameter is missing or has another shape, or several prefixes fit.
@@ -137,6 +140,10 @@ def load_initial(model: nn.Module, weights: str) -> None:
     own = module.state_dict()
     names = [name for name in own if not (head and name.startswith(head))]
     prefix = _prefix(names, state, weights)
+    if whole:
+        heads = [name for name in own if name not in names]
+        fits = all(getattr(state.get(prefix + name), "shape", None) == own[name].shape for name in heads)
+        names += heads if fits else []
     given = {name: state.get(f"{prefix}{name}") for name in _needed(names, state, prefix)}
     if wrong := sorted(name for name, value in given.items() if getattr(value, "shape", None) != own[name].shape):
         raise UsageError(
@@ -148,6 +155,18 @@ def load_initial(model: nn.Module, weights: str) -> None:
         module.load_state_dict(given, strict=False)
     except RuntimeError as error:
         raise UsageError(f"weights '{weights}' do not fit {type(model).__name__} ({error})") from error
+    if whole:
+        _require_all_filled(model, {id(each) for name, each in module.named_parameters() if name in given}, weights)
+
+
+def _require_all_filled(model: nn.Module, filled: set[int], weights: str) -> None:
+    """Raise UsageError for parameters that keep their random values, such as those of another number of classes."""
+    own = dict(model.named_parameters())
+    if left := [name for name, each in own.items() if id(each) not in filled]:
+        raise UsageError(
+            f"weights '{weights}' leave {len(left)} of {len(own)} parameters of {type(model).__name__} random, such as "
+            f"{left[0]} {list(own[left[0]].shape)}; give the weights of the whole trained model"
+        )
 
 
 def names_in(weights: str | None) -> list[str] | None:

@@ -177,7 +177,7 @@ def _of_model(config: Config, name: str, classes: int) -> Answers | None:
             torch.manual_seed(config.seed)
             net = checkpoint.build(entry, classes)
         if entry.weights and Path(entry.weights).is_file():
-            checkpoint.load_initial(net, entry.weights)
+            checkpoint.load_initial(net, entry.weights, whole=not any(map(entry.is_trained_on, config.datasets)))
         ours = config.component("models", name).module.startswith("stepaudit.")
         if ours and sum(each.numel() for each in net.parameters()) > MAX_PARAMETERS_ASKED:
             return None

@@ -15,6 +15,7 @@ SECONDS_BETWEEN_LINES = 10.0
 PROBABILITIES = {"kept_probability": "kept", "target_probability": "target"}  # of masks; of all else
 console = Console(stderr=True)
 _listeners: list[Callable[["Count"], None]] = []
+_open: list[Callable[..., None]] = []  # `advance` of each progress, the innermost last
 
 
 class Count:
@@ -94,9 +95,13 @@ def progress(description: str, total: int, clips: int | None = None) -> Iterator
         columns = [TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()]
         with Progress(*columns, TextColumn("{task.fields[text]}", markup=False), console=console) as bar:
             task = bar.add_task(description, total=total, text="")
-            yield _counting(count, lambda: bar.update(task, completed=count.done, text=count.text()))
+            with _innermost(
+                _counting(count, lambda: bar.update(task, completed=count.done, text=count.text()))
+            ) as advance:
+                yield advance
     else:
-        yield _counting(count, _Lines(count))
+        with _innermost(_counting(count, _Lines(count))) as advance:
+            yield advance
 
 
 @contextmanager
@@ -107,6 +112,21 @@ def heard(listener: Callable[[Count], None]) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+def note(text: str) -> None:
+    """Show a text beside the innermost progress, if there is one; a piece of work that takes long is seen to live."""
+    if _open:
+        _open[-1](0, text)
+
+
+@contextmanager
+def _innermost(advance: Callable[..., None]) -> Iterator[Callable[..., None]]:
+    _open.append(advance)
+    try:
+        yield advance
+    finally:
+        _open.pop()
 
 
 def _counting(count: Count, show: Callable[[], None]) -> Callable[..., None]:

@@ -20,6 +20,7 @@ from stepaudit.networks import probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
+from stepaudit.running.passes import passes_noted
 from stepaudit.running.side_effects import settings_kept
 from stepaudit.running.smaller_batches import run_batch
 from stepaudit.stages._pure_maps import require_pure
@@ -79,7 +80,7 @@ def _explainer(job: Job) -> Loaded:
         clips, targets = tensors(requests, place)
         ratios = None if entry.ratios is None else torch.tensor([request.ratio for request in requests], device=place)
         start = time.monotonic()
-        with context(clips):
+        with context(clips), passes_noted(net):
             maps = attribute(net, clips, targets, ratios=ratios, seed=requests[0].seed, **extra, **entry.options)
         maps = checked_maps(maps, job.method, [request.clip_id for request in requests], tuple(clips.shape[2:]))
         full = maps.full()

@@ -31,7 +31,7 @@ def run(job: Job) -> None:
     config, dataset = job.config, job.dataset
     entry = config.datasets[dataset]
     segments, boxes = _rows(config.component("datasets", dataset).load()(entry.root, **entry.options), dataset)
-    trains = any(model.checkpoint is None and model.training_for(dataset).epochs for model in config.models.values())
+    trains = any(model.is_trained_on(dataset) for model in config.models.values())
     shortest = min((config.clips_of(name).frames for name in config.models), default=1)
     problems = find_problems(segments, boxes, trains=trains) or _length_problems(segments, shortest)
     if problems := problems or [each.text for each in annotation_doubts(segments, boxes) if each.wrong]:

@@ -13,6 +13,7 @@ from stepaudit.networks import probe
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
+from stepaudit.running.passes import passes_noted
 from stepaudit.running.smaller_batches import run_batch
 from stepaudit.stages import _crisp_masks, _soft_masks
 from stepaudit.stages._search_tools import Tools, key
@@ -60,7 +61,8 @@ def _searched(guard: Guard, search: Search, name: str, batch: Sequence[Request])
     questions, make = search
 
     def work(tools: Tools, part: Sequence[Request]) -> list[list[Row]]:
-        return make(part, tools)
+        with passes_noted(tools.net):
+            return make(part, tools)
 
     def failed(request: Request, error: AuditError) -> list[Row]:
         outcome = {"status": error.status, "error": str(error)}

@@ -40,15 +40,26 @@ def run(job: Job) -> None:
     else:
         with training.seeded(config.seed):
             net = checkpoint.build(entry, len(classes))
+        trains = entry.is_trained_on(job.dataset)
         if entry.weights is not None:
-            checkpoint.load_initial(net, entry.weights)
-        if entry.training_for(job.dataset).epochs:
+            _load(job, net, entry.weights, whole=not trains)
+        if trains:
             rows = _fit(job, net, classes)
         else:
             _check_class_order(job, net, classes)
     checkpoint.save(net, path, entry, classes, details)
     tables.write(rows, "training_log", job.file("training_log"))
     ledger.remove(path)
+
+
+def _load(job: Job, net: torch.nn.Module, weights: str, *, whole: bool) -> None:
+    """Initial weights; `whole`: nothing is trained, so that no layer may be left with random ones."""
+    if not whole:
+        return checkpoint.load_initial(net, weights)
+    try:
+        checkpoint.load_initial(net, weights, whole=True)
+    except UsageError as error:
+        raise UsageError(f"model '{job.model}' with `epochs: 0`: {error}, or train it") from error
 
 
 def _check_class_order(job: Job, net: torch.nn.Module, classes: list[str]) -> None:

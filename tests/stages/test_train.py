@@ -93,19 +93,44 @@ def test_no_epochs_audit_the_initial_weights(changed, rows):
     assert rows(made, "training_log", model="raw") == []
 
 
-def test_initial_weights_come_from_a_file(changed, tmp_path):
-    """Two models of one kind: the second starts from the first's backbone, and is not trained any further."""
+@pytest.fixture
+def narrow(changed, tmp_path):
+    """Function of a state dict: the job of a model that is made of it and not trained, and a trained model's state."""
     options = {"use": "r2plus1d_18", "options": {"width": 2}, "training": {"epochs": 0}}
     made = changed(models={"raw": {**options, "weights": str(tmp_path / "weights.pth")}})
     _, state = checkpoint.read(Job(made, "train", "planted", "r3d").checkpoint)
+
+    def job(weights):
+        torch.save(weights, tmp_path / "weights.pth")
+        return Job(made, "train", "planted", "raw")
+
+    return job, state
+
+
+def test_a_file_of_backbone_weights_fills_the_head_too_if_nothing_is_trained(narrow):
+    """A classifier that was trained elsewhere, under torchvision's names."""
+    job, state = narrow
+    raw = job({name.removeprefix("backbone."): value for name, value in state.items()})
+    train.run(raw)
+    _, taken = checkpoint.read(raw.checkpoint)
+    assert all(torch.equal(state[name], taken[name]) for name in state)
+
+
+@pytest.mark.parametrize("head", ["of other classes", "missing"])
+def test_a_model_that_is_not_trained_may_keep_no_random_weights(narrow, head):
+    job, state = narrow
     backbone = {name.removeprefix("backbone."): value for name, value in state.items()}
-    torch.save(backbone, tmp_path / "weights.pth")
-    train.run(Job(made, "train", "planted", "raw"))
-    _, taken = checkpoint.read(Job(made, "train", "planted", "raw").checkpoint)
-    assert {name for name in state if not torch.equal(state[name], taken[name])} == {
-        "backbone.fc.weight",
-        "backbone.fc.bias",
-    }
+    given = {name: value for name, value in backbone.items() if not name.startswith("fc.")}
+    if head == "of other classes":
+        given |= {name: value.repeat(200, *[1] * (value.ndim - 1)) for name, value in backbone.items() if "fc." in name}
+    raw = job(given)
+    with pytest.raises(
+        UsageError,
+        match=r"model 'raw' with `epochs: 0`: weights '.*' leave 2 of \d+ parameters of \w+ random, such as "
+        r"backbone.fc.weight \[2, \d+\]; give the weights of the whole trained model, or train it",
+    ):
+        train.run(raw)
+    assert not raw.checkpoint.exists()
 
 
 ORDER = ["cross-vertical", "disc-horizontal"]

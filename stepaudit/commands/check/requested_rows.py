@@ -15,7 +15,6 @@ import duckdb
 from stepaudit.audit.config import Config
 from stepaudit.audit.jobs import Job
 from stepaudit.store.read_only import Settings
-from stepaudit.store.schema import SPLITS
 
 MEMORY = "1GB"  # what does not fit is put on disk
 ORDERS = ["shuffled", "reversed", "frozen"]
@@ -148,14 +147,13 @@ class _Part:
 
     def clips(self) -> Iterator[tuple[Path, str]]:
         views = self.config.sizes[self.job.size].random_views
-        for split in SPLITS:
+        for split in self.config.splits_cut(self.job.dataset):
             names = [f"random{view}" for view in range(views)] if split == "train" else ["middle"]
             yield from self._compared("clips", split, views=names)
 
     def training(self) -> Iterator[tuple[Path, str]]:
         path, entry = self.job.file("training_log"), self.config.models[self.job.model]
-        given = entry.randomise is not None or entry.checkpoint is not None
-        epochs = 0 if given else entry.training_for(self.job.dataset).epochs
+        epochs = entry.training_for(self.job.dataset).epochs if entry.is_trained_on(self.job.dataset) else 0
         if path in self.sound:
             ((rows,),) = self._run(f"select coalesce(list(epoch order by epoch), []) from {READ}", files=[path])
             if rows != list(range(1, epochs + 1)):

@@ -18,16 +18,17 @@ def estimated(config: Config, counts: Mapping[str, Counter], weights: Mapping[st
         counts: segments of each split, by data set.
         weights: bytes of each model's weights; None if unknown.
     """
-    clips = sum(_clips(config, count) for count in counts.values())
+    clips = sum(_clips(config, dataset, count) for dataset, count in counts.items())
     maps = sum(count["test"] for count in counts.values()) * sum(_maps(config, model) for model in config.models)
     models = len(config.datasets) * sum(weights.get(name) or UNKNOWN_MODEL for name in config.models)
     return clips + maps + models + OVERHEAD
 
 
-def _clips(config: Config, count: Counter) -> int:
+def _clips(config: Config, dataset: str, count: Counter) -> int:
     """Bytes of the clips of a data set, at every size: a training segment has several views."""
-    views = count["train"] * config.clips.random_views + count["validation"] + count["test"]
-    return sum(3 * views * clips.frames * clips.height * clips.width for clips in config.sizes.values())
+    views = {"train": config.clips.random_views}
+    cut = sum(count[split] * views.get(split, 1) for split in config.splits_cut(dataset))
+    return sum(3 * cut * clips.frames * clips.height * clips.width for clips in config.sizes.values())
 
 
 def _maps(config: Config, model: str) -> int:

@@ -14,6 +14,7 @@ from stepaudit.report.pictures.pictures import shares
 from stepaudit.store import formats
 
 TOP = 5  # classes to print
+SAME = 0.9  # share of the kept part's probability that the clip perturbed everywhere reaches: the part was not needed
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,17 @@ class ClipReport:
         return self.classes[int(self.explanation.targets[0])]
 
     def lines(self) -> list[str]:
-        """Lines to print: probabilities of the clip and of the kept part, the ratio, the time."""
-        names = ["class", "clip", "kept", ""]
+        """Lines to print: probabilities of the clip, of the kept part and of nothing, the ratio, the time."""
+        names = ["class", "clip", "kept", "nothing", ""]
         rows = [
-            [row["class"], f"{row['clip']:.3f}", f"{row['kept']:.3f}", "explained" if row["explained"] else ""]
+            [row["class"], *(f"{row[of]:.3f}" for of in names[1:4]), "explained" if row["explained"] else ""]
             for row in self.top()
         ]
         table = formats.format_rows(names, rows, "table").rstrip("\n").split("\n")
         return [
             *(line.rstrip() for line in table),
             f"kept: {self.kept_part}",
+            *self.doubt(),
             f"time: {self.explanation.seconds:.1f} s on {self.explanation.clips.device.type}",
         ]
 
@@ -68,18 +70,33 @@ class ClipReport:
         ratio_reached = f"ratio {reached} {self.explanation.volume[0].item():.3f}"
         return f"by the mask, {', '.join([ratio_reached, *visible(self.maps()[0])])}; {perturbation} elsewhere"
 
+    def doubt(self) -> list[str]:
+        """A line if the kept part was not needed: the class keeps its probability where nothing of the clip is left."""
+        kept, empty = (
+            float(each[0]) for each in (self.explanation.kept_probability, self.explanation.empty_probability)
+        )
+        if empty < SAME * kept:
+            return []
+        share = f"with the whole clip hidden '{self.label}' still has {empty:.3f}"
+        return [f"nothing: {share}, so that the kept part is no evidence for it"]
+
     def top(self) -> list[dict]:
         """The most probable classes of the clip, the explained class, and the top class of the kept part."""
-        before, after = (logits[0].softmax(dim=0) for logits in (self.explanation.logits, self.explanation.kept_logits))
+        whole, part, none = (
+            logits[0].softmax(dim=0)
+            for logits in (self.explanation.logits, self.explanation.kept_logits, self.explanation.empty_logits)
+        )
         target = int(self.explanation.targets[0])
-        shown = before.argsort(descending=True)[:TOP].tolist()
-        shown += [index for index in dict.fromkeys([target, int(after.argmax())]) if index not in shown]
+        shown = whole.argsort(descending=True)[:TOP].tolist()
+        others = dict.fromkeys([target, int(part.argmax()), int(none.argmax())])
+        shown += [index for index in others if index not in shown]
         return [
             {
                 "class": self.classes[index],
                 "index": index,
-                "clip": before[index].item(),
-                "kept": after[index].item(),
+                "clip": whole[index].item(),
+                "kept": part[index].item(),
+                "nothing": none[index].item(),
                 "explained": index == target,
             }
             for index in shown

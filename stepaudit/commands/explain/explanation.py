@@ -22,6 +22,7 @@ from stepaudit.networks.probe import Answers
 from stepaudit.store import schema, tables
 
 AT_ONCE = 16  # clips in a call that asks for no gradient
+SHOWN = 8  # clips that a notebook shows
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Explanation:
         logits: [N, K], of the clips.
         kept_clips: [N, 3, T, H, W], the clips of which the maps' part is kept and the rest perturbed.
         kept_logits: [N, K], of those.
+        empty_logits: [N, K], of the clips that are perturbed everywhere: what the model says with no evidence at all.
         takes_ratio: whether the method was asked for the ratios.
         seconds: wall time of the method, of all rows.
     """
@@ -55,6 +57,7 @@ class Explanation:
     logits: Tensor = field(repr=False)
     kept_clips: Tensor = field(repr=False)
     kept_logits: Tensor = field(repr=False)
+    empty_logits: Tensor = field(repr=False)
     takes_ratio: bool
     seconds: float
 
@@ -78,6 +81,11 @@ class Explanation:
         return _of_targets(self.kept_logits, self.targets)
 
     @property
+    def empty_probability(self) -> Tensor:
+        """Softmax probability of each target on its clip perturbed everywhere, [N]: if high, maps are no evidence."""
+        return _of_targets(self.empty_logits, self.targets)
+
+    @property
     def volume(self) -> Tensor:
         """Mean of each map, [N]: of a mask, the ratio that it reached."""
         return self.maps.mean(dim=(1, 2, 3))
@@ -88,6 +96,17 @@ class Explanation:
 
         frames = overlay.pictures_of(self.clips[index])
         return pictures.overlay(frames, self.maps[index].cpu().numpy(), mask=self.is_mask)
+
+    def _repr_html_(self) -> str:
+        """The clips with their maps, moving, as a notebook shows them."""
+        from stepaudit.report.pictures import movie
+
+        values = zip(self.targets, self.probability, self.kept_probability, self.empty_probability, strict=True)
+        captions = [
+            f"{self.method}: class {target} has {whole:.2f}, on the kept part {kept:.2f}, on nothing {empty:.2f}"
+            for target, whole, kept, empty in list(values)[:SHOWN]
+        ]
+        return "".join(movie.as_html(self.render(index), caption) for index, caption in enumerate(captions))
 
     def table(self, clip_ids: Sequence[str] | None = None, model: str | None = None) -> list[dict]:
         """Rows with the columns of an audit's table `maps`; `dataset` is NULL.
@@ -166,11 +185,11 @@ def explained(
     compact = checked_maps(given, method, [str(place) for place in range(len(clips))], tuple(clips.shape[2:]))
     full = compact.full()
     seconds = time.monotonic() - start
-    kept_clips = _kept_clips(clips, compact, full, ratios)
+    kept_clips, empty_clips = _kept_clips(clips, compact, full, ratios)
     with frozen(model), torch.no_grad():
-        kept_logits = logits_of(model, kept_clips)
+        kept_logits, empty_logits = logits_of(model, kept_clips), logits_of(model, empty_clips)
     request = (clips, targets, method, options, list(ratios), seed)
-    return Explanation(*request, compact, full, logits, kept_clips, kept_logits, takes_ratio, seconds)
+    return Explanation(*request, compact, full, logits, kept_clips, kept_logits, empty_logits, takes_ratio, seconds)
 
 
 def checked(method: str, options: dict[str, Any], ratios: Sequence[float] = ()) -> Component:
@@ -215,12 +234,15 @@ def logits_of(model: nn.Module, clips: Tensor) -> Tensor:
     return logits
 
 
-def _kept_clips(clips: Tensor, compact: Maps, full: Tensor, ratios: Sequence[float]) -> Tensor:
-    """The clips perturbed by their masks, or by hard masks of the maps' greatest voxels."""
+def _kept_clips(clips: Tensor, compact: Maps, full: Tensor, ratios: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """The clips perturbed by their masks, or by hard masks of the maps' greatest voxels; and perturbed everywhere."""
+    masks, perturbation = full, Perturbation()
     if "kept_probability" in compact.details:
-        return blend(_perturbation(str(compact.details["perturbation"])).levels(clips), full)
-    masks = torch.stack([hard_mask(one, ratio) for one, ratio in zip(full, ratios, strict=True)])
-    return blend(Perturbation().levels(clips), masks)
+        perturbation = _perturbation(str(compact.details["perturbation"]))
+    else:
+        masks = torch.stack([hard_mask(one, ratio) for one, ratio in zip(full, ratios, strict=True)])
+    levels = perturbation.levels(clips)
+    return blend(levels, masks), blend(levels, torch.zeros_like(masks))
 
 
 def _perturbation(text: str) -> Perturbation:

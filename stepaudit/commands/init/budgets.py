@@ -1,4 +1,4 @@
-"""Defaults of `stepaudit init` for a quick, a standard and a thorough audit."""
+"""Defaults of `stepaudit init` for audits of some minutes, a night, days, and a GPU."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +73,19 @@ BUDGETS = {
         training_clips=40,
         test_clips=10,
         most_test_clips=40,
+    ),
+    "overnight": Budget(
+        text="a full-size model with torchvision's weights, fine-tuned on few clips; one mask method, 16 test clips",
+        pretrained=True,
+        size=(16, 112, 112),
+        methods=("step", "grad_cam"),
+        options={"preset": "corrected", "schedule": "short", "iterations": 100},
+        ratios=[0.1],
+        preserve={},
+        metrics={"kept_probability": {}},
+        training_clips=20,
+        test_clips=8,
+        most_test_clips=16,
     ),
     "standard": Budget(
         text="a full-size model with torchvision's weights, fine-tuned; two mask methods and Grad-CAM",

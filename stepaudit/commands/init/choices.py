@@ -11,6 +11,7 @@ from stepaudit.commands.init.budgets import BUDGETS, MODEL, PRETRAINED, Budget, 
 from stepaudit.errors import UsageError, did_you_mean
 
 NONE = "none"
+WEIGHT_FILES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar")
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,23 @@ class Choices:
     size: str | None = None
 
     @property
+    def dataset_name(self) -> str:
+        """The data set's name, the folder's: two audits of a folder can be compared."""
+        return _as_name(self.folder.name.strip(".") or self.folder.resolve().name) or "videos"
+
+    @property
     def audit_name(self) -> str:
-        """The audit's name, by default the folder's."""
-        name = self.audit or self.folder.name.strip(".") or self.folder.resolve().name
-        return re.sub(r"[^A-Za-z0-9_.+-]+", "_", name).strip("_.-+") or "audit"
+        """The audit's name, by default the data set's."""
+        return _as_name(self.audit or "") or self.dataset_name
 
     @property
     def model_name(self) -> str:
         return self.model or MODEL
+
+
+def _as_name(text: str) -> str:
+    """A text as a name in a configuration."""
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "_", text).strip("_.-+")
 
 
 def budget_of(choices: Choices) -> Budget:
@@ -59,6 +69,12 @@ def weights_of(choices: Choices) -> str | None:
         return None if choices.weights == NONE else choices.weights
     pretrained = PRETRAINED.get(choices.model_name) if budget_of(choices).pretrained else None
     return pretrained[0] if pretrained else None
+
+
+def own_weights(choices: Choices) -> bool:
+    """True if the weights are a file of the user's: the model is audited as it is, not trained first."""
+    weights = choices.weights
+    return weights not in (None, NONE) and (Path(str(weights)).exists() or Path(str(weights)).suffix in WEIGHT_FILES)
 
 
 def size_of(choices: Choices) -> Size:

@@ -13,7 +13,7 @@ import yaml
 from stepaudit.audit import config, registry
 from stepaudit.commands.init import sampling
 from stepaudit.commands.init.budgets import FINE_TUNED, FROM_SCRATCH, NARROW, PRETRAINED, Budget, Size
-from stepaudit.commands.init.choices import Choices, budget_of, methods_of, size_of, weights_of
+from stepaudit.commands.init.choices import Choices, budget_of, methods_of, own_weights, size_of, weights_of
 from stepaudit.commands.init.survey import Survey
 from stepaudit.errors import UsageError
 from stepaudit.store import package_files, writing
@@ -89,7 +89,9 @@ def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dic
     methods = [registry.find("methods", name) for name in methods_of(choices) if name not in floors]
     masks = {method.name: _mask(method, budget) for method in methods if "ratios" in method.requires}
     views = max(1, min(4, ceil(MINIMUM_VIEWS / max(1, training))))
-    epochs = max(5, min(30, ceil(CLIPS_SEEN[weights is None] / max(1, views * training))))  # few clips: more epochs
+    epochs = (
+        0 if own_weights(choices) else max(5, min(30, ceil(CLIPS_SEEN[weights is None] / max(1, views * training))))
+    )
     short = [each.name for each in survey.seen if not each.error and each.frames < size[0]]
     status = f"has fewer than {size[0]} frames: such videos get the status `too_short`"
     narrow = {name: value for name, value in NARROW.items() if name in (component.options or {})}
@@ -100,6 +102,7 @@ def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dic
         "found": summary(survey),
         "notes": [*survey.notes, *(f"{name} {status}" for name in short[:1])],
         "audit": name,
+        "dataset": choices.dataset_name,
         "results": f"results/{name}",
         "size": size,
         "source": survey.source,

@@ -1,6 +1,10 @@
 """Frames as files to look at: an H.264 video, an animated WebP or GIF."""
 
+import base64
+import html
+import io
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -36,17 +40,26 @@ def save(frames: np.ndarray, path: str | Path, *, rate: float = FRAMES_A_SECOND)
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder '{path.parent}'; make it first")
     if suffix in ANIMATIONS:
-        _animate(frames, path, rate)
+        with writing.written(path, writing.own_name(path)) as temporary:
+            _animate(frames, temporary, suffix, rate)
     else:
         encoding.encode(_even(frames)[_places(len(frames), rate)], path, VIDEO_RATE, crf=18)
     return path
 
 
-def _animate(frames: np.ndarray, path: Path, rate: float) -> None:
+def as_html(frames: np.ndarray, caption: str) -> str:
+    """Frames, uint8 RGB [F, H, W, 3], as an HTML figure that loads nothing, for notebooks."""
+    file = io.BytesIO()
+    _animate(frames, file, ".webp", FRAMES_A_SECOND)
+    source = f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+    text = html.escape(caption)
+    return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+
+
+def _animate(frames: np.ndarray, file: Path | IO[bytes], suffix: str, rate: float) -> None:
     first, *rest = map(Image.fromarray, frames)
-    suffix, timing = path.suffix.lower(), {"duration": round(1000 / rate), "loop": 0}
-    with writing.written(path, writing.own_name(path)) as temporary:
-        first.save(temporary, suffix[1:], save_all=True, append_images=rest, **timing, **ANIMATIONS[suffix])
+    timing = {"duration": round(1000 / rate), "loop": 0}
+    first.save(file, suffix[1:], save_all=True, append_images=rest, **timing, **ANIMATIONS[suffix])
 
 
 def _places(frames: int, rate: float) -> np.ndarray:
