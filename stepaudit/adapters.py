@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stepaudit.errors import UsageError
+from stepaudit.layers import arranged, patches
 
 AXES = "NCTHW"
 TOLERANCE = 1e-5  # of a sum of probabilities in float32
@@ -38,6 +39,8 @@ class Adapter(nn.Module):
             the logit, or the sigmoid of it, of class 1 against class 0.
         activation_layer: name of the module of its last convolution, such as `layer4`; default: the model's own
             `activation_layer`, if it has one.
+        patch: frames, rows and columns of a patch, if that layer gives tokens [N, L, C] of a transformer: frame by
+            frame, row by row, perhaps behind a class token.
 
     Raises:
         UsageError: an argument does not fit the model; also in `forward`, where it is called.
@@ -60,6 +63,7 @@ class Adapter(nn.Module):
         take: int | str | None = None,
         gives: Literal["logits", "probabilities", "logit", "probability"] = "logits",
         activation_layer: str | None = None,
+        patch: tuple[int, int, int] | None = None,
     ):
         super().__init__()
         if sorted(layout) != sorted(AXES):
@@ -70,6 +74,7 @@ class Adapter(nn.Module):
         self.order = [AXES.index(axis) for axis in layout]
         self.frames, self.pathways, self.size, self.scale = frames, pathways, size, scale
         self.take, self.gives, self.layer = take, gives, _existing(activation_layer, model)
+        self.patch = patch
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1, 1), persistent=False)
 
@@ -77,6 +82,27 @@ class Adapter(nn.Module):
     def activation_layer(self) -> nn.Module | None:
         """The last convolution, if it is known."""
         return self.model.get_submodule(self.layer) if self.layer else getattr(self.model, "activation_layer", None)
+
+    @property
+    def activation_grid(self) -> Callable[[Tensor, Sequence[int]], Tensor] | None:
+        """Function that puts the layer's tokens into [N, C, t, h, w], for clips of a size; None if it gives maps."""
+        own = getattr(self.model, "activation_grid", None)
+        if own is None and self.patch is None:
+            return None
+        return lambda tokens, size: (own or self._placed)(tokens, self._size_within(size))
+
+    @property
+    def rollout(self) -> Callable[[Sequence[Tensor], Sequence[int]], Tensor] | None:
+        """The network's own function that follows attention back to its patches, if it has one."""
+        own = getattr(self.model, "rollout", None)
+        return own and (lambda weights, size: own(weights, self._size_within(size)))
+
+    def _placed(self, tokens: Tensor, size: Sequence[int]) -> Tensor:
+        return arranged(tokens, patches(size, self.patch or ()))
+
+    def _size_within(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Size of the clips that the network gets."""
+        return (self.frames or size[0], *(self.size or size[1:]))
 
     def forward(self, clips: Tensor) -> Tensor:
         resampled = resize(choose_frames(clips, self.frames), self.size)
@@ -129,10 +155,18 @@ def resize(clips: Tensor, size: tuple[int, int] | None) -> Tensor:
 def _existing(name: str | None, model: nn.Module) -> str | None:
     modules = dict(model.named_modules())
     if name is not None and name not in modules:
-        convolutions = [known for known, module in modules.items() if isinstance(module, nn.Conv2d | nn.Conv3d)]
-        hint = f"its last convolution is '{convolutions[-1]}'" if convolutions else "it has no convolution to name"
-        raise UsageError(f"activation_layer: {type(model).__name__} has no module '{name}'; {hint}")
+        raise UsageError(f"activation_layer: {type(model).__name__} has no module '{name}'; {readable(model)}")
     return name
+
+
+def readable(model: nn.Module) -> str:
+    """The last layers that methods can read, for error messages: convolutions, and normalisations of tokens."""
+    kinds = {"convolution": nn.Conv2d | nn.Conv3d, "normalisation of tokens": nn.LayerNorm}
+    by_kind = {
+        kind: [name for name, module in model.named_modules() if isinstance(module, of)] for kind, of in kinds.items()
+    }
+    hints = [f"its last {kind} is '{names[-1]}'" for kind, names in by_kind.items() if names]
+    return ", ".join(hints) or "it has no convolution to name"
 
 
 def _taken(output: Any, take: int | str, name: str) -> Any:

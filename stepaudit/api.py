@@ -19,13 +19,21 @@ from stepaudit.networks.by_name import Chosen, choose
 from stepaudit.store.plain_files import at_home
 
 
-def load_model(name: str | Path, *, weights: str | Path | None = None, classes: str | int | None = None) -> Chosen:
+def load_model(
+    name: str | Path,
+    *,
+    weights: str | Path | None = None,
+    classes: str | int | None = None,
+    layer: str | None = None,
+) -> Chosen:
     """A model by the name that `stepaudit explain --model` takes.
 
     Args:
-        name: of torchvision's weights, of an audit's checkpoint, or `module:object`.
+        name: of torchvision's weights, of an audit's checkpoint, of the folder of a classifier of transformers, or
+            `module:object`.
         weights: a local file that takes the place of torchvision's, or fills the object.
         classes: how many, or a file with their names, a line each; only for `module:object`.
+        layer: name of the module that Grad-CAM and others read; default: the model's `activation_layer`.
 
     Returns:
         `net` (clips to logits), `classes` (names, or None), `clip_size` (keyword arguments for `read_clip`).
@@ -42,7 +50,7 @@ def load_model(name: str | Path, *, weights: str | Path | None = None, classes: 
         {'frames': 16, 'height': 48, 'width': 48, 'fit': 'stretch'}
     """
     given = None if weights is None else at_home(str(weights))
-    return choose(at_home(str(name)), weights=given, classes=None if classes is None else str(classes))
+    return choose(at_home(str(name)), weights=given, classes=None if classes is None else str(classes), layer=layer)
 
 
 def read_clip(

@@ -402,7 +402,7 @@ def compare(
 @app.command()
 def explain(
     video: Annotated[Path, _argument("A video, or a folder of numbered pictures.")],
-    model: Annotated[str, _option("--model", "torchvision's weights, an audit's checkpoint, or module:object.")],
+    model: Annotated[str, _option("--model", "torchvision's weights, a checkpoint, a folder, or module:object.")],
     method: Annotated[str, _option("--method", "The method (`stepaudit list methods`).", _ALL_METHODS)] = "step",
     ratio: Annotated[float | None, _option("--ratio", "Share of the clip to keep; default: 0.05.")] = None,
     target: Annotated[str | None, _option("--target", "Class or its index; default: the top one.")] = None,
@@ -414,6 +414,7 @@ def explain(
     options: Annotated[list[str] | None, _option("--option", "Of the method, key=value.")] = None,
     weights: Annotated[str | None, _option("--weights", "Local file of the model's weights.")] = None,
     classes: Annotated[str | None, _option("--classes", "Of module:object: number, or a file.")] = None,
+    layer: Annotated[str | None, _option("--layer", "Module that Grad-CAM and others read, such as blocks.4.")] = None,
     size: Annotated[str | None, _option("--size", "Frames, height and width; default: the model's.")] = None,
     fit: Annotated[Literal["stretch", "crop"] | None, _option("--fit", "Default: the model's.")] = None,
     start: Annotated[int | None, _option("--start", "First frame of the video to use, from 0.")] = None,

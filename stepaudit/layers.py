@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from math import prod
 from typing import Any
 
 import torch
@@ -144,6 +145,31 @@ def recorded(layer: nn.Module) -> Iterator[list[Tensor]]:
 
     with hooked(layer, record):
         yield outputs
+
+
+def patches(size: Sequence[int], patch: Sequence[int]) -> tuple[int, ...]:
+    """Grid of a clip of `size` [T, H, W] in patches; a partial patch counts."""
+    return tuple(-(-pixels // side) for pixels, side in zip(size, patch, strict=True))
+
+
+def arranged(tokens: Tensor, grid: Sequence[int], order: str = "THW") -> Tensor:
+    """Tokens [N, L, C] of a grid, perhaps behind a class token, as [N, C, t, h, w] without it.
+
+    Args:
+        order: `HWT` if the tokens of a place follow each other in time.
+
+    Raises:
+        NotApplicableError: there are not as many.
+    """
+    leading = tokens.shape[1] - prod(grid) if tokens.ndim == 3 else -1
+    if leading not in (0, 1):
+        raise NotApplicableError(
+            f"the layer that is read gives {list(tokens.shape)}, not the {' × '.join(map(str, grid))} tokens of the "
+            "clip, with or without a class token"
+        )
+    sides = dict(zip("THW", grid, strict=True))
+    values = tokens[:, leading:].transpose(1, 2).unflatten(2, [sides[axis] for axis in order])
+    return values.permute(0, 1, *(2 + order.index(axis) for axis in "THW"))
 
 
 def target_log_probability(model: nn.Module, clips: Tensor, targets: Tensor) -> Tensor:

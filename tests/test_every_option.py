@@ -95,7 +95,7 @@ PRESSES = [
     ),
     Press(
         "explain my_video.mp4 --model my_models:build --method center --weights my_weights.pt --classes 2 "
-        "--size 16x32x32 --fit crop --out mine --overwrite",
+        "--layer features --size 16x32x32 --fit crop --out mine --overwrite",
         writes="mine/summary.json",
     ),
     Press(

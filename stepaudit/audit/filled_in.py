@@ -4,7 +4,7 @@ from typing import Any
 
 from stepaudit.errors import did_you_mean
 
-OF_MODEL, OF_TRAINING = ("use", "options", "clips", "batch_size"), ("training", "training_on")  # that controls take
+OF_MODEL, OF_TRAINING = ("use", "options", "clips", "batch_size", "layer"), ("training", "training_on")  # of controls
 
 
 def whole_models(models: Any, datasets: Any) -> Any:

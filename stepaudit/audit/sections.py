@@ -217,6 +217,11 @@ class Model(Component):
         default={}, description="By data set, the keys of `training` that differ there, `{epic: {epochs: 20}}`."
     )
     batch_size: Batch = Field(default=16, description="Clips in a forward pass when predicting.")
+    layer: str | None = Field(
+        default=None,
+        description="Name of the module that Grad-CAM and others read, such as `blocks.4`; default: the model's "
+        "`activation_layer`.",
+    )
     of: Name | None = Field(
         default=None,
         description="Makes this model a control of another one, whose `use`, `options`, `clips` and training it takes.",

@@ -10,34 +10,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from stepaudit.errors import NotApplicableError
-
 Grid = Sequence[int]  # tokens in time, rows and columns
-
-
-def patches(size: Sequence[int], patch: Sequence[int]) -> tuple[int, ...]:
-    """Grid of a clip of `size` [T, H, W] in patches; a partial patch counts."""
-    return tuple(-(-pixels // side) for pixels, side in zip(size, patch, strict=True))
-
-
-def arranged(tokens: Tensor, grid: Grid, order: str = "THW") -> Tensor:
-    """Tokens [N, L, C] of a grid, perhaps behind a class token, as [N, C, t, h, w] without it.
-
-    Args:
-        order: `HWT` if the tokens of a place follow each other in time.
-
-    Raises:
-        NotApplicableError: there are not as many.
-    """
-    leading = tokens.shape[1] - prod(grid) if tokens.ndim == 3 else -1
-    if leading not in (0, 1):
-        raise NotApplicableError(
-            f"the layer that is read gives {list(tokens.shape)}, not the {' × '.join(map(str, grid))} tokens of the "
-            "clip, with or without a class token"
-        )
-    sides = dict(zip("THW", grid, strict=True))
-    values = tokens[:, leading:].transpose(1, 2).unflatten(2, [sides[axis] for axis in order])
-    return values.permute(0, 1, *(2 + order.index(axis) for axis in "THW"))
 
 
 def joint(weights: Sequence[Tensor], count: int) -> Tensor:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from stepaudit.errors import NotApplicableError, UsageError
+from stepaudit.layers import arranged, patches
 from stepaudit.models._normalise import Normalised
-from stepaudit.models._tokens import arranged, divided, joint, patches
+from stepaudit.models._tokens import divided, joint
 
 GREYS = (0, 51, 255)  # of plain clips, whose values behind the preprocessing give its normalisation
 TOLERANCE = 1e-4

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torchvision.models.video.mvit import MSBlockConfig, MViT
 
 from stepaudit.errors import UsageError
+from stepaudit.layers import arranged, patches
 from stepaudit.models._normalise import Normalised
-from stepaudit.models._tokens import arranged, patches, pulled, spread
+from stepaudit.models._tokens import pulled, spread
 
 ranges = {
     "embed_dim": (1, 4_096),

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torchvision.models.video.swin_transformer import SwinTransformer3d
 
 from stepaudit.errors import NotApplicableError, UsageError
+from stepaudit.layers import patches
 from stepaudit.models._normalise import IMAGENET, Normalised
-from stepaudit.models._tokens import patches, pulled, spread, unwindowed, windowed
+from stepaudit.models._tokens import pulled, spread, unwindowed, windowed
 
 ranges = {"embed_dim": (1, 4_096), "depths": (1, 1_000), "window": (1, 1_024), "stochastic_depth": (0, 1)}
 PATCH = [2, 4, 4]  # frames, rows, columns

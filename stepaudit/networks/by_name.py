@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,7 @@ from stepaudit.audit import config, registry
 from stepaudit.audit.sections import Clips, Model
 from stepaudit.errors import UsageError
 from stepaudit.layers import computing_in
-from stepaudit.networks import checkpoint, probe, training
+from stepaudit.networks import checkpoint, named_layer, probe, training
 
 FORMS = (
     "name weights of torchvision such as R2Plus1D_18_Weights.KINETICS400_V1, a checkpoint of an audit such as "
@@ -49,17 +49,23 @@ class Chosen:
         return {name: getattr(self.clips, name) for name in ("frames", "height", "width", "fit")}
 
 
-def choose(name: str, *, weights: str | None = None, classes: str | None = None) -> Chosen:
+def choose(name: str, *, weights: str | None = None, classes: str | None = None, layer: str | None = None) -> Chosen:
     """Load the model of a name.
 
     Args:
         name: of torchvision's weights, of a checkpoint's file, or `module:object`.
         weights: local file, instead of torchvision's download, or for the object.
         classes: number of classes, or a file with a name a line; checkpoints and torchvision's weights know theirs.
+        layer: name of the module that methods read; default: the model's `activation_layer`.
 
     Raises:
-        UsageError: there is no such model, or the weights cannot be loaded or do not fit.
+        UsageError: there is no such model or layer, or the weights cannot be loaded or do not fit.
     """
+    chosen = _choose(name, weights, classes)
+    return replace(chosen, net=named_layer.reading(chosen.net, layer))
+
+
+def _choose(name: str, weights: str | None, classes: str | None) -> Chosen:
     if Path(name).suffix == SUFFIX or Path(name).is_file():
         _refuse(weights and "--weights", "a checkpoint holds its weights", classes and "--classes", "and its classes")
         return _of_checkpoint(Path(name))
@@ -92,6 +98,7 @@ def _of_checkpoint(path: Path) -> Chosen:
     if audit is None:
         return Chosen(net, path.stem, about["classes"], _own_size(net), "the model's own; no audit beside it names it")
     clips = audit.clips_of(path.stem)
+    net = named_layer.reading(net, audit.models[path.stem].layer)
     return Chosen(computing_in(net, audit.precision), path.stem, about["classes"], clips, f"as in audit {audit.audit}")
 
 

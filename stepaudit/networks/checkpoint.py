@@ -17,7 +17,7 @@ from stepaudit.audit.sections import Model
 from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
 from stepaudit.layers import computing_in, isolate
-from stepaudit.networks import class_order
+from stepaudit.networks import class_order, named_layer
 from stepaudit.networks.weight_files import classes_in, first_line, from_safetensors, from_torch
 from stepaudit.running.side_effects import settings_kept
 from stepaudit.store import writing
@@ -106,7 +106,7 @@ def build(entry: Model, classes: int) -> nn.Module:
         )
     model = in_python(model)
     isolate(model)
-    return model
+    return named_layer.reading(model, entry.layer)
 
 
 def is_ours(job: Job) -> bool:

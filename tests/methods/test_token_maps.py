@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stepaudit.errors import NotApplicableError
+from stepaudit.layers import arranged
 from stepaudit.methods import attention_rollout, grad_cam, step
 from stepaudit.models import huggingface, swin3d_t
-from stepaudit.models._tokens import arranged, joint, spread, unwindowed, windowed
+from stepaudit.models._tokens import joint, spread, unwindowed, windowed
 
 CLIP = torch.rand(1, 3, 4, 32, 32, generator=torch.Generator().manual_seed(1))
 TARGET = torch.tensor([1])

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from stepaudit import adapters
 from stepaudit.audit import config, registry
+from stepaudit.errors import NotApplicableError
 from stepaudit.methods import grad_cam
 from stepaudit.networks import checkpoint
 
@@ -32,6 +33,7 @@ BY_HAND = {  # the class probabilities that the network within gives
     "It returns probabilities": lambda net: net(CLIPS),
     "It takes a list of pathways": lambda net: net([CLIPS[:, :, SLOW], CLIPS[:, :, FAST]]).softmax(1),
     "It takes its axes in another order": lambda net: net(CLIPS.transpose(1, 2)).softmax(1),
+    "It is a transformer": lambda net: net(CLIPS).softmax(1),
     "It has several outputs": lambda net: net(CLIPS)["noun"].softmax(1),
     "It takes clips of another length or size": lambda net: net(four_small_frames(CLIPS)).softmax(1),
     "It takes other values": lambda net: net((CLIPS - IMAGENET[0]) / IMAGENET[1]).softmax(1),
@@ -62,6 +64,10 @@ def test_an_example_gives_the_probabilities_of_the_network_within(title):
 def test_without_its_adapter_an_example_fails_or_answers_something_else(title):
     """The premise: each of them needs what it says."""
     model = example(title)(3).eval()
+    if model.patch:
+        with pytest.raises(NotApplicableError, match="tokens"):
+            grad_cam.attribute(adapters.Adapter(model.model, activation_layer="norm"), CLIPS, torch.tensor([0, 2]))
+        return
     with torch.no_grad():
         expected = model(CLIPS).softmax(1)
         try:

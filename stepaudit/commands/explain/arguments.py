@@ -34,6 +34,7 @@ class Request:
     options: dict[str, Any]
     weights: str | None
     classes: str | None
+    layer: str | None
     size: str | None
     fit: str | None
     start: int | None

@@ -42,7 +42,7 @@ def run(request: Request) -> Iterator[str]:
     options = {**(quick_options(component) if request.quick else {}), **request.options}
     device = arguments.device_of(request.device)
     decoding.source_size(request.video)  # before the model is fetched or read, which takes longer
-    chosen = choose(request.model, weights=request.weights, classes=request.classes)
+    chosen = choose(request.model, weights=request.weights, classes=request.classes, layer=request.layer)
     clips = arguments.sized(chosen.clips, request.size, request.fit)
     folder = request.out or Path(f"{request.video.stem}_explained")
     with output_folder(folder, overwrite=request.overwrite) as write:
