@@ -19,7 +19,7 @@ select own.dataset, own.clip_id, own.model, own.method, own.seed, own.is_first, 
     other.ratio_90 as runner_up_ratio_90, other.lower_90 as runner_up_lower_90,
     other.log2_ratio as runner_up_log2_ratio,
     other.log2_ratio - own.log2_ratio as specificity,
-    own.elsewhere_share, own.crispness, own.passes,
+    own.elsewhere_share, own.crispness, own.passes, coalesce(own.search, 'gradients') as search,
     len(own.fewest_frames) as whole_frames, own.fewest_frames_lower as whole_frames_lower, own.tube, own.tube_lower, own.disjoint_pieces,
     own.volumes, own.shares
 from own

@@ -1,5 +1,5 @@
 -- Pairs of models: which of two models needs more of a clip?
--- One row per dataset, method, answers (all clips, or those that both models have right) and pair of models, first seed. Times: the first needs so many times as much as the second, geometric mean over clips that need something in both. Intervals and tests: 95 %, classes a level of their own; Holm over the pairs of a dataset, method and answers.
+-- One row per dataset, method, answers (all clips, or those that both models have right) and pair of models, first seed. Times: the first needs so many times as much as the second, geometric mean over clips that need something in both; models that were searched in different ways (`search` of `needs`) are not compared. Intervals and tests: 95 %, classes a level of their own; Holm over the pairs of a dataset, method and answers.
 select dataset, method, answers, model, other_model,
     case
         when holm_p is null then null

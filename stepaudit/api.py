@@ -171,7 +171,7 @@ def need(
 
     Raises:
         UsageError: no such model, method, option, reading or class, or the model answers no logits.
-        AuditError: no gradient of the model reaches the clip, or its answers are not finite.
+        AuditError: the model's answers are not finite.
 
     Example:
         >>> import stepaudit

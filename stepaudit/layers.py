@@ -118,6 +118,17 @@ def gradient(values: Tensor, inputs: Tensor) -> Tensor:
     return slope
 
 
+def reaches_clips(model: nn.Module, clips: Tensor) -> bool:
+    """True if PyTorch can differentiate the model's logits to the clips."""
+    inputs = clips.detach().requires_grad_()
+    try:
+        with torch.enable_grad():
+            gradient(model(inputs).sum(), inputs)
+    except NotApplicableError:
+        return False
+    return True
+
+
 @contextmanager
 def hooked(layer: nn.Module, hook: Callable[[nn.Module, Any, Any], Any]) -> Iterator[None]:
     """The layer with a forward hook; it is removed at the end, also after an error."""

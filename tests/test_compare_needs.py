@@ -42,6 +42,19 @@ def test_clips_that_need_nothing_are_compared_by_their_shares(found):
     assert (needless.a, needless.b, needless.value, needless.clips) == pytest.approx((0.125, 0.25, 0.125, 8))
 
 
+def test_a_search_by_forward_passes_alone_is_not_compared_with_one_by_gradients(tmp_path):
+    sides = [
+        audit(tmp_path, name, clip_rows(["c0", "c1"]) | {"preservation": rows}, preserve=PRESERVE)
+        for name, rows in (
+            ("last", [need("c0", -2.0), need("c1", -2.0)]),
+            ("this", [need("c0", -1.0) | {"search": "tubelets"}, need("c1", -1.0) | {"search": "tubelets"}]),
+        )
+    ]
+    times = quantities(*sides)["need_times[ep3d]"]
+    assert times.value is None
+    assert times.reason == "searched in different ways, by gradient and by forward passes"
+
+
 def test_the_papers_searches_stand_beside_it_without_the_bound_of_the_need(found):
     assert "needs_more[ep3d, probability]" in found
     assert not [name for name in found if "sufficiency" in name]

@@ -16,6 +16,7 @@ from torch import nn
 import stepaudit
 from stepaudit.commands.explain import need_sentences
 from stepaudit.errors import UsageError
+from stepaudit.layers import without_gradient
 from stepaudit.report.page import need_texts
 from stepaudit.report.pictures import movie, overlay
 
@@ -72,6 +73,16 @@ def test_the_sentences_say_what_the_rows_hold(needed):
     alone = "Frames 3, 4 alone are" if len(frames) == 2 else f"Frame {frames[0]} alone is"
     assert texts[5].startswith(f"{alone} enough for half of the confidence in texture")
     assert needed.sentences()[1] == texts[1].replace("texture", "class 1")
+
+
+def test_only_a_search_by_forward_passes_alone_says_so(needed):
+    said = "No gradient of the model reaches the clip"
+    assert not any(said in text for text in needed.sentences())
+    clips = torch.rand(1, 3, *SHAPE)
+    with without_gradient(model := Striped()):
+        blind = stepaudit.need(model, clips, method="ep3d")
+    assert [row["search"] for row in blind.table()] == ["tubelets", "tubelets"]
+    assert blind.sentences()[-1].startswith(said)
 
 
 def test_options_that_the_search_does_not_have_are_refused():

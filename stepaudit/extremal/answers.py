@@ -93,6 +93,7 @@ class Answer:
         random: what random pieces keep; None if they were not asked.
         elsewhere: share that the smallest mask for a level of 0.5 keeps where it does not belong, likewise.
         readings: further ones, those that were asked.
+        search: `gradients`, or `tubelets` by forward passes alone.
     """
 
     probability: float
@@ -104,6 +105,7 @@ class Answer:
     random: Control | None = None
     elsewhere: float | None = None
     readings: Readings = field(default_factory=Readings)
+    search: str = "gradients"
 
     @property
     def vacuous(self) -> bool:

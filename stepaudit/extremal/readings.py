@@ -157,6 +157,7 @@ def _asked_again(
         seed=question.seed,
         at_once=question.at_once,
         free=free,
+        by_gradient=question.by_gradient,
     )
 
 

@@ -17,13 +17,15 @@ from stepaudit.extremal.answers import LEVELS, Answer, Control, Mask
 from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, crispness, elsewhere, moved, random_pieces
 from stepaudit.extremal.engine import in_parts
 from stepaudit.extremal.fills import SEARCH, VERIFY, fills_of, measured, parts, require_finite, target_probability
+from stepaudit.extremal.greedy import Greedy
 from stepaudit.extremal.memory import rows_at_once
 from stepaudit.extremal.perturbation import blend
 from stepaudit.extremal.prepared import prepared
+from stepaudit.extremal.searching import Run, Search
 from stepaudit.extremal.settings import Settings
 from stepaudit.extremal.smooth_max import SmoothMax
-from stepaudit.extremal.sweep import Run, Snapshot, Sweep, shift_px, sweep_settings
-from stepaudit.layers import frozen, probability_and_rank, target_log_probability
+from stepaudit.extremal.sweep import Snapshot, Sweep, shift_px, sweep_settings
+from stepaudit.layers import frozen, probability_and_rank, reaches_clips, target_log_probability
 
 READINGS = (0.5, 0.9, 0.75)  # bracketed first
 ITERATIONS = 155
@@ -62,9 +64,6 @@ def answers(
         blur_sigma: of the fills, pixels; by default 20 for a shorter side of 112, and in proportion.
         controls: also ask random pieces and masks that are moved elsewhere.
         further: adds to the answers of a question, once it has them.
-
-    Raises:
-        NotApplicableError: no gradient reaches the clip.
     """
     geometry = replace(geometry, padded=False)
 
@@ -79,6 +78,7 @@ def answers(
             geometry=geometry,
             start=start,
             seed=seed,
+            by_gradient=by_gradient,
         )
         rows_answers = question.answer()
         for row in range(len(rows_answers) if controls else 0):
@@ -88,6 +88,7 @@ def answers(
         return rows_answers
 
     with frozen(model), torch.enable_grad(), prepared(model, clips[:1]):
+        by_gradient = reaches_clips(model, clips[:1])
         size = _rows_that_fit(model, clips, targets, geometry)
         return [answer for part in in_parts(some, len(clips), size) for answer in part]
 
@@ -119,6 +120,7 @@ class Question:
         seed: of fills, shifts and random pieces.
         at_once: clips in a forward pass.
         free: [N, T, H, W], 1 where a mask may show the clip and 0 elsewhere; by default everywhere.
+        by_gradient: the masks are optimised (`Sweep`), or found by forward passes alone (`Greedy`).
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Question:
         seed: int = 0,
         at_once: int = 16,
         free: Tensor | None = None,
+        by_gradient: bool = True,
     ):
         self.model, self.clips, self.targets, self.seed, self.at_once = model, clips, targets, seed, at_once
         self.geometry, self.own, self.settings, self.start = geometry, own, settings, start
@@ -144,17 +147,29 @@ class Question:
         require_finite(probability)
         self.probability = probability.tolist()
         self.fills = measured(model, fills, targets, reference, at_once)
-        chosen = sweep_settings(settings, ITERATIONS)
-        self.sweep = Sweep(model, clips, targets, self.fills, chosen, geometry, start, seed, free)
+        self.by_gradient = by_gradient
+        self.search: Search = self._sweep(free) if by_gradient else self._greedy(free)
         self.answers = [self._unanswered(row) for row in range(len(clips))]
 
+    def _sweep(self, free: Tensor | None) -> Sweep:
+        chosen = sweep_settings(self.settings, ITERATIONS)
+        return Sweep(
+            self.model, self.clips, self.targets, self.fills, chosen, self.geometry, self.start, self.seed, free
+        )
+
+    def _greedy(self, free: Tensor | None) -> Greedy:
+        size = tuple(self.start.shape[1:])
+        return Greedy(
+            self.model, self.clips, self.targets, self.fills, self.geometry, size, self.seed, free, self.at_once
+        )
+
     def answer(self) -> list[Answer]:
-        """The answers of all rows. Raises NotApplicableError if no gradient reaches the clip."""
+        """The answers of all rows."""
         fills = {row: places for row in range(len(self.answers)) if (places := self.search_fills(row))}
-        self._advance(runs := self.sweep.begin(fills), self.sweep.settings.iterations)
+        self._advance(runs := self.search.begin(fills), self.search.passes)
         self._verify([(run.row, each) for run in runs for each in _spread(run.snapshots, FIRST_VERIFIED)])
         while True:
-            by_step: dict[int, list[Run]] = {}
+            by_step: dict[float, list[Run]] = {}
             for run in runs:
                 if self._goes_on(run):
                     by_step.setdefault(run.step, []).append(run)
@@ -168,11 +183,12 @@ class Question:
             self._verify_with_more([(row, what) for row, what in asked if isinstance(what, Mask)])
         return self.answers
 
-    def _advance(self, runs: Sequence[Run], iterations: int) -> None:
+    def _advance(self, runs: Sequence[Run], passes: int) -> None:
+        before = [run.step for run in runs]
         if runs:
-            self.sweep.advance(runs, iterations)
-        for run in runs:
-            self.answers[run.row].passes += iterations
+            self.search.advance(runs, passes)
+        for run, step in zip(runs, before, strict=True):
+            self.answers[run.row].passes += run.step - step
 
     def search_fills(self, row: int) -> list[int]:
         """Places of the fills that a row is searched with: where those of the search ask nothing, the others."""
@@ -182,7 +198,7 @@ class Question:
         """True if no mask of the run fails at some reading, though smaller ones can be made within the budget."""
         answer = self.answers[run.row]
         affordable = answer.passes + GOES_ON + RESERVE * self.cost(run.row) <= BUDGET
-        return affordable and run.steering.ratio > SMALLEST and any(map(answer.is_open_below, READINGS))
+        return affordable and not run.ended and any(map(answer.is_open_below, READINGS))
 
     def control(self, row: int) -> None:
         """Note what random pieces, and the row's own smallest mask elsewhere, keep."""
@@ -203,7 +219,8 @@ class Question:
         fills = self.fills
         asks = [fills.names[place] for place in fills.asking(row, fills.names)]
         empty = {name: values[row] for name, values in zip(fills.names, fills.empty, strict=True)}
-        return Answer(self.probability[row], fills.reference[row], empty, asks, passes=(1 + len(empty)) / 3)
+        spent = (1 + len(empty)) / 3
+        return Answer(self.probability[row], fills.reference[row], empty, asks, passes=spent, search=self.search.name)
 
     def _next(self, run: Run) -> Iterator[tuple[int, Snapshot | Mask]]:
         """Next verification of a row, within its budget: a mask with more shown, or another one within a bracket."""
@@ -259,7 +276,7 @@ class Question:
     def shown(self, asked: Sequence[tuple[int, Snapshot]]) -> Tensor:
         """Crisp masks of snapshots of some rows, [n, T, H, W]."""
         seeds = torch.stack([snapshot.seed_masks for _, snapshot in asked]).float()
-        free = self.sweep.free[[row for row, _ in asked]]
+        free = self.search.free[[row for row, _ in asked]]
         return crisp(self.geometry(seeds) * free, [snapshot.ratio for _, snapshot in asked])
 
     def _conditions(self, row: int) -> list[tuple[str, int, tuple[int, int]]]:
@@ -285,7 +302,9 @@ class Question:
             some = asked[part]
             index = [rows[place] for place, _ in some]
             fills = self.fills.chosen([fill for _, (_, fill, _) in some], index)
-            shown = torch.stack([moved(masks[place], *shift) for place, (_, _, shift) in some]) * self.sweep.free[index]
+            shown = (
+                torch.stack([moved(masks[place], *shift) for place, (_, _, shift) in some]) * self.search.free[index]
+            )
             answers = target_probability(
                 self.model, blend(torch.stack([fills, self.clips[index]]), shown), self.targets[index]
             )

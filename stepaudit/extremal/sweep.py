@@ -94,6 +94,11 @@ class Run:
     snapshots: list[Snapshot] = field(default_factory=list)
     early: list[Snapshot] = field(default_factory=list)
 
+    @property
+    def ended(self) -> bool:
+        """True if no smaller mask can be asked for."""
+        return self.steering.ratio <= SMALLEST
+
 
 class Sweep:
     """The runs of N rows, which share passes through the model and nothing else.
@@ -108,6 +113,8 @@ class Sweep:
         seed: of the draws of fills and shifts, the same for every row.
         free: [N, T, H, W], 1 where a mask may show the clip and 0 elsewhere; by default everywhere.
     """
+
+    name = "gradients"
 
     def __init__(
         self,
@@ -124,6 +131,7 @@ class Sweep:
         self.model, self.clips, self.targets, self.fills = model, clips, targets, fills
         self.free = clips.new_ones(len(clips), 1, 1, 1) if free is None else free
         self.settings, self.geometry, self.start, self.seed = settings, geometry, start, seed
+        self.passes = settings.iterations
         self.energy = Energy(settings, geometry, clips.shape[2])
         self.tilt = tilt(clips.shape[2:], seed).to(clips)
 

@@ -393,7 +393,8 @@ def _of_gradient(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor)
         yield Finding("sigmoid", "error", text, step)
     if trouble := _trouble(model, clip, inputs, logits):
         step = (
-            "only methods that need none, such as rise and occlusion, can explain it; compute with gradients for others"
+            "only methods that need none, such as rise and occlusion, can explain it, and how little it needs is "
+            "searched by forward passes alone; compute with gradients for others"
         )
         yield Finding("no_gradient", "warning", f"no gradient reaches the clip: it {trouble}", step)
 

@@ -35,6 +35,7 @@ def answer_values(answer: Answer, upsampling: str) -> dict:
         "random_log2_ratio": control and control.log2_area,
         "elsewhere_share": answer.elsewhere,
         "passes": answer.passes,
+        "search": answer.search,
         **_readings(answer),
         "status": "ok",
         **_mask(answer, upsampling),

@@ -116,6 +116,12 @@ _SUFFICIENCY = (
     Column("random_log2_ratio", FLOAT, "`log2_ratio` of random crisp pieces."),
     Column("elsewhere_share", FLOAT, "Share that the mask of `ratio` keeps where it does not belong."),
     Column("passes", FLOAT, "Passes of the search and its verification; a forward pass counts a third."),
+    Column(
+        "search",
+        TEXT,
+        "How masks were found: 'gradients', or, where none reaches the clip, 'tubelets', by forward passes alone.",
+        later=True,
+    ),
     Column("crispness", FLOAT, "Σm² / Σm of the mask of `ratio`; NULL without one."),
     Column("grid", pa.list_(pa.float16()), "Seed masks of that mask, flat; NULL without one.", heavy=True),
     Column("grid_shape", pa.list_(INT), "[t, h, w] of the grid."),

@@ -60,6 +60,7 @@ def test_what_is_found_is_bracketed_by_a_crisp_mask_and_one_that_fails(box):
     for level in (0.5, 0.75, 0.9):
         assert 0.7 * answer.upper(level) < answer.lower(level) < answer.upper(level)
     assert answer.smallest(0.9).crispness > 0.8
+    assert answer.search == "gradients"
 
 
 def test_the_search_stays_within_its_budget(box):

@@ -80,6 +80,18 @@ def rows_of(folder, sql):
         return database.records(connection, sql)
 
 
+def test_needs_that_were_searched_in_different_ways_are_not_compared(tmp_path):
+    """Those of `r3d` by gradients, those of `box` by forward passes alone, but for one clip."""
+    blind = [row | {"search": "tubelets"} for row in both_classes("vgg", factor=2.0)]
+    blind[0]["search"] = "gradients"
+    models = {name: {"use": "r2plus1d_18"} for name in ("r3d", "vgg")}
+    folder = audit(tmp_path, [*both_classes(), *blind], models=models)
+    build_database.create(folder, config.load(folder / "config.yaml"))
+    assert [row["search"] for row in rows_of(folder, "from needs")] == ["gradients", "gradients, tubelets"]
+    (pair,) = rows_of(folder, "from need_pairs where answers = 'all'")
+    assert (pair["clips"], pair["times_clips"]) == (1, 1)
+
+
 def test_how_much_is_needed_is_the_geometric_mean_over_clips_that_need_something(made):
     row, right, wrong = rows_of(made, "from needs")
     assert (row["answers"], right["answers"], wrong["answers"]) == ("all", "right", "wrong")

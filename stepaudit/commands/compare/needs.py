@@ -13,11 +13,12 @@ from stepaudit.report.statistics import classes
 from stepaudit.report.statistics.intervals import holm
 
 NEEDED = (
-    "select clip_id, method, label, vacuous, log2_ratio from clip_needs where dataset = $dataset and model = $model"
+    "select clip_id, method, label, vacuous, log2_ratio, search from clip_needs "
+    "where dataset = $dataset and model = $model"
 )
 BOTH = """
     select clip_id, method, a.label, a.vacuous as a_vacuous, b.vacuous as b_vacuous, a.log2_ratio as a_octaves,
-        b.log2_ratio as b_octaves
+        b.log2_ratio as b_octaves, a.search as a_search, b.search as b_search
     from a join b using (clip_id, method) order by method, clip_id
 """
 
@@ -51,6 +52,8 @@ def _times(method: str, rows: Sequence[dict]) -> Quantity:
     needed = [row for row in rows if not (row["a_vacuous"] or row["b_vacuous"])]
     if not needed:
         return Quantity(NEEDS[0], (method,), reason="no clip needs something in both")
+    if any(row["a_search"] != row["b_search"] for row in needed):
+        return Quantity(NEEDS[0], (method,), reason="searched in different ways, by gradient and by forward passes")
     a, b = (np.array([row[f"{side}_octaves"] for row in needed]) for side in "ab")
     labels = np.array([str(row["label"]) for row in needed])
     mean = classes.mean(b - a, labels)

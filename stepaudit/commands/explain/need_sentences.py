@@ -5,11 +5,16 @@ from collections.abc import Iterator, Sequence
 from stepaudit.extremal.answers import Answer
 from stepaudit.extremal.crisp import LARGEST
 from stepaudit.extremal.fills import ASKS
+from stepaudit.extremal.greedy import Greedy
 from stepaudit.extremal.readings import MOST_PIECES, PIECE_LEVEL
 from stepaudit.report.page.need_texts import percent, times
 
 HALF = 0.5
 MOST_DIGITS = 5
+WITHOUT_GRADIENT = (
+    "No gradient of the model reaches the clip: the pieces were searched by forward passes alone, which finds somewhat "
+    "larger ones."
+)
 PARTS = {HALF: "half", 0.75: "three quarters", 0.9: "nine tenths"}
 
 
@@ -34,6 +39,7 @@ def sentences(answer: Answer, label: str, other_answer: Answer, other: str, of_f
         *_of_random_pieces(answer),
         _of_other(answer, label, other_answer, other),
         *_not_counted(answer, label),
+        *([WITHOUT_GRADIENT] if answer.search == Greedy.name else []),
     ]
 
 

@@ -30,6 +30,7 @@ ESTIMATES = Table(
         ANSWERS,
         Column("clips", INT, "Clips that were searched for their label: the sampling unit."),
         CLASSES,
+        Column("search", TEXT, "How masks were found: 'gradients', or, by forward passes alone, 'tubelets'."),
         *_bounded("vacuous", "Share of the clips that need nothing: no empty version is without the answer."),
         *_bounded(
             "need",

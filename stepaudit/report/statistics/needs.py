@@ -72,6 +72,7 @@ def _estimates(of: tuple[dict, list[dict]]) -> Iterator[dict]:
         **keys,
         "clips": len(rows),
         "classes": len({row["label"] for row in rows}),
+        "search": ", ".join(sorted({row["search"] for row in rows})),
         **_columns("vacuous", classes.share(_values(rows, "vacuous"), _labels(rows))),
         **_columns("need", _within(_mean(own, "log2_ratio"), -np.inf, 0), power=True, counted=True),
         **_columns("random", _within(_mean(random, "random_log2_ratio"), -np.inf, 0), power=True),
@@ -154,8 +155,8 @@ def _comparisons(rows: Rows) -> list[dict]:
 
 
 def _on_both(one: dict[str, dict], other: dict[str, dict], answers: str) -> list[tuple[dict, dict]]:
-    """Rows of the clips that both models were searched on, and have right if that is asked."""
-    both = [(one[clip], other[clip]) for clip in one if clip in other]
+    """Rows of the clips that both models were searched on, alike, and have right if that is asked."""
+    both = [(one[clip], other[clip]) for clip in one if clip in other and one[clip]["search"] == other[clip]["search"]]
     return [pair for pair in both if answers == "all" or all(row["is_right"] for row in pair)]
 
 
