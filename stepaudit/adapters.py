@@ -4,8 +4,10 @@ A model takes clips [N, 3, T, H, W] in [0, 1] and returns logits [N, K], whose s
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Literal
 
+import numpy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -118,6 +120,60 @@ class Adapter(nn.Module):
 
     def _ordered(self, clips: Tensor) -> Tensor:
         return clips.permute(self.order).contiguous()  # `view` in the model needs it
+
+
+class BlackBox(nn.Module):
+    """A function of NumPy clips as a model: an ONNX session, a Keras network, a server. No gradient passes through it.
+
+    Args:
+        answer: clips, float32 and as an `Adapter` around it arranges them, to scores [N, K]; or a list or dictionary of
+            several outputs, of which the adapter takes one. It gets a list of arrays where the adapter makes pathways.
+        content: what decides its answers, such as the bytes of its file. A checksum of it goes into the checkpoint, so
+            that rows are made again when it changes.
+        at_once: clips in a call, such as 1 for a file exported with that batch size; default: all.
+    """
+
+    content: Tensor
+
+    def __init__(self, answer: Callable[[Any], Any], *, content: bytes = b"", at_once: int | None = None):
+        super().__init__()
+        if at_once is not None and at_once < 1:
+            raise UsageError(f"at_once={at_once}: give 1 or more clips in a call, or leave it out")
+        self.answer, self.at_once = answer, at_once
+        self.register_buffer("content", torch.tensor(list(sha256(content).digest()), dtype=torch.uint8))
+
+    def forward(self, clips: Tensor | Sequence[Tensor]) -> Any:
+        pathways = [clips] if isinstance(clips, Tensor) else list(clips)
+        parts = zip(*(pathway.split(self.at_once or len(pathway)) for pathway in pathways), strict=True)
+        outputs = [self._asked(part, alone=isinstance(clips, Tensor)) for part in parts]
+        return _joined(outputs, pathways[0].device)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        """Unlike other modules it refuses weights of another content: its answers do not come from them."""
+        stored = state_dict.get(f"{prefix}content")
+        if stored is not None and not torch.equal(stored.to(self.content), self.content):
+            raise UsageError(
+                "a black box's `content` is not that of the checkpoint; name its file in the model's `options`, so "
+                "that a change is seen, and delete the checkpoint"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _asked(self, part: Sequence[Tensor], alone: bool) -> Any:
+        arrays = [clips.detach().cpu().numpy() for clips in part]
+        return self.answer(arrays[0] if alone else arrays)
+
+
+def _joined(outputs: Sequence[Any], device: torch.device) -> Any:
+    """Outputs of several calls as tensors, joined along the clips; lists and dictionaries of them likewise."""
+    first = outputs[0]
+    if isinstance(first, Mapping):
+        return {key: _joined([output[key] for output in outputs], device) for key in first}
+    if isinstance(first, list | tuple) and any(isinstance(each, numpy.ndarray) for each in first):
+        return [_joined(each, device) for each in zip(*outputs, strict=True)]
+    try:
+        return torch.cat([torch.from_numpy(numpy.array(output)) for output in outputs]).to(device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"a black box answers {described(first)}, no scores [N, K] as numbers ({error})") from error
 
 
 def _precision(model: nn.Module) -> torch.dtype:

@@ -158,14 +158,15 @@ class Job:
     def given(self) -> list[Path]:
         """The user's files that a trained model comes from: a checkpoint in place of training, or initial weights.
 
-        Files in folders that its options name are among them.
+        Files that its options name, and those in folders that they name, are among them.
         """
         if self.stage != "train":
             return []
         entry = self.config.models[self.model]
         local = Path(entry.weights) if entry.weights and Path(entry.weights).is_file() else None
-        folders = [Path(value) for value in entry.options.values() if isinstance(value, str) and Path(value).is_dir()]
-        inside = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
+        named = [Path(value) for value in entry.options.values() if isinstance(value, str) and Path(value).exists()]
+        files = [path for place in named for path in (sorted(place.iterdir()) if place.is_dir() else [place])]
+        inside = [path for path in files if path.is_file()]
         return [path for path in (entry.checkpoint, local, *inside) if path is not None]
 
     @property

@@ -3,15 +3,18 @@
 import re
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
 import yaml
+from onnx import helper
 from torch import Tensor
 from torch.nn import functional
 
-from stepaudit import adapters
+from stepaudit import adapters, layers
 from stepaudit.audit import config, registry
-from stepaudit.errors import NotApplicableError
+from stepaudit.errors import NotApplicableError, UsageError
 from stepaudit.methods import grad_cam
 from stepaudit.networks import checkpoint
 
@@ -38,7 +41,8 @@ BY_HAND = {  # the class probabilities that the network within gives
     "It takes clips of another length or size": lambda net: net(four_small_frames(CLIPS)).softmax(1),
     "It takes other values": lambda net: net((CLIPS - IMAGENET[0]) / IMAGENET[1]).softmax(1),
 }
-every_example = pytest.mark.parametrize("title", EXAMPLES)
+ONNX = "It is no PyTorch: ONNX, Keras, a server"  # not a network of PyTorch within
+every_example = pytest.mark.parametrize("title", BY_HAND)
 
 
 def example(title):
@@ -49,7 +53,43 @@ def example(title):
 
 
 def test_every_example_is_tested():
-    assert set(EXAMPLES) == set(BY_HAND)
+    assert set(EXAMPLES) == {ONNX, *BY_HAND}
+
+
+def onnx_file(path, weights):
+    """A network in ONNX: softmax of the mean colour [N, 3] of clips [N, T, H, W, 3], times weights [3, K]."""
+    clips = helper.make_tensor_value_info("clips", onnx.TensorProto.FLOAT, ["N", "T", "H", "W", 3])
+    scores = helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, ["N", weights.shape[1]])
+    constants = [
+        helper.make_tensor("axes", onnx.TensorProto.INT64, [3], [1, 2, 3]),
+        helper.make_tensor("weights", onnx.TensorProto.FLOAT, weights.shape, weights.flatten()),
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["clips", "axes"], ["colour"], keepdims=0),
+        helper.make_node("MatMul", ["colour", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["scores"], axis=1),
+    ]
+    graph = helper.make_graph(nodes, "net", [clips], [scores], constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path.write_bytes(made.SerializeToString())
+
+
+def test_the_example_in_onnx_gives_the_probabilities_of_its_file(tmp_path):
+    weights = np.arange(9, dtype=np.float32).reshape(3, 3) / 4
+    onnx_file(tmp_path / "net.onnx", weights)
+    model = example(ONNX)(3, file=str(tmp_path / "net.onnx"))
+    expected = (CLIPS.mean(dim=(2, 3, 4)) @ torch.from_numpy(weights)).softmax(dim=1)
+    torch.testing.assert_close(adapters.logits_of(model, CLIPS, 3).softmax(dim=1), expected, atol=1e-5, rtol=1e-4)
+    assert not layers.reaches_clips(model, CLIPS)
+
+
+def test_weights_of_another_file_do_not_fit_the_example_in_onnx(tmp_path):
+    for name in ("one", "other"):
+        onnx_file(tmp_path / name, np.full((3, 3), len(name), np.float32))
+    one, other = (example(ONNX)(3, file=str(tmp_path / name)) for name in ("one", "other"))
+    other.load_state_dict(other.state_dict())
+    with pytest.raises(UsageError, match="`content` is not that of the checkpoint; name its file"):
+        other.load_state_dict(one.state_dict())
 
 
 @every_example

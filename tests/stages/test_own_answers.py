@@ -5,7 +5,7 @@ from every_shard import predict_all
 
 from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
-from stepaudit.stages import attribute, preserve, train
+from stepaudit.stages import attribute, preserve, score, train
 
 WRONG = {
     "two_heads": r"TwoHeads returns a tuple of \[\d+, 2\], \[\d+, 2\], not logits .* say which to `take`",
@@ -88,27 +88,35 @@ def test_a_model_whose_answer_is_no_function_of_the_clip_predicts_nothing(change
     assert not list((made.folder / "predictions").rglob("model=own/*.parquet"))
 
 
-def test_what_no_gradient_reaches_has_rows_of_methods_that_need_none_and_reasons_for_the_others(changed, rows):
+@pytest.mark.parametrize("name", ["cut_off", "black_box"])
+def test_what_no_gradient_reaches_has_rows_of_methods_that_need_none_and_reasons_for_the_others(changed, rows, name):
     methods = {
         "step": {"ratios": [0.1], "options": {"iterations": 2}},
         "rise": {"options": {"masks": 4}},
         "gradient": {},
     }
-    own = {"use": "odd_models:cut_off", "training": {"epochs": 0}}
+    own = {"use": f"odd_models:{name}", "training": {"epochs": 0}}
     made = changed(
-        models={"own": own}, methods=methods, preserve={"methods": ["step"], "bounds": ["sufficiency", "probability"]}
+        models={"own": own},
+        methods=methods,
+        preserve={"methods": ["step"], "bounds": ["sufficiency", "probability"]},
+        metrics={"deletion_insertion": {"options": {"fills": ["fade"], "units": ["blocks"]}}},
     )
     train.run(Job(made, "train", "planted", "own"))
     predict_all(made, "own")
     for method in methods:
         attribute.run(Job(made, "attribute", "planted", "own", method, "test-000"))
     preserve.run(Job(made, "preserve", "planted", "own", "step", "test-000"))
+    score.run(Job(made, "score", "planted", "own", "rise", "test-000"))
     status = {method: set() for method in methods}
     for row in rows(made, "maps", model="own"):
         if row["method"] in methods and row["status"] != "upstream":
             status[row["method"]].add(row["status"])
             assert row["status"] == "ok" or "no gradient reaches the clip" in row["error"]
     assert status == {"step": {"not_applicable"}, "rise": {"ok"}, "gradient": {"not_applicable"}}
+    scored = [row for row in rows(made, "scores", model="own", method="rise") if row["status"] != "upstream"]
+    curves = {row["metric"].split(".")[1]: row["status"] for row in scored if "blocks" in row["metric"]}
+    assert curves == {"deletion": "ok", "insertion": "ok", "random": "ok"}
     sought = [row for row in rows(made, "preservation", model="own") if row["status"] != "upstream"]
     assert {(row["bound"], row["status"], row["search"]) for row in sought} == {
         ("sufficiency", "ok", "tubelets"),
