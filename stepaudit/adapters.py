@@ -37,6 +37,8 @@ class Adapter(nn.Module):
         mean: subtracted from each channel, in the model's own values (after `scale`).
         std: each channel is divided by it, in the same values.
         take: which of several outputs: an index, a key or an attribute.
+        column: which of K values of each clip, to audit one label of a network of several labels: with `gives` of one
+            value, the label is class 1, and its absence class 0.
         gives: `probabilities` if it ends in a softmax; `logit` or `probability` if it gives one value for each clip,
             the logit, or the sigmoid of it, of class 1 against class 0.
         activation_layer: name of the module of its last convolution, such as `layer4`; default: the model's own
@@ -63,6 +65,7 @@ class Adapter(nn.Module):
         mean: Sequence[float] = (0.0, 0.0, 0.0),
         std: Sequence[float] = (1.0, 1.0, 1.0),
         take: int | str | None = None,
+        column: int | None = None,
         gives: Literal["logits", "probabilities", "logit", "probability"] = "logits",
         activation_layer: str | None = None,
         patch: tuple[int, int, int] | None = None,
@@ -75,7 +78,8 @@ class Adapter(nn.Module):
         self.model = model
         self.order = [AXES.index(axis) for axis in layout]
         self.frames, self.pathways, self.size, self.scale = frames, pathways, size, scale
-        self.take, self.gives, self.layer = take, gives, _existing(activation_layer, model)
+        self.take, self.column, self.gives = take, column, gives
+        self.layer = _existing(activation_layer, model)
         self.patch = patch
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1, 1), persistent=False)
@@ -115,6 +119,7 @@ class Adapter(nn.Module):
             output = self.model([self._ordered(_from_first_to_last(values, count)) for count in self.pathways])
         name = type(self.model).__name__
         output = output if self.take is None else _taken(output, self.take, name)
+        output = output if self.column is None else _column(output, self.column, name)
         output = OUTPUTS[self.gives](output, name)
         return output.float() if isinstance(output, Tensor) and output.is_floating_point() else output
 
@@ -235,14 +240,21 @@ def _taken(output: Any, take: int | str, name: str) -> Any:
         raise UsageError(f"take={take!r}: {name} returns {described(output)}; name one of these, or none") from error
 
 
+def _column(output: Any, column: int, name: str) -> Tensor:
+    """One of the values of each clip, [N, 1]."""
+    if not isinstance(output, Tensor) or output.ndim != 2 or not 0 <= column < output.shape[1]:
+        raise UsageError(f"column={column}: {name} returns {described(output)}; give one of its columns, from 0")
+    return output[:, column : column + 1]
+
+
 def _log(probabilities: Any, name: str) -> Any:
     """Logits whose softmax is the probabilities; 0 becomes the least number whose logarithm is finite."""
     if not isinstance(probabilities, Tensor) or probabilities.ndim != 2 or not probabilities.is_floating_point():
         return probabilities  # `check_logits` says what is wrong with it
     if not (sums_to_one(probabilities) | ~probabilities.isfinite().all(dim=1)).all():
         raise UsageError(
-            f'gives="probabilities": {name} returns rows that do not sum to 1; put a softmax in the place of separate '
-            "sigmoids, because a class is explained against the others; if these are logits, leave `gives` out"
+            f'gives="probabilities": {name} returns rows that do not sum to 1; of separate sigmoids audit one label '
+            'at a time, column=0 with gives="probability"; if these are logits, leave `gives` out'
         )
     return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
@@ -318,7 +330,8 @@ def check_logits(output: Any, count: int, classes: int, name: str) -> None:
     if shape in ([count], [count, 1]):
         raise UsageError(
             f"{name} returns one value for each clip, as binary classifiers do, whose softmax is 1 for any clip; "
-            f'{ADVICE} with gives="logit", or gives="probability" if it ends in a sigmoid'
+            f'{ADVICE} with gives="logit", or gives="probability" if it ends in a sigmoid; a '
+            "regression has no class to explain, and cannot be audited"
         )
     if output.ndim != 2 or len(output) != count:
         raise UsageError(

@@ -120,6 +120,31 @@ def cut_off(classes: int) -> nn.Module:
     return WithoutGradient(classes)
 
 
+class OneValue(Brightness):
+    """One value for each clip, the logit of class 1."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return 8 * (super().forward(clips)[:, 1:] - 0.4)
+
+
+class BothValues(OneValue):
+    """The same as two logits."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        value = super().forward(clips)
+        return torch.cat([-value / 2, value / 2], dim=1)
+
+
+def detector(classes: int) -> nn.Module:
+    """A network of one value, adapted."""
+    return Adapter(OneValue(classes), gives="logit")
+
+
+def both(classes: int) -> nn.Module:
+    """The same answers without an adapter."""
+    return BothValues(classes)
+
+
 def black_box(classes: int, *, file: str | None = None) -> nn.Module:
     """Probabilities by NumPy alone, from clips with the channels last: the same as those of `Sure`.
 

@@ -239,3 +239,16 @@ def test_the_weights_keep_the_names_of_the_network_below_one_prefix():
     model = narrow("vgg16_lstm")
     own = [f"model.{name}" for name in model.state_dict()]
     assert list(Adapter(model, mean=(1, 2, 3)).state_dict()) == own
+
+
+def test_a_label_of_several_is_a_class_against_its_absence():
+    """The first clip has the second label with 0.8, the other one with 0.1."""
+    rows = torch.tensor([[0.3, 0.8, 0.9], [0.6, 0.1, 0.2]])
+    model = Adapter(Answers(rows), column=1, gives="probability")
+    torch.testing.assert_close(model(torch.rand(2, 3, 1, 1, 1)).softmax(dim=1)[:, 1], rows[:, 1])
+
+
+@pytest.mark.parametrize("rows", [torch.rand(2, 3), torch.rand(2)], ids=["three columns", "none"])
+def test_a_column_that_is_not_there_is_told(rows):
+    with pytest.raises(UsageError, match=r"column=3: Answers returns one tensor \[2.*give one of its columns, from 0"):
+        Adapter(Answers(rows), column=3, gives="logit")(torch.rand(2, 3, 1, 1, 1))

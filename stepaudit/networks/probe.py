@@ -389,7 +389,10 @@ def _of_gradient(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor)
         function = function.next_functions[0][0]
     if function is not None and function.name().startswith("Sigmoid"):
         text = "its last step is a sigmoid for each class: answers to separate questions, not logits"
-        step = "leave it out if each clip has one class; a network of several labels a clip cannot be audited"
+        step = (
+            "leave it out if each clip has one class; of a network of several labels audit one at a time, "
+            '`Adapter(model, column=0, gives="probability")` (config/MODELS.md)'
+        )
         yield Finding("sigmoid", "error", text, step)
     if trouble := _trouble(model, clip, inputs, logits):
         step = (

@@ -14,6 +14,12 @@ WRONG = {
     "listed": r"model 'own': it computes with more than its state_dict holds: .*`nn.ModuleList`",
     "projected": r"model 'own': it computes with more than its state_dict holds: .*`register_buffer`",
 }
+COMPARED = {  # numbers that two models with the same answers share
+    "predictions": ("target_probability", "rank"),
+    "maps": ("target_probability", "kept_probability", "volume"),
+    "preservation": ("target_probability", "passes"),
+    "scores": ("value",),
+}
 UNTRAINABLE = {
     "lazy": r"'odd_models:lazy' has layers of unknown size \(2.weight\); let `build` call it once",
     "still": r"model 'own': no weight of it can be trained .*`training: {epochs: 0}`",
@@ -65,6 +71,28 @@ def test_with_the_adapter_that_the_message_names_the_audit_goes_on(changed, rows
     assert len(found[0]) == 7
     for other in found[1:]:
         assert other == pytest.approx(found[0], abs=1e-6)
+
+
+def test_a_detector_of_one_value_has_the_rows_of_the_same_model_with_two_logits(changed, rows):
+    """From prediction to score, of which all reports are made."""
+    found = []
+    for name in ("detector", "both"):
+        made = changed(
+            models={"own": {"use": f"odd_models:{name}", "training": {"epochs": 0}}},
+            methods={"ep3d": {"ratios": [0.2], "options": {"iterations": 2}}},
+            preserve={"methods": ["ep3d"], "bounds": ["sufficiency"], "classes": ["label"]},
+        )
+        train.run(Job(made, "train", "planted", "own"))
+        predict_all(made, "own")
+        for stage in (attribute, preserve, score):
+            stage.run(Job(made, stage.__name__.rpartition(".")[2], "planted", "own", "ep3d", "test-000"))
+        found.append({table: rows(made, table, model="own", status="ok") for table in COMPARED})
+    for table, columns in COMPARED.items():
+        one, other = ([[row[column] for column in columns] for row in side[table]] for side in found)
+        assert one
+        assert len(one) == len(other)
+        for mine, theirs in zip(one, other, strict=True):
+            assert mine == pytest.approx(theirs, abs=2e-3, nan_ok=True)
 
 
 def test_an_adapted_model_is_trained(changed, rows):
