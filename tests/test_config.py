@@ -82,7 +82,7 @@ UNKNOWN_NAMES = {
     (
         "methods.stepp",
         "ratios",
-    ): "methods.stepp.use: no method 'stepp'; did you mean 'step'? (known: annotation_prior, center,",
+    ): "methods.stepp.use: no method 'stepp'; did you mean 'step'? (known: annotation_prior, attention_rollout, center,",
     ("models.m", "vgg16"): "models.m.use: no model 'vgg16'; did you mean 'vgg16_lstm'? (known: ",
     ("datasets.d", "ucf101"): "datasets.d.use: no dataset 'ucf101'; did you mean 'ucf101_24'? (known: epic_action,",
     ("metrics.m", "spacial_pointing"): "metrics.m.use: no metric 'spacial_pointing'; did you mean 'spatial_pointing'?",
@@ -261,7 +261,7 @@ def test_saving_again_leaves_the_file_alone_unless_something_changed(tmp_path):
     assert config.load(path).seed == 1
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "paper.yaml", "ucf101_24.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "kinetics.yaml", "paper.yaml", "ucf101_24.yaml"])
 def test_the_configurations_that_are_shipped_are_sound(name):
     path = Path(__file__).parents[1] / "config" / name
     if not path.exists():

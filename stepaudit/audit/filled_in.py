@@ -4,7 +4,8 @@ from typing import Any
 
 from stepaudit.errors import did_you_mean
 
-OF_MODEL, OF_TRAINING = ("use", "options", "clips", "batch_size", "layer"), ("training", "training_on")  # of controls
+OF_MODEL = ("use", "options", "clips", "batch_size", "layer", "outputs", "classes")  # that controls take
+OF_TRAINING = ("training", "training_on")
 
 
 def whole_models(models: Any, datasets: Any) -> Any:

@@ -217,6 +217,16 @@ class Model(Component):
         default={}, description="By data set, the keys of `training` that differ there, `{epic: {epochs: 20}}`."
     )
     batch_size: Batch = Field(default=16, description="Clips in a forward pass when predicting.")
+    outputs: Literal["all", "restricted"] | None = Field(
+        default=None,
+        description="Audits a trained network as it is, on those of its own classes that the data set has, by name: "
+        "`all` keeps its softmax over all of them, `restricted` takes it over the data set's alone.",
+    )
+    classes: Annotated[str, Home] | None = Field(
+        default=None,
+        description="Of `outputs`: its own classes, a file with a name a line, or torchvision's weights with these "
+        "classes; default: those that its weights name.",
+    )
     layer: str | None = Field(
         default=None,
         description="Name of the module that Grad-CAM and others read, such as `blocks.4`; default: the model's "
@@ -257,6 +267,14 @@ class Model(Component):
             raise ValueError(
                 "`checkpoint` holds all weights, so that `weights` would have no effect; remove one of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _own_outputs(self):
+        if self.classes is not None and self.outputs is None:
+            raise ValueError("`classes` names a network's own classes; say which count, `outputs: all` or `restricted`")
+        if self.outputs is not None and any([self.training.epochs, *self.training_on, self.shuffle_labels]):
+            raise ValueError("`outputs` audits a network as it is; set `training: {epochs: 0}`, without `training_on`")
         return self
 
     @field_validator("training_on")

@@ -122,6 +122,13 @@ def build(classes: int, *, path: str = "") -> nn.Module:
     return VideoClassifier(net.eval(), mean, std, classes=_names(config), untrained=untrained)
 
 
+def class_names(*, path: str) -> list[str] | None:
+    """Names of its classes in the order of its logits; None if it does not name them. Raises UsageError as `build`."""
+    library = _library()
+    with _quiet(library), _reading(path):
+        return _names(library.AutoConfig.from_pretrained(path))
+
+
 def class_count(path: str) -> int:
     """Number of classes of a trained classifier. Raises UsageError as `build`."""
     library = _library()

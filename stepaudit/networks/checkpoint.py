@@ -1,7 +1,7 @@
 """Checkpoints: weights in safetensors (no pickle) with metadata, and initial weights from other sources."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from stepaudit.audit.sections import Model
 from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
 from stepaudit.layers import computing_in, isolate
-from stepaudit.networks import class_order, named_layer
+from stepaudit.networks import class_order, named_layer, outputs
 from stepaudit.networks.weight_files import classes_in, first_line, from_safetensors, from_torch
 from stepaudit.running.side_effects import settings_kept
 from stepaudit.store import writing
@@ -25,6 +25,7 @@ from stepaudit.store.tables import as_json
 
 KEY, FORMAT = "stepaudit", 1
 SAFETENSORS = ".safetensors"
+OWN = "own_classes"  # of a network that was trained on more classes than the data set's
 COUNTER = ".num_batches_tracked"
 SHOWN = 3  # names of a file in a message
 NEEDED = {"use", "options", "classes"}
@@ -49,27 +50,34 @@ def trained(job: Job, device: torch.device) -> nn.Module:
 
 def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:
     """Trained model of a checkpoint. Raises UsageError if it is of another model or of other classes."""
-    state = matching(path, entry, classes)
-    model = build(entry, len(classes))
+    about, state = _matching(path, entry, classes)
+    own = about.get(OWN)
+    model = build(entry, len(own or classes))
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise UsageError(
             f"{path}: the weights do not fit {type(model).__name__} as it is now; delete the checkpoint and train again"
         ) from error
-    return model.eval()
+    return outputs.selected(model, own, about["classes"]).eval()
 
 
 def matching(path: Path, entry: Model, classes: list[str]) -> dict[str, Tensor]:
     """Weights of a checkpoint, without building the model. Raises UsageError as `load`."""
+    return _matching(path, entry, classes)[1]
+
+
+def _matching(path: Path, entry: Model, classes: list[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Metadata and weights of a checkpoint. Raises UsageError as `load`."""
     about, state = read(path)
-    for key, expected in (("use", entry.use), ("options", entry.options), ("classes", classes)):
+    names = outputs.names(entry, classes, about.get(OWN))
+    for key, expected in (("use", entry.use), ("options", entry.options), ("classes", names)):
         if about[key] != json.loads(as_json(expected)):
             raise UsageError(
                 f"{path}: a checkpoint with {key} {about[key]!r}, the configuration says {expected!r}; "
                 "correct the configuration, or delete the checkpoint and train again"
             )
-    return state
+    return about, state
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -107,6 +115,18 @@ def build(entry: Model, classes: int) -> nn.Module:
     model = in_python(model)
     isolate(model)
     return named_layer.reading(model, entry.layer)
+
+
+def for_classes(entry: Model, classes: Sequence[str]) -> nn.Module:
+    """Model of an entry for the data set's classes, which may be some of its own (`outputs`)."""
+    own = outputs.own_classes(entry)
+    return outputs.selected(build(entry, len(own or classes)), own, outputs.names(entry, classes, own))
+
+
+def output_names(job: Job) -> list[str]:
+    """Names of the outputs of a job's model, the data set's classes first."""
+    entry, classes = job.config.models[job.model], class_names(job.file("segments"))
+    return outputs.names(entry, classes, outputs.own_classes(entry) if entry.outputs == "all" else None)
 
 
 def is_ours(job: Job) -> bool:

@@ -35,7 +35,7 @@ def names_of(model: nn.Module) -> list[str] | None:
 
 def require(names: Sequence[str] | None, classes: Sequence[str], origin: str) -> None:
     """Raise UsageError if names are the classes in another order; capitals and signs between words do not count."""
-    ours, theirs = list(map(_plain, classes)), list(map(_plain, names or ()))
+    ours, theirs = list(map(plain, classes)), list(map(plain, names or ()))
     if theirs == ours or sorted(theirs) != sorted(ours) or len(set(ours)) < len(ours) or names is None:
         return
     place = next(place for place, name in enumerate(theirs) if name != ours[place])
@@ -48,7 +48,7 @@ def require(names: Sequence[str] | None, classes: Sequence[str], origin: str) ->
 
 def doubt(names: Sequence[str] | None, classes: Sequence[str]) -> str:
     """A note on classes whose order a network that was trained elsewhere may not share; empty if there is none."""
-    if names is not None and len(names) == len(classes) and set(map(_plain, names)) != set(map(_plain, classes)):
+    if names is not None and len(names) == len(classes) and set(map(plain, names)) != set(map(plain, classes)):
         return (
             f"it names its classes {', '.join(names[:3])}, …, and the data set {', '.join(classes[:3])}, …; see that "
             "they stand in the same order"
@@ -79,5 +79,6 @@ def _ordered(names: Any) -> list[str] | None:
     return None
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name without capitals and without signs between words."""
     return "".join(sign for sign in name.casefold() if sign.isalnum()) or name

@@ -20,7 +20,7 @@ from stepaudit.audit import work
 from stepaudit.audit.config import Config
 from stepaudit.errors import UsageError, no_exit
 from stepaudit.layers import frozen, hooked, rounding, without_gradient
-from stepaudit.networks import checkpoint, rebuilding
+from stepaudit.networks import checkpoint, outputs, rebuilding
 from stepaudit.running.smaller_batches import is_out_of_memory
 
 OTHER_DEVICE = ("NVIDIA driver", "CUDA enabled", "No CUDA GPUs", "Expected all tensors to be on the same device")
@@ -173,6 +173,7 @@ def of_models(config: Config) -> Iterator[tuple[str, Answers]]:
 def _of_model(config: Config, name: str, classes: int) -> Answers | None:
     entry, clips = config.models[name], config.clips_of(name)
     try:
+        classes = len(outputs.own_classes(entry) or range(classes))
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
             net = checkpoint.build(entry, classes)

@@ -10,7 +10,7 @@ import torch
 from stepaudit.adapters import logits_of
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.requests import Request
-from stepaudit.clips.tensors import class_names, of_clips, tensors
+from stepaudit.clips.tensors import of_clips, tensors
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.layers import gaussian_blur, probability_and_rank, target_log_probability
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 def run(job: Job) -> None:
     """Writes a shard of the tables `predictions` and `frame_orders` of a model on a data set: rows for each clip."""
     config, place = job.config, device.choose(job.config)
-    names = class_names(job.file("segments"))
+    names = checkpoint.output_names(job)
     classes = len(names)
     requests, orders = of_clips(job), frame_orders(config.clips_of(job.model).frames)
     rows: list[dict] = []
@@ -45,7 +45,7 @@ def run(job: Job) -> None:
         for index, batch in enumerate(batches(requests, config.models[job.model].batch_size)):
             work = guard.over(index, batch, lambda net, part: _predict(net, part, place, names))
             predictions = [
-                {**row, "label": request.clip["label"]}
+                {**row, "label": request.clip["label"], "outputs": config.models[job.model].outputs}
                 for row, request in zip(run_batch(batch, work, _failed), batch, strict=True)
             ]
             rows += predictions

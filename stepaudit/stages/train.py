@@ -10,9 +10,10 @@ from torch import Tensor
 
 from stepaudit.audit import decides
 from stepaudit.audit.jobs import Job
+from stepaudit.audit.sections import Model
 from stepaudit.clips.tensors import class_names
 from stepaudit.errors import UsageError
-from stepaudit.networks import checkpoint, class_order, probe, randomise, training
+from stepaudit.networks import checkpoint, class_order, outputs, probe, randomise, training
 from stepaudit.running import device, ledger
 from stepaudit.running.epochs import Epochs
 from stepaudit.running.progress import progress
@@ -39,7 +40,7 @@ def run(job: Job) -> None:
         net = checkpoint.load(entry.checkpoint, entry, classes)
     else:
         with training.seeded(config.seed):
-            net = checkpoint.build(entry, len(classes))
+            net = checkpoint.for_classes(entry, classes)
         trains = entry.is_trained_on(job.dataset)
         if entry.weights is not None:
             _load(job, net, entry.weights, whole=not trains)
@@ -47,9 +48,18 @@ def run(job: Job) -> None:
             rows = _fit(job, net, classes)
         else:
             _check_class_order(job, net, classes)
-    checkpoint.save(net, path, entry, classes, details)
+    if own := _own_classes(entry):
+        details[checkpoint.OWN] = own
+    checkpoint.save(net, path, entry, outputs.names(entry, classes, own), details)
     tables.write(rows, "training_log", job.file("training_log"))
     ledger.remove(path)
+
+
+def _own_classes(entry: Model) -> list[str] | None:
+    """Names of a network's own classes, if the data set's are some of them; a given checkpoint says them itself."""
+    if entry.checkpoint is not None:
+        return checkpoint.read(entry.checkpoint)[0].get(checkpoint.OWN)
+    return outputs.own_classes(entry)
 
 
 def _load(job: Job, net: torch.nn.Module, weights: str, *, whole: bool) -> None:
@@ -70,6 +80,8 @@ def _check_class_order(job: Job, net: torch.nn.Module, classes: list[str]) -> No
             f"model '{job.model}': {len(untrained)} of its weights are random, such as {untrained[0]}: its own classes "
             f"are not the {len(classes)} of data set '{job.dataset}'; train it, `training: {{epochs: 10}}`"
         )
+    if entry.outputs is not None:
+        return  # its outputs are put in the data set's order by their names
     if checkpoint.is_ours(job) and entry.weights is None and class_order.names_of(net) is None:
         return
     if note := checkpoint.require_order(net, entry.weights, classes):
@@ -115,7 +127,7 @@ def _randomised(job: Job, share: float, classes: list[str]) -> tuple[torch.nn.Mo
     (original,) = job.original
     net = checkpoint.load(original, entry, classes).to(device.choose(config))
     with training.seeded(randomise.other_seed(config.seed)):
-        fresh = checkpoint.build(entry, len(classes))
+        fresh = checkpoint.for_classes(entry, classes)
     clips = _clips(job, "train")[1]
     if not len(clips):
         raise UsageError(

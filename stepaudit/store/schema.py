@@ -271,6 +271,13 @@ _ALL = (
         Column("probabilities", pa.list_(pa.float32()), "Softmax probabilities of all classes, [K]."),
         Column("predicted", TEXT, "The most probable class.", later=True),
         Column(
+            "outputs",
+            TEXT,
+            "Of a network with more classes than the data set: `all` if the softmax runs over all of them, the data "
+            "set's first, `restricted` if over the data set's; else NULL.",
+            later=True,
+        ),
+        Column(
             "predicted_when_blurred",
             TEXT,
             "The most probable class of the clip behind a complete blur, sigma 20 px for a shorter side of 112 px; "

@@ -193,6 +193,20 @@ def test_a_classifier_of_transformers_for_other_classes_is_refused_unless_it_is_
         train.run(Job(made, "train", "planted", "as_is"))
 
 
+@pytest.mark.parametrize(("kind", "count"), [("all", 3), ("restricted", 2)])
+def test_a_network_is_audited_on_those_of_its_classes_that_the_data_set_has(changed, rows, kind, count):
+    options = {"path": str(saved("VideoMAE", ("other", *ORDER[::-1]), 16))}
+    own = {"use": "huggingface", "options": options, "training": {"epochs": 0}, "outputs": kind}
+    made = changed(models={"own": own})
+    train.run(Job(made, "train", "planted", "own"))
+    predict.run(Job(made, "predict", "planted", "own", shard="test-000"))
+    found = [row for row in rows(made, "predictions", model="own") if row["status"] == "ok"]
+    assert {(row["outputs"], len(row["probabilities"])) for row in found} == {(kind, count)}
+    for row in found:
+        assert row["target_probability"] == row["probabilities"][row["target"]]
+        assert row["predicted"] in {*ORDER, "other"}
+
+
 def test_a_classifier_of_transformers_is_audited_as_it_is_and_its_files_decide_the_job(changed, rows):
     folder = saved("VideoMAE", tuple(ORDER), 16)
     own = {"use": "huggingface", "options": {"path": str(folder)}, "training": {"epochs": 0}}
