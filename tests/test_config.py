@@ -82,7 +82,7 @@ UNKNOWN_NAMES = {
     (
         "methods.stepp",
         "ratios",
-    ): "methods.stepp.use: no method 'stepp'; did you mean 'step'? (known: annotation_prior, attention_rollout, center,",
+    ): "methods.stepp.use: no method 'stepp'; did you mean 'step'? (known: annotation_prior, attention_rollout,",
     ("models.m", "vgg16"): "models.m.use: no model 'vgg16'; did you mean 'vgg16_lstm'? (known: ",
     ("datasets.d", "ucf101"): "datasets.d.use: no dataset 'ucf101'; did you mean 'ucf101_24'? (known: epic_action,",
     ("metrics.m", "spacial_pointing"): "metrics.m.use: no metric 'spacial_pointing'; did you mean 'spatial_pointing'?",
