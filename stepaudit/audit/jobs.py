@@ -163,11 +163,11 @@ class Job:
         if self.stage != "train":
             return []
         entry = self.config.models[self.model]
-        local = Path(entry.weights) if entry.weights and Path(entry.weights).is_file() else None
+        local = [Path(text) for text in (entry.weights, entry.classes) if text and Path(text).is_file()]
         named = [Path(value) for value in entry.options.values() if isinstance(value, str) and Path(value).exists()]
         files = [path for place in named for path in (sorted(place.iterdir()) if place.is_dir() else [place])]
         inside = [path for path in files if path.is_file()]
-        return [path for path in (entry.checkpoint, local, *inside) if path is not None]
+        return [path for path in (entry.checkpoint, *local, *inside) if path is not None]
 
     @property
     def original(self) -> list[Path]:
