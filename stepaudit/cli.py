@@ -116,6 +116,10 @@ def main() -> None:
     import os
     import sys
 
+    from stepaudit.running import fork_client
+
+    if (status := fork_client.status(sys.argv[1:])) is not None:
+        raise SystemExit(status)
     from stepaudit.commands import _exit_codes
     from stepaudit.running import interruption
 

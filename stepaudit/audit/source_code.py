@@ -25,17 +25,22 @@ def digest(modules: tuple[str, ...]) -> tuple[str, ...]:
 
     They are computed once a process, which runs the code that it has loaded. Imports by a computed name are not seen.
     """
-    files: dict[str, Path] = {}
+    found: dict[str, Path] = {}
     for module in modules:
-        files |= _imported(module)
-    return tuple(sha256(files[name]) for name in sorted(files))
+        found |= _imported(module)
+    return tuple(sha256(found[name]) for name in sorted(found))
 
 
 def own_files(modules: Iterable[str]) -> list[Path]:
     """Source files of modules and of their imports, without those of stepaudit; below this folder, relative to it."""
-    files, here = {path for module in modules for path in _imported(module).values()}, Path.cwd()
-    own = (path for path in files if not path.is_relative_to(PACKAGE))
+    here = Path.cwd()
+    own = (path for path in files(modules) if not path.is_relative_to(PACKAGE))
     return sorted(path.relative_to(here) if path.is_relative_to(here) else path for path in own)
+
+
+def files(modules: Iterable[str]) -> set[Path]:
+    """Source files that `digest` reads, which a process has parsed once it has asked."""
+    return {path for module in modules for path in _imported(module).values()}
 
 
 def located(module: str) -> tuple[bool, Path | None]:

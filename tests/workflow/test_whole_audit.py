@@ -1,11 +1,13 @@
 """The tiny audit from videos to the report: every row that was asked for, and what runs again after a change."""
 
+import shutil
+import subprocess
 import zipfile
 from collections import Counter
 from itertools import product
 
 import pytest
-from checkouts import TINY, Checkout
+from checkouts import SNAKEMAKE, TINY, Checkout
 
 from stepaudit.audit import config
 from stepaudit.report import sql_files
@@ -44,6 +46,18 @@ def test_every_job_leaves_a_log_a_benchmark_and_a_row_of_runs(audited):
     runs = rows_of(audited[0], "runs")
     assert Counter(row["stage"] for row in runs) == {name: count for name, count in STAGES.items() if name != "report"}
     assert {row["config_hash"] for row in runs} == {whole.hash}
+
+
+def test_a_job_in_a_process_of_its_own_gives_the_rows_of_a_forked_one(audited, tmp_path):
+    checkout, tables_of = audited[0], ("predictions", "frame_orders")
+    shutil.copytree(checkout.folder / "results", tmp_path / "results")
+    made = {table: tables.read(table, tmp_path / "results/tiny" / table) for table in tables_of}
+    for table in tables_of:
+        shutil.rmtree(tmp_path / "results/tiny" / table)
+    keys = ("--dataset", "planted", "--model", "narrow", "--shard", "test-000")
+    command = [SNAKEMAKE.with_name("stepaudit"), "predict", "results/tiny/config.yaml", *keys]
+    subprocess.run(**{**checkout.command(), "args": command, "cwd": tmp_path}, check=True)
+    assert {table: tables.read(table, tmp_path / "results/tiny" / table) for table in tables_of} == made
 
 
 def test_the_saved_configuration_is_there_before_the_first_job(audited):

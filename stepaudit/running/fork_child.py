@@ -1,0 +1,79 @@
+"""What a forked job takes over from the process that asked for it: output, folder, environment, signals."""
+
+import ctypes
+import os
+import random
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Beginnings of environment variables that Python and libraries read when they are started or imported.
+READ_AT_IMPORT = ("PYTHON", "LD_", "OMP_", "KMP_", "GOTO_", "OPENBLAS_", "MKL_", "NUMEXPR_", "TORCH", "PYTORCH", "CUDA")
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGURG)
+PR_SET_PDEATHSIG = 1
+VARIABLE = "STEPAUDIT_FORK_SERVER"  # its socket has this name, and no file that a killed workflow would leave
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command to run, and the state of the process that asks for it.
+
+    Args:
+        program: its name, `sys.argv[0]`.
+        path: `sys.path`.
+        ignored: signals that it ignores.
+        descriptors: its standard input, output and error.
+    """
+
+    program: str
+    arguments: list[str]
+    path: list[str]
+    folder: str
+    umask: int
+    environment: dict[str, str]
+    ignored: list[int]
+    descriptors: list[int] = field(default_factory=list)
+
+    def become(self) -> None:
+        """Give this process, just forked, the state of the one that asked."""
+        for number, descriptor in enumerate(self.descriptors):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.chdir(self.folder)
+        os.umask(self.umask)
+        os.environ.clear()
+        os.environ.update(self.environment)
+        del os.environ[VARIABLE]  # or it would ask for another fork
+        sys.argv[:], sys.path[:] = [self.program, *self.arguments], self.path
+        tempfile.tempdir = None  # found again, by the new environment
+        sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
+        for number in HANDLED:
+            signal.signal(number, signal.SIG_IGN if number in self.ignored else _default(number))
+        _new_random_states()
+
+
+def _default(number: signal.Signals) -> Any:
+    return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+
+
+def _new_random_states() -> None:
+    """As in a new process: unforeseeable, but for PyTorch's, which begins the same in each."""
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+
+
+def differing(environment: Mapping[str, str]) -> str:
+    """Name of a variable read at import that this process has with another value; else empty."""
+    names = sorted(name for name in {*environment, *os.environ} if name.startswith(READ_AT_IMPORT))
+    return next((name for name in names if environment.get(name) != os.environ.get(name)), "")
+
+
+def die_with(parent: int) -> None:
+    """Let this process end when its parent does, also if the parent has ended already."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
