@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,pip install)
 
-.PHONY: demo test audits faults bench lint format docs clean
+.PHONY: demo test audits faults bench gpu lint format docs clean
 
 demo: .venv/installed
 	snakemake --cores all --rerun-incomplete
@@ -23,6 +23,10 @@ faults: .venv/installed
 
 bench: .venv/installed
 	python -m benchmarks
+
+# Eight minutes on one large GPU; needs torch and torchvision alone. Writes results/gpu/gpu.md and gpu.json.
+gpu:
+	timeout 480 $(PYTHON) -m benchmarks.gpu
 
 lint: .venv/installed
 	ruff check .

@@ -1,4 +1,7 @@
-"""Runs the benchmarks and writes RESULTS.md: `python -m benchmarks`; `python -m benchmarks growth` runs a part."""
+"""Runs the benchmarks and writes RESULTS.md: `python -m benchmarks`; `python -m benchmarks growth` runs a part.
+
+`python -m benchmarks gpu` is a run of its own, on a GPU (`benchmarks/gpu`).
+"""
 
 import platform
 import sys
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+import benchmarks.gpu.__main__ as gpu
 from benchmarks import (
     audits,
     classes,
@@ -49,6 +53,9 @@ PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
 
 def main(names: list[str]) -> None:
     """Prints each part, and puts it in its place in RESULTS.md, as soon as it is done."""
+    if names[:1] == ["gpu"]:
+        gpu.main(names[1:])
+        return
     torch.set_num_threads(1)
     if unknown := set(names) - set(PARTS):
         raise SystemExit(f"no part {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 def main() -> None:
     """Does what the first argument says."""
+    sys.stderr.reconfigure(errors="backslashreplace")  # as `stepaudit` does
     match sys.argv[1]:
         case "say":
             about = {

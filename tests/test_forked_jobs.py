@@ -34,7 +34,7 @@ class Server:
         program = [sys.executable, "-m", "stepaudit.running.fork_server", name]
         self.process = subprocess.Popen(
             [*program, "forked_entry:main", json.dumps(modules)], env=self.environment,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(folder / "log").open("w"),
         )  # fmt: skip
         assert self.process.stdout.readline() == b"ready\n"
         self.environment[fork_child.VARIABLE] = name

@@ -25,10 +25,10 @@ def digest(modules: tuple[str, ...]) -> tuple[str, ...]:
 
     They are computed once a process, which runs the code that it has loaded. Imports by a computed name are not seen.
     """
-    found: dict[str, Path] = {}
+    sources: dict[str, Path] = {}
     for module in modules:
-        found |= _imported(module)
-    return tuple(sha256(found[name]) for name in sorted(found))
+        sources |= _imported(module)
+    return tuple(sha256(sources[name]) for name in sorted(sources))
 
 
 def own_files(modules: Iterable[str]) -> list[Path]:

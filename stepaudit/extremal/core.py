@@ -77,8 +77,9 @@ class Core:
         self, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor, float]:
         """The kernel, the voxels of each corrected placement inside the clip [P], and the kernel's voxels."""
-        ones, kernel = torch.ones(1, *shape, device=device, dtype=dtype), self.kernel().to(device, dtype)
-        return kernel, self._tilings(ones, kernel)[0], kernel.sum().item()
+        own, ones = self.kernel(), torch.ones(1, *shape, device=device, dtype=dtype)
+        kernel = own.to(device, dtype)
+        return kernel, self._tilings(ones, kernel)[0], own.sum().item()
 
     def _tilings(self, masks: Tensor, kernel: Tensor) -> Tensor:
         """Sums over the placements of both tilings, [N, P]; some may lie outside."""

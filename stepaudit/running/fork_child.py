@@ -1,4 +1,4 @@
-"""What a forked job takes over from the process that asked for it: output, folder, environment, signals."""
+"""State that a forked job takes over from the process that asked for it: output, folder, environment, signals."""
 
 import ctypes
 import os
@@ -49,10 +49,17 @@ class Request:
         del os.environ[VARIABLE]  # or it would ask for another fork
         sys.argv[:], sys.path[:] = [self.program, *self.arguments], self.path
         tempfile.tempdir = None  # found again, by the new environment
-        sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
+        _reopen_streams()
         for number in HANDLED:
             signal.signal(number, signal.SIG_IGN if number in self.ignored else _default(number))
         _new_random_states()
+
+
+def _reopen_streams() -> None:
+    """Standard streams of the present descriptors, which may be files or pipes, as Python opens them in UTF-8 mode."""
+    sys.stdin = os.fdopen(0, encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _default(number: signal.Signals) -> Any:

@@ -38,8 +38,8 @@ def status(arguments: Sequence[str]) -> int | None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_child.HANDLED)
     if "declined" in answer:
         log.debug("runs in a process of its own: %s", answer["declined"])
-    found = answer.get("status")
-    return 128 - found if found is not None and found < 0 else found  # as a shell reports a signal
+    ended = answer.get("status")
+    return 128 - ended if ended is not None and ended < 0 else ended  # as a shell reports a signal
 
 
 def _request(arguments: Sequence[str]) -> fork_child.Request:

@@ -1,4 +1,4 @@
-"""What a fork server has imported, and whether a fork of it does what a new process would."""
+"""Imports of a fork server, and the reasons why a fork of it would not do what a new process does."""
 
 import gc
 import os

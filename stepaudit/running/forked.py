@@ -36,10 +36,15 @@ def start(config: Config) -> None:
 def modules(config: Config) -> dict[str, list[str]]:
     """Modules that the jobs of each stage import, but for the user's own."""
     always = [*ALWAYS, *([WITH_ROWS] if find_spec(WITH_ROWS) else [])]
-    found = {"report": [*always, "stepaudit.stages.report"]}
+    by_stage = {"report": [*always, "stepaudit.stages.report"]}
     for stage, (_, sections) in STAGES.items():
         names = [(kind, name) for kind in sections for name in getattr(config, kind)]
         components = {config.component(kind, name).module for kind, name in names}
         own = sorted(module for module in components if module.startswith("stepaudit."))
-        found[stage] = [*always, f"stepaudit.stages.{stage}", *own, *([WITH_GRADIENTS] if "models" in sections else [])]
-    return found
+        by_stage[stage] = [
+            *always,
+            f"stepaudit.stages.{stage}",
+            *own,
+            *([WITH_GRADIENTS] if "models" in sections else []),
+        ]
+    return by_stage
