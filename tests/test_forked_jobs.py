@@ -48,7 +48,7 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path):
-    (tmp_path / "imported.py").write_text("")
+    (tmp_path / "imported.py").write_text("import os\nos.environ['TORCH_SET_BY_AN_IMPORT'] = '1'\n")
     commands = {"say": ["imported"], "wait": ["json"], "break": ["json"], "threads": ["threaded"]}
     (tmp_path / "threaded.py").write_text(
         "import threading, time\nthreading.Thread(target=time.sleep, args=(9,), daemon=True).start()"
@@ -117,6 +117,7 @@ def test_what_a_fork_cannot_do_is_declined(server):
     assert declined("unknown")
     assert declined("say", OMP_NUM_THREADS="3"), "read when libraries are imported"
     assert not declined("say")
+    assert not declined("say"), "what an import has set is no other environment"
     (server.folder / "imported.py").write_text("changed = True\n")
     assert declined("say"), "other code than was imported"
     (server.folder / "imported.py").unlink()

@@ -14,6 +14,7 @@ from typing import Any
 READ_AT_IMPORT = ("PYTHON", "LD_", "OMP_", "KMP_", "GOTO_", "OPENBLAS_", "MKL_", "NUMEXPR_", "TORCH", "PYTORCH", "CUDA")
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGURG)
 PR_SET_PDEATHSIG = 1
+STARTED_WITH = dict(os.environ)  # imports add to it: PyTorch notes folders of its caches there
 VARIABLE = "STEPAUDIT_FORK_SERVER"  # its socket has this name, and no file that a killed workflow would leave
 
 
@@ -44,8 +45,9 @@ class Request:
             os.close(descriptor)
         os.chdir(self.folder)
         os.umask(self.umask)
+        added = {name: value for name, value in os.environ.items() if name not in STARTED_WITH}
         os.environ.clear()
-        os.environ.update(self.environment)
+        os.environ.update(added | self.environment)
         del os.environ[VARIABLE]  # or it would ask for another fork
         sys.argv[:], sys.path[:] = [self.program, *self.arguments], self.path
         tempfile.tempdir = None  # found again, by the new environment
@@ -74,9 +76,9 @@ def _new_random_states() -> None:
 
 
 def differing(environment: Mapping[str, str]) -> str:
-    """Name of a variable read at import that this process has with another value; else empty."""
-    names = sorted(name for name in {*environment, *os.environ} if name.startswith(READ_AT_IMPORT))
-    return next((name for name in names if environment.get(name) != os.environ.get(name)), "")
+    """Name of a variable read at import that this process was started with another value of; else empty."""
+    names = sorted(name for name in {*environment, *STARTED_WITH} if name.startswith(READ_AT_IMPORT))
+    return next((name for name in names if environment.get(name) != STARTED_WITH.get(name)), "")
 
 
 def die_with(parent: int) -> None:

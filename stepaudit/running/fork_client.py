@@ -1,7 +1,6 @@
 """The process that waits for a job which a server runs in a fork of its own (`fork_server`)."""
 
 import json
-import logging
 import os
 import signal
 import socket
@@ -12,8 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from stepaudit.running import fork_child
-
-log = logging.getLogger(__name__)
 
 
 def status(arguments: Sequence[str]) -> int | None:
@@ -37,7 +34,7 @@ def status(arguments: Sequence[str]) -> int | None:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_child.HANDLED)
     if "declined" in answer:
-        log.debug("runs in a process of its own: %s", answer["declined"])
+        sys.stderr.write(f"stepaudit: runs in a process of its own, which takes longer: {answer['declined']}\n")
     ended = answer.get("status")
     return 128 - ended if ended is not None and ended < 0 else ended  # as a shell reports a signal
 

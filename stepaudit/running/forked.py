@@ -15,7 +15,7 @@ ENTRY = "stepaudit.cli:main"
 ALWAYS = ("stepaudit.cli", "stepaudit.running.run_records", "yaml", "pyarrow.compute")
 # What PyArrow imports with the first rows, if it is installed, and PyTorch with the first gradient.
 WITH_ROWS, WITH_GRADIENTS = "pandas", "torch.fx.experimental.symbolic_shapes"
-ONE_THREAD = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")  # as Snakemake sets them for a job
+ONE_THREAD = ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")  # as Snakemake sets them for a job
 _servers: list[subprocess.Popen] = []  # whose standard input stays open as long as this process lives
 
 

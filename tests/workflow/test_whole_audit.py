@@ -48,6 +48,12 @@ def test_every_job_leaves_a_log_a_benchmark_and_a_row_of_runs(audited):
     assert {row["config_hash"] for row in runs} == {whole.hash}
 
 
+def test_all_jobs_were_forked(audited):
+    logs = [path.read_text() for path in (audited[0].folder / "results/tiny/logs").rglob("*.log")]
+    assert len(logs) == sum(STAGES.values())
+    assert not [text for text in logs if "in a process of its own" in text]
+
+
 def test_a_job_in_a_process_of_its_own_gives_the_rows_of_a_forked_one(audited, tmp_path):
     checkout, tables_of = audited[0], ("predictions", "frame_orders")
     shutil.copytree(checkout.folder / "results", tmp_path / "results")
