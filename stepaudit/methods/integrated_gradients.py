@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from stepaudit.layers import frozen
 from stepaudit.maps import Maps
 from stepaudit.methods._fill import filling
-from stepaudit.methods._gradients import contributions, target_gradients
+from stepaudit.methods._gradients import contributions, mean_gradients
 from stepaudit.methods._options import at_least_one
 from stepaudit.methods._scale import scaled
 
@@ -42,12 +42,10 @@ def attribute(
     """
     at_least_one(steps=steps)
     start, name = filling(clips, baseline, blur_sigma)
-    total = torch.zeros_like(clips)
+    points = (torch.lerp(start, clips, (step + 0.5) / steps) for step in range(steps))
     with frozen(model):
-        for step in range(steps):
-            point = torch.lerp(start, clips, (step + 0.5) / steps)
-            total += target_gradients(model, point, targets, score)
-    importance = contributions((clips - start) * total / steps, sign)
+        mean = mean_gradients(model, points, clips, targets, score)
+    importance = contributions((clips - start) * mean, sign)
     return Maps(scaled(importance), "nearest", clips.shape[-3:], {"perturbation": name})
 
 

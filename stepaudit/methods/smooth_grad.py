@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from stepaudit.layers import frozen
 from stepaudit.maps import Maps
-from stepaudit.methods._gradients import strongest_channel, target_gradients
+from stepaudit.methods._gradients import mean_gradients, strongest_channel
 from stepaudit.methods._options import at_least_one
 from stepaudit.methods._scale import scaled
 
@@ -41,13 +41,14 @@ def attribute(
     at_least_one(samples=samples)
     sigma = noise * (clips.amax(dim=(1, 2, 3, 4)) - clips.amin(dim=(1, 2, 3, 4)))
     generators = [_generator(clip, seed) for clip in clips]
-    total = torch.zeros_like(clips)
+    noisy = (clips + sigma[:, None, None, None, None] * _drawn(clips, generators) for _ in range(samples))
     with frozen(model):
-        for _ in range(samples):
-            drawn = torch.stack([torch.randn(clips.shape[1:], generator=generator) for generator in generators])
-            noisy = clips + sigma[:, None, None, None, None] * drawn.to(clips)
-            total += target_gradients(model, noisy, targets, score)
-    return Maps(scaled(strongest_channel(total / samples)), "nearest", clips.shape[-3:])
+        mean = mean_gradients(model, noisy, clips, targets, score)
+    return Maps(scaled(strongest_channel(mean)), "nearest", clips.shape[-3:])
+
+
+def _drawn(clips: Tensor, generators: list[torch.Generator]) -> Tensor:
+    return torch.stack([torch.randn(clips.shape[1:], generator=each) for each in generators]).to(clips)
 
 
 def _generator(clip: Tensor, seed: int) -> torch.Generator:
