@@ -75,7 +75,7 @@ class Setting:
     batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)
     iterations: tuple[int, int] = (20, 60)
     matrix: int = 8192
-    repeats: int = 5
+    repeats: int = 3
     seconds: dict[str, float] = field(default_factory=dict)
 
 

@@ -18,6 +18,7 @@ from stepaudit.layers import computing_in, frozen, target_log_probability
 FORMATS = {"float32": ("ieee", torch.float32), "tf32": ("tf32", torch.float32), "bfloat16": ("ieee", torch.bfloat16)}
 FORMS = ("folded batch norms", "channels_last_3d")  # and `torch.compile`, which takes a minute itself
 FORM_ROWS = 16  # of a batch in which the forms are compared
+LONGEST = 2.0  # seconds of a batch after which no larger one is tried
 SAME = 0.06  # largest difference of gradients in bfloat16, as a share of their largest
 
 
@@ -51,7 +52,7 @@ def matrix_rate(setting: Setting, form: str, rates: dict[str, float]) -> list[di
 
 
 def batches(setting: Setting, network: Network, form: str, rates: dict[str, float]) -> list[dict]:
-    """Rows a second of forward and backward to the clip, for growing batches until memory ends."""
+    """Rows a second of forward and backward to the clip, for growing batches until memory ends, or they get slow."""
     rows, operations = [], row_operations(network)
     with products(FORMATS[form][0]):
         for size in setting.batches:
@@ -63,6 +64,8 @@ def batches(setting: Setting, network: Network, form: str, rates: dict[str, floa
                 break
             share = row["rows_per_s"] * operations / rates[form] if form in rates else None
             rows.append({**row, "share_of_matrix_rate": share, "status": "ok"})
+            if size / row["rows_per_s"] > LONGEST:
+                break
     return rows
 
 
