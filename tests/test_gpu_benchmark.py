@@ -11,7 +11,7 @@ import torch
 from test_layout import MODULES, foreign, loaded_with
 
 from benchmarks.gpu import __main__ as program
-from benchmarks.gpu import agreement, hours, throughput
+from benchmarks.gpu import agreement, forms, hours, throughput
 from benchmarks.gpu.page import Page
 from benchmarks.gpu.setting import TINY, WHOLE, Network
 from stepaudit.extremal import engine
@@ -100,13 +100,13 @@ def _no_memory():
     raise torch.OutOfMemoryError
 
 
-@pytest.mark.parametrize("form", throughput.FORMS)
+@pytest.mark.parametrize("form", forms.FORMS)
 def test_forms_of_a_model_keep_its_gradients(form):
-    assert throughput.forms(SMALL, NARROW, form)[0]["status"] == "ok"
+    assert forms.forms(SMALL, NARROW, form)[0]["status"] == "ok"
 
 
 def test_the_gradient_of_the_mask_terms_is_that_of_an_iteration():
-    step, seeds = throughput.mask_terms(NARROW, 2, torch.device("cpu"))
+    step, seeds = forms.mask_terms(NARROW, 2, torch.device("cpu"))
     assert step(seeds).equal(step(seeds.clone()))
     assert step(seeds).shape == seeds.shape
 

@@ -9,15 +9,16 @@ from pathlib import Path
 import torch
 import torchvision
 
-from benchmarks.gpu import agreement, hours, throughput
+from benchmarks.gpu import agreement, forms, hours, throughput
 from benchmarks.gpu.page import Page
 from benchmarks.gpu.setting import TINY, WHOLE, Setting, Work
 
 SECTIONS: dict[str, Callable[[Setting], Iterator[Work]]] = {
     "agreement": agreement.works,
     "throughput": throughput.works,
+    "forms": forms.works,
     "hours": hours.works,
-    "compiled": throughput.compiled,
+    "compiled": forms.compiled,
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 TITLES = {
     "agreement": "Agreement",
     "throughput": "Throughput",
+    "forms": "Forms of the model",
     "hours": "Clips a GPU-hour",
     "compiled": "torch.compile",
 }

@@ -5,7 +5,6 @@ ends with Snakemake. It imports modules of stepaudit and of installed packages o
 the job. Where a fork would not do what a new process does, the server declines, and the job runs in its own process.
 """
 
-import atexit
 import json
 import os
 import select
@@ -13,10 +12,7 @@ import signal
 import socket
 import struct
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib import import_module
-from typing import NoReturn
 
 from stepaudit.running import fork_child
 from stepaudit.running.fork_imports import Imports, Modules
@@ -144,26 +140,7 @@ def main() -> None:
         request = Server(listener, 0, json.loads(modules)).serve()
     if request is not None:
         request.become()
-    _end(0 if request is None else _status(entry))
-
-
-def _status(entry: str) -> int:
-    """Exit status of an entry point, `module:function`."""
-    module, _, function = entry.partition(":")
-    try:
-        getattr(import_module(module), function)()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
-
-
-def _end(status: int) -> NoReturn:
-    """End without Python's own last collection, which walks through all that is imported for up to a second."""
-    atexit._run_exitfuncs()
-    with suppress(OSError):  # nobody may read it any more
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(status)
+    fork_child.end(0 if request is None else fork_child.status(entry))
 
 
 if __name__ == "__main__":
