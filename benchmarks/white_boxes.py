@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from stepaudit.extremal.answers import LEVELS, Answer
+from stepaudit.layers import without_gradient
 from stepaudit.methods import ep3d, ep3d_evenly, step
 
 SLOPE = 12.0  # of the logit, from no evidence to all of it
 BLOCKS = 4  # pixels of a block of texture
+FORWARD = "forward passes alone"
 METHODS = {"ep3d": ep3d, "step": step, "ep3d_evenly": ep3d_evenly}
 SIZES = {(side, frames): (0, 1) if side == 48 else (0,) for side in (48, 112, 172) for frames in (8, 16, 32)}  # starts
 
@@ -93,6 +95,12 @@ def found(model: WhiteBox, method: str = "ep3d", start: int = 0) -> Answer:
     return METHODS[method].sufficiency(model, clips, targets, backgrounds=backgrounds, seed=start)[0][0]
 
 
+def found_without_gradients(model: WhiteBox) -> Answer:
+    """Answer of the search by forward passes alone."""
+    with without_gradient(model):
+        return found(model)
+
+
 def white_boxes() -> list[str]:
     """Measured needs as multiples of the true ones."""
     lines = [
@@ -100,6 +108,7 @@ def white_boxes() -> list[str]:
         "geometric mean over levels (G). A border of a mask shows voxels in part, so that values a little below 1",
         "are possible; masks are verified after moves by 4 % of the side, so that a place of a few pixels costs more.",
         "`ep3d_evenly` has to show as much in every frame as in any other: for evidence in few frames it needs more.",
+        f"`{FORWARD}` is the search where no gradient reaches the clip; its masks have borders on the grid of seeds.",
         "",
         "| pixels, frames | method | evidence | a*(0.9) | below it, what fails | G | passes |",
         "|---|---|---|---|---|---|---|",
@@ -108,12 +117,23 @@ def white_boxes() -> list[str]:
         lines += [_line(side, frames, "ep3d", name, starts) for name in boxes(frames, side)]
     for method in ("step", "ep3d_evenly"):
         lines += [_line(48, 16, method, name, (0,)) for name in boxes(16, 48)]
+    for side, frames in ((48, 16), (112, 16)):
+        lines += [_without_gradients(side, frames, name) for name in boxes(frames, side)]
     return lines
+
+
+def _without_gradients(side: int, frames: int, name: str) -> str:
+    model = white_box(name, frames, side)
+    return _cells(model, side, frames, FORWARD, name, [found_without_gradients(model)])
 
 
 def _line(side: int, frames: int, method: str, name: str, starts: Sequence[int]) -> str:
     model = white_box(name, frames, side)
     answers = [found(model, method, start) for start in starts]
+    return _cells(model, side, frames, method, name, answers)
+
+
+def _cells(model: WhiteBox, side: int, frames: int, method: str, name: str, answers: Sequence[Answer]) -> str:
     upper = [_times(answer.upper(0.9), model.needed(0.9, answer)) for answer in answers]
     lower = [_times(answer.lower(0.9), model.needed(0.9, answer)) for answer in answers]
     octaves = [(answer.log2_area or 0) - _log2_needed(model, answer) for answer in answers]

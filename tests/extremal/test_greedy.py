@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.white_boxes import WhiteBox, found, texture, white_box
+from benchmarks.white_boxes import WhiteBox, found_without_gradients, texture, white_box
 from stepaudit.errors import NonFiniteError
 from stepaudit.extremal import greedy, sufficiency
 from stepaudit.extremal.answers import LEVELS
@@ -85,8 +85,7 @@ def test_on_a_tiny_grid_it_finds_the_smallest_of_all_sets(name):
 @pytest.mark.parametrize("name", ["5 % in 8", "two frames far apart"])
 def test_on_a_white_box_it_finds_little_more_than_the_search_by_gradients(name):
     model = white_box(name, 16, 48)
-    with without_gradient(model):
-        answer = found(model)
+    answer = found_without_gradients(model)
     assert answer.search == "tubelets"
     assert 0.85 < answer.upper(0.9) / model.needed(0.9, answer) < 1.35
     for level in (0.5, 0.75, 0.9):

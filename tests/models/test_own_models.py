@@ -43,6 +43,7 @@ BY_HAND = {  # the class probabilities that the network within gives
     "It takes other values": lambda net: net((CLIPS - IMAGENET[0]) / IMAGENET[1]).softmax(1),
 }
 TWO = "It has several labels a clip"  # with a label, or without it
+LANGUAGE = "It is a video language model"  # which `test_language_model` saves
 ONNX = "It is no PyTorch: ONNX, Keras, a server"  # not a network of PyTorch within
 every_example = pytest.mark.parametrize("title", BY_HAND)
 
@@ -55,7 +56,7 @@ def example(title):
 
 
 def test_every_example_is_tested():
-    assert set(EXAMPLES) == {ONNX, *BY_HAND}
+    assert set(EXAMPLES) == {ONNX, LANGUAGE, *BY_HAND}
 
 
 def onnx_file(path, weights):
