@@ -130,6 +130,26 @@ pointing_differences as (
         order by apart desc, one.frames desc, one.method, one.ratio, one.metric, one.model, other.model
     ) = 1
 ),
+wrong_answers as (
+    select dataset, clip_id, model,
+        row_number() over (
+            partition by dataset, model order by answer_probability desc nulls last, clip_id
+        ) as place,
+        model || ' answers ' || answer || coalesce(format(' with probability {:.2f}', answer_probability), '')
+            || format('; {} has {:.2f}', label, target_probability) as because
+    from given_answers
+    where answer != label
+),
+background_choices as (
+    select *,
+        row_number() over (partition by dataset, model order by on_box / box, box desc, clip_id) as place,
+        format(
+            '{}, {}{}: {} of the map lies on the boxes, which are {} of the picture',
+            model, method, coalesce(format(' at ratio {:g}', ratio), ''), in_percent(on_box), in_percent(box)
+        ) as because
+    from box_masses
+    where on_box < box
+),
 first_of_class as (
     select distinct dataset, label, clip_id
     from test_clips
@@ -145,6 +165,11 @@ choices as (
     where below = (clips + 1) // 2
     union all by name
     select rule, place, dataset, clip_id, model, method, ratio, seed, because from mask_choices
+    union all by name
+    select 'gets wrong' as rule, place, dataset, clip_id, model, because from wrong_answers
+    union all by name
+    select 'follows the background' as rule, place, dataset, clip_id, model, method, ratio, because
+    from background_choices
     union all by name
     select rule, row_number() over (partition by dataset order by apart desc, clip_id) as place, dataset, clip_id,
         method, because

@@ -221,6 +221,42 @@ def test_masks_of_the_class_adversarial_come_first_then_those_of_which_least_sur
     assert len(chosen(folder, "adversarial")) == 2
 
 
+def test_the_wrong_answers_of_which_a_model_is_most_sure_are_shown_and_right_ones_never(tmp_path):
+    def answered(clip_id, given, sure, **values):
+        shares = {"target_probability": 1 - sure, "probabilities": [1 - sure, sure]}
+        return {"clip_id": clip_id, "label": clip_id[0], "rank": 2, "predicted": given, **shares, **values}
+
+    rows = clips("a1", "a2", "a3") | {
+        "predictions": [
+            answered("a1", "b", 0.6),
+            answered("a2", "b", 0.9),
+            answered("a3", "a", 0.99, rank=1, target_probability=0.99),
+            answered("a1", "b", 0.95, model="noise"),
+        ]
+    }
+    assert chosen(audit(tmp_path, rows, models=MODELS), "gets wrong") == [
+        ("a2", "r3d", "r3d answers b with probability 0.90; a has 0.10"),
+        ("a1", "r3d", "r3d answers b with probability 0.60; a has 0.40"),
+    ]
+
+
+def test_maps_that_avoid_the_boxes_are_shown_and_those_on_them_never(tmp_path):
+    def measured(clip_id, metric, value):
+        values = {"clip_id": clip_id, "ratio": 0.1, "metric": metric, "frame": 0, "value": value}
+        return [values, values | {"method": "middle", "ratio": None, "value": 0.0}]  # a floor says nothing
+
+    scores = [
+        row
+        for clip, on_box, box in (("a1", 0.1, 0.2), ("a2", 0.01, 0.25), ("a3", 0.9, 0.2))
+        for row in (*measured(clip, "mass_in_box", on_box), *measured(clip, "box_share", box))
+    ]
+    scores = [row for row in scores if row["metric"] != "box_share" or row["value"]]
+    assert chosen(audit(tmp_path, clips("a1", "a2", "a3") | {"scores": scores}), "follows the background") == [
+        ("a2", "r3d", "r3d, step at ratio 0.1: 1.0 % of the map lies on the boxes, which are 25 % of the picture"),
+        ("a1", "r3d", "r3d, step at ratio 0.1: 10 % of the map lies on the boxes, which are 20 % of the picture"),
+    ]
+
+
 def test_the_first_good_clip_of_each_class_is_shown(tmp_path):
     rows = clips("a2", "a1", "a0", "b7", "c1")
     rows["clips"][2] |= {"status": "bad_video"}

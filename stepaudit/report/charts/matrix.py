@@ -1,6 +1,7 @@
-"""The chart of transfer: a cell for each pair of models."""
+"""Charts of matrices: transfer of masks between models, and the answers to each class."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
@@ -8,8 +9,10 @@ from stepaudit.report.charts.drawing import chart, interval
 from stepaudit.report.charts.lines import tips
 from stepaudit.report.page.page import Chart
 
-LIGHT, DARK = "#e8eef4", "#1d4a78"  # of probability 0 and 1: also tooltip apart in grey
+LIGHT, DARK = "#e8eef4", "#1d4a78"  # of the least and the greatest value: also tooltip apart in grey
 CELL = 36  # px
+MATRIX = 330  # px, height of a matrix of many classes
+LEGIBLE = 12  # classes whose cells have room for a number
 
 
 def transfer(rows: Sequence[dict]) -> Chart | None:
@@ -26,10 +29,53 @@ def transfer(rows: Sequence[dict]) -> Chart | None:
         x = alt.X("asked:N", title="asked of", axis=alt.Axis(labelAngle=0, labelLimit=120))
         cells = alt.Chart().transform_calculate(interval=interval(form=".3f"))
         cells = cells.encode(x=x, y=alt.Y("model:N", title="mask made for"), tooltip=tooltip)
-        scale = alt.Scale(domain=[0, 1], range=[LIGHT, DARK])
-        filled = cells.mark_rect(stroke="#8888").encode(color=alt.Color("kept:Q", title="probability", scale=scale))
-        ink = alt.condition("datum.kept > 0.45", alt.value("#ffffff"), alt.value("#1c2126"))
-        return [filled, cells.mark_text().encode(text=alt.Text("kept:Q", format=".2f"), color=ink)]
+        filled = cells.mark_rect(stroke="#8888").encode(color=_shade("kept", "probability", 1))
+        return [filled, _numbers(cells, alt.Text("kept:Q", format=".2f"), "datum.kept > 0.45")]
 
     panels = ["dataset", "contender"]
     return chart("transfer", "mask_survival", title, rows, layers, panels=panels, height=alt.Step(CELL))
+
+
+def confusions(rows: Sequence[dict]) -> list[Chart]:
+    """Answers to the clips of each class, a chart for each data set. Rows of `confusions.sql`."""
+    names = list(dict.fromkeys(row["dataset"] for row in rows))
+    of_each = [[row for row in rows if row["dataset"] == name] for name in names]
+    drawn = [_confusions(f"confusions-{place}", own, len(names)) for place, own in enumerate(of_each, start=1)]
+    return [each for each in drawn if each]
+
+
+def _confusions(name: str, rows: Sequence[dict], datasets: int) -> Chart | None:
+    shown = sorted({row["truth"] for row in rows})
+    title = _title(rows[0]["left_out"]) + (f" Data set: {rows[0]['dataset']}." if datasets > 1 else "")
+    tooltip = tips(model="model", truth="class", answer="answer", count=("clips with this answer", "d"))
+    tooltip += tips(clips=("clips of the class", "d"), percent=("of these, %", ".1f"))
+    order = [*shown, *sorted({row["answer"] for row in rows} - set(shown))]
+
+    def layers(_visible: Sequence[dict]) -> list[alt.Chart]:
+        small: dict[str, Any] = {"labelFontSize": 10 if len(shown) <= LEGIBLE else 8, "labelOverlap": False}
+        axis = alt.Axis(labelAngle=-50, labelLimit=90, **small)
+        x = alt.X("answer:N", title="the model's answer", sort=order, axis=axis)
+        y = alt.Y("truth:N", title="class", sort=order, axis=alt.Axis(labelLimit=110, **small))
+        cells = alt.Chart().encode(x=x, y=y, tooltip=tooltip)
+        filled = cells.mark_rect(stroke="#8888").encode(color=_shade("percent", "% of the class's clips", 100))
+        counts = _numbers(cells, alt.Text("count:Q"), "datum.percent > 45")
+        return [filled, counts] if len(order) <= LEGIBLE else [filled]
+
+    height = alt.Step(min(CELL, MATRIX / len(shown)))
+    return chart(name, "confusions", title, rows, layers, panels=["model"], height=height)
+
+
+def _title(left_out: int) -> str:
+    title = "Answers to the clips of each class (row): on the diagonal the right ones."
+    if not left_out:
+        return title
+    return f"{title} Of so many classes those with the most wrong answers; {left_out} are left out."
+
+
+def _shade(column: str, title: str, greatest: float) -> alt.Color:
+    return alt.Color(f"{column}:Q", title=title, scale=alt.Scale(domain=[0, greatest], range=[LIGHT, DARK]))
+
+
+def _numbers(cells: alt.Chart, text: alt.Text, is_dark: str) -> alt.Chart:
+    """Numbers in the cells, light where a cell is dark."""
+    return cells.mark_text().encode(text=text, color=alt.condition(is_dark, alt.value("#ffffff"), alt.value("#1c2126")))

@@ -53,6 +53,20 @@ RULES = (
         2,
     ),
     Rule(
+        "gets wrong",
+        "What a model gets wrong, and is most sure of",
+        "Of each model the clips with a wrong answer of which it is most sure. The maps explain the annotated class, "
+        "not the wrong answer.",
+        3,
+    ),
+    Rule(
+        "follows the background",
+        "Where a map lies beside the object",
+        "Of each model the clips of which least of the map lies on the boxes, compared with an even map. Optimised "
+        "masks are asked first.",
+        2,
+    ),
+    Rule(
         "adversarial",
         "Masks that keep least where they were not optimised",
         "Of each model the masks that keep the target where they were optimised and least of its probability "

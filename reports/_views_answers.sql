@@ -1,0 +1,71 @@
+-- What models answer, class by class: what the reports accuracy_by_class and confusions are made from.
+
+create view given_answers as
+with names as (
+    select dataset, target, any_value(label) as name from segments where target is not null group by all
+),
+known as (
+    select *, list_position(probabilities, list_max(probabilities)) - 1 as place
+    from predictions
+    where status = 'ok' and model not in (select model from controls)
+)
+select known.dataset, known.model, known.clip_id, known.label,
+    if(rank = 1, known.label, coalesce(predicted, name, 'class ' || place, 'another class')) as answer,
+    target_probability, list_max(probabilities) as answer_probability
+from known
+left join names on known.dataset = names.dataset and known.place = names.target;
+comment on view given_answers is 'The class that each model answers for a test clip, and how probable it and the annotated class are; controls are left out.';
+
+create temp view class_answers_samples as
+select dataset, model, label, clip_id, answer(answer = label) as right
+from given_answers;
+comment on view class_answers_samples is 'How often a model is right on the clips of each class.';
+
+create temp view answered_classes_samples as
+select dataset, model, answer as label, clip_id, answer(answer = label) as right
+from given_answers;
+comment on view answered_classes_samples is 'How often a model is right when it answers each class.';
+
+create view confused_classes as
+with confused as (
+    select dataset, model, label, answer, count(*) as confused,
+        list(clip_id order by answer_probability desc nulls last, clip_id) as clip_ids
+    from given_answers
+    where answer != label
+    group by all
+)
+select dataset, model, label, answer, confused,
+    row_number() over (partition by dataset, model, label order by confused desc, answer) as place, clip_ids
+from confused;
+comment on view confused_classes is 'Each class with the wrong answers to its clips, the most frequent first, and these clips, the most confident answer first.';
+
+create temp view confusion_means_samples as
+select given_answers.dataset, given_answers.model, given_answers.label, confused_classes.answer as answered, clip_id,
+    answer(given_answers.answer = confused_classes.answer) as confused
+from given_answers
+join confused_classes using (dataset, model, label)
+where place <= 5;
+comment on view confusion_means_samples is 'How often a class is taken for another one, the five most frequent of each class.';
+
+create view box_masses as
+with boxes as (
+    select dataset, clip_id, avg(value) as box
+    from measured
+    where metric_use = 'box_share' and metric in (select name from metrics where annotation = 'own')
+    group by all
+),
+masses as (
+    select dataset, model, method, ratio, metric, clip_id, any_value(optimises_masks) as is_mask, avg(value) as on_box
+    from measured
+    join methods on measured.method = methods.name
+    where metric_use = 'mass_in_box' and metric in (select name from metrics where annotation = 'own')
+        and not ignores_model and model not in (select model from controls)
+    group by all
+)
+select dataset, model, clip_id, method, ratio, on_box, box
+from masses
+join boxes using (dataset, clip_id)
+qualify row_number() over (
+    partition by dataset, model, clip_id order by is_mask desc, method, ratio, metric
+) = 1;
+comment on view box_masses is 'How much of a map lies on the boxes of a clip, and how much of the picture they are: one map for each clip and model, optimised masks first, and of these the least ratio.';
