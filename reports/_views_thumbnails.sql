@@ -1,30 +1,5 @@
 -- Which clips the page's gallery shows, by rule. Places count from 1; what the rules leave equal is ordered by the clip's name.
 
--- The first method and bound of the configuration's search; controls are not shown.
-create view gallery_searches as
-with searches as (
-    select dataset, clip_id, model, method, bound, censored, ratio, lower, upper,
-        case censored
-            when 'left' then 'at most ' || in_percent(ratio) when 'right' then 'more than ' || in_percent(ratio)
-            else in_percent(ratio)
-        end as need
-    from preservation_times
-    union all by name
-    select dataset, clip_id, model, method, 'sufficiency' as bound, 2 ** log2_ratio as ratio,
-        coalesce(2 ** log2_lower, 0) as lower, 2 ** log2_ratio as upper, in_percent(2 ** log2_ratio) as need
-    from clip_needs
-    where not vacuous
-)
-select searches.dataset, searches.clip_id, searches.model, searches.method, searches.bound, censored, ratio, lower, upper,
-    target_probability, need
-from searches
-join audit on searches.method = config ->> '$.preserve.methods[0]' and searches.bound = config ->> '$.preserve.bounds[0]'
-left join predictions
-    on searches.dataset = predictions.dataset and searches.clip_id = predictions.clip_id
-    and searches.model = predictions.model
-where searches.model not in (select model from controls);
-comment on view gallery_searches is 'How much each clip and model needs that the gallery goes by, of the first method and bound: G where that is the sufficiency, else the minimum preservation ratio; in words as `need`. Clips that need nothing are left out.';
-
 create view gallery_choices as
 -- censored clips are all equal: they come first, by the probability of the target
 with extremes as (

@@ -11,6 +11,7 @@ from stepaudit.audit.sections import Clips
 from stepaudit.clips import decoding, geometry
 from stepaudit.clips.geometry import Geometry
 from stepaudit.clips.near_duplicates import small_frames
+from stepaudit.clips.properties import measure
 from stepaudit.errors import AuditError, BadVideoError, TooShortError
 
 Spans = Sequence[tuple[int, int | None]]
@@ -64,6 +65,7 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int, spans: Spa
             "pixels": picture.tobytes(),
             "sha256": hashlib.sha256(picture.tobytes()).hexdigest(),
             "small_frames": small_frames(picture).tobytes(),
+            **(measure(picture) if view == "middle" else {}),
         }
         for view, indices, picture in zip(views, chosen, pictures, strict=True)
     ]

@@ -23,7 +23,7 @@ from stepaudit.audit.jobs import in_groups, tables_of
 from stepaudit.audit.registry import Component
 from stepaudit.errors import UsageError
 from stepaudit.report import near_duplicates, sql_files
-from stepaudit.report.statistics import estimates, means, needs, survival
+from stepaudit.report.statistics import estimates, kinds, means, needs, survival
 from stepaudit.running import locks
 from stepaudit.store import package_files, writing
 from stepaudit.store.database import FILE, require_readable_name
@@ -248,7 +248,7 @@ def _needed(only: Collection[str], shared: list[sql_files.Statement], reports: l
     texts: dict[str, set[str]] = defaultdict(set, {near_duplicates.NAME: set()})
     for name, sql in chain(((each.name, each.sql) for each in shared), ((each.name, each.sql) for each in reports)):
         texts[name] |= set(re.findall(r"\w+", sql))
-    for computed in (estimates, needs, survival):
+    for computed in (estimates, kinds, needs, survival):
         texts |= {name: set(computed.READ) for name in computed.MADE}
     return {"", *sql_files.sources(only, texts)}
 
@@ -264,7 +264,7 @@ def _write_likenesses(connection: duckdb.DuckDBPyConnection, folder: Path, confi
 
 def _write_estimates(connection: duckdb.DuckDBPyConnection, needed: Collection[str] | None) -> None:
     """Tables of estimates that are computed from the views, for the reports to read. `needed`: None for all."""
-    for computed in (estimates, needs):
+    for computed in (estimates, kinds, needs):
         if needed is None or not computed.MADE.isdisjoint(needed):
             for table, rows in computed.make(connection):
                 _create_table(connection, table.name, rows)

@@ -160,6 +160,23 @@ _SUFFICIENCY = (
     Column("readings_passes", FLOAT, "Passes of these readings, besides `passes`.", later=True),
 )
 
+# What the middle view of a clip looks like; NULL for other views.
+_PROPERTIES = (
+    Column("brightness", FLOAT, "Mean luma, 0 to 1.", later=True),
+    Column("contrast", FLOAT, "Standard deviation of the luma within a frame, mean over frames.", later=True),
+    Column("motion", FLOAT, "Mean change of the luma from frame to frame, without cuts.", later=True),
+    Column("cuts", FLOAT, "Frames after which half of the pixels have another colour, of 64.", later=True),
+    Column("frozen_frames", FLOAT, "Share of the frames that repeat the one before.", later=True),
+    Column("borders", FLOAT, "Share of the picture in flat borders that never change.", later=True),
+    Column(
+        "still_edges",
+        FLOAT,
+        "Share of the picture inside the borders in edges that never change, such as text; NULL if half of the picture "
+        "does not change.",
+        later=True,
+    ),
+)
+
 
 def _table(name: str, grain: str, keys: int, partitions: tuple[str, ...], *columns: Column) -> Table:
     return Table(name, grain, columns, keys, partitions)
@@ -224,6 +241,7 @@ _ALL = (
             heavy=True,
             later=True,
         ),
+        *_PROPERTIES,
         Column(
             "annotation_error",
             TEXT,

@@ -5,7 +5,10 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 CHAPTERS = {  # title: names of reports, or patterns, in the order of the page
-    "Models": ("model_overview", "accuracy", "accuracy_*", "near_duplicates", "training*", "confusions", "time_use"),
+    "Models": (
+        *("model_overview", "accuracy", "accuracy_*", "confusions", "kinds_of_clips", "class_cues"),
+        *("near_duplicates", "training*", "time_use"),
+    ),
     "What models need": (
         *("needs", "need_pairs", "need_levels", "need_readings", "need_curves", "need_starts"),
         *("min_ratio", "model_pairs", "claim_larger_ratio", "kaplan_meier*", "preservation*", "ratio_*"),

@@ -17,13 +17,22 @@ from stepaudit.report.page.conclusion_texts import (
     of_gains,
     of_masks,
 )
+from stepaudit.report.page.kind_texts import of_cues, of_kinds
 from stepaudit.report.page.need_texts import of_needs, of_pairs
 from stepaudit.store.database import records
 
 MOST = 6
 READ = (  # reports and views
     *("dataset_summary", "model_doubts", "model_overview", "validation_means", "needs", "need_comparisons"),
-    *("method_gains", "mask_classes", "evidence", "sanity_randomisation", "failed_tests"),
+    *(
+        "kinds_of_clips",
+        "class_cues",
+        "method_gains",
+        "mask_classes",
+        "evidence",
+        "sanity_randomisation",
+        "failed_tests",
+    ),
 )
 MODELS = """
     select model_overview.*,
@@ -105,6 +114,8 @@ def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusi
         of_guesses(models),
         of_blurred(models),
         _needs(connection, config),
+        of_kinds(records(connection, "from kinds_of_clips")),
+        of_cues(records(connection, "from class_cues")),
         _pointing(connection, "mass_in_box") or _pointing(connection, "spatial_pointing"),
         _masks(connection),
         _sanity(connection),

@@ -1,0 +1,109 @@
+"""Sentences on kinds of clips that models fail on, and on classes that can be told by a text or a border."""
+
+from collections.abc import Sequence
+
+from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
+from stepaudit.report.page.grids import number
+from stepaudit.report.page.summary import plural
+
+KINDS = {  # of clips with less and with more of a property
+    "brightness": ("that are darker", "that are brighter"),
+    "contrast": ("that have less contrast", "that have more contrast"),
+    "motion": ("that have less motion", "that have more motion"),
+    "cuts": ("that have fewer cuts", "that have more cuts"),
+    "frozen_frames": ("that repeat fewer frames", "that repeat more frames"),
+    "borders": ("that have narrower flat borders", "that have wider flat borders"),
+    "still_edges": ("that have less text or other still edges", "that have more text or other still edges"),
+    "box_share": ("that have smaller boxes", "that have larger boxes"),
+    "length": ("that are shorter", "that are longer"),
+    "source_pixels": ("that come from smaller pictures", "that come from larger pictures"),
+}
+FAULTS = {
+    "wrong answers": "{model} is wrong more often",
+    "share needed": "{model} needs a larger share",
+    "map off the object": "Maps of {model} lie less on the object",
+}
+UNITS = {"map off the object": " points"}
+CUES = {
+    "frozen_frames": "repeated frames",
+    "borders": "flat borders",
+    "still_edges": "text or other edges that never change",
+    "source_pixels": "the size of its videos",
+}
+
+
+def of_kinds(rows: Sequence[dict]) -> Conclusion | None:
+    """Kinds of clips on which models do worse than on others of their class; None if none is shown.
+
+    Args:
+        rows: of `kinds_of_clips`, the clearest first.
+    """
+    shown = [row for row in rows if row["answer"] == "yes" and row["less_percent"] != row["more_percent"]]
+    if not shown:
+        return None
+    model, kind = _model(shown[0], rows), _kind(shown[0])
+    lead = f"{FAULTS[shown[0]['outcome']].format(model=model)} {_of(shown[0])} clips {kind} than most of their class."
+    others = [
+        f"{FAULTS[row['outcome']].format(model=_model(row, rows))} {_of(row)} clips {_kind(row)}"
+        for row in shown[1:NAMED]
+    ]
+    rest = f" Also shown: {'; '.join(others)}." if others else ""
+    more = f" The table has {len(shown) - NAMED} more." if len(shown) > NAMED else ""
+    cause = "They go together; the one need not cause the other."
+    return Conclusion(lead, f"{_numbers(shown[0])} {_count(rows)} {cause}{rest}{more}", "kinds_of_clips")
+
+
+def of_cues(rows: Sequence[dict]) -> Conclusion | None:
+    """Classes that can be told without their action; None if none is shown.
+
+    Args:
+        rows: of `class_cues`, the best told first.
+    """
+    shown = [row for row in rows if row["answer"] == "yes"]
+    if not shown:
+        return None
+    row = shown[0]
+    lead = f"{row['label']} can be told from other classes by {CUES[row['property']]}."
+    others = [f"{each['label']} by {CUES[each['property']]}" for each in shown[1:NAMED]]
+    rest = f" Also shown: {', '.join(others)}." if others else ""
+    chance = f"A video of it has {'more' if row['told_percent'] > 50 else 'less'} than one of another class with chance"
+    told = number(max(row["told_percent"], 100 - row["told_percent"]), "_percent")
+    numbers = f"{chance} {told} % ({_clips(row)}). {_count(rows)} A model may answer by this instead of the action."
+    return Conclusion(lead, f"{numbers}{rest}", "class_cues")
+
+
+def _of(row: dict) -> str:
+    return "of" if row["outcome"] == "share needed" else "on"
+
+
+def _kind(row: dict) -> str:
+    """The kind of clips with the greater outcome, which is the worse one."""
+    return KINDS[row["property"]][row["more_percent"] > row["less_percent"]]
+
+
+def _numbers(row: dict) -> str:
+    worse, better = ("more", "less") if row["more_percent"] > row["less_percent"] else ("less", "more")
+    unit = UNITS.get(row["outcome"], " %")
+    name = row["outcome"].capitalize()
+    return f"{name}: {_half(row, worse, unit)} against {_half(row, better, unit)} of the others ({_clips(row)})."
+
+
+def _half(row: dict, half: str, unit: str) -> str:
+    value = f"{number(row[f'{half}_percent'], '_percent')}{unit}"
+    low, high = row[f"{half}_percent_low"], row[f"{half}_percent_high"]
+    if low is None or high is None:
+        return value
+    return f"{value} (95 % interval {number(low, '_percent')} to {number(high, '_percent')})"
+
+
+def _clips(row: dict) -> str:
+    return f"{plural(row['clips'], 'clip')} of {plural(row['videos'], 'video')}"
+
+
+def _count(rows: Sequence[dict]) -> str:
+    return f"Holm's correction over {plural(len(rows), 'question')}."
+
+
+def _model(row: dict, rows: Sequence[dict]) -> str:
+    several = len({each["dataset"] for each in rows}) > 1
+    return f"{row['model']} on {row['dataset']}" if several else row["model"]

@@ -1,0 +1,62 @@
+"""Whether a property goes with an outcome among alike observations: a rank test by permutation within groups."""
+
+from collections.abc import Iterator
+from math import erfc, sqrt
+
+import numpy as np
+
+from stepaudit.report.statistics.intervals import BLOCK, DRAWS, Array
+
+NEAR = 1.3  # standard errors up to which a normal approximation serves: p is above 0.19 there
+
+
+def midranks(values: Array, groups: np.ndarray) -> Array:
+    """Place of each value [N] among those of its group, between 0 and 1; equal values share the middle place."""
+    places = np.empty(len(values))
+    for group in np.unique(groups):
+        own = np.flatnonzero(groups == group)
+        _, number, counts = np.unique(values[own], return_inverse=True, return_counts=True)
+        below = np.cumsum(counts) - counts
+        places[own] = (below + counts / 2)[number] / len(own)
+    return places
+
+
+def p_value(values: Array, outcomes: Array, groups: np.ndarray, *, seed: int = 0, draws: int = DRAWS) -> float:
+    """Two-sided p value that values [N] go with outcomes [N] within groups; 1 if nothing varies.
+
+    If they do not, the outcomes of a group might as well stand in any other order. The p value is the share of random
+    orders, the one that was seen among them, in which the products of centred ranks and outcomes sum to at least as
+    much. Where the sum is within `NEAR` standard errors of 0, the normal approximation stands in.
+    """
+    order = np.argsort(groups, kind="stable")
+    _, groups = np.unique(groups[order], return_inverse=True)
+    ranks = _centred(midranks(values[order], groups), groups)
+    outcomes = _centred(outcomes[order], groups)
+    seen, error = abs(ranks @ outcomes), sqrt(_variance(ranks, outcomes, groups))
+    if error <= 1e-9:
+        return 1.0
+    if seen < NEAR * error:
+        return erfc(seen / error / sqrt(2))
+    least = seen - 1e-9 * error
+    reached = sum(int((np.abs(some @ ranks) >= least).sum()) for some in _orders(outcomes, groups, draws, seed))
+    return (1 + reached) / (1 + draws)
+
+
+def _centred(values: Array, groups: np.ndarray) -> Array:
+    """Values less the mean of their group."""
+    return values - (np.bincount(groups, values) / np.bincount(groups))[groups]
+
+
+def _variance(ranks: Array, outcomes: Array, groups: np.ndarray) -> float:
+    """Variance of the sum over all orders."""
+    squares = np.bincount(groups, ranks**2) * np.bincount(groups, outcomes**2)
+    return float((squares / np.maximum(np.bincount(groups) - 1, 1)).sum())
+
+
+def _orders(outcomes: Array, groups: np.ndarray, draws: int, seed: int) -> Iterator[Array]:
+    """Outcomes [b, N] in random orders within their groups, in batches; groups are sorted."""
+    random = np.random.default_rng(seed)
+    batch = max(1, BLOCK // len(outcomes))
+    for start in range(0, draws, batch):
+        keys = groups + random.random((min(batch, draws - start), len(outcomes)))
+        yield outcomes[np.argsort(keys, axis=1)]

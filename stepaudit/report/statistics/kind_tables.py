@@ -1,0 +1,51 @@
+"""The columns of `kind_estimates` and `cue_estimates`: tables of `audit.duckdb` alone, made from its views."""
+
+from stepaudit.store.schema import DATASET, FLOAT, INT, LABEL, MODEL, TEXT, Column, Table
+
+PROPERTY = Column("property", TEXT, "A column of `clip_properties`.")
+TESTED = (
+    Column("p", FLOAT, "Two-sided p value by random orders; 1 if nothing varies."),
+    Column("holm_p", FLOAT, "The same after Holm's correction over all questions of the table."),
+)
+
+
+def _bounded(name: str, text: str) -> tuple[Column, ...]:
+    ends = {"low": "Lower end of its 95 % interval, videos the sampling unit.", "high": "Its upper end."}
+    return (Column(name, FLOAT, text), *(Column(f"{name}_{end}", FLOAT, words) for end, words in ends.items()))
+
+
+KINDS = Table(
+    "kind_estimates",
+    "dataset × model × outcome × property: whether clips with more of a property have another outcome",
+    (
+        DATASET,
+        MODEL,
+        Column("outcome", TEXT, "'wrong', 'need' (octaves) or 'off_object', see `clip_outcomes`."),
+        PROPERTY,
+        Column("clips", INT, "Clips of which both are known."),
+        Column("videos", INT, "Groups of clips, or videos, that they come from: the sampling unit."),
+        *_bounded("less", "Mean outcome of videos with less of the property than most of their class."),
+        *_bounded("more", "Mean outcome of videos with more of it than most of their class."),
+        *TESTED,
+    ),
+    4,
+    (),
+)
+CUES = Table(
+    "cue_estimates",
+    "dataset × class × property: whether the property tells the class",
+    (
+        DATASET,
+        LABEL,
+        PROPERTY,
+        Column("clips", INT, "Clips of the class of which it is known."),
+        Column("videos", INT, "Groups of clips, or videos, that they come from: the sampling unit."),
+        *_bounded("own", "Mean over the clips of the class."),
+        *_bounded("others", "Mean over the clips of other classes."),
+        Column("told", FLOAT, "Chance that a video of the class has more of it than one of another; equal ones half."),
+        *TESTED,
+    ),
+    3,
+    (),
+)
+TABLES = (KINDS, CUES)

@@ -1,0 +1,130 @@
+"""Tables of kinds of clips: which properties go with outcomes within classes, and which tell a class.
+
+Videos (or groups of them) are the sampling unit, for clips of one video are alike. Outcomes are compared within each
+class, so that nothing follows from classes that differ in both.
+"""
+
+from collections.abc import Iterator
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from stepaudit.report.statistics.associations import midranks, p_value
+from stepaudit.report.statistics.intervals import DRAWS, Array, holm, ratio_intervals
+from stepaudit.report.statistics.kind_tables import CUES, KINDS, TABLES
+from stepaudit.store.database import fetch, records
+from stepaudit.store.schema import Table
+
+MADE = {table.name for table in TABLES}
+READ = ("clip_outcomes", "clip_properties")  # views
+
+LEAST = {"wrong": 0, "need": None, "off_object": -1}  # of each outcome, see `ratio_intervals`
+PROPERTIES = (
+    *("brightness", "contrast", "motion", "cuts", "frozen_frames", "borders", "still_edges", "box_share"),
+    *("length", "source_pixels"),
+)
+TELLING = {"frozen_frames": 0, "borders": 0, "still_edges": 0, "source_pixels": None}  # of no action; their least
+SAME = ("box_share", "off_object")  # the box is part of the measure
+DRAWS_A_QUESTION = 50  # so that Holm's correction of many questions can still reject
+
+Clips = dict[str, np.ndarray]
+
+
+def make(connection: duckdb.DuckDBPyConnection) -> list[tuple[Table, pa.Table]]:
+    """Tables with their rows, from the views of `reports/_views_properties.sql`."""
+    made = {KINDS: list(_kinds(connection)), CUES: list(_cues(connection))}
+    return [(table, pa.Table.from_pylist(_corrected(rows), _schema(table))) for table, rows in made.items()]
+
+
+def _schema(table: Table) -> pa.Schema:
+    return pa.schema([(column.name, column.type) for column in table.columns])
+
+
+def _kinds(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
+    places = records(connection, "select distinct dataset, model from clip_outcomes order by all")
+    draws = _draws(len(places) * len(LEAST) * len(PROPERTIES))
+    for place in places:
+        sql = "from clip_outcomes where dataset = $dataset and model = $model order by clip_id"
+        clips = _columns(connection, sql, place)
+        pairs = [(outcome, name) for outcome in LEAST for name in PROPERTIES if (name, outcome) != SAME]
+        for outcome, name in pairs:
+            if row := _kind(clips, name, outcome, draws):
+                yield {**place, "outcome": outcome, "property": name, **row}
+
+
+def _kind(clips: Clips, name: str, outcome: str, draws: int) -> dict | None:
+    """Outcomes of videos with less and with more of a property than most of their class; None if none differ."""
+    values, outcomes, wholes, labels = _videos(clips, name, outcome)
+    places = midranks(values, labels)
+    halves = {"less": places < 0.5, "more": places > 0.5}
+    if not all(half.any() for half in halves.values()):
+        return None
+    row = {"clips": int(wholes.sum()), "videos": len(values)}
+    for half, chosen in halves.items():
+        row |= _mean(half, outcomes[chosen], wholes[chosen], LEAST[outcome])
+    return row | {"p": p_value(values, outcomes / wholes, labels, draws=draws)}
+
+
+def _cues(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
+    for place in records(connection, "select distinct dataset from clip_properties order by all"):
+        clips = _columns(connection, "from clip_properties where dataset = $dataset order by clip_id", place)
+        draws = _draws(len(np.unique(clips["label"])) * len(TELLING))
+        for name, least in TELLING.items():
+            values, _, wholes, labels = _videos(clips, name, name)
+            if len(np.unique(values)) > 1:
+                for label in np.unique(labels):
+                    yield {**place, "property": name, **_cue(values, wholes, labels, label, least, draws)}
+
+
+def _cue(values: Array, wholes: Array, labels: np.ndarray, label: str, least: int | None, draws: int) -> dict:
+    """How well a property tells a class [videos]: the area under the ROC curve, and means of either side."""
+    own, alone = labels == label, np.zeros(len(values))
+    count, others = own.sum(), (~own).sum()
+    above = len(values) * midranks(values, alone)[own].sum() - count**2 / 2
+    return {
+        "label": label,
+        "clips": int(wholes[own].sum()),
+        "videos": int(count),
+        **_mean("own", (values * wholes)[own], wholes[own], least),
+        **_mean("others", (values * wholes)[~own], wholes[~own], least),
+        "told": above / (count * others) if others else None,
+        "p": p_value(values, own.astype(float), alone, draws=draws),
+    }
+
+
+def _videos(clips: Clips, name: str, outcome: str) -> tuple[Array, Array, Array, np.ndarray]:
+    """Mean of a property, sum of an outcome, number of clips, and class, of each video of a class; known ones only."""
+    known = np.isfinite(clips[name]) & np.isfinite(clips[outcome])
+    labels, videos = (clips[key][known] for key in ("label", "video"))
+    keys = np.stack([labels, videos]).astype(str) if known.any() else np.empty((2, 0), str)
+    each, numbers = np.unique(keys, axis=1, return_inverse=True)
+    numbers, count = numbers.ravel(), each.shape[1]
+    wholes = np.bincount(numbers, minlength=count).astype(float)
+    values = np.bincount(numbers, clips[name][known], minlength=count) / wholes
+    parts = np.bincount(numbers, clips[outcome][known], minlength=count).astype(float)
+    return values, parts, wholes, each[0]
+
+
+def _mean(name: str, parts: Array, wholes: Array, least: int | None) -> dict:
+    """Mean over clips with its interval, videos the sampling unit; None where there is none."""
+    found = ratio_intervals(parts[:, None], wholes[:, None], least=least)
+    ends = {"": found.value, "_low": found.low, "_high": found.high}
+    return {name + end: float(value[0]) if np.isfinite(value[0]) else None for end, value in ends.items()}
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, sql: str, keys: dict) -> Clips:
+    """Columns of a query; NaN for missing numbers, empty for missing texts."""
+    names, rows = fetch(connection, sql, keys)
+    columns = dict(zip(names, zip(*rows, strict=True), strict=False))
+    numbers = {name: np.array(columns[name], float) for name in names if name in (*PROPERTIES, *LEAST)}
+    return numbers | {name: np.array([text or "" for text in columns[name]], str) for name in ("label", "video")}
+
+
+def _draws(questions: int) -> int:
+    return max(DRAWS, DRAWS_A_QUESTION * questions)
+
+
+def _corrected(rows: list[dict]) -> list[dict]:
+    adjusted = holm(np.array([row["p"] for row in rows], float))
+    return [{**row, "holm_p": float(p)} for row, p in zip(rows, adjusted, strict=True)]
