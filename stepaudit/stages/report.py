@@ -12,7 +12,7 @@ from stepaudit.audit.config import SECTIONS, Config
 from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 from stepaudit.report import build_database, catalog, charts, sql_files
-from stepaudit.report.page import chapters, conclusions, gallery, grids, page, summary
+from stepaudit.report.page import chapters, conclusions, gallery, grids, mean_maps, page, summary
 from stepaudit.running import job_notes
 from stepaudit.store import checksums, database, formats, writing
 
@@ -102,6 +102,7 @@ def _page(connection: DuckDBPyConnection, folder: Path, config: Config) -> str:
         overview_charts=[chart for chart in drawn if chart.section not in placed],
         findings=conclusions.conclusions(connection, config),
         examples=gallery.examples(connection, folder),
+        mean_maps=mean_maps.mean_maps(connection, folder),
         **_made(connection, folder, config),
     )
 

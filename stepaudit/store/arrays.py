@@ -1,5 +1,6 @@
 """Heavy columns, in Parquet files alone: the pixels of a clip and the grid of a map."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,39 @@ def grid(row: dict, folder: Path) -> np.ndarray:
     """Map in its method's own resolution, float16 [t, h, w]; arguments and errors as for `full_map`."""
     place = folder / "maps" / f"dataset={row['dataset']}" / f"model={row['model']}" / f"method={row['method']}"
     return shaped(_value(place, _files(place, folder), "grid", row, ("clip_id", "ratio", "seed")), row)
+
+
+def full_maps(use: dict, folder: Path) -> Iterator[np.ndarray]:
+    """Full maps of a model and method, float32 [T, H, W], in the order of the files; errors as for `full_map`.
+
+    Args:
+        use: `dataset`, `model`, `method`, `size` of the model's clips, and the `ratio` and `seed` of the maps.
+        folder: of the audit.
+    """
+    place = folder / "maps" / f"dataset={use['dataset']}" / f"model={use['model']}" / f"method={use['method']}"
+    names = ["ratio", "seed", "status", "grid", "grid_shape", "upsampling"]
+    for row in _rows(_files(place, folder), names):
+        if (row["ratio"].as_py(), row["seed"].as_py(), row["status"].as_py()) == (use["ratio"], use["seed"], "ok"):
+            values = {name: row[name].as_py() for name in ("grid_shape", "upsampling")} | {"size": use["size"]}
+            yield full(shaped(row["grid"], values), values)
+
+
+def all_pixels(dataset: str, size: str, folder: Path) -> Iterator[np.ndarray]:
+    """Frames of the test clips of a size, uint8 [T, H, W, 3], in the order of the files; errors as for `pixels`."""
+    frames, height, width = map(int, size.split("x"))
+    files = _files(folder / "clips" / f"dataset={dataset}" / f"size={size}", folder)
+    for row in _rows(files, ["view", "split", "status", "pixels"]):
+        is_asked = [row[name].as_py() for name in ("view", "split", "status")] == ["middle", "test", "ok"]
+        if is_asked and row["pixels"].is_valid:
+            yield np.frombuffer(row["pixels"].as_py(), np.uint8).reshape(frames, height, width, 3)
+
+
+def _rows(files: list[Path], columns: list[str]) -> Iterator[dict[str, pa.Scalar]]:
+    """Rows of Parquet files, a few in memory at a time."""
+    for path in files:
+        with explained_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(batch_size=8, columns=columns):
+                yield from ({name: batch[name][index] for name in columns} for index in range(len(batch)))
 
 
 def needed_grid(row: dict, folder: Path) -> np.ndarray:
