@@ -1,4 +1,4 @@
-"""What a clip looks like, in numbers from its pixels: how bright, how much motion, what stands still.
+"""Brightness, motion, cuts, borders, text and other properties of a clip, measured from its pixels.
 
 They are compared over clips; none says what a clip shows.
 """
@@ -39,7 +39,7 @@ def measure(frames: Frames) -> dict[str, float | None]:
 
 
 def cuts(frames: Frames) -> NDArray[np.bool_]:
-    """Whether at least half of the pixels change their colour (of 64) after each frame but the last, [T - 1]."""
+    """True after frames from which at least half of the pixels change their colour (of 64), [T - 1]."""
     bins = (frames // (256 // COLOURS)).astype(np.int64) @ np.array([COLOURS**2, COLOURS, 1])
     shares = np.stack([np.bincount(frame.ravel(), minlength=COLOURS**3) / frame.size for frame in bins])
     return np.abs(np.diff(shares, axis=0)).sum(axis=1) / 2 >= CUT

@@ -67,8 +67,8 @@ def of_cues(rows: Sequence[dict]) -> Conclusion | None:
     others = [f"{each['label']} by {CUES[each['property']]}" for each in shown[1:NAMED]]
     rest = f" Also shown: {', '.join(others)}." if others else ""
     chance = f"A video of it has {'more' if row['told_percent'] > 50 else 'less'} than one of another class with chance"
-    told = number(max(row["told_percent"], 100 - row["told_percent"]), "_percent")
-    numbers = f"{chance} {told} % ({_clips(row)}). {_count(rows)} A model may answer by this instead of the action."
+    share = number(max(row["told_percent"], 100 - row["told_percent"]), "_percent")
+    numbers = f"{chance} {share} % ({_clips(row)}). {_count(rows)} A model may answer by this instead of the action."
     return Conclusion(lead, f"{numbers}{rest}", "class_cues")
 
 

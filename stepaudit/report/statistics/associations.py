@@ -1,4 +1,4 @@
-"""Whether a property goes with an outcome among alike observations: a rank test by permutation within groups."""
+"""Rank test, by permutation within groups, that a property goes with an outcome among alike observations."""
 
 from collections.abc import Iterator
 from math import erfc, sqrt

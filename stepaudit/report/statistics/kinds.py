@@ -78,7 +78,7 @@ def _cues(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
 
 
 def _cue(values: Array, wholes: Array, labels: np.ndarray, label: str, least: int | None, draws: int) -> dict:
-    """How well a property tells a class [videos]: the area under the ROC curve, and means of either side."""
+    """Area under the ROC curve of a property that is to tell a class [videos], with means of either side."""
     own, alone = labels == label, np.zeros(len(values))
     count, others = own.sum(), (~own).sum()
     above = len(values) * midranks(values, alone)[own].sum() - count**2 / 2
@@ -108,8 +108,8 @@ def _videos(clips: Clips, name: str, outcome: str) -> tuple[Array, Array, Array,
 
 def _mean(name: str, parts: Array, wholes: Array, least: int | None) -> dict:
     """Mean over clips with its interval, videos the sampling unit; None where there is none."""
-    found = ratio_intervals(parts[:, None], wholes[:, None], least=least)
-    ends = {"": found.value, "_low": found.low, "_high": found.high}
+    mean = ratio_intervals(parts[:, None], wholes[:, None], least=least)
+    ends = {"": mean.value, "_low": mean.low, "_high": mean.high}
     return {name + end: float(value[0]) if np.isfinite(value[0]) else None for end, value in ends.items()}
 
 
