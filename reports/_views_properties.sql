@@ -32,6 +32,5 @@ join given_answers as answers on properties.dataset = answers.dataset and proper
 left join gallery_searches as searches
     on properties.dataset = searches.dataset and properties.clip_id = searches.clip_id and answers.model = searches.model
 left join box_masses as masses
-    on properties.dataset = masses.dataset and properties.clip_id = masses.clip_id and answers.model = masses.model
-order by all;
+    on properties.dataset = masses.dataset and properties.clip_id = masses.clip_id and answers.model = masses.model;
 comment on view clip_outcomes is 'Beside the properties of each clip and model: whether the answer is wrong, how much of the clip is needed (octaves), and how much less of a map lies on the boxes than of an even one.';

@@ -110,6 +110,17 @@ def test_p_is_one_where_nothing_varies_and_no_group_has_two():
     assert p_value(values, values, values) == 1
 
 
+def test_of_very_many_observations_p_is_the_normal_one_unless_few_vary(monkeypatch):
+    random = np.random.default_rng(5)
+    values, groups = random.random(4000), np.repeat([0, 1], 2000)
+    outcomes = random.random(4000) + 0.1 * values
+    drawn = p_value(values, outcomes, groups)
+    monkeypatch.setattr("stepaudit.report.statistics.associations.MANY", 3999)
+    assert p_value(values, outcomes, groups) == pytest.approx(drawn, abs=2e-4)
+    rare = (np.arange(4000) < 5).astype(float)
+    assert np.isnan(p_value(rare, rare, groups))
+
+
 def test_midranks_are_within_groups_and_equal_values_share_one():
     assert midranks(np.array([3.0, 9, 3, 1]), np.array([0, 1, 0, 0])).tolist() == pytest.approx(
         [4 / 6, 0.5, 4 / 6, 1 / 6]

@@ -8,6 +8,9 @@ import numpy as np
 from stepaudit.report.statistics.intervals import BLOCK, DRAWS, Array
 
 NEAR = 1.3  # standard errors up to which a normal approximation serves: p is above 0.19 there
+ENOUGH = 100  # orders that reach the sum: p is known well enough, and above 0.01 of 10,000 draws
+MANY = 50_000  # observations of which the normal approximation serves if they vary
+VARYING = 1000  # of them that do
 
 
 def midranks(values: Array, groups: np.ndarray) -> Array:
@@ -26,20 +29,36 @@ def p_value(values: Array, outcomes: Array, groups: np.ndarray, *, seed: int = 0
 
     If they do not, the outcomes of a group might as well stand in any other order. The p value is the share of random
     orders, the one that was seen among them, in which the products of centred ranks and outcomes sum to at least as
-    much. Where the sum is within `NEAR` standard errors of 0, the normal approximation stands in.
+    much; no more are drawn after `ENOUGH` of those. Where the sum is within `NEAR` standard errors of 0, and for more
+    than `MANY` observations, the normal approximation stands in; NaN where too few of so many vary for that.
     """
     order = np.argsort(groups, kind="stable")
     _, groups = np.unique(groups[order], return_inverse=True)
     ranks = _centred(midranks(values[order], groups), groups)
     outcomes = _centred(outcomes[order], groups)
-    seen, error = abs(ranks @ outcomes), sqrt(_variance(ranks, outcomes, groups))
+    seen, error = float(abs(ranks @ outcomes)), sqrt(_variance(ranks, outcomes, groups))
     if error <= 1e-9:
         return 1.0
     if seen < NEAR * error:
         return erfc(seen / error / sqrt(2))
-    least = seen - 1e-9 * error
-    reached = sum(int((np.abs(some @ ranks) >= least).sum()) for some in _orders(outcomes, groups, draws, seed))
-    return (1 + reached) / (1 + draws)
+    if len(ranks) > MANY:
+        return erfc(seen / error / sqrt(2)) if min(_varying(ranks), _varying(outcomes)) >= VARYING else np.nan
+    return _by_orders(ranks, outcomes, groups, seen - 1e-9 * error, draws, seed)
+
+
+def _by_orders(ranks: Array, outcomes: Array, groups: np.ndarray, least: float, draws: int, seed: int) -> float:
+    reached = drawn = 0
+    for some in _orders(outcomes, groups, draws, seed):
+        reached += int((np.abs(some @ ranks) >= least).sum())
+        drawn += len(some)
+        if reached >= ENOUGH:
+            break
+    return (1 + reached) / (1 + drawn)
+
+
+def _varying(values: Array) -> float:
+    """Number of values that the spread rests on: all, if it is even, and few, if they alone differ."""
+    return float((values**2).sum() ** 2 / (values**4).sum())
 
 
 def _centred(values: Array, groups: np.ndarray) -> Array:
@@ -56,7 +75,7 @@ def _variance(ranks: Array, outcomes: Array, groups: np.ndarray) -> float:
 def _orders(outcomes: Array, groups: np.ndarray, draws: int, seed: int) -> Iterator[Array]:
     """Outcomes [b, N] in random orders within their groups, in batches; groups are sorted."""
     random = np.random.default_rng(seed)
-    batch = max(1, BLOCK // len(outcomes))
+    batch = max(1, min(1000, BLOCK // len(outcomes)))
     for start in range(0, draws, batch):
         keys = groups + random.random((min(batch, draws - start), len(outcomes)))
         yield outcomes[np.argsort(keys, axis=1)]

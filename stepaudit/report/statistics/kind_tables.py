@@ -4,7 +4,7 @@ from stepaudit.store.schema import DATASET, FLOAT, INT, LABEL, MODEL, TEXT, Colu
 
 PROPERTY = Column("property", TEXT, "A column of `clip_properties`.")
 TESTED = (
-    Column("p", FLOAT, "Two-sided p value by random orders; 1 if nothing varies."),
+    Column("p", FLOAT, "Two-sided p value by random orders; NULL for more than 50,000 videos of which few vary."),
     Column("holm_p", FLOAT, "The same after Holm's correction over all questions of the table."),
 )
 

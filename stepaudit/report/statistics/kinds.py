@@ -13,7 +13,7 @@ import pyarrow as pa
 from stepaudit.report.statistics.associations import midranks, p_value
 from stepaudit.report.statistics.intervals import DRAWS, Array, holm, ratio_intervals
 from stepaudit.report.statistics.kind_tables import CUES, KINDS, TABLES
-from stepaudit.store.database import fetch, records
+from stepaudit.store.database import records
 from stepaudit.store.schema import Table
 
 MADE = {table.name for table in TABLES}
@@ -96,14 +96,11 @@ def _cue(values: Array, wholes: Array, labels: np.ndarray, label: str, least: in
 def _videos(clips: Clips, name: str, outcome: str) -> tuple[Array, Array, Array, np.ndarray]:
     """Mean of a property, sum of an outcome, number of clips, and class, of each video of a class; known ones only."""
     known = np.isfinite(clips[name]) & np.isfinite(clips[outcome])
-    labels, videos = (clips[key][known] for key in ("label", "video"))
-    keys = np.stack([labels, videos]).astype(str) if known.any() else np.empty((2, 0), str)
-    each, numbers = np.unique(keys, axis=1, return_inverse=True)
-    numbers, count = numbers.ravel(), each.shape[1]
-    wholes = np.bincount(numbers, minlength=count).astype(float)
-    values = np.bincount(numbers, clips[name][known], minlength=count) / wholes
-    parts = np.bincount(numbers, clips[outcome][known], minlength=count).astype(float)
-    return values, parts, wholes, each[0]
+    labels, numbers = clips["label"], clips["number"][known]
+    each, first = np.unique(numbers, return_index=True)
+    wholes = np.bincount(numbers).astype(float)
+    values, parts = (np.bincount(numbers, clips[key][known]) for key in (name, outcome))
+    return values[each] / wholes[each], parts[each].astype(float), wholes[each], labels[known][first]
 
 
 def _mean(name: str, parts: Array, wholes: Array, least: int | None) -> dict:
@@ -114,11 +111,13 @@ def _mean(name: str, parts: Array, wholes: Array, least: int | None) -> dict:
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, sql: str, keys: dict) -> Clips:
-    """Columns of a query; NaN for missing numbers, empty for missing texts."""
-    names, rows = fetch(connection, sql, keys)
-    columns = dict(zip(names, zip(*rows, strict=True), strict=False))
-    numbers = {name: np.array(columns[name], float) for name in names if name in (*PROPERTIES, *LEAST)}
-    return numbers | {name: np.array([text or "" for text in columns[name]], str) for name in ("label", "video")}
+    """Columns of a query, NaN for missing numbers; and the number of each clip's video within its class."""
+    columns = connection.execute(sql, keys).fetchnumpy()
+    numbers = {key: np.ma.filled(columns[key].astype(float), np.nan) for key in (*PROPERTIES, *LEAST) if key in columns}
+    label, video = (np.ma.filled(columns[key], "").astype(str) for key in ("label", "video"))
+    codes = [np.unique(names, return_inverse=True)[1] for names in (label, video)]
+    of_video = codes[0] * (codes[1].max(initial=0) + 1) + codes[1]
+    return numbers | {"label": label, "number": np.unique(of_video, return_inverse=True)[1]}
 
 
 def _draws(questions: int) -> int:
@@ -126,5 +125,7 @@ def _draws(questions: int) -> int:
 
 
 def _corrected(rows: list[dict]) -> list[dict]:
+    """Rows with Holm's correction over all; no p value where there is none."""
     adjusted = holm(np.array([row["p"] for row in rows], float))
-    return [{**row, "holm_p": float(p)} for row, p in zip(rows, adjusted, strict=True)]
+    known = [None if np.isnan(p) else float(p) for p in adjusted]
+    return [{**row, "p": row["p"] if p is not None else None, "holm_p": p} for row, p in zip(rows, known, strict=True)]
