@@ -83,7 +83,8 @@ CUE = {
     ("outcome", "less", "lead"),
     [
         ("share needed", 2.0, "r3d needs a larger share of clips that have more motion"),
-        ("map off the object", 9.0, "Maps of r3d lie less on the object on clips that have less motion"),
+        ("map on the object", 9.0, "r3d's maps lie less on the object on clips that have more motion"),
+        ("map on the object", 2.0, "r3d's maps lie less on the object on clips that have less motion"),
     ],
 )
 def test_the_sentence_names_the_kind_with_the_worse_outcome(outcome, less, lead):

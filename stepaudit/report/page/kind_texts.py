@@ -21,9 +21,9 @@ KINDS = {  # of clips with less and with more of a property
 FAULTS = {
     "wrong answers": "{model} is wrong more often",
     "share needed": "{model} needs a larger share",
-    "map off the object": "Maps of {model} lie less on the object",
+    "map on the object": "{model}'s maps lie less on the object",
 }
-UNITS = {"map off the object": " points"}
+ON_OBJECT = "map on the object"  # the outcome of which less is worse
 CUES = {
     "frozen_frames": "repeated frames",
     "borders": "flat borders",
@@ -77,13 +77,17 @@ def _of(row: dict) -> str:
 
 
 def _kind(row: dict) -> str:
-    """The kind of clips with the greater outcome, which is the worse one."""
-    return KINDS[row["property"]][row["more_percent"] > row["less_percent"]]
+    """The kind of clips with the worse outcome."""
+    return KINDS[row["property"]][_more_is_worse(row)]
+
+
+def _more_is_worse(row: dict) -> bool:
+    return (row["more_percent"] > row["less_percent"]) != (row["outcome"] == ON_OBJECT)
 
 
 def _numbers(row: dict) -> str:
-    worse, better = ("more", "less") if row["more_percent"] > row["less_percent"] else ("less", "more")
-    unit = UNITS.get(row["outcome"], " %")
+    worse, better = ("more", "less") if _more_is_worse(row) else ("less", "more")
+    unit = " points more than an even map" if row["outcome"] == ON_OBJECT else " %"
     name = row["outcome"].capitalize()
     return f"{name}: {_half(row, worse, unit)} against {_half(row, better, unit)} of the others ({_clips(row)})."
 
