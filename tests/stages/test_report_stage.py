@@ -140,6 +140,7 @@ def test_what_is_amiss_stands_on_the_first_screen(written):
 def test_pictures_follow_the_rule(written):
     page = Tags(written.read_text())
     pictures = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
+    assert [pictures.pop(0) for _ in "12"] == ["Mean map: mean picture of planted", "Mean map: step on r3d"]
     assert len(pictures) == 2 * 3  # clip, step and middle of the first clip of each class
     text = "".join(page.texts)
     assert [alt.partition(":")[0] for alt in pictures] == ["clip", "step, r3d", "middle, r3d"] * 2

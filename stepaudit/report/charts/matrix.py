@@ -29,7 +29,7 @@ def transfer(rows: Sequence[dict]) -> Chart | None:
         x = alt.X("asked:N", title="asked of", axis=alt.Axis(labelAngle=0, labelLimit=120))
         cells = alt.Chart().transform_calculate(interval=interval(form=".3f"))
         cells = cells.encode(x=x, y=alt.Y("model:N", title="mask made for"), tooltip=tooltip)
-        filled = cells.mark_rect(stroke="#8888").encode(color=_shade("kept", "probability", 1))
+        filled = cells.mark_rect(stroke="#8888").encode(color=_shade("kept", 1, title="probability"))
         return [filled, _numbers(cells, alt.Text("kept:Q", format=".2f"), "datum.kept > 0.45")]
 
     panels = ["dataset", "contender"]
@@ -57,7 +57,7 @@ def _confusions(name: str, rows: Sequence[dict], datasets: int) -> Chart | None:
         x = alt.X("answer:N", title="the model's answer", sort=order, axis=axis)
         y = alt.Y("truth:N", title="class", sort=order, axis=alt.Axis(labelLimit=110, **small))
         cells = alt.Chart().encode(x=x, y=y, tooltip=tooltip)
-        filled = cells.mark_rect(stroke="#8888").encode(color=_shade("percent", "% of the class's clips", 100))
+        filled = cells.mark_rect(stroke="#8888").encode(color=_shade("percent", 100, legend=None))
         counts = _numbers(cells, alt.Text("count:Q"), "datum.percent > 45")
         return [filled, counts] if len(order) <= LEGIBLE else [filled]
 
@@ -66,14 +66,15 @@ def _confusions(name: str, rows: Sequence[dict], datasets: int) -> Chart | None:
 
 
 def _title(left_out: int) -> str:
-    title = "Answers to the clips of each class (row): on the diagonal the right ones."
+    title = "Answers to the clips of each class (row): on the diagonal the right ones; darker: more of its clips."
     if not left_out:
         return title
     return f"{title} Of so many classes those with the most wrong answers; {left_out} are left out."
 
 
-def _shade(column: str, title: str, greatest: float) -> alt.Color:
-    return alt.Color(f"{column}:Q", title=title, scale=alt.Scale(domain=[0, greatest], range=[LIGHT, DARK]))
+def _shade(column: str, greatest: float, **looks: Any) -> alt.Color:
+    """Colour of a cell. The still picture of a legend differs from run to run, for its gradient is numbered."""
+    return alt.Color(f"{column}:Q", scale=alt.Scale(domain=[0, greatest], range=[LIGHT, DARK]), **looks)
 
 
 def _numbers(cells: alt.Chart, text: alt.Text, is_dark: str) -> alt.Chart:
