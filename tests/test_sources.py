@@ -39,7 +39,7 @@ def audit(**changes: object) -> config.Config:
             "audit": "a",
             "shards": 2,
             "datasets": {"own": {"use": "folder", "root": "v", "options": {"videos": "split.csv"}}},
-            "models": {"m": {"use": "r2plus1d_18", "weights": "w.pt", "training": {"epochs": 0}}},
+            "models": {"m": {"use": "r2plus1d_18", "weights": "w.pt", "training": {"epochs": 1}}},
             "methods": {"center": None},
             **changes,
         }
