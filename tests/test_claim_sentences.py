@@ -502,6 +502,7 @@ AUDITS = {
     "some frames": lambda _: read(frames=[1, 3, 5, 6], frames_lower=2, tube=1.0, tube_lower=0.8),
     "hasty": lambda _: read(frames=[3, 5], frames_lower=0, tube=0.4, pieces=5),
     "no piece": lambda _: read([(0.85, 0.1)], pieces=1),
+    "needs a piece, without gradients": lambda _: one_clip([(0.3, 1.0), (0.1, 0.2)], search="tubelets"),
     "needs a piece": lambda _: one_clip([(0.13, 0.2), (0.17, 0.6), (0.3, 0.95)], random=random_at(0.65)),
     "needs any piece": lambda _: one_clip([(0.17, 0.95)], [(0.1, 0.6)], empty=0.85, random=random_at(0.05)),
     "needs a piece that no gradient finds": lambda _: one_clip([(0.3, 0.95)], search=Greedy.name),
@@ -895,6 +896,12 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     (
         "For rowing nothing can be asked: without the clip's content its probability is 0.85 to 0.85.",
         "needs the whole",
+        "needs a piece",
+    ),
+    (
+        "No gradient of the model reaches the clip: the pieces were searched by forward passes alone, which finds "
+        "somewhat larger ones.",
+        "needs a piece, without gradients",
         "needs a piece",
     ),
     (
