@@ -31,7 +31,6 @@ from stepaudit.commands.explain import arguments, explanation, need_sentences
 from stepaudit.commands.explain import command as explain
 from stepaudit.commands.explain.clip_report import ClipReport
 from stepaudit.extremal.answers import Answer, Control, Mask, Readings
-from stepaudit.extremal.greedy import Greedy
 from stepaudit.extremal.sweep import Snapshot
 from stepaudit.report import build_database
 from stepaudit.report.page import answer_texts, conclusions, gallery_cards, grids, need_texts, summary
@@ -505,7 +504,6 @@ AUDITS = {
     "needs a piece, without gradients": lambda _: one_clip([(0.3, 1.0), (0.1, 0.2)], search="tubelets"),
     "needs a piece": lambda _: one_clip([(0.13, 0.2), (0.17, 0.6), (0.3, 0.95)], random=random_at(0.65)),
     "needs any piece": lambda _: one_clip([(0.17, 0.95)], [(0.1, 0.6)], empty=0.85, random=random_at(0.05)),
-    "needs a piece that no gradient finds": lambda _: one_clip([(0.3, 0.95)], search=Greedy.name),
     "needs the whole": lambda _: one_clip([(0.85, 0.2)], of_other=0.85, random=random_at(1)),
     "needs the other's half": lambda _: one_clip([(0.13, 0.2), (0.17, 0.6)], [(0.34, 0.7)], random=random_at(1)),
     "needs nothing": lambda _: one_clip([], probability=0.15),
@@ -926,12 +924,6 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
         "note: no other video stands behind hidden parts, as in an audit; give one with --background",
         "without a video behind",
         "with a video behind",
-    ),
-    (
-        "No gradient of the model reaches the clip: the pieces were searched by forward passes alone, which finds "
-        "somewhat larger ones.",
-        "needs a piece that no gradient finds",
-        "needs a piece",
     ),
     ("kept: by the mask, ratio asked 0.25, reached", "kept by a mask", "kept by rank"),
     (" % of the clip (crispness ", "kept by a mask", "kept by rank"),
