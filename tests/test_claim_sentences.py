@@ -33,7 +33,7 @@ from stepaudit.commands.explain.clip_report import ClipReport
 from stepaudit.extremal.answers import Answer, Control, Mask, Readings
 from stepaudit.extremal.sweep import Snapshot
 from stepaudit.report import build_database
-from stepaudit.report.page import answer_texts, conclusions, gallery_cards, grids, need_texts, summary
+from stepaudit.report.page import answer_texts, conclusions, gallery_cards, grids, kind_texts, need_texts, summary
 from stepaudit.store import database
 
 PACKAGE = Path(build_database.__file__).parents[1]
@@ -102,6 +102,24 @@ def apart(times, p=0.01, ends=(1.5, 2.4), one="conv", other="rnn", clips=12):
 def models_need(*rows, pairs=()):
     finding = need_texts.of_pairs(pairs, rows) if pairs else need_texts.of_needs(rows)
     return f"{finding.lead}\n{finding.numbers}"
+
+
+def kinds(rows=2, outcome="wrong answers", more=(80.0, 60.0, 95.0), **changes):
+    """Sentences on dark and bright clips of one model, the rows of `kinds_of_clips` being alike."""
+    row = {"dataset": "d", "model": "conv", "outcome": outcome, "property": "brightness", "clips": 20, "videos": 9}
+    row |= {"less_percent": 20.0, "less_percent_low": 8.0, "less_percent_high": 35.0, "answer": "yes"}
+    row |= dict(zip(("more_percent", "more_percent_low", "more_percent_high"), more, strict=True)) | changes
+    return _words(kind_texts.of_kinds([row] * rows))
+
+
+def cues(rows=2, told=90.0, **changes):
+    """Sentences on a class that has wider borders than the others."""
+    row = {"dataset": "d", "label": "run", "property": "borders", "clips": 9, "videos": 5, "told_percent": told}
+    return _words(kind_texts.of_cues([row | {"answer": "yes"} | changes] * rows))
+
+
+def _words(finding):
+    return f"{finding.lead}\n{finding.numbers}" if finding else ""
 
 
 def overview(model="conv", right=(92.0, 75.0, 97.8), same=(24.0, 11.5, 43.4), on_box=(6.0, 5.0, 7.0), **changes):
@@ -382,6 +400,13 @@ AUDITS = {
     "blurred alike": lambda _: models_answer(overview(**SAME, on_box=(1.41, 0.9, 1.91)), overview("rnn")),
     "two blurred alike": lambda _: models_answer(overview(**SAME), overview("rnn", **SAME)),
     "always one class": lambda _: models_answer(overview(**SAME | {"by_chance_percent": 100.0})),
+    "bright clips": lambda _: kinds(),
+    "dark clips": lambda _: kinds(more=(5.0, None, None), rows=4),
+    "bright clips off the object": lambda _: kinds(outcome="map on the object", more=(5.0, 1.0, 9.0)),
+    "no kind of clips": lambda _: kinds(answer="cannot tell"),
+    "told by its borders": lambda _: cues(),
+    "told by having none": lambda _: cues(rows=1, told=10.0),
+    "no class is told": lambda _: cues(answer="cannot tell"),
     "decided": lambda at: needs(at, [(LESS, MORE)] * 9 + [(LEFT, LEFT)], wrong=("c0", "c1")),
     "equal": lambda at: needs(at, [(LESS, LESS)] * 6),
     "one": lambda at: needs(at, [(LESS, LESS)] * 3, {"conv": PAIR["conv"]}),
@@ -902,6 +927,37 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
         "needs a piece, without gradients",
         "needs a piece",
     ),
+    # kinds of clips
+    (
+        "conv is wrong more often on clips that are brighter than most of their class.",
+        "bright clips",
+        "no kind of clips",
+    ),
+    ("on clips that are darker than most of their class.", "dark clips", "bright clips"),
+    (
+        "conv's maps lie less on the object on clips that are brighter than most of their class.",
+        "bright clips off the object",
+        "bright clips",
+    ),
+    ("Wrong answers: 80.0 % (95 % interval 60.0 to 95.0) against 20.0 %", "bright clips", "dark clips"),
+    ("points more than an even map (95 % interval", "bright clips off the object", "bright clips"),
+    (" of the others (20 clips of 9 videos). Holm's correction over 2 questions.", "bright clips", "dark clips"),
+    ("They go together; the one need not cause the other.", "bright clips", "no kind of clips"),
+    ("Also shown: conv is wrong more often on clips that are brighter.", "bright clips", "dark clips"),
+    ("The table has 1 more.", "dark clips", "bright clips"),
+    ("run can be told from other classes by flat borders.", "told by its borders", "no class is told"),
+    (
+        "A video of it has more than one of another class with chance 90.0 % (9 clips of 5 videos).",
+        "told by its borders",
+        "told by having none",
+    ),
+    (
+        "A video of it has less than one of another class with chance 90.0 %",
+        "told by having none",
+        "told by its borders",
+    ),
+    ("A model may answer by this instead of the action.", "told by its borders", "no class is told"),
+    ("Also shown: run by flat borders.", "told by its borders", "told by having none"),
     (
         "Not counted: blur. On these empty versions of the clip surfing is less than 0.1 less probable than on the "
         "clip itself.",
@@ -956,6 +1012,7 @@ SOURCES = {  # modules whose texts are claims; of some, the functions
     "report/page/conclusion_texts.py": (),
     "report/page/answer_texts.py": (),
     "report/page/need_texts.py": (),
+    "report/page/kind_texts.py": ("of_kinds", "of_cues", "_numbers", "_half", "_clips", "_count"),
     "report/page/conclusions.py": ("POINTING",),
     "report/page/summary.py": ("headline", "notices", "_alike", "_of_unmoved", "_of_moved"),
     "report/page/grids.py": ("verdict",),
