@@ -27,6 +27,13 @@ select n, clip_id, dataset, size, 'middle' as view, 'test' as split, label, targ
     240 as source_height, 320 as source_width, 300 as source_frames, height, width, null::varchar as annotation_error,
     if(pictured, repeat(chr(40 + n::int % 80), frames * height * width * 3)::blob, null) as pixels,
     if(broken, null, sha256(clip_id || size)) as sha256, null::blob as small_frames,
+    if(broken, null, 0.3 + 0.4 * chance(clip_id || 'brightness')) as brightness,
+    if(broken, null, 0.1 + 0.2 * chance(clip_id || 'contrast')) as contrast,
+    if(broken, null, 0.1 * chance(clip_id || 'motion')) as motion,
+    if(broken, null, floor(1.2 * chance(clip_id || 'cuts'))) as cuts,
+    if(broken, null, greatest(0, chance(clip_id || 'frozen') - 0.8)) as frozen_frames,
+    if(broken, null, greatest(0, chance(clip_id || 'borders') - 0.7)) as borders,
+    if(broken, null, 0.01 * chance(clip_id || 'still')) as still_edges,
     if(broken, 'bad_video', 'ok') as status, if(broken, split_part(cause, ': ', 2), null) as error
 from test, sizes;
 
@@ -40,6 +47,7 @@ select n, clip_id, dataset, model, target, label, if(broken, null, share(2 + eas
     if(broken, null, if(target_probability > 0.5, 1, 2 + floor(4 * chance(clip_id || model || 'rank')))) as rank,
     if(broken, null, [if(k = target, target_probability, (1 - target_probability) / 23) for k in range(24)]) as probabilities,
     if(broken, null, 'class_' || lpad(floor(24 * chance(clip_id || model || 'answer'))::int::varchar, 2, '0')) as predicted,
+    null::varchar as outputs,
     if(broken, null, 'class_' || lpad(floor(24 * chance(clip_id || model || 'blurred'))::int::varchar, 2, '0')) as predicted_when_blurred,
     if(broken, 'upstream', 'ok') as status, cause as error
 from test, models;
@@ -117,6 +125,7 @@ select * exclude (status, error, ratio, crisp, name, empty, found, side, own, ke
     if(crisp and not failed and not empty, found, null) as shown_ratio,
     null::int[] as fewest_frames, null::int as fewest_frames_lower, null::double as tube, null::double as tube_lower,
     null::int as disjoint_pieces, null::double as readings_passes,
+    if(crisp and not failed, 'gradients', null) as search,
     status, error
 from searched;
 

@@ -147,7 +147,7 @@ def test_it_writes_all_files_and_says_what_it_found(done, place, net):
     top = CLASSES[before.argmax()]
     printed = next(line.split() for line in lines if line.startswith(top))
     assert printed[1] == f"{before.max():.3f}"
-    assert printed[3] == "explained"
+    assert printed[4] == "explained"
     assert "kept: by the mask, ratio asked 0.05, reached" in out
     height, width = decoding.source_size(folder / "overlay.mp4")
     assert (height % 2, width % 2) == (0, 0)
@@ -368,10 +368,13 @@ def test_weights_that_leave_the_last_layer_random_are_refused(explain, place):
         name.removeprefix("backbone."): value for name, value in r2plus1d_18.build(2, width=2).state_dict().items()
     }
     torch.save(state, place / "backbone.pth")
-    status, _, err = explain("--classes", "2", "--weights", "backbone.pth", model="nets_of_mine:narrow")
+    given = ("--weights", "backbone.pth", "--method", "center")
+    status, _, err = explain("--classes", "3", *given, model="nets_of_mine:narrow")
     assert status == 2
-    assert "leaves 1 of" in err
-    assert "such as backbone.fc.weight" in err
+    assert "leave 2 of" in err
+    assert "such as backbone.fc.weight [3, " in err
+    status, _, err = explain("--classes", "2", *given, model="nets_of_mine:narrow")
+    assert status == 0, err
 
 
 @pytest.mark.parametrize(("name", "status"), [("listed", 2), ("registered", 0)])

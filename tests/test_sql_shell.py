@@ -195,8 +195,8 @@ def test_completion_knows_what_may_come(place):
     with database.connect(place / "results/demo") as connection:
         found = line_editor.completer(connection)
     assert found("from ", "min_") == ["min_ratio"]
-    assert found("select ", "clip_i") == ["clip_id"]
-    assert found("select m.", "clip_i") == ["clip_id"]
+    assert found("select ", "clip_i") == ["clip_id", "clip_ids"]
+    assert found("select m.", "clip_i") == ["clip_id", "clip_ids"]
     assert found(".", "sch") == ["schema"]
     assert found(".schema ", "kaplan_meier_") == ["kaplan_meier_curves"]
     assert found(".question ", "see") == ["seed_effects"]

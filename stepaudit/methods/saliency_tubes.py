@@ -33,6 +33,11 @@ def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None 
     layer = getattr(model, "activation_layer", None)
     if layer is None:
         raise NotApplicableError(f"{type(model).__name__} names no activation_layer, which Saliency Tubes read")
+    if getattr(model, "activation_grid", None) is not None:
+        raise NotApplicableError(
+            f"{type(model).__name__} has tokens, among which attention still moves values behind activation_layer; "
+            "use grad_cam or attention_rollout"
+        )
     tubes = _weighted_activations(model, layer, clips, targets)
     above = tubes - tubes.amin(dim=(1, 2, 3), keepdim=True)
     constant = above.amax(dim=(1, 2, 3), keepdim=True) <= CONSTANT * tubes.abs().amax(dim=(1, 2, 3), keepdim=True)

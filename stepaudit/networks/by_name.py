@@ -197,7 +197,7 @@ def _require_all_filled(net: nn.Module, weights: str, name: str, names: list[str
 
     def again() -> nn.Module:
         other = built(name, names, seed=1)
-        _fill(other, weights, name)
+        _fill(other, weights, name, whole=True)
         return other
 
     size, finding = _own_size(net), None

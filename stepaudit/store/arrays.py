@@ -1,6 +1,7 @@
 """Heavy columns, in Parquet files alone: the pixels of a clip and the grid of a map."""
 
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -58,19 +59,24 @@ def full_maps(use: dict, folder: Path) -> Iterator[np.ndarray]:
     place = folder / "maps" / f"dataset={use['dataset']}" / f"model={use['model']}" / f"method={use['method']}"
     names = ["ratio", "seed", "status", "grid", "grid_shape", "upsampling"]
     for row in _rows(_files(place, folder), names):
-        if (row["ratio"].as_py(), row["seed"].as_py(), row["status"].as_py()) == (use["ratio"], use["seed"], "ok"):
+        asked = (row["ratio"].as_py(), row["seed"].as_py(), row["status"].as_py()) == (use["ratio"], use["seed"], "ok")
+        if asked and row["grid"].is_valid:
             values = {name: row[name].as_py() for name in ("grid_shape", "upsampling")} | {"size": use["size"]}
             yield full(shaped(row["grid"], values), values)
 
 
 def all_pixels(dataset: str, size: str, folder: Path) -> Iterator[np.ndarray]:
-    """Frames of the test clips of a size, uint8 [T, H, W, 3], in the order of the files; errors as for `pixels`."""
-    frames, height, width = map(int, size.split("x"))
+    """Frames of the test clips of a size, uint8 [T, H, W, 3], in the order of the files; errors as for `pixels`.
+
+    Pixels of another size are left out.
+    """
+    shape = (*map(int, size.split("x")), 3)
     files = _files(folder / "clips" / f"dataset={dataset}" / f"size={size}", folder)
     for row in _rows(files, ["view", "split", "status", "pixels"]):
         is_asked = [row[name].as_py() for name in ("view", "split", "status")] == ["middle", "test", "ok"]
-        if is_asked and row["pixels"].is_valid:
-            yield np.frombuffer(row["pixels"].as_py(), np.uint8).reshape(frames, height, width, 3)
+        pixels = row["pixels"].as_py() if is_asked else None
+        if pixels is not None and len(pixels) == prod(shape):
+            yield np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
 def _rows(files: list[Path], columns: list[str]) -> Iterator[dict[str, pa.Scalar]]:

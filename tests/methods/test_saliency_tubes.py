@@ -143,8 +143,9 @@ def test_a_cnn_rnn_convolves_frames_one_by_one():
     assert "gives 4 dimensions: a CNN-RNN's frames pass one by one" in refusal(narrow("vgg16_lstm"))
 
 
-def test_a_transformer_has_no_convolution_to_read():
-    assert "names no activation_layer" in refusal(narrow("swin3d_t"))
+@pytest.mark.parametrize("name", ["swin3d_t", "mvit_v2_s"])
+def test_a_transformer_has_no_convolution_to_read(name):
+    assert "has tokens, among which attention still moves values" in refusal(narrow(name))
 
 
 @pytest.mark.parametrize(

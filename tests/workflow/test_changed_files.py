@@ -24,7 +24,7 @@ AUDIT = {
     "shards": 2,
     "clips": {"frames": 4, "height": 16, "width": 16, "random_views": 1},
     "datasets": {"own": {"use": "folder", "root": "videos", "options": {"videos": "split.csv"}}},
-    "models": {"mine": {"use": "nets:build", "training": {"epochs": 0}}},
+    "models": {"mine": {"use": "nets:build", "training": {"epochs": 1}}},
     "methods": {"center": {}},
     "metrics": {},
     "preserve": {},

@@ -116,7 +116,8 @@ def test_coverage_misses_nothing_and_failures_names_the_broken_files(audited):
 ANSWERED = {
     *("accuracy", "min_ratio", "kaplan_meier_curves", "preservation_curves", "ratio_sensitivity", "spatial_pointing"),
     *("mass_in_box", "smoothness", "temporal_pointing", "claim_two_maps", "coverage", "failures", "method_gains"),
-    *("annotation_frames", "metric_reliability", "model_overview", "near_duplicates", "time_use"),
+    *("annotation_frames", "metric_reliability", "model_overview", "near_duplicates", "time_use", "accuracy_by_class"),
+    *("class_cues", "confusions", "kinds_of_clips"),
 }
 
 
