@@ -425,6 +425,7 @@ AUDITS = {
     "no common clip": lambda _: models_need(estimate(), RNN, pairs=[apart(None, None, (None, None), clips=0)]),
     "three alike": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9, 0.2), apart(1.1, 0.8, other="x")]),
     "three models": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9), apart(1.5, other="x")]),
+    "one pair of two": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9), apart(1.1, 0.4, other="x")]),
     "four models": lambda _: models_need(*(estimate(name) for name in "abcd")),
     "one without evidence": lambda _: models_need(estimate(), RNN | {"verdict": NO_EVIDENCE}, pairs=[apart(1.9)]),
     "above": lambda at: pointing(at, {STEP: 19, MIDDLE: 4, NOISE: 2}),
@@ -608,6 +609,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("No clip needs something in both conv and rnn.", "no common clip", "two models"),
     ("The clips do not decide which model needs least of a clip.", "three alike", "three models"),
     ("; 1 of 1 more pair also clear.", "three models", "two models"),
+    ("; 1 more pair not clear.", "one pair of two", "three models"),
     (
         "Models cannot be compared by what they need: no localised evidence, or no need, in rnn.",
         "one without evidence",

@@ -47,10 +47,17 @@ def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
     elif not clear:
         lead = "The clips do not decide which model needs least of a clip."
     else:
-        more = f"; {len(clear) - 1} of {plural(len(pairs) - 1, 'more pair')} also clear" if pairs[1:] else ""
+        more = _of_others(len(clear) - 1, len(pairs) - 1)
         lead = f"{_more(clear[0])[0]} needs {_more(clear[0])[1]} of a clip as {_more(clear[0])[2]}{more}."
     texts = [_pair(pair) for pair in (clear or compared)[:NAMED]]
     return Conclusion(lead, " ".join([*texts, _of_models(needs)]), "need_pairs")
+
+
+def _of_others(clear: int, pairs: int) -> str:
+    """How many more pairs are clear, as the end of a sentence."""
+    if clear:
+        return f"; {clear} of {plural(pairs, 'more pair')} also clear"
+    return f"; {plural(pairs, 'more pair')} not clear" if pairs else ""
 
 
 def percent(share: float, digits: int = 2) -> str:
