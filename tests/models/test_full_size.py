@@ -29,11 +29,12 @@ WHOLE_CLIPS = {
 }
 WHOLE = 16
 # Of the methods that optimise masks, which share one engine, VGG16LSTM gets one: a step of it takes several seconds.
+OPTIMISING = {name for name, each in METHODS.items() if each.declares("optimises_masks")} | {"step_summed"}
 PAIRS = [
     (method, family)
     for family in FAMILIES
-    for method, component in METHODS.items()
-    if (family, component.declares("optimises_masks")) != ("vgg16_lstm", True) or method == "ep3d"
+    for method in METHODS
+    if family != "vgg16_lstm" or method not in OPTIMISING or method == "ep3d"
 ]
 FEW, ENOUGH = 2, 8  # the latter where a method's kernel is longer than the former
 
