@@ -54,7 +54,7 @@ def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
 
 
 def _of_others(clear: int, pairs: int) -> str:
-    """How many more pairs are clear, as the end of a sentence."""
+    """End of a sentence: the number of further pairs that are clear, or are not."""
     if clear:
         return f"; {clear} of {plural(pairs, 'more pair')} also clear"
     return f"; {plural(pairs, 'more pair')} not clear" if pairs else ""
