@@ -112,9 +112,9 @@ def kinds(rows=2, outcome="wrong answers", more=(80.0, 60.0, 95.0), **changes):
     return _words(kind_texts.of_kinds([row] * rows))
 
 
-def cues(rows=2, told=90.0, **changes):
+def cues(rows=2, auc=90.0, **changes):
     """Sentences on a class that has wider borders than the others."""
-    row = {"dataset": "d", "label": "run", "property": "borders", "clips": 9, "videos": 5, "told_percent": told}
+    row = {"dataset": "d", "label": "run", "property": "borders", "clips": 9, "videos": 5, "auc_percent": auc}
     return _words(kind_texts.of_cues([row | {"answer": "yes"} | changes] * rows))
 
 
@@ -404,9 +404,9 @@ AUDITS = {
     "dark clips": lambda _: kinds(more=(5.0, None, None), rows=4),
     "bright clips off the object": lambda _: kinds(outcome="map on the object", more=(5.0, 1.0, 9.0)),
     "no kind of clips": lambda _: kinds(answer="cannot tell"),
-    "told by its borders": lambda _: cues(),
-    "told by having none": lambda _: cues(rows=1, told=10.0),
-    "no class is told": lambda _: cues(answer="cannot tell"),
+    "recognised by its borders": lambda _: cues(),
+    "recognised by having none": lambda _: cues(rows=1, auc=10.0),
+    "no class is recognised": lambda _: cues(answer="cannot tell"),
     "decided": lambda at: needs(at, [(LESS, MORE)] * 9 + [(LEFT, LEFT)], wrong=("c0", "c1")),
     "equal": lambda at: needs(at, [(LESS, LESS)] * 6),
     "one": lambda at: needs(at, [(LESS, LESS)] * 3, {"conv": PAIR["conv"]}),
@@ -947,19 +947,19 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("They go together; the one need not cause the other.", "bright clips", "no kind of clips"),
     ("Also shown: conv is wrong more often on clips that are brighter.", "bright clips", "dark clips"),
     ("The table has 1 more.", "dark clips", "bright clips"),
-    ("run can be told from other classes by flat borders.", "told by its borders", "no class is told"),
+    ("run can be recognised by flat borders.", "recognised by its borders", "no class is recognised"),
     (
         "A video of it has more than one of another class with chance 90.0 % (9 clips of 5 videos).",
-        "told by its borders",
-        "told by having none",
+        "recognised by its borders",
+        "recognised by having none",
     ),
     (
         "A video of it has less than one of another class with chance 90.0 %",
-        "told by having none",
-        "told by its borders",
+        "recognised by having none",
+        "recognised by its borders",
     ),
-    ("A model may answer by this instead of the action.", "told by its borders", "no class is told"),
-    ("Also shown: run by flat borders.", "told by its borders", "told by having none"),
+    ("A model may answer by this instead of the action.", "recognised by its borders", "no class is recognised"),
+    ("Also shown: run by flat borders.", "recognised by its borders", "recognised by having none"),
     (
         "Not counted: blur. On these empty versions of the clip surfing is less than 0.1 less probable than on the "
         "clip itself.",

@@ -69,9 +69,9 @@ def test_dark_clips_that_are_the_wrong_ones_are_found_and_nothing_else(dark):
 def test_a_class_with_a_text_is_told_by_it_and_only_that_class(dark):
     assert ("class 2", "still_edges") in found(dark[1])
     (row,) = (row for row in dark[1] if (row["label"], row["property"]) == ("class 2", "still_edges"))
-    assert row["told"] == 1
+    assert row["auc"] == 1
     assert (row["own"], row["others"]) == pytest.approx((0.0205, 0.0005), abs=1e-4)
-    texts = [row["told"] for row in dark[1] if row["property"] == "still_edges" and row["label"] != "class 2"]
+    texts = [row["auc"] for row in dark[1] if row["property"] == "still_edges" and row["label"] != "class 2"]
     assert max(texts) < 0.75
 
 

@@ -48,7 +48,7 @@ def cuts(frames: Frames) -> NDArray[np.bool_]:
 def still_edges(luma: Luma) -> float | None:
     """Share of the picture [T, H, W] that is part of an edge in every frame and never changes, such as text.
 
-    None if half of the picture does not change: then text cannot be told from a scene at rest.
+    None if half of the picture does not change: then text looks like the rest of the scene.
     """
     if min(luma.shape) < 3:
         return None

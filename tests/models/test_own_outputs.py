@@ -94,12 +94,12 @@ def test_names_come_from_the_files_of_a_classifier_of_transformers():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "text"),
+    ("classes", "text"),
     [(["archry"], r"no class 'archry' among its 5; did you mean 'archery'\?; rename"), (["run"], "no class 'run' am")],
 )
-def test_a_class_that_the_network_lacks_is_an_error_with_the_nearest(entry, wanted, text):
+def test_a_class_that_the_network_lacks_is_an_error_with_the_nearest(entry, classes, text):
     with pytest.raises(UsageError, match=text):
-        checkpoint.for_classes(entry(outputs="restricted"), wanted)
+        checkpoint.for_classes(entry(outputs="restricted"), classes)
 
 
 def test_two_classes_of_one_name_are_an_error(entry, tmp_path):

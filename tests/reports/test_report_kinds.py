@@ -51,7 +51,7 @@ def test_a_class_whose_clips_all_have_a_text_is_a_finding(tmp_path):
     folder = audit(tmp_path, is_wrong=lambda number: 0, still_edges=lambda clip: 0.02 * (clip[0] == "b"))
     said = findings(folder)
     assert "kinds_of_clips" not in said
-    assert said["class_cues"].lead == "a can be told from other classes by text or other edges that never change."
+    assert said["class_cues"].lead == "a can be recognised by text or other edges that never change."
     assert (
         "has less than one of another class with chance 100.0 % (14 clips of 14 videos)" in said["class_cues"].numbers
     )
@@ -74,7 +74,7 @@ CUE = {
     "property": "borders",
     "clips": 9,
     "videos": 5,
-    "told_percent": 90.0,
+    "auc_percent": 90.0,
     "answer": "yes",
 }
 

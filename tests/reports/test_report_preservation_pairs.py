@@ -168,7 +168,7 @@ def random_bracket(draw, difficulty):
 
 def test_equal_models_are_told_apart_in_at_most_five_of_a_hundred_audits(tmp_path):
     """Audits of 25 clips whose thresholds have one distribution, a third of them censored; an audit is a bound here."""
-    draw, audits = random.Random(5), 200
+    draw, audits = random.Random(5), 400
     rows = []
     for audit in range(audits):
         hard = [draw.lognormvariate(-2.2, 1.5) for _ in range(25)]

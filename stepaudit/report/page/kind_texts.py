@@ -1,4 +1,4 @@
-"""Sentences on kinds of clips that models fail on, and on classes that can be told by a text or a border."""
+"""Sentences on kinds of clips that models fail on, and on classes that a text or a border gives away."""
 
 from collections.abc import Sequence
 
@@ -54,20 +54,20 @@ def of_kinds(rows: Sequence[dict]) -> Conclusion | None:
 
 
 def of_cues(rows: Sequence[dict]) -> Conclusion | None:
-    """Classes that can be told without their action; None if none is shown.
+    """Classes that can be recognised without their action; None if none is shown.
 
     Args:
-        rows: of `class_cues`, the best told first.
+        rows: of `class_cues`, the greatest difference from chance first.
     """
     shown = [row for row in rows if row["answer"] == "yes"]
     if not shown:
         return None
     row = shown[0]
-    lead = f"{row['label']} can be told from other classes by {CUES[row['property']]}."
+    lead = f"{row['label']} can be recognised by {CUES[row['property']]}."
     others = [f"{each['label']} by {CUES[each['property']]}" for each in shown[1:NAMED]]
     rest = f" Also shown: {', '.join(others)}." if others else ""
-    chance = f"A video of it has {'more' if row['told_percent'] > 50 else 'less'} than one of another class with chance"
-    share = number(max(row["told_percent"], 100 - row["told_percent"]), "_percent")
+    chance = f"A video of it has {'more' if row['auc_percent'] > 50 else 'less'} than one of another class with chance"
+    share = number(max(row["auc_percent"], 100 - row["auc_percent"]), "_percent")
     numbers = f"{chance} {share} % ({_clips(row)}). {_count(rows)} A model may answer by this instead of the action."
     return Conclusion(lead, f"{numbers}{rest}", "class_cues")
 

@@ -33,7 +33,7 @@ KINDS = Table(
 )
 CUES = Table(
     "cue_estimates",
-    "dataset × class × property: whether the property tells the class",
+    "dataset × class × property: how well the property alone separates the class from the others",
     (
         DATASET,
         LABEL,
@@ -42,7 +42,7 @@ CUES = Table(
         Column("videos", INT, "Groups of clips, or videos, that they come from: the sampling unit."),
         *_bounded("own", "Mean over the clips of the class."),
         *_bounded("others", "Mean over the clips of other classes."),
-        Column("told", FLOAT, "Chance that a video of the class has more of it than one of another; equal ones half."),
+        Column("auc", FLOAT, "Area under the ROC curve of the property as a classifier of videos; 0.5 is chance."),
         *TESTED,
     ),
     3,

@@ -88,7 +88,7 @@ def _cue(values: Array, wholes: Array, labels: np.ndarray, label: str, least: in
         "videos": int(count),
         **_mean("own", (values * wholes)[own], wholes[own], least),
         **_mean("others", (values * wholes)[~own], wholes[~own], least),
-        "told": above / (count * others) if others else None,
+        "auc": above / (count * others) if others else None,
         "p": p_value(values, own.astype(float), alone, draws=draws),
     }
 
