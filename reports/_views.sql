@@ -215,13 +215,46 @@ create temp view accuracy_means_samples as
 select dataset, model, clip_id, answer(rank = 1) as top1, answer(rank <= 5) as top5,
     share(target_probability) as target_probability, answer(predicted = predicted_when_blurred) as same_when_blurred
 from predictions;
-comment on view accuracy_means_samples is 'How often the target is the model''s first answer, or among its first five, how probable it is, and how often a complete blur leaves the first answer.';
+comment on view accuracy_means_samples is 'How often the label is the model''s first answer, or among its first five, how probable it is, and how often a complete blur leaves the first answer.';
+
+-- Where answers are explained, or nothing says which are right, all clips count; else those that the model has right.
+create view asked_answers as
+with asked as (
+    select datasets.name as dataset, coalesce(config ->> '$.target', 'label') as target, count(clip_id) as tested,
+        count(label) as labelled
+    from audit, datasets
+    left join segments on datasets.name = segments.dataset and split = 'test'
+    group by all
+)
+select dataset, target, tested, labelled,
+    case when target = 'predicted' or (tested > 0 and labelled = 0) then 'all' else 'right' end as answers
+from asked;
+comment on view asked_answers is 'Whose needs the page speaks of on each data set: of the clips that a model has right, or of all where its answers are explained.';
+
+create view class_labels as
+select dataset, target, any_value(label) as label from segments where target is not null group by all;
+comment on view class_labels is 'The classes of each data set by their index in the outputs of its models.';
+
+create view explained_classes as
+with known as (
+    select predictions.*, predictions.label is null or asked_answers.target = 'predicted' as is_answer,
+        list_position(probabilities, list_max(probabilities)) - 1 as place
+    from predictions
+    left join asked_answers on predictions.dataset = asked_answers.dataset
+)
+select known.dataset, model, clip_id,
+    if(is_answer, coalesce(predicted, class_labels.label, 'class ' || place), known.label) as explained,
+    if(is_answer, list_max(probabilities), target_probability) as probability
+from known
+left join class_labels on known.dataset = class_labels.dataset and place = class_labels.target;
+comment on view explained_classes is 'The class of each clip that is explained, with its probability: the label, or the model''s own answer.';
 
 create view chances as
 with answered as (from predictions where status = 'ok'),
 blurred as (from answered where predicted_when_blurred is not null),
 clips as (select dataset, model, count(*) as count from blurred group by all),
-labels as (select dataset, model, label, count(*) as count from answered group by all),
+labels as (select dataset, model, label, count(*) as count from answered where label is not null group by all),
+commonest as (select dataset, model, max(count) / sum(count) as share from labels group by all),
 answers as (select dataset, model, predicted as name, count(*) as count from blurred group by all),
 blurred_answers as (select dataset, model, predicted_when_blurred as name, count(*) as count from blurred group by all),
 agreements as (
@@ -230,12 +263,12 @@ agreements as (
     join blurred_answers using (dataset, model, name)
     group by all
 )
-select dataset, model, max(labels.count) / sum(labels.count) as commonest,
-    coalesce(any_value(agreements.pairs), 0) / (any_value(clips.count) * any_value(clips.count)) as same_by_chance
-from labels
+select dataset, model, commonest.share as commonest,
+    coalesce(agreements.pairs, 0) / (clips.count * clips.count) as same_by_chance
+from (select distinct dataset, model from answered)
+left join commonest using (dataset, model)
 left join clips using (dataset, model)
-left join agreements using (dataset, model)
-group by all;
+left join agreements using (dataset, model);
 comment on view chances is 'What a model''s accuracy, and the agreement of its answers with those to the blurred clips, have to beat: the share of the commonest class, and the agreement of two independent answers with these shares of classes.';
 
 -- The log holds the share alone, so that each validation clip counts with it.
@@ -288,13 +321,15 @@ from clips;
 comment on view end_means_samples is 'The share of a map that lies in the first and the last eighth of the frames, and in both, in all classes (label NULL) and in each.';
 
 create view label_searches as
-select dataset, model, method, bound, clip_id, censored,
+select preservation.dataset, model, method, bound, clip_id,
+    coalesce(target_name, label, preservation.target::varchar) as target, censored,
     case censored when 'right' then lower when 'left' then upper else ratio end as ratio,
     censored is distinct from 'right' as reached, lower, coalesce(upper, 1) as upper
 from preservation
 join methods on method = methods.name
-where status = 'ok' and asked_class is not distinct from 'label' and coalesce(seed, seeds[1]) = seeds[1];
-comment on view label_searches is 'Each clip''s minimum preservation ratio for its label, for every bound, with the method''s first seed, between lower and upper.';
+left join class_labels on preservation.dataset = class_labels.dataset and preservation.target = class_labels.target
+where status = 'ok' and asked_class != 'runner_up' and coalesce(seed, seeds[1]) = seeds[1];
+comment on view label_searches is 'Each clip''s minimum preservation ratio for the explained class, for every bound, with the method''s first seed, between lower and upper.';
 
 -- The minimum preservation ratio as a survival time: a clip "survives" every ratio at which its probability is not kept.
 create view preservation_times as from label_searches where bound != 'sufficiency';
@@ -347,7 +382,7 @@ create view model_doubts as
 with answers as (
     select dataset, model, target, probabilities, list_position(probabilities, list_max(probabilities)) - 1 as answer
     from predictions
-    where status = 'ok' and len(probabilities) > 1 and model not in (select model from controls)
+    where status = 'ok' and len(probabilities) > 1 and target is not null and model not in (select model from controls)
 ),
 ranges as (
     select dataset, model, max(probability) - min(probability) as spread
@@ -371,6 +406,7 @@ usual as (
 names as (
     select dataset, target, any_value(label) as label
     from segments
+    where target is not null
     group by all
 ),
 usual_names as (

@@ -7,14 +7,14 @@ with names as (
 known as (
     select *, list_position(probabilities, list_max(probabilities)) - 1 as place
     from predictions
-    where status = 'ok' and model not in (select model from controls)
+    where status = 'ok' and label is not null and model not in (select model from controls)
 )
 select known.dataset, known.model, known.clip_id, known.label,
     if(rank = 1, known.label, coalesce(predicted, name, 'class ' || place, 'another class')) as answer,
     target_probability, list_max(probabilities) as answer_probability
 from known
 left join names on known.dataset = names.dataset and known.place = names.target;
-comment on view given_answers is 'The class that each model answers for a test clip, and how probable it and the annotated class are; controls are left out.';
+comment on view given_answers is 'The class that each model answers for a test clip with a label, and how probable it and the annotated class are; controls are left out.';
 
 create temp view class_answers_samples as
 select dataset, model, label, clip_id, answer(answer = label) as right

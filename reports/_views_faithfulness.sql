@@ -70,16 +70,15 @@ comment on view faithfulness_curve_means_samples is 'Probability of the class at
 
 create temp view faithfulness_pairs_samples as
 with other_targets as (
-    select distinct dataset, model, method
-    from maps
-    join segments using (dataset, clip_id)
-    where maps.target != segments.target
+    select entry.key as method
+    from audit, json_each(config, '$.methods') as entry
+    where entry.value ->> '$.target' = 'runner_up'
 ),
 contenders as (
     select dataset, model, metric, unit, fill, clip_id, concat_ws(' ', method, ratio) as contender,
         (insertion - deletion) / 2 as score, in_sample
     from faithfulness_areas
-    anti join other_targets using (dataset, model, method)
+    anti join other_targets using (method)
 )
 select one.dataset, one.model, one.metric, one.unit, one.fill, one.contender, other.contender as other,
     one.in_sample or other.in_sample as in_sample, one.clip_id, difference(one.score - other.score) as half_difference
@@ -87,4 +86,4 @@ from contenders as one
 join contenders as other
     on one.contender < other.contender and one.dataset = other.dataset and one.model = other.model
     and one.metric = other.metric and one.unit = other.unit and one.fill = other.fill and one.clip_id = other.clip_id;
-comment on view faithfulness_pairs_samples is 'Insertion less deletion of every two methods (each with its ratio) on the same clips, by fill and unit: half the mean difference, and whether a map of either was made on the fill; methods that explain another class than the label are left out.';
+comment on view faithfulness_pairs_samples is 'Insertion less deletion of every two methods (each with its ratio) on the same clips, by fill and unit: half the mean difference, and whether a map of either was made on the fill; methods that explain the runner-up are left out.';

@@ -7,9 +7,10 @@ with answers as (
     join methods on preservation.method = methods.name
     where bound = 'sufficiency' and preservation.status = 'ok'
 ),
-own as (select * from answers where asked_class = 'label'),
+own as (select * from answers where asked_class != 'runner_up'),
 other as (select * from answers where asked_class = 'runner_up')
-select own.dataset, own.clip_id, own.model, own.method, own.seed, own.is_first, segments.label, predictions.rank = 1 as is_right,
+select own.dataset, own.clip_id, own.model, own.method, own.seed, own.is_first, segments.label, coalesce(own.target_name, class_labels.label, own.target::varchar) as target,
+    predictions.rank = 1 as is_right,
     own.vacuous, own.ratio, own.lower, own.ratio_75, own.lower_75, own.ratio_90, own.lower_90,
     own.log2_ratio, own.log2_lower, own.random_ratio, own.random_log2_ratio,
     own.random_log2_ratio - own.log2_ratio as excess,
@@ -28,17 +29,18 @@ left join other
     and own.method = other.method and own.seed is not distinct from other.seed
 left join predictions
     on own.dataset = predictions.dataset and own.clip_id = predictions.clip_id and own.model = predictions.model
-left join segments on own.dataset = segments.dataset and own.clip_id = segments.clip_id;
-comment on view start_needs is 'How much of a clip a model needs for its label, by start (seed): a* with its brackets, beside what the runner-up class and random pieces need.';
+left join segments on own.dataset = segments.dataset and own.clip_id = segments.clip_id
+left join class_labels on own.dataset = class_labels.dataset and own.target = class_labels.target;
+comment on view start_needs is 'How much of a clip a model needs for the explained class, by start (seed): a* with its brackets, beside what the runner-up class and random pieces need.';
 
 create view clip_needs as
 select * exclude (seed, is_first, volumes, shares) from start_needs where is_first;
-comment on view clip_needs is 'How much of each clip a model needs for its label, with the method''s first seed: a* with its brackets, beside what the runner-up class and random pieces need.';
+comment on view clip_needs is 'How much of each clip a model needs for the explained class, with the method''s first seed: a* with its brackets, beside what the runner-up class and random pieces need.';
 
 -- What the best verified piece of at most a volume keeps; a level counts only from its a* on, which larger pieces confirm.
 create view need_points as
 with volumes as (select unnest([2 ** (-step / 2) for step in range(19)]) as volume)
-select dataset, clip_id, model, method, label, is_right, volume,
+select dataset, clip_id, model, method, label, target, is_right, volume,
     case
         when volume = 1 then 1
         else least(
@@ -58,24 +60,23 @@ comment on view need_points is 'What the best verified piece of at most a volume
 -- The first method and bound of the configuration's search; controls are not shown.
 create view gallery_searches as
 with searches as (
-    select dataset, clip_id, model, method, bound, censored, ratio, lower, upper,
+    select dataset, clip_id, model, method, bound, target, censored, ratio, lower, upper,
         case censored
             when 'left' then 'at most ' || in_percent(ratio) when 'right' then 'more than ' || in_percent(ratio)
             else in_percent(ratio)
         end as need
     from preservation_times
     union all by name
-    select dataset, clip_id, model, method, 'sufficiency' as bound, 2 ** log2_ratio as ratio,
+    select dataset, clip_id, model, method, 'sufficiency' as bound, target, 2 ** log2_ratio as ratio,
         coalesce(2 ** log2_lower, 0) as lower, 2 ** log2_ratio as upper, in_percent(2 ** log2_ratio) as need
     from clip_needs
     where not vacuous
 )
-select searches.dataset, searches.clip_id, searches.model, searches.method, searches.bound, censored, ratio, lower, upper,
-    target_probability, need
+select searches.dataset, searches.clip_id, searches.model, searches.method, searches.bound, searches.target, censored, ratio,
+    lower, upper, probability as target_probability, need
 from searches
 join audit on searches.method = config ->> '$.preserve.methods[0]' and searches.bound = config ->> '$.preserve.bounds[0]'
-left join predictions
-    on searches.dataset = predictions.dataset and searches.clip_id = predictions.clip_id
-    and searches.model = predictions.model
+left join explained_classes as own
+    on searches.dataset = own.dataset and searches.clip_id = own.clip_id and searches.model = own.model
 where searches.model not in (select model from controls);
 comment on view gallery_searches is 'How much each clip and model needs that the gallery goes by, of the first method and bound: G where that is the sufficiency, else the minimum preservation ratio; in words as `need`. Clips that need nothing are left out.';

@@ -24,7 +24,7 @@ with pairs as (
     from preservation_times as one
     join preservation_times as other
         on one.dataset = other.dataset and one.clip_id = other.clip_id and one.method = other.method
-        and one.bound = other.bound and one.model < other.model
+        and one.bound = other.bound and one.model < other.model and one.target is not distinct from other.target
     union all
     select 'bound', one.model, one.method, null, one.bound, other.bound, one, other
     from preservation_times as one
@@ -49,7 +49,7 @@ select varied, one.dataset as dataset, model, method, bound, name, other_name, o
     end as outcome,
     if(one.censored is null and other.censored is null, one.ratio - other.ratio, null) as difference
 from pairs;
-comment on view ratio_pairs is 'Two searches of the same clip that differ in the model, the bound or the perturbation: which needs less, as far as the brackets tell, and the difference of a* where both are known.';
+comment on view ratio_pairs is 'Two searches of the same clip and class that differ in the model, the bound or the perturbation: which needs less, as far as the brackets tell, and the difference of a* where both are known.';
 
 create temp view ratio_tests_samples as
 select varied, dataset, model, method, bound, name, other_name, [varied, dataset, model, method, bound] as family, clip_id,

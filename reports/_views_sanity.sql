@@ -35,11 +35,11 @@ comment on view entropy_means_samples is 'Entropy of a control''s maps beside th
 
 create temp view order_means_samples as
 select orders.dataset, orders.model, frame_order, orders.clip_id,
-    difference(own.target_probability - orders.target_probability) as loss,
-    share(abs(own.target_probability - orders.target_probability)) as change,
-    share(if(orders.target_probability is null, null, own.target_probability)) as probability
+    difference(own.probability - orders.target_probability) as loss,
+    share(abs(own.probability - orders.target_probability)) as change,
+    share(if(orders.target_probability is null, null, own.probability)) as probability
 from frame_orders as orders
-join predictions as own
+join explained_classes as own
     on orders.dataset = own.dataset and orders.model = own.model and orders.clip_id = own.clip_id
 where orders.model not in (select model from controls);
 comment on view order_means_samples is 'How much less probable the target is when the frames are shuffled, reversed or frozen, with (loss) and without (change) its sign.';

@@ -76,6 +76,7 @@ ratio_differences as (
     from gallery_searches as one
     join gallery_searches as other
         on one.dataset = other.dataset and one.clip_id = other.clip_id and one.model < other.model
+        and one.target is not distinct from other.target
     where apart > 0
     qualify row_number() over (
         partition by one.dataset, one.clip_id order by apart desc, one.model, other.model
@@ -129,7 +130,7 @@ first_of_class as (
     select distinct dataset, label, clip_id
     from test_clips
     where status = 'ok'
-    qualify dense_rank() over (partition by dataset, label order by clip_id) = 1
+    qualify dense_rank() over (partition by dataset, label order by clip_id) <= if(label is null, 12, 1)
 ),
 choices as (
     select rule, place, dataset, clip_id, model, method, ratio, null as seed, because from ratio_choices
@@ -154,8 +155,8 @@ choices as (
         dataset, clip_id, method, ratio, because
     from pointing_differences
     union all by name
-    select 'class' as rule, row_number() over (partition by dataset order by label) as place, dataset, clip_id,
-        'the first clip of ' || label as because
+    select 'class' as rule, row_number() over (partition by dataset order by label, clip_id) as place, dataset, clip_id,
+        coalesce('the first clip of ' || label, 'one of the first clips without a label') as because
     from first_of_class
 )
 select rule, place, choices.dataset, choices.clip_id, label, model, method, ratio, seed, because

@@ -1,5 +1,5 @@
--- Accuracy: how often is the target the model's first answer, or among its first five? (Table 1)
--- One row per dataset and model. Test clips without a prediction are asked but not counted. Intervals: 95 %, over clips. Beside them what the paper prints.
+-- Accuracy: how often is the label the model's first answer, or among its first five? (Table 1)
+-- One row per dataset and model. Test clips without a prediction or a label are asked but not counted. Intervals: 95 %, over clips. Beside them what the paper prints.
 with paper as (
     select dataset, model,
         max(printed) filter (quantity = 'top1_percent') as top1,
@@ -21,4 +21,5 @@ select dataset, model, clips_asked, top1_clips as clips,
     round(target_probability_high, 3) as target_probability_high
 from accuracy_means as means
 left join paper using (dataset, model)
+where dataset in (select dataset from asked_answers where labelled > 0)
 order by all

@@ -1,5 +1,5 @@
 -- Models at a glance: how often is each right, what are its answers made from, and how much of a clip do they need?
--- One row per dataset and model; controls are left out. Commonest class: what naming it for every clip would be right on. Same when blurred: clips with the same answer behind a complete blur, and how many would have it by chance. Need, and times that random pieces would have to be so large: clips that the model has right (table needs). On box: so many times as much of the optimised masks as of an even map. Frozen: mean change of the target's probability when all frames are the middle one. Intervals: 95 %, over clips.
+-- One row per dataset and model; controls are left out. Commonest class: what naming it for every clip would be right on. Same when blurred: clips with the same answer behind a complete blur, and how many would have it by chance. Need, and times that random pieces would have to be so large: clips that the model has right, or all where answers are explained (table needs). On box: so many times as much of the optimised masks as of an even map. Frozen: mean change of the target's probability when all frames are the middle one. Intervals: 95 %, over clips.
 with searched as (
     select name as method from methods where list_contains(bounds, 'sufficiency') order by name limit 1
 ),
@@ -39,7 +39,8 @@ left join chances using (dataset, model)
 left join order_means as orders
     on means.dataset = orders.dataset and means.model = orders.model and orders.frame_order = 'frozen'
 left join need_estimates as needs
-    on means.dataset = needs.dataset and means.model = needs.model and needs.answers = 'right'
+    on means.dataset = needs.dataset and means.model = needs.model
+    and needs.answers = (select answers from asked_answers where dataset = means.dataset)
     and needs.method in (from searched)
 left join masses on means.dataset = masses.dataset and means.model = masses.model
 where means.model not in (select model from controls)

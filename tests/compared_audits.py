@@ -13,6 +13,7 @@ READ = (
     "measured_cells",
     "mask_classes",
     "coverage",
+    "explained_classes",
     "preservation_times",
     "clip_needs",
     "similarities",

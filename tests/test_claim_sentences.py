@@ -831,7 +831,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("3 frames of the video, from 0 to 20", "card", "only in A"),
     ("no annotated action", "card", "card of an action"),
     ("2 of them in the annotated action", "card of an action", "card"),
-    ("probability of the target 0.90", "card", "only in A"),
+    ("probability of the label 0.90", "card", "only in A"),
     ("answers another class", "card of an action", "card of another class"),
     ("answers b (0.90)", "card of another class", "card"),
     ("needs 10 % of the clip (step, probability)", "card", "card of an action"),

@@ -362,11 +362,11 @@ def test_the_sheet_of_a_map_holds_its_grid_to_half_a_grey_level_or_two_if_it_is_
 def test_a_card_tells_target_probabilities_ratios_and_what_failed(found):
     one, other = (card for group in found.groups for card in group.cards)
     (part,) = one.parts
-    assert part.facts == ["probability of the target 0.90", "needs 5.0 % of the clip (step, probability)"]
+    assert part.facts == ["probability of the label 0.90", "needs 5.0 % of the clip (step, probability)"]
     assert part.tiles[0].facts == ["ratio 0.1, reached 0.06", "keeps probability 0.85"]
     assert [tile.is_floor for tile in part.tiles] == [False, True]
     assert other.parts[0].tiles[0].note == "non_finite: loss is NaN"
-    assert other.parts[0].facts[:2] == ["probability of the target 0.80", "answers b (0.70)"]
+    assert other.parts[0].facts[:2] == ["probability of the label 0.80", "answers b (0.70)"]
     assert one.sql.startswith("from gallery_choices where dataset = 'planted' and clip_id = 'a1'")
 
 

@@ -6,13 +6,13 @@
 -- Beware: The clips were picked for their difference, so that they say nothing of how the models differ in general; that
 --   is in `accuracy` and `need_pairs`. A model that is unsure of everything differs from every other.
 with searched as (
-    select dataset, clip_id, model, method, bound, lower, upper from label_searches
+    select dataset, clip_id, model, method, bound, target, lower, upper from label_searches
 ),
 gaps as (
     select one.dataset, one.clip_id, one.model, other.model as other_model,
         max(greatest(0, one.lower - other.upper, other.lower - one.upper)) as ratio_apart
     from searched as one
-    join searched as other using (dataset, clip_id, method, bound)
+    join searched as other using (dataset, clip_id, method, bound, target)
     where one.model < other.model
     group by all
 )

@@ -77,6 +77,11 @@ class Config(Closed):
         description="A job whose memory grows by more than this after its first batch stops, to be run again where it "
         "stopped; default: only if it comes near the limit of the job or the machine's control group.",
     )
+    target: Literal["label", "predicted"] = Field(
+        default="label",
+        description="Which class is explained: each clip's `label`, or the class that the model answers, right or "
+        "wrong (`predicted`), which may differ between models. Of clips without a label it is always the answer.",
+    )
     clips: Clips = Field(default=Clips(), description="How clips are cut from videos.")
     datasets: dict[Name, Dataset] = Field(min_length=1, description="Data sets by name.")
     models: dict[Name, Model] = Field(min_length=1, description="Models by name; each is trained on each data set.")

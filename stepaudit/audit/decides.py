@@ -111,6 +111,8 @@ def _sections(job: Job) -> list:
         sections += [] if job.shard.startswith("test") else [config.datasets[job.dataset].validation]
     if stage == "preserve":
         sections.append(config.preserve)
+    if stage in ("predict", "attribute", "preserve") and config.target != "label":
+        sections.append(config.target)
     unread = None if stage == "attribute" else {"layer"}  # of a model, which only methods read
     return [part.model_dump(mode="json", exclude=unread) if isinstance(part, BaseModel) else part for part in sections]
 

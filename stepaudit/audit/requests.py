@@ -1,6 +1,8 @@
 """A row that a stage has to make, as a record."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 
 @dataclass(frozen=True, eq=False)
@@ -10,14 +12,16 @@ class Request:
     Args:
         clip: row of `clips`.
         prediction: row of `predictions`; empty where the stage reads none.
-        target: index of the class; None if the model has no such class.
+        target: index of the class; None if there is none to explain.
         target_probability: of that class on the unperturbed clip.
+        explains: whether that class, or the one that a runner-up is second to, is the clip's label or the answer.
     """
 
     clip: dict
     target: int | None
     prediction: dict = field(default_factory=dict)
     target_probability: float | None = None
+    explains: Literal["label", "predicted"] = "label"
     ratio: float | None = None
     seed: int = 0
 
@@ -26,8 +30,31 @@ class Request:
         return self.clip["clip_id"]
 
 
+def explained(request: Request, which: Literal["label", "predicted"]) -> Request:
+    """The request for the class to explain: the clip's label, or the model's answer, as for clips without a label.
+
+    Args:
+        request: for the clip's label, with the model's prediction.
+    """
+    if which == "label" and request.target is not None:
+        return request
+    values = request.prediction.get("probabilities") or []
+    target = max(range(len(values)), key=values.__getitem__, default=None)  # of equal ones the first
+    probability = None if target is None else values[target]
+    return replace(request, target=target, target_probability=probability, explains="predicted")
+
+
+def with_names(rows: Sequence[dict], names: Sequence[str]) -> list[dict]:
+    """Rows with the name of their target, if they have one.
+
+    Args:
+        names: of the model's outputs, in order.
+    """
+    return [{**row, "target_name": None if row["target"] is None else names[row["target"]]} for row in rows]
+
+
 def for_runner_up(request: Request) -> Request:
-    """The request for the most probable class but the annotated one; None where there is none."""
+    """The request for the most probable class but the explained one; without a target where there is none."""
     probabilities = dict(enumerate(request.prediction["probabilities"] or []))
     others = [(value, -target) for target, value in probabilities.items() if target != request.target]
     if not others:

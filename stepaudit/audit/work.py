@@ -46,7 +46,8 @@ def class_numbers(config: Config) -> set[int]:
         component = config.component("datasets", dataset)
         with suppress(UsageError):
             if component.companion("count") is None:
-                numbers.add(len({row["target"] for row in component.load()(entry.root, **entry.options)[0]}))
+                targets = {row["target"] for row in component.load()(entry.root, **entry.options)[0]}
+                numbers |= {len(targets - {None})} - {0}
     return numbers
 
 

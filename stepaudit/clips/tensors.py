@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.plan import split_of
-from stepaudit.audit.requests import Request
+from stepaudit.audit.requests import Request, explained
 from stepaudit.clips.geometry import Box
 from stepaudit.errors import NotApplicableError, UpstreamError, UsageError
 from stepaudit.store import tables
@@ -34,13 +34,13 @@ def require_ok(row: dict) -> dict:
 
 
 def of_clips(job: Job) -> list[Request]:
-    """A request for each clip of the job's shard, for its label."""
+    """A request for each clip of the job's shard, for its label, which it may not have."""
     rows = tables.read("clips", *job.sharing("clips"))
     return [Request(row, row["target"]) for row in rows]
 
 
 def with_predictions(job: Job) -> list[Request]:
-    """A request for each clip of the job's shard, for its label, with the model's prediction.
+    """A request for each clip of the job's shard, for the class to explain, with the model's prediction.
 
     Raises:
         UsageError: the shard is not of the test split, or a clip has no prediction.
@@ -55,7 +55,8 @@ def with_predictions(job: Job) -> list[Request]:
             f"'{missing[0]}'; run `predict` after `extract`"
         )
     pairs = [(clip, of_clip[clip["clip_id"]]) for clip in clips]
-    return [Request(clip, clip["target"], row, row["target_probability"]) for clip, row in pairs]
+    requests = [Request(clip, clip["target"], row, row["target_probability"]) for clip, row in pairs]
+    return [explained(request, job.config.target) for request in requests]
 
 
 def tensors(requests: Sequence[Request], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -63,26 +64,38 @@ def tensors(requests: Sequence[Request], device: torch.device) -> tuple[Tensor, 
 
     Raises:
         UpstreamError: a clip or its prediction failed.
-        NotApplicableError: the model has no such class.
+        NotApplicableError: the model has no such class, or gave no answer to explain.
     """
-    clips = to_tensor([require_ok(request.clip) for request in requests]).to(device)
+    clips = pixels(requests, device)
     for request in requests:
         if request.prediction:
             require_ok(request.prediction)
-        if request.target is None:
+        if request.target is None and request.prediction.get("probabilities"):
             raise NotApplicableError("the model knows no other class than the clip's")
+        if request.target is None:
+            raise NotApplicableError("no class to explain: the model gave no answer")
     return clips, torch.tensor([request.target for request in requests], device=device)
 
 
+def pixels(requests: Sequence[Request], device: torch.device) -> Tensor:
+    """Clips [N, 3, T, H, W] in [0, 1]. Raises UpstreamError if one failed."""
+    return to_tensor([require_ok(request.clip) for request in requests]).to(device)
+
+
 def class_names(segments: Path) -> list[str]:
-    """Names of the classes, by target. Raises UsageError if a class between two others has no segment."""
-    labels = {row["target"]: row["label"] for row in tables.read("segments", segments)}
+    """Names of the classes, by target; empty without any label.
+
+    Raises:
+        UsageError: a class between two others has no segment.
+    """
+    rows = tables.read("segments", segments)
+    labels = {row["target"]: row["label"] for row in rows if row["target"] is not None}
     if sorted(labels) != list(range(len(labels))):
         raise UsageError(f"{segments}: the targets are {sorted(labels)}; they must count from 0 without a gap")
     return [labels[target] for target in range(len(labels))]
 
 
-def boxes_by_frame(rows: Sequence[dict], label: str, frames: int) -> list[list[Box]]:
+def boxes_by_frame(rows: Sequence[dict], label: str | None, frames: int) -> list[list[Box]]:
     """Boxes of a clip in each of its frames: rows of `clip_boxes` with the clip's label."""
     boxes: list[list[Box]] = [[] for _ in range(frames)]
     for row in rows:

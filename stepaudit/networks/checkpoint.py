@@ -43,7 +43,7 @@ def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details
 
 def trained(job: Job, device: torch.device) -> nn.Module:
     """The job's model, trained on its data set, on the device and in the audit's precision."""
-    classes = class_names(job.file("segments"))
+    classes = classes_of(job)
     net = load(job.checkpoint, job.config.models[job.model], classes).to(device)
     return computing_in(net, job.config.precision)
 
@@ -123,9 +123,14 @@ def for_classes(entry: Model, classes: Sequence[str]) -> nn.Module:
     return outputs.selected(build(entry, len(own or classes)), own, outputs.names(entry, classes, own))
 
 
+def classes_of(job: Job) -> list[str]:
+    """Names of the data set's classes, by target; of videos without any label those of the job's checkpoint."""
+    return class_names(job.file("segments")) or read(job.checkpoint)[0]["classes"]
+
+
 def output_names(job: Job) -> list[str]:
     """Names of the outputs of a job's model, the data set's classes first."""
-    entry, classes = job.config.models[job.model], class_names(job.file("segments"))
+    entry, classes = job.config.models[job.model], classes_of(job)
     return outputs.names(entry, classes, outputs.own_classes(entry) if entry.outputs == "all" else None)
 
 

@@ -25,10 +25,10 @@ def rows(
     """
     if tools.sufficiency is None:
         raise NotApplicableError(f"method '{tools.method}' has no search for the bound 'sufficiency'")
-    requests = [require_class(request, asked) for request in requests]
+    explained, requests = requests, [require_class(request, asked) for request in requests]
     clips, targets = tensors(requests, tools.place)
-    own = torch.tensor([request.clip["target"] for request in requests], device=tools.place)
-    behind = [background(request, others) for request in requests]
+    own = torch.tensor([request.target for request in explained], device=tools.place)
+    behind = [background(request, others) for request in explained]
     with tools.looks(clips):
         each, upsampling = tools.sufficiency(
             tools.net,
@@ -64,12 +64,12 @@ def require_class(request: Request, asked: str) -> Request:
 def background(request: Request, others: Sequence[Request]) -> dict | None:
     """The clip whose blurred frames stand behind a clip's masks: one of another class, drawn by names and seed.
 
-    Without clips of another class it is any other one of the shard; None if there is none.
+    Without clips of another explained class it is any other one of the shard; None if there is none.
     """
-    sound = [other.clip for other in others if other.clip["status"] == "ok" and other.clip_id != request.clip_id]
-    different = [clip for clip in sound if clip["target"] != request.clip["target"]]
+    sound = [other for other in others if other.clip["status"] == "ok" and other.clip_id != request.clip_id]
+    different = [other for other in sound if other.target not in (None, request.target)]
     lot = lambda clip: hashlib.sha256(f"{request.seed} {request.clip_id} {clip['clip_id']}".encode()).hexdigest()  # noqa: E731
-    return min(different or sound, key=lot, default=None)
+    return min((other.clip for other in different or sound), key=lot, default=None)
 
 
 def _pixels(behind: Sequence[dict | None], clips: Tensor) -> Tensor | None:

@@ -10,7 +10,7 @@ from stepaudit.audit.jobs import Job
 from stepaudit.clips.geometry import Box
 from stepaudit.clips.tensors import boxes_by_frame, require_ok, to_tensor
 from stepaudit.maps import render
-from stepaudit.networks.checkpoint import trained
+from stepaudit.networks.checkpoint import output_names, trained
 from stepaudit.running import device
 from stepaudit.store import tables
 from stepaudit.store.schema import TABLES
@@ -40,6 +40,11 @@ class Shard:
         return {peer.model: trained(peer, self.device) for peer in self.job.peers}
 
     @cached_property
+    def outputs_of_peers(self) -> dict[str, list[str]]:
+        """Names of the outputs of each peer, in order."""
+        return {peer.model: output_names(peer) for peer in self.job.peers}
+
+    @cached_property
     def clips(self) -> dict[str, dict]:
         columns = [name for name in TABLES["clips"].schema.names if self.pixels or name != "pixels"]
         rows = tables.read("clips", *self.job.sharing("clips"), columns=columns)
@@ -66,6 +71,8 @@ class Shard:
     def no_annotation(self, clip_id: str) -> str:
         """Reason, if it is known, why a clip has no boxes of its label, or no action; else an empty text."""
         clip, labels = self.clips[clip_id], {row["label"] for row in self.boxes[clip_id]}
+        if labels and clip["label"] is None:
+            return f"its boxes are of {', '.join(sorted(labels))}, and the clip has no label"
         if labels and clip["label"] not in labels:
             return f"its boxes are of {', '.join(sorted(labels))}, none of {clip['label']}"
         return clip["annotation_error"] or ""
@@ -175,8 +182,17 @@ class Measurements:
 
     @property
     def peers(self) -> dict[str, nn.Module]:
-        """The other trained models that take clips of the same size, by name."""
-        return self._shard.peers
+        """The other trained models that take clips of the same size and have the explained class, by name.
+
+        Networks with classes of their own need not have it, or not at the same place.
+        """
+        place, name = self._row["target"], self._row["target_name"]
+        outputs = self._shard.outputs_of_peers
+        return {
+            peer: net
+            for peer, net in self._shard.peers.items()
+            if name is None or outputs[peer][place : place + 1] == [name]
+        }
 
     @property
     def target(self) -> int:

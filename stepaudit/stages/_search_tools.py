@@ -26,11 +26,15 @@ class Tools:
 
 
 def key(request: Request, bound: str, asked: str) -> dict:
-    """Key columns of a row, with its target."""
+    """Key columns of a row, with its target.
+
+    Args:
+        asked: `label` for the explained class, or `runner_up`.
+    """
     return {
         "clip_id": request.clip_id,
         "target": request.target,
         "bound": bound,
-        "asked_class": asked,
+        "asked_class": request.explains if asked == "label" else asked,
         "seed": request.seed,
     }

@@ -49,7 +49,7 @@ def _next(request: Request, masks: list[Evaluation], settings: Preserve) -> floa
 def _bounds(request: Request, settings: Preserve) -> dict[str, Bound]:
     """The paper's bounds that make sense for the clip: keeping the first place needs having it."""
     bounds: dict[str, Bound] = {"probability": keeps_probability(settings.share)}
-    if request.prediction["rank"] == 1:
+    if request.explains == "predicted" or request.prediction["rank"] == 1:
         bounds["top1"] = keeps_first_place
     return {name: bounds[name] for name in settings.bounds if name in bounds}
 
@@ -67,7 +67,7 @@ def _evaluations(requests: list[Request], ratios: list[float], tools: Tools) -> 
             f"method '{tools.method}' optimises no mask: its maps carry no kept_probability and kept_rank"
         )
     full = maps.details.get("full_probability")  # a method of the user's may not give it: then the clip's own
-    own = [request.prediction["target_probability"] for request in requests]
+    own = [request.target_probability for request in requests]
     columns = (
         maps.full().mean(dim=(1, 2, 3)).tolist(),
         probabilities.tolist(),

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from stepaudit.audit.jobs import Job
-from stepaudit.audit.requests import Request, for_runner_up
+from stepaudit.audit.requests import Request, for_runner_up, with_names
 from stepaudit.clips import box_prior
 from stepaudit.clips.tensors import tensors, with_predictions
 from stepaudit.errors import AuditError
 from stepaudit.maps import Maps, checked_maps, map_values
 from stepaudit.networks import probe
-from stepaudit.networks.checkpoint import trained
+from stepaudit.networks.checkpoint import output_names, trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
 from stepaudit.running.passes import passes_noted
@@ -37,12 +37,13 @@ def run(job: Job) -> None:
     guard = Guard(job.config, parts.folder, f"method '{job.method}' of model '{job.model}'", load)
     title = f"{job.method} of {job.model} on {job.dataset} {job.shard}"
     clips, unasked = len({request.clip_id for request in requests}), [_may_be_impure(job)]
+    names = output_names(job)
 
     def explained(number: int, batch: Sequence[Request]) -> list[dict]:
         rows = run_batch(batch, guard.over(number, batch), _failed)
         if unasked and unasked.pop():
             require_pure(rows, lambda place: guard.over("alone", batch[place:][:1])(batch[place:][:1])[0], job.method)
-        return rows
+        return with_names(rows, names)
 
     shard.fill(parts, batches, explained, title, clips, guard)
 

@@ -17,7 +17,7 @@ from stepaudit.errors import UsageError
 from stepaudit.store import tables
 from stepaudit.store.schema import FLOAT, INT, SPLITS, TABLES, TEXT
 
-REQUIRED = ("clip_id", "video_id", "path", "split", "label", "target")
+REQUIRED = ("clip_id", "video_id", "path", "split")
 SHOWN = 10
 NAMES = {TEXT: "text", INT: "whole number below 2^31", FLOAT: "finite number"}
 
@@ -60,7 +60,7 @@ def find_problems(segments: list[dict], boxes: list[dict], *, trains: bool) -> l
     if wrong := [*_column_problems(segments, "segments"), *_column_problems(boxes, "boxes")]:
         return wrong
     empty = [f"'{row.get('clip_id')}': no {name}" for row in segments for name in REQUIRED if row.get(name) is None]
-    if empty:
+    if empty := empty or [*_unlabelled_problems(segments, trains)]:
         return empty
     return [
         *_key_problems(segments, boxes),
@@ -149,7 +149,23 @@ def _length_problems(segments: list[dict], frames: int) -> list[str]:
     ]
 
 
+def _unlabelled_problems(segments: list[dict], trains: bool) -> Iterable[str]:
+    """Segments with half a label, or without one where one is needed: a model's answer is all that they can show."""
+    for row in segments:
+        label, target = row.get("label"), row.get("target")
+        if (label is None) != (target is None):
+            yield f"'{row['clip_id']}': label {label!r} and target {target!r}; give both, or neither if it has no label"
+        elif label is None and row["split"] != "test":
+            yield f"'{row['clip_id']}': no label, in the split '{row['split']}'; put it into 'test', or into a class"
+    if trains and all(row.get("label") is None for row in segments):
+        yield (
+            "no video has a label, so that no model can be trained: put videos into a folder for each class, or audit "
+            "trained models, by `checkpoint`, or with `training: {epochs: 0}` and `outputs: all`"
+        )
+
+
 def _class_problems(segments: list[dict]) -> Iterable[str]:
+    segments = [row for row in segments if row.get("label") is not None]
     for target, labels in _values(segments, "target", "label").items():
         if len(labels) > 1:
             yield f"target {target} has several labels: {', '.join(labels)}"
@@ -162,12 +178,13 @@ def _class_problems(segments: list[dict]) -> Iterable[str]:
 
 
 def _split_problems(segments: list[dict], trains: bool) -> Iterable[str]:
-    labels = _values(segments, "split", "label")
-    yield from (f"unknown split '{split}' (known: {', '.join(SPLITS)})" for split in labels if split not in SPLITS)
-    if "test" not in labels:
+    splits = sorted({row["split"] for row in segments})
+    yield from (f"unknown split '{split}' (known: {', '.join(SPLITS)})" for split in splits if split not in SPLITS)
+    if "test" not in splits:
         yield "no segment is in the split 'test', so that there is nothing to explain"
     if trains:
-        every = {row["label"] for row in segments}
+        labels = _values([row for row in segments if row.get("label") is not None], "split", "label")
+        every = {label for known in labels.values() for label in known}
         for label in sorted(every - set(labels.get("train", []))):
             yield f"class '{label}' has no training segment; add some, or leave the class out"
 

@@ -4,13 +4,15 @@ import functools
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
+from typing import Literal
 
 import torch
 
 from stepaudit.adapters import logits_of
 from stepaudit.audit.jobs import Job
-from stepaudit.audit.requests import Request
-from stepaudit.clips.tensors import of_clips, tensors
+from stepaudit.audit.requests import Request, explained
+from stepaudit.clips.tensors import of_clips, pixels, tensors
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.layers import gaussian_blur, probability_and_rank, target_log_probability
@@ -49,10 +51,11 @@ def run(job: Job) -> None:
                 for row, request in zip(run_batch(batch, work, _failed), batch, strict=True)
             ]
             rows += predictions
+            asked = [_asked(request, row, config.target) for request, row in zip(batch, predictions, strict=True)]
             for name, same in orders.items():
                 use = functools.partial(_reordered, place=place, orders=same)
-                work = guard.over(f"{index} {name}", batch, use)
-                reordered += [{**row, "frame_order": name} for row in run_batch(batch, work, _failed)]
+                work = guard.over(f"{index} {name}", asked, use)
+                reordered += [{**row, "frame_order": name} for row in run_batch(asked, work, _failed)]
             advance(len(batch), rows=predictions)
     if job.config.models[job.model].of is None and (note := unmoved(rows)):
         log.warning("model '%s': %s", job.model, note)
@@ -60,12 +63,17 @@ def run(job: Job) -> None:
     tables.write(reordered, "frame_orders", job.file("frame_orders"))
 
 
+def _asked(request: Request, prediction: dict, which: Literal["label", "predicted"]) -> Request:
+    """The request for the class to explain, which other frame orders are asked for; its prediction is not needed."""
+    return replace(request, target=explained(replace(request, prediction=prediction), which).target)
+
+
 def _ask(job: Job, guard: Guard, requests: Sequence[Request], place: torch.device, classes: int) -> None:
     """Ask the model, with the first clip that was extracted. Raises UsageError if its values cannot be believed."""
     some = [request for request in requests if request.clip["status"] == "ok"][:1]
 
     def ask(net: torch.nn.Module, part: Sequence[Request]) -> list[probe.Finding]:
-        clips, rebuild = tensors(part, place)[0], None if checkpoint.is_ours(job) else lambda: trained(job, place)
+        clips, rebuild = pixels(part, place), None if checkpoint.is_ours(job) else lambda: trained(job, place)
         return probe.require(net, clips, classes, name=job.model, rebuild=rebuild).findings
 
     with suppress(AuditError):  # its row will say the same
@@ -114,7 +122,8 @@ def _reordered(
 def _predict(
     net: torch.nn.Module, requests: Sequence[Request], place: torch.device, names: Sequence[str]
 ) -> list[dict]:
-    clips, targets = tensors(requests, place)
+    clips = pixels(requests, place)
+    targets = torch.tensor([request.target or 0 for request in requests], device=place)  # without a label: not read
     logits = logits_of(net, clips, len(names))
     if not logits.isfinite().all():
         raise NonFiniteError(f"the model's logits hold {(~logits.isfinite()).sum().item()} NaN or infinite values")
@@ -124,8 +133,8 @@ def _predict(
     return [
         {
             **_key(request),
-            "target_probability": probability.item(),
-            "rank": rank.item(),
+            "target_probability": None if request.target is None else probability.item(),
+            "rank": None if request.target is None else rank.item(),
             "probabilities": probabilities.tolist(),
             "predicted": first,
             "predicted_when_blurred": first_when_blurred,

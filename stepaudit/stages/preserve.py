@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stepaudit.audit.jobs import Job
-from stepaudit.audit.requests import Request
+from stepaudit.audit.requests import Request, with_names
 from stepaudit.audit.sections import Preserve
 from stepaudit.clips.tensors import with_predictions
 from stepaudit.errors import AuditError
 from stepaudit.networks import probe
-from stepaudit.networks.checkpoint import trained
+from stepaudit.networks.checkpoint import output_names, trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
 from stepaudit.running.passes import passes_noted
@@ -34,8 +34,12 @@ def run(job: Job) -> None:
     load = functools.partial(_loaded, job)
     guard = Guard(job.config, parts.folder, f"method '{job.method}' of model '{job.model}'", load)
     title = f"preserve with {job.method} of {job.model} on {job.dataset} {job.shard}"
-    searches = _searches(settings, requests)
-    shard.fill(parts, batches, functools.partial(_rows, guard, searches), title, len(requests), guard)
+    searches, names = _searches(settings, requests), output_names(job)
+
+    def searched(number: int, batch: Sequence[Request]) -> list[Row]:
+        return with_names(_rows(guard, searches, number, batch), names)
+
+    shard.fill(parts, batches, searched, title, len(requests), guard)
 
 
 def _searches(settings: Preserve, requests: Sequence[Request]) -> list[Search]:

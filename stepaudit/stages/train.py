@@ -31,7 +31,7 @@ def run(job: Job) -> None:
         UsageError: a class has no training clip, or the given checkpoint or weights do not fit.
     """
     config, entry, path = job.config, job.config.models[job.model], job.checkpoint
-    classes = class_names(job.file("segments"))
+    classes = class_names(job.file("segments")) or _without_labels(job)
     rows: list[dict] = []
     details: dict[str, Any] = {"dataset": job.dataset, "seed": config.seed}
     if entry.randomise is not None:
@@ -53,6 +53,20 @@ def run(job: Job) -> None:
     checkpoint.save(net, path, entry, outputs.names(entry, classes, own), details)
     tables.write(rows, "training_log", job.file("training_log"))
     ledger.remove(path)
+
+
+def _without_labels(job: Job) -> list[str]:
+    """Classes of a model for videos without any label. Raises UsageError unless it comes with their names."""
+    entry = job.config.models[job.model]
+    if entry.checkpoint is not None:
+        return checkpoint.read(entry.checkpoint)[0]["classes"]
+    if entry.outputs == "all":
+        return outputs.own_classes(entry) or []
+    raise UsageError(
+        f"model '{job.model}': no video of data set '{job.dataset}' has a label, so that nothing can be trained, and "
+        "the names of the classes must come from the model: give a `checkpoint` of stepaudit, or trained weights with "
+        "`training: {epochs: 0}`, `outputs: all` and, unless they name them, `classes`"
+    )
 
 
 def _own_classes(entry: Model) -> list[str] | None:

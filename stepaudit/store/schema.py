@@ -62,11 +62,13 @@ RATIO = Column(
     "ratio", FLOAT, "Preservation ratio asked for: share of voxels, in (0, 1); NULL for methods without one."
 )
 TARGET = Column("target", INT, "Index of the explained class in the model's output.")
+TARGET_NAME = Column("target_name", TEXT, "Name of the explained class.", later=True)
+LABEL_TARGET = Column("target", INT, "Index of the label in the model's output; NULL if the clip has no label.")
 STATUS = Column("status", TEXT, "'ok', or why the row holds no value.")
 ERROR = Column("error", TEXT, "The error's text; NULL if the status is 'ok'.")
 SPLITS = ("train", "validation", "test")
 SPLIT = Column("split", TEXT, "'train', 'validation' or 'test'.")
-LABEL = Column("label", TEXT, "Name of the annotated class.")
+LABEL = Column("label", TEXT, "Name of the annotated class; NULL if the clip has no label.")
 BOX_LABEL = Column("label", TEXT, "What the box holds; pointing games use the boxes whose label is the clip's.")
 PROBABILITY = Column("target_probability", FLOAT, "Softmax probability of the target on the unperturbed clip.")
 VIEW = Column("view", TEXT, "'middle' (middle frame of each part) or 'random0', 'random1', … (a random frame of each).")
@@ -197,7 +199,7 @@ _ALL = (
             "group", TEXT, "Videos that belong together (one scene, one person) and share a split; NULL if unknown."
         ),
         LABEL,
-        TARGET,
+        LABEL_TARGET,
         Column("start", INT, "First source frame, from 0; NULL means the video's first."),
         Column("stop", INT, "Source frame after the last; NULL means the video's end."),
         Column("action_start", INT, "First source frame of the annotated action; NULL if not annotated."),
@@ -222,7 +224,7 @@ _ALL = (
         *SIZED,
         SPLIT,
         LABEL,
-        TARGET,
+        LABEL_TARGET,
         Column("frames", pa.list_(INT), "Source frame of each clip frame, from 0."),
         Column(
             "in_action", pa.list_(FLAG), "Whether each clip frame lies in the annotated action; NULL if not annotated."
@@ -282,10 +284,10 @@ _ALL = (
         3,
         ("dataset", "model"),
         *ANSWERED,
-        TARGET,
-        Column("label", TEXT, "Name of the target class."),
-        PROBABILITY,
-        Column("rank", INT, "1 if the target is the most probable class."),
+        LABEL_TARGET,
+        LABEL,
+        Column("target_probability", FLOAT, "Softmax probability of the label; NULL without one."),
+        Column("rank", INT, "1 if the label is the most probable class; NULL without a label."),
         Column("probabilities", pa.list_(pa.float32()), "Softmax probabilities of all classes, [K]."),
         Column("predicted", TEXT, "The most probable class.", later=True),
         Column(
@@ -317,7 +319,7 @@ _ALL = (
             "frame.",
         ),
         TARGET,
-        Column("target_probability", FLOAT, "Softmax probability of the target on the clip in this order."),
+        Column("target_probability", FLOAT, "Softmax probability of that class on the clip in this order."),
         *OUTCOME,
     ),
     _table(
@@ -329,6 +331,7 @@ _ALL = (
         RATIO,
         SEED,
         TARGET,
+        TARGET_NAME,
         Column("options", TEXT, "JSON: the method's options in the configuration; `{}` are its defaults."),
         Column("preset", TEXT, "Preset of the extremal family; NULL for other methods."),
         Column("perturbation", TEXT, "Perturbation, with its parameters, that the map was optimised on; NULL if none."),
@@ -360,9 +363,15 @@ _ALL = (
             "under conditions that the search did not see), 'probability' (a share of what the full mask keeps, by "
             "soft masks on one fill) or 'top1' (its first place, likewise).",
         ),
-        Column("asked_class", TEXT, "'label', or 'runner_up': the most probable class but the label."),
+        Column(
+            "asked_class",
+            TEXT,
+            "The explained class: the 'label', or the 'predicted' one (with `target: predicted`, and of clips without "
+            "a label); or 'runner_up': the most probable class but that.",
+        ),
         SEED,
         TARGET,
+        TARGET_NAME,
         PROBABILITY,
         Column(
             "required_probability", FLOAT, "The least kept probability that satisfies 'probability'; NULL for others."

@@ -79,7 +79,6 @@ def _of_rows(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
 
 def _of_checkpoints(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
     """Weights that do not fit the model of the configuration and the classes of the data set."""
-    from stepaudit.clips.tensors import class_names
     from stepaudit.networks import checkpoint
 
     readable = set(sound)
@@ -87,8 +86,9 @@ def _of_checkpoints(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
         segments = job.file("segments")
         if job.stage != "train" or name.endswith(".parquet") or not {name, audit.name(segments)} <= readable:
             continue
-        entry, classes = audit.config.models[job.model], class_names(segments)
+        entry = audit.config.models[job.model]
         try:
+            classes = checkpoint.classes_of(job)
             if audit.config.component("models", job.model).is_named:
                 checkpoint.load(audit.folder / name, entry, classes)
             else:

@@ -50,6 +50,7 @@ REQUESTED = {
         "select shard, clip_id, ratio, seed, metric from maps, unnest($metrics) as m (metric)",
     ),
 }
+QUESTION = "replace(asked_class, 'predicted', 'label') as asked_class"  # of the configuration
 COMPARE = """
 with counted as (
     select shard, {keys}, sum(requested) as requested, sum(existing) as existing
@@ -221,7 +222,7 @@ class _Part:
             return
         keys, requested = REQUESTED[table]
         keys = f"clip_id, {keys}" if keys else "clip_id"
-        existing = f"select {SHARD_OF_FILE} as shard, {keys} from {READ}"
+        existing = f"select {SHARD_OF_FILE} as shard, {keys} from {READ}".replace("asked_class", QUESTION)
         values |= {"files": files, "split": split, "division": len(every), "shards": [path.stem for path in files]}
         rows = self._rows(COMPARE.format(keys=keys, requested=requested, existing=existing), **values)
         yield from self._differences(table, rows, "row")

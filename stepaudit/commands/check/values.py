@@ -17,6 +17,7 @@ MEASURED = {
     "preservation": "evaluations",
     "scores": "value",
 }
+LABELLED = {"predictions": " and label is not null"}  # of other rows that value is missing
 SHARES = (
     *("target_probability", "kept_probability", "required_probability", "volume", "crispness", "shown"),
     *("ratio", "lower", "upper", "ratio_75", "lower_75", "ratio_90", "lower_90", "random_ratio", "elsewhere_share"),
@@ -61,5 +62,6 @@ def _conditions(table: Table) -> Iterator[tuple[str, str]]:
     if "status" in names:
         known = ", ".join(f"'{status}'" for status in STATUSES)
         yield f"status is null or status not in ({known})", "of an unknown status"
-        yield f"status = 'ok' and {MEASURED[table.name]} is null", f"of status 'ok' without {MEASURED[table.name]}"
-        yield f"status != 'ok' and {MEASURED[table.name]} is not null", "of a failure, with a value"
+        measured, asked = MEASURED[table.name], LABELLED.get(table.name, "")
+        yield f"status = 'ok'{asked} and {measured} is null", f"of status 'ok' without {measured}"
+        yield f"status != 'ok' and {measured} is not null", "of a failure, with a value"

@@ -60,20 +60,23 @@ def compared(a: str, b: str, dataset: str | None = None) -> Iterator[Comparison]
 
 def _compare(both: Pair) -> Comparison:
     predicted, failed = predictions.of_clips(both), failures.of_sides(both)
-    searches, similarities = ratios.of_clips(both), map_similarity.of_clips(both)
+    alike = both.explained_alike()
+    searches, similarities = ratios.of_clips(alike), map_similarity.of_clips(alike)
     identical, left_out = predictions.identical(predicted), sum(map(len, both.left_out.values()))
     quantities = [
         Quantity("clips_compared", value=len(both.clips), clips=len(both.clips)),
         Quantity("clips_left_out", value=left_out, clips=len(both.clips) + left_out),
         *failures.quantities(both, failed),
         *predictions.quantities(predicted),
-        *needs.quantities(both),
+        *needs.quantities(alike),
         *ratios.quantities(searches, identical=identical),
-        *map_similarity.quantities(both, similarities),
-        *metrics.of_evidence(both),
-        *metrics.of_metrics(both),
+        *map_similarity.quantities(alike, similarities),
+        *metrics.of_evidence(alike),
+        *metrics.of_metrics(alike),
     ]
     notes = sides.notes(both.a, both.b) + [f"left out: {text}" for text in both.left_out_texts()]
+    if others := len(both.clips) - len(alike.clips):
+        notes.append(f"needs, maps and metrics leave out {others} clips that A and B explain for different classes")
     if identical:
         notes.append("A and B give exactly the same probabilities on every clip: they are taken to be one model")
         quantities = list(map(_certain, quantities))

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 import pyarrow as pa
@@ -12,6 +12,7 @@ from stepaudit.errors import UsageError, did_you_mean
 
 DATASETS = "select name from datasets order by rowid"
 CLIPS = "select clip_id, size, label, sha256, status from test_clips where dataset = $dataset"
+EXPLAINED = "select clip_id, explained from explained_classes where dataset = $dataset and model = $model"
 SHOWN = 3  # names of clips in a sentence
 
 
@@ -31,7 +32,7 @@ class Pair:
     a: Side
     b: Side
     dataset: str
-    labels: dict[str, str]
+    labels: dict[str, str | None]
     common: set[str]
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
@@ -53,6 +54,12 @@ class Pair:
                 connection.register(f"{letter}_rows", rows)
                 connection.execute(f"create view {letter} as from {letter}_rows semi join compared using (clip_id)")
             return connection.sql(both).to_arrow_table().to_pylist()
+
+    def explained_alike(self) -> "Pair":
+        """The same sides on the clips that are explained for one class on both; what is not explained stays."""
+        rows = self.joined(EXPLAINED, "select clip_id from a join b using (clip_id) where a.explained != b.explained")
+        others = {row["clip_id"] for row in rows}
+        return replace(self, labels={clip: label for clip, label in self.labels.items() if clip not in others})
 
     def left_out_texts(self) -> list[str]:
         """The number of clips that are left out for each reason, with some of their names."""
@@ -76,7 +83,7 @@ def pair(a: Side, b: Side, dataset: str | None = None) -> Pair:
     for index, side in enumerate((a, b)):
         for row in side.rows(CLIPS, dataset=name):
             of_clip[row["clip_id"]][index][row["size"]] = row
-    labels: dict[str, str] = {}
+    labels: dict[str, str | None] = {}
     left_out: dict[str, list[str]] = defaultdict(list)
     for clip, (first, second) in sorted(of_clip.items()):
         if reason := _difference(first, second, sizes):

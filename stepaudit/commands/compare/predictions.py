@@ -9,13 +9,15 @@ from stepaudit.commands.compare.quantities import Quantity
 from stepaudit.report.statistics.intervals import sign_test
 
 PREDICTIONS = """
-    with classes as (select target, max(label) as label from segments where dataset = $dataset group by target),
+    with classes as (
+        select target, max(label) as label from segments where dataset = $dataset and target is not null group by target
+    ),
     first as (
         select *, nullif(list_position(probabilities, list_max(probabilities)), 0) - 1 as class
         from predictions where dataset = $dataset and model = $model and status = 'ok'
     )
     select clip_id, first.label, target_probability as probability, rank, probabilities,
-        coalesce(classes.label, 'class ' || class) as answer
+        coalesce(predicted, classes.label, 'class ' || class) as answer
     from first left join classes on classes.target = class
 """
 BOTH = """
@@ -47,10 +49,12 @@ def quantities(rows: Sequence[dict]) -> list[Quantity]:
     Args:
         rows: of `of_clips`, a clip each; columns of the two sides begin with `a_` and `b_`.
     """
-    if not rows:
-        reason = "no clip has a prediction of both"
+    labelled = [row for row in rows if row["label"] is not None]
+    if not labelled:
+        reason = "no clip has a label" if rows else "no clip has a prediction of both"
         names = ("accuracy_increase", "newly_wrong", "target_probability_increase")
         return [Quantity(name, reason=reason) for name in names]
+    rows = labelled
     right = [(is_right(row, "a"), is_right(row, "b")) for row in rows]
     won, lost = right.count((False, True)), right.count((True, False))
     accuracy = _difference("accuracy_increase", rows, right, tested=False)

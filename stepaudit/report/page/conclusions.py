@@ -46,14 +46,17 @@ MODELS = """
     order by model_overview.dataset, top1_percent nulls last, model_overview.model
 """
 NEEDS = """
-    select need_estimates.*, verdict
+    select need_estimates.*, verdict, target, labelled
     from need_estimates
     join needs using (dataset, model, method, answers)
-    where method = $method and answers = 'right'
+    join asked_answers using (dataset, answers)
+    where method = $method
     order by dataset, model
 """
 PAIRS = """
-    from need_comparisons where method = $method and answers = 'right'
+    select need_comparisons.* from need_comparisons
+    join asked_answers using (dataset, answers)
+    where method = $method
     order by holm_p nulls last, dataset, model, other_model
 """
 GAINS = """

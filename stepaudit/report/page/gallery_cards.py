@@ -62,7 +62,7 @@ class Card:
     anchor: str
     dataset: str
     clip_id: str
-    label: str
+    label: str | None
     reasons: list[Reason]
     facts: list[str]
     parts: list[Part] = field(default_factory=list)
@@ -103,7 +103,7 @@ def make(rows: Sequence[dict], sources: Sources, folder: Path, *, every_still: b
         Reason(RULE_OF[row["rule"]].group, RULE_OF[row["rule"]].title, row["because"], row["model"]) for row in rows
     ]
     maps = shown_maps(sources.maps.get(key, []), rows)
-    drawing = _Drawing(clips, sources.boxes.get(key, []), folder, room)
+    drawing = _Drawing(clips, sources.boxes.get(key, []), folder, room, rows[0]["label"])
     needs = sources.needs.get(key, [])
     tiles = [*(drawing.need(row) for row in needs), *(drawing.tile(row) for row in maps)]
     data = drawing.data()
@@ -128,8 +128,8 @@ def without_pictures(card: Card) -> Card:
 class _Drawing:
     """The films and maps of a card; unreadable ones leave a note."""
 
-    def __init__(self, clips: Sequence[dict], boxes: Sequence[dict], folder: Path, room: bool):
-        self.clips, self.folder = clips, folder
+    def __init__(self, clips: Sequence[dict], boxes: Sequence[dict], folder: Path, room: bool, label: str | None):
+        self.clips, self.folder, self.label = clips, folder, label
         self.films: dict[str, Film] = {}
         self.maps: list[Drawn] = []
         self.note = ""
@@ -141,7 +141,8 @@ class _Drawing:
 
     def tile(self, row: dict) -> Tile:
         """A map with its numbers, and its picture or a note."""
-        tile = Tile(row["model"], row["method"], _map_facts(row), is_floor=row["is_floor"])
+        facts = [*self._explained(row), *_map_facts(row)]
+        tile = Tile(row["model"], row["method"], facts, is_floor=row["is_floor"])
         if row["status"] != "ok":
             return replace(tile, note=f"{row['status']}: {row['error']}")
         return self._drawn(tile, Drawn, row)
@@ -149,7 +150,12 @@ class _Drawing:
     def need(self, row: dict) -> Tile:
         """The smallest piece that keeps half of a model's confidence, and its picture or a note."""
         text = f"enough for half of the confidence: {percent(row['ratio'])} of the clip"
-        return self._drawn(Tile(row["model"], row["method"], [text, *_reading_facts(row)]), DrawnNeed, row)
+        facts = [*self._explained(row), text, *_reading_facts(row)]
+        return self._drawn(Tile(row["model"], row["method"], facts), DrawnNeed, row)
+
+    def _explained(self, row: dict) -> list[str]:
+        """The explained class, if it is not the label."""
+        return [f"explains {row['target_name']}"] if row["target_name"] not in (None, self.label) else []
 
     def _drawn(self, tile: Tile, kind: type[Drawn], row: dict) -> Tile:
         if row["size"] not in self.films:
@@ -196,7 +202,7 @@ def _clip_facts(clips: Sequence[dict]) -> list[str]:
 
 
 def _answers(model: str, sources: Sources, key: tuple[str, str]) -> list[str]:
-    """A model's probability of the target, its answer if that is another class, and its minimum ratio."""
+    """A model's probability of the label, its answer if that is another class, and its minimum ratio."""
     facts = []
     for row in sources.predictions.get(key, []):
         if row["model"] != model:
@@ -204,11 +210,13 @@ def _answers(model: str, sources: Sources, key: tuple[str, str]) -> list[str]:
         if row["status"] != "ok":
             facts.append(f"{row['status']}: {row['error']}")
             continue
-        facts.append(f"probability of the target {row['target_probability']:.2f}")
-        if row["rank"] > 1 and (values := row["probabilities"]):
+        if row["label"] is not None:
+            facts.append(f"probability of the label {row['target_probability']:.2f}")
+        if row["rank"] != 1 and (values := row["probabilities"]):
             best = max(range(len(values)), key=values.__getitem__)
-            facts.append(f"answers {sources.names.get((row['dataset'], best), f'class {best}')} ({values[best]:.2f})")
-        elif row["rank"] > 1:
+            name = row["predicted"] or sources.names.get((row["dataset"], best), f"class {best}")
+            facts.append(f"answers {name} ({values[best]:.2f})")
+        elif row["rank"] != 1:
             facts.append("answers another class")
     searches = [row for row in sources.searches.get(key, []) if row["model"] == model]
     return facts + [f"needs {row['need']} of the clip ({row['method']}, {row['bound']})" for row in searches]

@@ -55,8 +55,8 @@ RULES = (
     Rule(
         "gets wrong",
         "What a model gets wrong, and is most sure of",
-        "Of each model the clips with a wrong answer of which it is most sure. The maps explain the annotated class, "
-        "not the wrong answer.",
+        "Of each model the clips with a wrong answer of which it is most sure. The maps explain the class that they "
+        "name: the annotated one, unless the audit has `target: predicted`.",
         3,
     ),
     Rule(
@@ -108,7 +108,7 @@ NEEDS = f"""
     join models on model = models.name
     join methods on method = methods.name
     join audit on method = config ->> '$.preserve.methods[0]'
-    where {CHOSEN} and bound = 'sufficiency' and asked_class = 'label' and coalesce(seed, seeds[1]) = seeds[1]
+    where {CHOSEN} and bound = 'sufficiency' and asked_class != 'runner_up' and coalesce(seed, seeds[1]) = seeds[1]
         and shown_ratio is not null and model not in (select model from controls)
     order by models.rowid
 """

@@ -7,13 +7,15 @@ from stepaudit.report.page.summary import plural
 
 ALPHA = 0.05
 ONLY_RIGHT = "Clips that a model gets wrong are left out."
+ANSWERS = "What a model answers is explained, right or wrong."
 
 
 def of_needs(needs: Sequence[dict]) -> Conclusion:
     """The need of models that are not compared.
 
     Args:
-        needs: rows of `need_estimates` for right answers, with the `verdict` of `needs`; at least one.
+        needs: rows of `need_estimates` for the answers that count (`asked_answers`), with the `verdict` of `needs`, the
+            `target` of the configuration, and the number of test clips that are `labelled`; at least one.
     """
     row, *others = needs
     on = f" on {row['dataset']}" if others else ""
@@ -30,7 +32,7 @@ def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
     """Comparison of models on the clips that need something in both.
 
     Args:
-        pairs: rows of `need_comparisons` for right answers of both, the clearest first; at least one.
+        pairs: rows of `need_comparisons` for the same answers, the clearest first; at least one.
         needs: of these models, see `of_needs`.
     """
     silent = {(row["dataset"], row["model"]) for row in needs if row["verdict"] or row["need"] is None}
@@ -50,6 +52,8 @@ def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
         more = _of_others(len(clear) - 1, len(pairs) - 1)
         lead = f"{_more(clear[0])[0]} needs {_more(clear[0])[1]} of a clip as {_more(clear[0])[2]}{more}."
     texts = [_pair(pair) for pair in (clear or compared)[:NAMED]]
+    if any(_explains_answers(row) for row in needs):
+        texts.append("Clips to which the two give different answers are not compared.")
     return Conclusion(lead, " ".join([*texts, _of_models(needs)]), "need_pairs")
 
 
@@ -105,7 +109,23 @@ def _factor(value: float) -> str:
 def _of_models(needs: Sequence[dict]) -> str:
     rest = f" {plural(len(needs) - NAMED, 'more row')} in the table." if len(needs) > NAMED else ""
     several = len({row["dataset"] for row in needs}) > 1
-    return " ".join([*(_of_model(row, several) for row in needs[:NAMED]), ONLY_RIGHT]) + rest
+    return " ".join([*(_of_model(row, several) for row in needs[:NAMED]), _counted(needs)]) + rest
+
+
+def _explains_answers(row: dict) -> bool:
+    return row["target"] == "predicted" or not row["labelled"]
+
+
+def _counted(needs: Sequence[dict]) -> str:
+    """Clips that count: those that a model has right, or all where its answers are explained."""
+    answers = [row for row in needs if _explains_answers(row)]
+    if not answers:
+        return ONLY_RIGHT
+    if len(answers) < len(needs):
+        names = ", ".join(dict.fromkeys(row["dataset"] for row in answers))
+        return f"{ONLY_RIGHT} Not so on {names}: what a model answers is explained there."
+    known = any(row["labelled"] for row in answers)
+    return ANSWERS if known else "What a model answers is explained."
 
 
 def _of_model(row: dict, several: bool) -> str:

@@ -25,6 +25,7 @@ COUNTS = """
         (select count(*) from runs, audit where runs.config_hash != audit.config_hash) as other_runs,
         (select count(*) from likenesses) as compared, (select count(*) from look_alikes where shows_class) as alike,
         (select count(*) from segments where split = 'test') as tested,
+        (select count(*) from segments where split = 'test' and label is null) as without_label,
         (
             select count(*) from segments
             where split = 'test' and (dataset, video_id) in (
@@ -62,8 +63,25 @@ def headline(connection: DuckDBPyConnection, config: Config) -> str:
     return (
         f"{listed(list(config.models))} on {clips} of {listed(list(config.datasets))}, "
         f"with {plural(counts['methods'], 'method')}: {counts['explained']} of {clips} explained, by a method that "
-        "looks at the model."
+        f"looks at the model.{_explained_class(counts, config)}"
     )
+
+
+def _explained_class(counts: dict, config: Config) -> str:
+    """Sentence on the explained class, where it is not the label of every clip."""
+    missing, asked = counts["without_label"], counts["asked"]
+    if missing and missing == asked:
+        return " The clips have no label: what is explained is each model's answer, and nothing says if that is right."
+    if config.target == "predicted":
+        rest = f" {missing} of the clips have no label, so that nothing says if an answer to them is right."
+        return f" What is explained is each model's answer, right or wrong.{rest * bool(missing)}"
+    if missing:
+        have = "has" if missing == 1 else "have"
+        return (
+            f" {missing} of them {have} no label: there each model's answer is explained, and nothing says if it is "
+            "right."
+        )
+    return ""
 
 
 def notices(connection: DuckDBPyConnection) -> list[Notice]:

@@ -67,8 +67,10 @@ def _kind(clips: Clips, name: str, outcome: str, draws: int) -> dict | None:
 
 
 def _cues(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
-    for place in records(connection, "select distinct dataset from clip_properties order by all"):
-        clips = _columns(connection, "from clip_properties where dataset = $dataset order by clip_id", place)
+    labelled = "from clip_properties where label is not null"
+    for place in records(connection, f"select distinct dataset {labelled} order by all"):
+        sql = f"{labelled} and dataset = $dataset order by clip_id"
+        clips = _columns(connection, sql, place)
         draws = _draws(len(np.unique(clips["label"])) * len(TELLING))
         for name, least in TELLING.items():
             values, _, wholes, labels = _videos(clips, name, name)

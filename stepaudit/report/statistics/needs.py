@@ -20,7 +20,8 @@ READ = ("clip_needs", "need_points")  # views
 
 CLIPS = "from clip_needs order by dataset, method, model, clip_id"
 POINTS = """
-    select dataset, model, method, volume, list(kept order by clip_id) as kept, list(label order by clip_id) as label
+    select dataset, model, method, volume, list(kept order by clip_id) as kept,
+        list(coalesce(label, target) order by clip_id) as label
     from need_points group by all order by dataset, model, method, volume
 """
 ANSWERS = {"all": (True, False, None), "right": (True,), "wrong": (False,)}
@@ -71,7 +72,7 @@ def _estimates(of: tuple[dict, list[dict]]) -> Iterator[dict]:
     yield {
         **keys,
         "clips": len(rows),
-        "classes": len({row["label"] for row in rows}),
+        "classes": len(np.unique(_labels(rows))),
         "search": ", ".join(sorted({row["search"] for row in rows})),
         **_columns("vacuous", classes.share(_values(rows, "vacuous"), _labels(rows))),
         **_columns("need", _within(_mean(own, "log2_ratio"), -np.inf, 0), power=True, counted=True),
@@ -155,8 +156,9 @@ def _comparisons(rows: Rows) -> list[dict]:
 
 
 def _on_both(one: dict[str, dict], other: dict[str, dict], answers: str) -> list[tuple[dict, dict]]:
-    """Rows of the clips that both models were searched on, alike, and have right if that is asked."""
-    both = [(one[clip], other[clip]) for clip in one if clip in other and one[clip]["search"] == other[clip]["search"]]
+    """Rows of the clips that both models were searched on, alike and for one class, and have right if that is asked."""
+    alike = lambda clip: all(one[clip][key] == other[clip][key] for key in ("search", "target"))  # noqa: E731
+    both = [(one[clip], other[clip]) for clip in one if clip in other and alike(clip)]
     return [pair for pair in both if answers == "all" or all(row["is_right"] for row in pair)]
 
 
@@ -225,7 +227,8 @@ def _values(rows: Rows, name: str) -> Array:
 
 
 def _labels(rows: Rows) -> np.ndarray:
-    return np.array([str(row["label"]) for row in rows])
+    """Classes of clips as a level of their own: the label, or else the class that was explained."""
+    return np.array([str(row["target"] if row["label"] is None else row["label"]) for row in rows])
 
 
 def _or(value: float | None, other: float) -> float:
