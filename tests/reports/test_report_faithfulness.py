@@ -15,7 +15,7 @@ METHODS = {
     "step": {"ratios": [0.1]},
     "grad_cam": {},
     "occlusion": {},
-    "runner_up": {"use": "grad_cam"},
+    "runner_up": {"use": "grad_cam", "target": "runner_up"},
     "noise": {"use": "random_pixel"},
 }
 METRICS = {"deletion_insertion": {}}
