@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 from docs.reference import command_pages
 from stepaudit.audit import registry
 from stepaudit.audit.config import Config
-from stepaudit.audit.sections import Clips, ClipSize, Dataset, Jobs, Method, Metric, Model, Preserve, Training
+from stepaudit.audit.sections import Clips, ClipSize, Dataset, Jobs, Method, Metric, Model, Preserve, Training, Windows
 from stepaudit.commands import _exit_codes
 from stepaudit.commands._exit_codes import ExitCode
 from stepaudit.commands.compare import quantities
@@ -32,6 +32,7 @@ MARKS = (f"<!-- from here on written by `{COMMAND}` -->", "<!-- until here -->")
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Config,
     "`clips`": Clips,
+    "`clips.windows`": Windows,
     "`datasets.<name>`": Dataset,
     "`models.<name>`": Model,
     "`models.<name>.clips`": ClipSize,

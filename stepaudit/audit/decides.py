@@ -103,7 +103,7 @@ def _sections(job: Job) -> list:
     config, stage = job.config, job.stage
     sections: list = [part for kind, name in job.uses for part in (name, getattr(config, kind)[name])]
     if stage in ("index", "extract", "train"):
-        sections.append(config.seed)
+        sections += [config.seed, config.clips.windows]
     else:
         sections.append(config.precision)
     if stage == "extract":

@@ -130,10 +130,10 @@ def overview(config: Config) -> tuple[list[str], list[tuple]]:
 def _fingerprints(config: Config) -> dict[str, str]:
     """Parts of the plan, each with a fingerprint of the settings that decide it."""
     whole = config.model_dump(mode="json")
-    common = [whole["jobs"], whole["device"]]
+    common, windows = [whole["jobs"], whole["device"]], whole["clips"]["windows"]
     parts = {}
     for dataset, split in product(config.datasets, SPLITS):
-        parts[f"clips/{dataset}/{split}"] = fingerprint([common, whole["datasets"][dataset]])
+        parts[f"clips/{dataset}/{split}"] = fingerprint([common, whole["datasets"][dataset], windows])
     for dataset, model in product(config.datasets, config.models):
         entry = whole["models"][model]
         of_model = [parts[f"clips/{dataset}/test"], *(entry[key] for key in ("use", "options", "clips"))]
@@ -240,7 +240,7 @@ def _entries(config: Config, valid: Entries, counts: dict, costs: dict, factor: 
 
     for dataset, split in product(config.datasets, SPLITS):
         slowest = max(cost for (of, *_), cost in costs.items() if of == dataset) if split == "test" else 0.0
-        plan_part(f"clips/{dataset}/{split}", counts[dataset][split], slowest)
+        plan_part(f"clips/{dataset}/{split}", counts[dataset][split], slowest, _most(config, counts[dataset][split]))
     for dataset, model in product(config.datasets, config.models):
         total, most = counts[dataset]["test"], entries[f"clips/{dataset}/test"]["shards"]
         plan_part(f"predictions/{dataset}/{model}", total, work.prediction_seconds(config, model), most)
@@ -249,6 +249,12 @@ def _entries(config: Config, valid: Entries, counts: dict, costs: dict, factor: 
         for method in config.methods:
             plan_part(f"maps/{dataset}/{model}/{method}", total, costs[dataset, model, method], most)
     return entries
+
+
+def _most(config: Config, clips: int) -> int | None:
+    """The most shards of a split: the windows of a segment share one, where its video is decoded once."""
+    segments = clips // work.WINDOWS
+    return None if config.clips.windows is None else 1 << max(0, segments.bit_length() - 1)
 
 
 def _shards(total: int, cost: float, seconds: float, clips: int) -> int:

@@ -56,6 +56,7 @@ class Between:
 Once = AfterValidator(_each_once)  # equal entries would give rows with the same key
 MOST_LISTED = 1000  # ratios, seeds and the like: each is a map, or a row, of every clip
 MOST_SHARDS = 100_000
+LEAST_STRIDE = 16  # windows that begin within the length of one
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Between(1, 1_000_000)]
@@ -130,6 +131,29 @@ class Component(Closed):
             raise ValueError(str(error)) from error
 
 
+class Windows(Closed):
+    """Windows of long footage, a clip each."""
+
+    seconds: Annotated[float, Between(0.1, 86_400)] = Field(description="Length of a window.")
+    stride: Annotated[float, Between(0.01, 86_400)] | None = Field(
+        default=None, description="Seconds from the start of one window to that of the next; default: `seconds`."
+    )
+
+    @property
+    def step(self) -> float:
+        """Seconds from the start of one window to that of the next."""
+        return self.seconds if self.stride is None else self.stride
+
+    @model_validator(mode="after")
+    def _clips_differ(self):
+        if self.step < self.seconds / LEAST_STRIDE:
+            raise ValueError(
+                f"a `stride` of {self.step:g} s repeats nearly the same clip again and again; set it to "
+                f"{self.seconds / LEAST_STRIDE:g} or more, 1/{LEAST_STRIDE} of `seconds`"
+            )
+        return self
+
+
 class Clips(Closed):
     frames: Frames = Field(default=16, description="Frames of a clip, one from each of as many equal parts.")
     height: Size = Field(default=112, description="Pixels.")
@@ -139,6 +163,10 @@ class Clips(Closed):
     )
     random_views: Annotated[int, Between(1, 1000)] = Field(
         default=4, description="Random views extracted of each training segment."
+    )
+    windows: Windows | None = Field(
+        default=None,
+        description="Cuts each segment, or whole video, into windows, a clip each; default: one clip of all of it.",
     )
 
     @property
@@ -449,6 +477,7 @@ def _known_keys(parents: list, root: type[BaseModel]) -> list[str]:
     for part in parents:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             kind = kind.model_fields[part].annotation
+            kind = get_args(kind)[0] if type(None) in get_args(kind) else kind
         else:
             kind = get_args(kind)[-1]
     return list(kind.model_fields)

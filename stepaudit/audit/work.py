@@ -20,13 +20,14 @@ FORWARD, WITH_GRADIENT = 1, 3  # a backward pass costs as much as two forward on
 UNKNOWN_PASSES, UNKNOWN_OPERATIONS = 300, 1e11  # of a method or a model of somebody else that does not say
 SEARCHED_MASKS = 6  # for each clip, on average, by the search of the minimum preservation ratio
 SUFFICIENCY_PASSES = 700  # forward passes of a clip and class, with its controls
+WINDOWS = 100  # of a segment, before any video has been opened
 OTHER_VERSIONS = 7  # passes of `predict` for each clip besides its own: six in other frame orders, one blurred
 
 log = logging.getLogger(__name__)
 
 
 def count(config: Config, dataset: str) -> Counter:
-    """Segments of each split; approximate if validation is drawn later. Raises UsageError if the reader does."""
+    """Clips of each split; approximate if validation is drawn later, or windows cut. Raises UsageError if the reader does."""
     entry, component = config.datasets[dataset], config.component("datasets", dataset)
     counted = component.companion("count")
     if counted is not None:
@@ -36,7 +37,8 @@ def count(config: Config, dataset: str) -> Counter:
     if not clips["validation"]:
         clips["validation"] = ceil(entry.validation * clips["train"])
         clips["train"] -= clips["validation"]
-    return clips
+    windows = 1 if config.clips.windows is None else WINDOWS
+    return Counter({split: windows * segments for split, segments in clips.items()})
 
 
 def class_numbers(config: Config) -> set[int]:

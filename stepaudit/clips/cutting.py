@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 
@@ -42,7 +43,7 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int, spans: Spa
         TooShortError: fewer than a clip needs.
     """
     path, start = Path(segment["path"]), segment["start"] or 0
-    source_height, source_width = decoding.source_size(path)
+    source_height, source_width = _source_size(path, _changed(path))
     to = Geometry(source_height, source_width, clips.height, clips.width, clips.fit)
     with decoding.decoded(path, to, start=start, stop=segment["stop"], spans=spans) as frames:
         if segment["stop"] is not None and len(frames) < segment["stop"] - start:
@@ -69,6 +70,20 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int, spans: Spa
         }
         for view, indices, picture in zip(views, chosen, pictures, strict=True)
     ]
+
+
+@lru_cache(maxsize=8)
+def _source_size(path: Path, _when: int | None) -> tuple[int, int]:
+    """Size of a video, asked once for all of its segments."""
+    return decoding.source_size(path)
+
+
+def _changed(path: Path) -> int | None:
+    """When a file was changed; None if it cannot be looked at, which `decoding` explains."""
+    try:
+        return path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return None
 
 
 def middle(path: Path, clips: Clips, *, start: int | None = None, stop: int | None = None) -> dict:

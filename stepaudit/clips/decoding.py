@@ -102,8 +102,8 @@ def decoded(
     Args:
         geometry: made from `source_size(path)`.
         stop: None: the end of the video.
-        spans: all (start, stop) that will be asked of this video in turn. If seeking cannot help, it is decoded once
-            for all of them, and these frames are kept until those of another video are.
+        spans: all (start, stop) that will be asked of this video in turn. Those between which seeking cannot help are
+            decoded once for all, and these frames are kept until others are.
 
     Raises:
         BadVideoError: no frame decodes, or not all within `seconds`, they are too large or too many, or the file is
@@ -116,6 +116,9 @@ def decoded(
         return
     with tempfile.TemporaryFile() as spool:
         frame = (geometry.height, geometry.width, 3)
+        if (joined := _of_joined(path, geometry, start, stop, spans, seconds)) is not None:
+            yield joined
+            return
         count = _sought(path, geometry, start, stop, spool, seconds)
         if count is None and (shared := _of_shared(path, geometry, start, stop, spans, seconds)) is not None:
             yield shared
@@ -123,6 +126,83 @@ def decoded(
         if count is None:
             count = _counted(path, geometry, start, stop, spool, seconds)
         yield np.memmap(spool, np.uint8, "r", shape=(count, *frame))
+
+
+def frame_times(path: Path, *, seconds: float = inf) -> np.ndarray:
+    """Seconds at which each frame of a video is shown, from 0 for the first, float64 [n].
+
+    They are read from the packets where these prove which frame is which; else all frames are decoded.
+
+    Raises:
+        BadVideoError: no frame decodes, or not all within `seconds`, or the file is damaged; or it is a folder.
+    """
+    if _is_folder(path):
+        raise BadVideoError(f"{path.name}: pictures have no times; make a video of them, ffmpeg -framerate 25 …")
+    file = path.stat() if path.exists() else None
+    listed = None if file is None else _packets(path, file.st_size, file.st_mtime_ns, seconds)
+    times = _decoded_times(path, seconds) if listed is None else seeking.times(listed)
+    return times - times[0]
+
+
+def _decoded_times(path: Path, seconds: float) -> np.ndarray:
+    """Seconds at which each frame is shown, by decoding all of them."""
+    frames, heard = _source(path)["V:0"].filter("settb", "1/1000000").filter("scale", 16, 16), bytearray()
+    printed = frames.filter("signalstats").filter("metadata", "print", key="lavfi.signalstats.YAVG", file="-")
+    complaints = _run(printed.output("pipe:", format="null", **_one_for_one()), path, heard.extend, seconds)
+    times = np.array([int(time) for time in re.findall(rb"^frame:\d+ +pts:(-?\d+)", heard, re.MULTILINE)]) / 1e6
+    damage = [*_damage(complaints), *(["the file ends too early"] if is_cut_short(path) else [])]
+    if not len(times) or damage:
+        raise BadVideoError(f"{path.name}: {_no_frame(complaints) if not damage else _plain(damage[0])}")
+    return np.maximum.accumulate(times)
+
+
+def _of_joined(
+    path: Path,
+    geometry: Geometry,
+    start: int,
+    stop: int | None,
+    spans: Sequence[tuple[int, int | None]],
+    seconds: float,
+) -> np.ndarray | None:
+    """The frames [start, stop) of a longer stretch that several spans share; None if seeking does without, or fails."""
+    if stop is None or len(spans) < 2 or any(last is None for _, last in spans):
+        return None
+    try:
+        file = path.stat()
+    except OSError:
+        return None
+    key = (path, file.st_size, file.st_mtime_ns)
+    whole = [(first, last) for first, last in spans if last is not None]
+    joined = _stretches(*key, tuple(whole), SPOOL // (geometry.height * geometry.width * 3), seconds)
+    around = next(((first, last) for first, last in joined if first <= start and stop <= last), (start, stop))
+    if around == (start, stop):
+        return None
+    frames = _stretch(*key, geometry, *around, seconds)
+    return None if frames is None else frames[start - around[0] : stop - around[0]]
+
+
+@lru_cache(maxsize=8)
+def _stretches(
+    path: Path, size: int, time: int, spans: tuple[tuple[int, int], ...], most: int, seconds: float
+) -> list[tuple[int, int]]:
+    """Spans joined where a key frame lies before several of them; none where packets prove nothing."""
+    listed = _packets(path, size, time, seconds)
+    return [] if listed is None else seeking.together(listed, spans, most)
+
+
+@lru_cache(maxsize=1)
+def _stretch(
+    path: Path, _size: int, _time: int, geometry: Geometry, start: int, stop: int, seconds: float
+) -> np.ndarray | None:
+    """The frames [start, stop); None if they do not all decode, or any complaint puts them in doubt."""
+    with tempfile.TemporaryFile() as spool:
+        count = _sought(path, geometry, start, stop, spool, seconds)
+        try:
+            count = _counted(path, geometry, start, stop, spool, seconds) if count is None else count
+        except BadVideoError:
+            return None
+        frame = (geometry.height, geometry.width, 3)
+        return np.memmap(spool, np.uint8, "r", shape=(count, *frame)) if count == stop - start else None
 
 
 def _sought(
@@ -190,13 +270,31 @@ def _of_shared(
     except OSError:
         return None
     most = SPOOL // (geometry.height * geometry.width * 3)
-    joined = _joined(spans, most)
+    joined = _joined(_with_it(spans, start, most), most)
     frames = _shared(path, file.st_size, file.st_mtime_ns, geometry, joined, seconds)
     if frames is None:
         return None
     before = sum(min(last, start) - first for first, last in joined if first < start)
     part = frames[before:] if stop is None else frames[before : before + stop - start]
     return part if len(part) else None
+
+
+def _with_it(
+    spans: Sequence[tuple[int, int | None]], start: int, most: int
+) -> Sequence[tuple[int, int | None]]:
+    """Those of the spans that are kept together with the one from `start` on: at most so many frames, if ends are known."""
+    chosen: list[tuple[int, int | None]] = []
+    count = 0
+    for first, last in sorted(spans, key=lambda span: span[0]):
+        if last is None:
+            return spans
+        if count + last - first > most and chosen:
+            if any(begin == start for begin, _ in chosen):
+                break
+            chosen, count = [], 0
+        chosen.append((first, last))
+        count += last - first
+    return chosen
 
 
 def _joined(spans: Sequence[tuple[int, int | None]], most: int) -> tuple[tuple[int, int], ...]:

@@ -1,6 +1,7 @@
 """Seeking to a late stretch of a video, if its packets prove that decoding from there gives the same frames."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -61,6 +62,31 @@ def packets(listing: bytes) -> Packets | None:
     if unclear or not keys[0] or shown.argmin() > 0:
         return None
     return Packets(Fraction(int(tick[1]), int(tick[2])), shown, decoded, keys)
+
+
+def times(packets: Packets) -> np.ndarray:
+    """Seconds at which each frame is shown, ascending, float64 [n]."""
+    return np.sort(packets.shown) * float(packets.tick)
+
+
+def together(packets: Packets, spans: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """Spans joined, in order, so that no frame is decoded for two of them: where one can be decoded from a key frame
+    behind all before it, the next begins.
+
+    Args:
+        spans: (start, stop) of each, half-open.
+        most: frames that a joined one may have.
+    """
+    shown = np.sort(packets.shown)
+    keys = np.searchsorted(shown, np.sort(packets.shown[packets.keys]))
+    joined: list[tuple[int, int]] = []
+    for start, stop in sorted(spans):
+        key = int(keys[max(0, np.searchsorted(keys, start, side="right") - 1)])
+        if joined and key < joined[-1][1] and max(stop, joined[-1][1]) - joined[-1][0] <= most:
+            joined[-1] = joined[-1][0], max(stop, joined[-1][1])
+        else:
+            joined.append((start, stop))
+    return joined
 
 
 def window(packets: Packets, start: int, stop: int | None) -> Window | None:

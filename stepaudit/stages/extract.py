@@ -53,13 +53,21 @@ def run(job: Job) -> None:
 
 
 def shard_segments(job: Job) -> list[dict]:
-    """The segments of a shard: every n-th of its split, in the table's order, if that has n shards."""
+    """The segments of a shard: every n-th of its split, in the table's order, if that has n shards; of windows, all of
+    every n-th segment that they are windows of."""
     split = split_of(job.shard)
     names = job.shards("clips", split) if split in SPLITS else []
     if job.shard not in names:
         raise UsageError(f"no shard '{job.shard}'; name one such as {job.shards('clips')[-1]}")
     rows = tables.read("segments", job.file("segments"))
-    return [row for row in rows if row["split"] == split][names.index(job.shard) :: len(names)]
+    rows = [row for row in rows if row["split"] == split]
+    places = {name: place for place, name in enumerate(dict.fromkeys(map(_whole, rows)))}
+    return [row for row in rows if places[_whole(row)] % len(names) == names.index(job.shard)]
+
+
+def _whole(row: dict) -> str:
+    """The reader's clip_id of a segment, or of that of which it is a window."""
+    return row.get("window_of") or row["clip_id"]
 
 
 def view_names(split: str, random_views: int) -> list[str]:

@@ -5,17 +5,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from math import inf
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from stepaudit.audit import sources
 from stepaudit.audit.jobs import Job
+from stepaudit.clips import windows
 from stepaudit.clips.data_checks import annotation_doubts
 from stepaudit.clips.splits import draw_groups
 from stepaudit.errors import UsageError
 from stepaudit.store import tables
-from stepaudit.store.schema import FLOAT, INT, SPLITS, TABLES, TEXT
+from stepaudit.store.schema import FLOAT, INT, SPLITS, TABLES, TEXT, WINDOW
 
 REQUIRED = ("clip_id", "video_id", "path", "split")
 SHOWN = 10
@@ -34,13 +36,22 @@ def run(job: Job) -> None:
     trains = any(model.is_trained_on(dataset) for model in config.models.values())
     shortest = min((config.clips_of(name).frames for name in config.models), default=1)
     problems = find_problems(segments, boxes, trains=trains) or _length_problems(segments, shortest)
-    if problems := problems or [each.text for each in annotation_doubts(segments, boxes) if each.wrong]:
-        more = [f"… and {len(problems) - SHOWN} more"] * (len(problems) > SHOWN)
-        raise UsageError("\n  ".join([f"data set '{dataset}' in {entry.root}:", *problems[:SHOWN], *more]))
+    problems = problems or [each.text for each in annotation_doubts(segments, boxes) if each.wrong]
+    _require_none(problems, dataset, entry.root)
     rows = with_validation(segments, entry.validation, config.seed)
+    if config.clips.windows is not None:
+        rows = list(windows.cut(rows, config.clips.windows))
+        _require_none(_window_problems(rows, shortest), dataset, entry.root)
     tables.write(rows, "segments", job.file("segments"))
     tables.write(boxes, "boxes", job.file("boxes"))
     _save_sources(job, segments, boxes)
+
+
+def _require_none(problems: list[str], dataset: str, root: Path) -> None:
+    """Raise UsageError with the first of the problems, if there are any."""
+    if problems:
+        more = [f"… and {len(problems) - SHOWN} more"] * (len(problems) > SHOWN)
+        raise UsageError("\n  ".join([f"data set '{dataset}' in {root}:", *problems[:SHOWN], *more]))
 
 
 def _save_sources(job: Job, segments: list[dict], boxes: list[dict]) -> None:
@@ -80,7 +91,8 @@ def _rows(read: Any, dataset: str) -> tuple[list[dict], list[dict]]:
 
 def _column_problems(rows: list[dict], table: str) -> Iterable[str]:
     """Columns that the table lacks, and values that are of another kind than it holds."""
-    kinds = {column.name: column.type for column in TABLES[table].columns if column.name != "dataset"}
+    given = [column for column in TABLES[table].columns if column.name != "dataset" and column not in WINDOW]
+    kinds = {column.name: column.type for column in given}
     for place, row in enumerate(rows):
         for name, value in row.items():
             if name not in kinds:
@@ -162,6 +174,19 @@ def _unlabelled_problems(segments: list[dict], trains: bool) -> Iterable[str]:
             "no video has a label, so that no model can be trained: put videos into a folder for each class, or audit "
             "trained models, by `checkpoint`, or with `training: {epochs: 0}` and `outputs: all`"
         )
+
+
+def _window_problems(rows: list[dict], frames: int) -> list[str]:
+    """A problem if no window has the frames of a clip, or one would be there twice."""
+    cut = [row for row in rows if row.get("window_of") is not None]
+    longest = max((row["stop"] - row["start"] for row in cut), default=frames)
+    if longest < frames:
+        return [
+            f"no window has the {frames} frames of a clip, the longest has {longest}; give `clips.windows` more "
+            "`seconds`, or set `clips: {frames: …}`"
+        ]
+    names = Counter(row["clip_id"] for row in rows)
+    return [f"clip_id '{name}' is that of a window and of another segment" for name in names if names[name] > 1]
 
 
 def _class_problems(segments: list[dict]) -> Iterable[str]:

@@ -79,6 +79,13 @@ BOX = (
     Column("y1", FLOAT, "Bottom edge, exclusive, pixels."),
 )
 
+# Columns of `segments` that no reader gives: of windows, see `clips.windows` of the configuration.
+WINDOW = (
+    Column("window_of", TEXT, "The reader's clip_id of the segment that this is a window of; else NULL.", later=True),
+    Column("second", FLOAT, "Where the window begins, seconds from the video's first frame.", later=True),
+    Column("last_second", FLOAT, "Where it ends, likewise.", later=True),
+)
+
 # Columns that several tables have in common.
 SIZED = (CLIP_ID, DATASET, SIZE, VIEW)
 ANSWERED = (CLIP_ID, DATASET, MODEL)
@@ -204,6 +211,7 @@ _ALL = (
         Column("stop", INT, "Source frame after the last; NULL means the video's end."),
         Column("action_start", INT, "First source frame of the annotated action; NULL if not annotated."),
         Column("action_stop", INT, "Source frame after the action's last; NULL if not annotated."),
+        *WINDOW,
     ),
     _table(
         "boxes",

@@ -19,11 +19,20 @@ from stepaudit.store.read_only import Settings
 MEMORY = "1GB"  # what does not fit is put on disk
 ORDERS = ["shuffled", "reversed", "frozen"]
 
-# A shard of a division into n holds every n-th clip of its split, in the order of the segments.
+# A shard of a division into n holds every n-th segment of its split, in their order, with all windows of it.
 SEGMENTS = """
 create or replace temp table requested as
-select clip_id, split, row_number() over (partition by split order by file_row_number) - 1 as position
-from read_parquet($files, file_row_number = true, hive_partitioning = false)
+with rows as (
+    select null::varchar as window_of where false  -- which earlier files lack
+    union all by name
+    from read_parquet($files, file_row_number = true, hive_partitioning = false)
+),
+segments as (
+    select clip_id, split, min(file_row_number) over (partition by split, coalesce(window_of, clip_id)) as place
+    from rows
+)
+select clip_id, split, dense_rank() over (partition by split order by place) - 1 as position
+from segments
 """
 READ = "read_parquet($files, filename = true, hive_partitioning = false)"
 SHARD_OF_FILE = "parse_filename(filename, true)"

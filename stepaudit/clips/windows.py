@@ -1,0 +1,62 @@
+"""Windows of long footage: stretches of equal time of a segment, each a segment of its own."""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from stepaudit.audit.sections import Windows
+from stepaudit.clips import decoding
+from stepaudit.errors import BadVideoError
+
+
+def cut(segments: Iterable[dict], windows: Windows) -> Iterator[dict]:
+    """Rows of the windows of each segment in place of its own, with `window_of`, `second` and `last_second`.
+
+    A window has the segment's video, split, label and action. A segment whose frames cannot be counted stays as it is:
+    the stage `extract` then says why.
+
+    Args:
+        segments: rows of `segments`.
+    """
+    times = lru_cache(maxsize=1)(decoding.frame_times)
+    for row in segments:
+        try:
+            seen = times(Path(row["path"]))
+        except BadVideoError:
+            yield row
+            continue
+        start, stop = row.get("start") or 0, len(seen) if row.get("stop") is None else row["stop"]
+        if not start < stop <= len(seen):
+            yield row
+            continue
+        for first, last, second, last_second in stretches(seen, start, stop, windows):
+            place = {"clip_id": f"{row['clip_id']}@{second:09.3f}s", "start": first, "stop": last}
+            yield {**row, **place, "window_of": row["clip_id"], "second": second, "last_second": last_second}
+
+
+def stretches(times: np.ndarray, start: int, stop: int, windows: Windows) -> list[tuple[int, int, float, float]]:
+    """Windows of the frames [start, stop): first frame, frame after the last, and both ends in seconds.
+
+    Where the next window would end after the segment, it ends with it, so that the last frames are in a window of full
+    length, too; it then overlaps the one before by more than the others do. A segment that is shorter than a window is one.
+
+    Args:
+        times: seconds at which each frame is shown, ascending.
+    """
+    steps = np.diff(times[start:stop])
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    begin, end = float(times[start]), float(times[stop - 1]) + usual
+    close = usual / 2  # no window for less than a frame
+    starts = [begin]
+    while starts[-1] + windows.seconds < end - close and begin + len(starts) * windows.step < end - close:
+        starts.append(min(begin + len(starts) * windows.step, end - windows.seconds))
+    ends = [min(each + windows.seconds, end) for each in starts]
+    return [(*_frames(times, start, stop, first, last, close), first, last) for first, last in zip(starts, ends, strict=True)]
+
+
+def _frames(times: np.ndarray, start: int, stop: int, first: float, last: float, close: float) -> tuple[int, int]:
+    """Frames that begin within [first, last) seconds; where none does, the one that is shown."""
+    place, end = start + np.searchsorted(times[start:stop], [first - close, last - close])
+    return int(min(place, max(end - 1, start))), int(max(end, start + 1))
