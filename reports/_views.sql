@@ -34,6 +34,12 @@ create macro verdict(low, high, threshold) as case
     else 'cannot tell'
 end;
 
+-- Windows of one video are alike: they are drawn together, and counted as one where single observations are compared.
+create view sampling_units as
+select dataset, clip_id, if(count(window_of) over (partition by dataset) > 0, video_id, clip_id) as unit
+from segments;
+comment on view sampling_units is 'What each clip is a sample of, in intervals and tests: of the windows of a long video the video, else the clip.';
+
 create view test_clips as
 select * from clips where split = 'test' and view = 'middle';
 comment on view test_clips is 'The clips that are explained: the middle view of each test segment, in each size that a model takes.';
@@ -274,8 +280,9 @@ comment on view chances is 'What a model''s accuracy, and the agreement of its a
 -- The log holds the share alone, so that each validation clip counts with it.
 create temp view validation_means_samples as
 with validated as (
-    select dataset, count(distinct clip_id) as clips
+    select dataset, count(distinct unit) as clips
     from clips
+    join sampling_units using (dataset, clip_id)
     where split = 'validation' and view = 'middle' and status = 'ok'
     group by all
 )

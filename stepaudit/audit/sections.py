@@ -166,7 +166,8 @@ class Clips(Closed):
     )
     windows: Windows | None = Field(
         default=None,
-        description="Cuts each segment, or whole video, into windows, a clip each; default: one clip of all of it.",
+        description="Of long footage: cuts each segment, or whole video, into windows, a clip each. The last one ends "
+        "with the segment, so that it is as long as the others; default: one clip of the whole segment.",
     )
 
     @property

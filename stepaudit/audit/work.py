@@ -27,7 +27,11 @@ log = logging.getLogger(__name__)
 
 
 def count(config: Config, dataset: str) -> Counter:
-    """Clips of each split; approximate if validation is drawn later, or windows cut. Raises UsageError if the reader does."""
+    """Clips of each split; approximate if validation is drawn later, or windows are cut.
+
+    Raises:
+        UsageError: the reader does.
+    """
     entry, component = config.datasets[dataset], config.component("datasets", dataset)
     counted = component.companion("count")
     if counted is not None:

@@ -279,10 +279,8 @@ def _of_shared(
     return part if len(part) else None
 
 
-def _with_it(
-    spans: Sequence[tuple[int, int | None]], start: int, most: int
-) -> Sequence[tuple[int, int | None]]:
-    """Those of the spans that are kept together with the one from `start` on: at most so many frames, if ends are known."""
+def _with_it(spans: Sequence[tuple[int, int | None]], start: int, most: int) -> Sequence[tuple[int, int | None]]:
+    """The spans that are kept with the one from `start` on: at most so many frames, where all ends are known."""
     chosen: list[tuple[int, int | None]] = []
     count = 0
     for first, last in sorted(spans, key=lambda span: span[0]):

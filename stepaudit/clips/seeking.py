@@ -81,7 +81,7 @@ def together(packets: Packets, spans: Sequence[tuple[int, int]], most: int) -> l
     keys = np.searchsorted(shown, np.sort(packets.shown[packets.keys]))
     joined: list[tuple[int, int]] = []
     for start, stop in sorted(spans):
-        key = int(keys[max(0, np.searchsorted(keys, start, side="right") - 1)])
+        key = int(keys[max(0, int(np.searchsorted(keys, start, side="right")) - 1)])
         if joined and key < joined[-1][1] and max(stop, joined[-1][1]) - joined[-1][0] <= most:
             joined[-1] = joined[-1][0], max(stop, joined[-1][1])
         else:

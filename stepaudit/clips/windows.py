@@ -40,7 +40,7 @@ def stretches(times: np.ndarray, start: int, stop: int, windows: Windows) -> lis
     """Windows of the frames [start, stop): first frame, frame after the last, and both ends in seconds.
 
     Where the next window would end after the segment, it ends with it, so that the last frames are in a window of full
-    length, too; it then overlaps the one before by more than the others do. A segment that is shorter than a window is one.
+    length, too, and overlaps the one before by more than the others do. A segment shorter than a window is one.
 
     Args:
         times: seconds at which each frame is shown, ascending.
@@ -53,7 +53,10 @@ def stretches(times: np.ndarray, start: int, stop: int, windows: Windows) -> lis
     while starts[-1] + windows.seconds < end - close and begin + len(starts) * windows.step < end - close:
         starts.append(min(begin + len(starts) * windows.step, end - windows.seconds))
     ends = [min(each + windows.seconds, end) for each in starts]
-    return [(*_frames(times, start, stop, first, last, close), first, last) for first, last in zip(starts, ends, strict=True)]
+    return [
+        (*_frames(times, start, stop, first, last, close), first, last)
+        for first, last in zip(starts, ends, strict=True)
+    ]
 
 
 def _frames(times: np.ndarray, start: int, stop: int, first: float, last: float, close: float) -> tuple[int, int]:

@@ -305,8 +305,8 @@ def test_readings_are_medians_from_brackets_and_the_share_of_clips_with_several_
 
 def test_numbers_of_frames_that_are_proven_have_no_wider_interval_than_whole_numbers():
     """Nine clips that need two frames, no fewer, and one of which all that is known is that it needs one to three."""
-    rows = [{"whole_frames": 2, "whole_frames_lower": 1, "label": str(clip)} for clip in range(9)]
-    found = needs._reading([*rows, {"whole_frames": 3, "whole_frames_lower": 0, "label": "9"}], "frames")
+    rows = [{"whole_frames": 2, "whole_frames_lower": 1, "label": str(clip), "unit": clip} for clip in range(9)]
+    found = needs._reading([*rows, {"whole_frames": 3, "whole_frames_lower": 0, "label": "9", "unit": 9}], "frames")
     assert (found["value"], found["value_low"], found["value_high"], found["exact_clips"]) == (2, 2, 2, 9)
 
 

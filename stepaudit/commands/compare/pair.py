@@ -76,8 +76,13 @@ def pair(a: Side, b: Side, dataset: str | None = None) -> Pair:
         dataset: by default the only one that both audits have.
 
     Raises:
-        UsageError: there is no such data set, there are several, or no clip is the same.
+        UsageError: there is no such data set, there are several, no clip is the same, or clips are windows.
     """
+    if any(side.config["clips"].get("windows") for side in (a, b)):
+        raise UsageError(
+            "clips of long footage are windows of the same videos, and a comparison would take them for independent; "
+            f"read the reports of both audits, `stepaudit report {a.folder}`"
+        )
     name, sizes = _dataset(a, b, dataset), (a.size, b.size)
     of_clip: dict[str, tuple[dict, dict]] = defaultdict(lambda: ({}, {}))
     for index, side in enumerate((a, b)):

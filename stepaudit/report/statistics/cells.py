@@ -26,21 +26,30 @@ class Use:
 
 @dataclass(frozen=True)
 class Cells:
-    """Values [uses, cells] (NaN: not measured) and weights; cells of a clip are adjacent, from `starts` on."""
+    """Values [uses, cells] (NaN: not measured) and weights; cells of a clip are adjacent, and clips of a unit.
+
+    A unit is what is sampled (`sampling_units`): a clip, or a video that is cut into windows.
+
+    Args:
+        starts: the first cell of each unit.
+        clips: the first cell of each clip.
+    """
 
     uses: list[Use]
     values: Array
     weights: Array
     starts: np.ndarray
+    clips: np.ndarray
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over the cells of N clips for k columns, each [N, k]: weighted values, weights, counts of cells."""
+    """Sums over the cells of N units for k columns, each [N, k]: weighted values, weights, cells, clips."""
 
     parts: Array
     wholes: Array
     frames: Array
+    clips: Array
 
 
 def load(connection: duckdb.DuckDBPyConnection) -> None:
@@ -51,14 +60,16 @@ def load(connection: duckdb.DuckDBPyConnection) -> None:
             from (select distinct dataset, model, metric, method, ratio from measured_cells)
             join (select method, is_floor from method_roles) using (method);
         create or replace temp table cells as
-            select use, clip, coalesce(frame, 0) as frame, value, weight
+            select use, unit, clip, coalesce(frame, 0) as frame, value, weight
             from measured_cells as measured
             join uses
                 on measured.dataset = uses.dataset and measured.model = uses.model and measured.method = uses.method
                 and measured.ratio is not distinct from uses.ratio and measured.metric = uses.metric
             join (
-                select dataset, clip_id, row_number() over (order by dataset, clip_id) as clip
+                select dataset, clip_id, dense_rank() over (order by dataset, unit) as unit,
+                    row_number() over (order by dataset, unit, clip_id) as clip
                 from (select distinct dataset, clip_id from measured_cells)
+                join sampling_units using (dataset, clip_id)
             ) as numbers on measured.dataset = numbers.dataset and measured.clip_id = numbers.clip_id;
     """)
 
@@ -78,11 +89,11 @@ def read(connection: duckdb.DuckDBPyConnection, dataset: str, model: str, metric
     numbers, *named = zip(*uses.fetchall(), strict=True)
     rows = connection.execute(f"select cells.* from cells join uses using (use) where {chosen}", keys).fetchnumpy()
     row = np.searchsorted(numbers, rows["use"])
-    places, column = np.unique(rows["clip"] * (1 << 31) + rows["frame"], return_inverse=True)
+    places, first, column = np.unique(rows["clip"] * (1 << 31) + rows["frame"], return_index=True, return_inverse=True)
     values, weights = np.full((2, len(numbers), len(places)), np.nan)
     values[row, column], weights[row, column] = rows["value"], rows["weight"]
-    starts = np.flatnonzero(np.diff(places >> 31, prepend=-1))
-    return Cells([Use(*names) for names in zip(*named, strict=True)], values, weights, starts)
+    starts, clips = (np.flatnonzero(np.diff(each, prepend=-1)) for each in (rows["unit"][first], places >> 31))
+    return Cells([Use(*names) for names in zip(*named, strict=True)], values, weights, starts, clips)
 
 
 def sums(cells: Cells) -> Sums:
@@ -124,7 +135,7 @@ def _batches(cells: Cells, count: int) -> Iterator[slice]:
 
 def _beside(parts: Sequence[Sums]) -> Sums:
     """Sums of several batches of columns, joined."""
-    each = zip(*((part.parts, part.wholes, part.frames) for part in parts), strict=True)
+    each = zip(*((part.parts, part.wholes, part.frames, part.clips) for part in parts), strict=True)
     return Sums(*map(np.hstack, each))
 
 
@@ -136,7 +147,12 @@ def _of_pairs(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tupl
 
 
 def _over_clips(cells: Cells, values: Array, weights: Array) -> Sums:
-    """Sums over the cells of each clip [N, k] of values and weights [k, cells]; NaN does not count."""
+    """Sums over the cells of each unit [N, k] of values and weights [k, cells]; NaN does not count."""
     measured = np.isfinite(values)
     each = (np.where(measured, values * weights, 0), np.where(measured, weights, 0), measured.astype(float))
-    return Sums(*(np.add.reduceat(terms, cells.starts, axis=1).T for terms in each))
+    sums = [np.add.reduceat(terms, cells.starts, axis=1).T for terms in each]
+    clips = (sums[2] > 0).astype(float)
+    if len(cells.clips) > len(cells.starts):
+        known = np.logical_or.reduceat(measured, cells.clips, axis=1).astype(float)
+        clips = np.add.reduceat(known, np.searchsorted(cells.clips, cells.starts), axis=1).T
+    return Sums(sums[0], sums[1], sums[2], clips)

@@ -6,7 +6,7 @@ They are plain tables, since whoever is handed the file has no Python.
 from stepaudit.store.schema import DATASET, FLOAT, INT, METHOD, MODEL, RATIO, TEXT, Column, Table
 
 METRIC = Column("metric", TEXT, "The metric's name in the configuration.")
-CLIPS = Column("clips", INT, "Clips that it rests on: the sampling unit.")
+CLIPS = Column("clips", INT, "Clips that it rests on: the sampling unit, or, of windows of long videos, the videos.")
 FRAMES = Column("frames", INT, "Measured frames, or clips where the metric measures whole clips.")
 WAY = "'bootstrap-t' (over clips), 'wilson' (a clip is one observation: few differ, or it is narrower), or NULL: none."
 

@@ -159,7 +159,7 @@ def _intervals(sums: Sums, least: int | None) -> list[dict]:
         estimate = ratio_intervals(sums.parts[chosen], sums.wholes[chosen], least=least)
         each = zip(estimate.value.tolist(), _known(estimate.low), _known(estimate.high), estimate.way, strict=True)
         for column, values in zip(columns, each, strict=True):
-            counts = {"clips": int(clips.sum()), "frames": int(sums.frames[:, column].sum())}
+            counts = {"clips": int(sums.clips[:, column].sum()), "frames": int(sums.frames[:, column].sum())}
             rows[column] = dict(zip(("value", "low", "high", "way"), values, strict=True)) | counts
     return rows
 
@@ -192,7 +192,7 @@ def _no_ranking(totals: Array, frames: Array) -> str | None:
 
 
 def _columns(sums: Sums, chosen: Sequence[int] | np.ndarray) -> Sums:
-    return Sums(sums.parts[:, chosen], sums.wholes[:, chosen], sums.frames[:, chosen])
+    return Sums(*(each[:, chosen] for each in (sums.parts, sums.wholes, sums.frames, sums.clips)))
 
 
 def _known(values: Array) -> list[float | None]:

@@ -4,6 +4,9 @@ Such a view has a row a clip. A column that one of the macros `answer`, `share`,
 `number_of` or `median_of` made is estimated; the others, but for `clip_id`, are the keys of the table. There `x` has
 `x_low`, `x_high` and `x_clips` beside it; `clips_asked` counts the clips without a value, too. With a key `family`,
 answers are tested against one half (`x_p`, and after Holm's correction over the family `x_p_holm`).
+
+Where clips are windows of longer videos (`sampling_units`), videos are drawn, each with all of its clips: shares and
+numbers are ratios of sums over videos; in medians and tests a video counts once, with its mean. Counts remain of clips.
 """
 
 from collections.abc import Iterator
@@ -11,7 +14,6 @@ from collections.abc import Iterator
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stepaudit.report.sql_files import SAMPLES
 from stepaudit.report.statistics.intervals import (
@@ -33,24 +35,28 @@ VIEWS = f"select view_name, comment from duckdb_views() where ends_with(view_nam
 
 def make(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, pa.Table]]:
     """Name, comment and rows of the table that each view makes; the view is dropped."""
+    windowed = connection.execute("select count(window_of) > 0 from segments").fetchall()[0][0]
     for view, comment in connection.execute(VIEWS).fetchall():
-        yield view.removesuffix(SAMPLES), comment, _estimated(connection, view)
+        yield view.removesuffix(SAMPLES), comment, _estimated(connection, view, windowed)
         connection.execute(f"drop view {view}")
 
 
-def _estimated(connection: duckdb.DuckDBPyConnection, view: str) -> pa.Table:
+def _estimated(connection: duckdb.DuckDBPyConnection, view: str, windowed: bool) -> pa.Table:
     described = connection.execute(f"describe {view}").fetchall()
     kinds = {name: kind[7:].split()[0].strip('"') for name, kind, *_ in described if kind[:7] == "STRUCT("}
     keys = [name for name, *_ in described if name != "clip_id" and name not in kinds]
-    rows = connection.sql(_grouped(view, keys, kinds)).to_arrow_table()
-    table = rows.select(keys).append_column("clips_asked", pc.list_value_length(rows.column(len(keys))))
+    rows = connection.sql(_grouped(view, keys, kinds, windowed)).to_arrow_table()
+    table = rows.select([*keys, "clips_asked"])
     for name, kind in kinds.items():
         parts, wholes = (_flat(rows[column]) for column in (name, f"{name} whole"))
-        clips, estimate = _over_groups(kind, parts, wholes, _group_numbers(rows[name]), len(rows))
+        groups = _group_numbers(rows[name])
+        counts = _flat(rows[f"{name} clips"]) if windowed else np.isfinite(parts)
+        clips = np.bincount(groups, counts, minlength=len(rows)).astype(int)
+        one = "share" if windowed and kind == "answer" else kind
+        estimate = _over_groups(one, parts, wholes, groups, len(rows))
         columns = {"": estimate.value, "_low": estimate.low, "_high": estimate.high}
         if "family" in keys and kind == "answer":
-            fewer = np.nan_to_num(estimate.value * clips).round().astype(int)
-            columns["_p"] = np.array([sign_test(*counts) for counts in zip(fewer, clips - fewer, strict=True)])
+            columns["_p"] = _sign_tests(parts, wholes, groups, len(rows))
             columns["_p_holm"] = _corrected(columns["_p"], rows["family"].to_pylist())
         for end, values in columns.items():
             table = table.append_column(name + end, pa.array(values, mask=~np.isfinite(values)))
@@ -58,14 +64,34 @@ def _estimated(connection: duckdb.DuckDBPyConnection, view: str) -> pa.Table:
     return table
 
 
-def _grouped(view: str, keys: list[str], kinds: dict[str, str]) -> str:
+def _grouped(view: str, keys: list[str], kinds: dict[str, str], windowed: bool) -> str:
     """SQL for a row per key, with lists over clips of each column's parts and wholes, NULL where there is none."""
     by = ", ".join(f'"{key}"' for key in keys)
-    names = [column for name in kinds for column in (name, f"{name} whole")]
     sums = ", ".join(f'sum("{name}"."{kind}") as "{name}", {WHOLE.format(name, kind)}' for name, kind in kinds.items())
-    lists = ", ".join(f'list("{name}" order by clip_id) as "{name}"' for name in names)
     clips = f"select {by}, clip_id, {sums} from {view} group by all"
-    return f"select {by}, {lists} from ({clips}) group by all order by {by}"
+    names = [column for name in kinds for column in (name, f"{name} whole")]
+    count = "count(*)::int"
+    if windowed:
+        clips, count = _of_units(clips, by, kinds, "dataset" in keys), 'sum("clips of a unit")::int'
+        names += [f"{name} clips" for name in kinds]
+    lists = ", ".join(f'list("{name}" order by clip_id) as "{name}"' for name in names)
+    return f"select {by}, {count} as clips_asked, {lists} from ({clips}) group by all order by {by}"
+
+
+def _of_units(clips: str, by: str, kinds: dict[str, str], has_dataset: bool) -> str:
+    """SQL for sums over the clips of a video, but of medians and contrasts means, of contrasts for either side."""
+    sides = [f'"{name} whole"' for name, kind in kinds.items() if kind == "contrast"]
+    columns = ", ".join(
+        f'{"avg" if kind in ("median", "contrast") else "sum"}("{name}") as "{name}", '
+        + ("" if kind == "contrast" else f'sum("{name} whole") as "{name} whole", ')
+        + f'count("{name}") as "{name} clips"'
+        for name, kind in kinds.items()
+    )
+    key = "dataset, clip_id" if has_dataset else "clip_id"
+    units = f'select {key}, min(unit) as "sampling unit" from sampling_units group by all'
+    alike = ", ".join([by, *sides, 'coalesce("sampling unit", clip_id::varchar) as clip_id'])
+    grouped = f"from ({clips}) left join ({units}) using ({key}) group by all"
+    return f'select {alike}, count(*) as "clips of a unit", {columns} {grouped}'
 
 
 def _flat(column: pa.ChunkedArray) -> Array:
@@ -78,10 +104,8 @@ def _group_numbers(column: pa.ChunkedArray) -> np.ndarray:
     return np.repeat(np.arange(len(column)), np.diff(column.combine_chunks().offsets.to_numpy()))
 
 
-def _over_groups(
-    kind: str, parts: Array, wholes: Array, groups: np.ndarray, count: int
-) -> tuple[np.ndarray, Intervals]:
-    """Clips and estimate of each group; groups of as many clips are resampled together."""
+def _over_groups(kind: str, parts: Array, wholes: Array, groups: np.ndarray, count: int) -> Intervals:
+    """Estimate of each group; groups of as many observations are resampled together."""
     measured = np.isfinite(parts)
     parts, wholes = parts[measured], wholes[measured]
     clips = np.bincount(groups[measured], minlength=count)
@@ -94,7 +118,7 @@ def _over_groups(
             chosen = starts[columns] + np.arange(size)[:, None]
             estimate = _estimate(kind, parts[chosen], wholes[chosen])
             estimates[:, columns] = estimate.value, estimate.low, estimate.high
-    return clips, Intervals(estimates[0], estimates[1], estimates[2], [])
+    return Intervals(estimates[0], estimates[1], estimates[2], [])
 
 
 def _estimate(kind: str, parts: Array, wholes: Array) -> Intervals:
@@ -117,6 +141,14 @@ def _contrast(values: Array, own: Array) -> tuple[float, float, float]:
     first, second = (ratio_intervals(each, np.ones_like(each), least=-1) for each in chosen)
     low, high = difference_interval(first, second)
     return (first.value - second.value)[0], low[0], high[0]
+
+
+def _sign_tests(parts: Array, wholes: Array, groups: np.ndarray, count: int) -> Array:
+    """p values of answers in each group against one half; an observation is what most of its clips answer."""
+    with np.errstate(invalid="ignore"):
+        share = parts / wholes
+    fewer, more = (np.bincount(groups[side], minlength=count) for side in (share > 0.5, share < 0.5))
+    return np.array([sign_test(*counts) for counts in zip(fewer.tolist(), more.tolist(), strict=True)])
 
 
 def _corrected(p: Array, families: list) -> Array:

@@ -16,13 +16,18 @@ from stepaudit.store.database import records
 from stepaudit.store.schema import Table
 
 MADE = {table.name for table in TABLES}
-READ = ("clip_needs", "need_points")  # views
+READ = ("clip_needs", "need_points", "sampling_units")  # views
 
-CLIPS = "from clip_needs order by dataset, method, model, clip_id"
+CLIPS = "from clip_needs join sampling_units using (dataset, clip_id) order by dataset, method, model, clip_id"
 POINTS = """
-    select dataset, model, method, volume, list(kept order by clip_id) as kept,
-        list(coalesce(label, target) order by clip_id) as label
-    from need_points group by all order by dataset, model, method, volume
+    select dataset, model, method, volume, sum(clips)::int as clips, list(kept order by unit) as kept,
+        list(label order by unit) as label
+    from (
+        select dataset, model, method, volume, unit, count(*) as clips, avg(kept) as kept,
+            min(coalesce(label, target)) as label
+        from need_points join sampling_units using (dataset, clip_id) group by all
+    )
+    group by all order by dataset, model, method, volume
 """
 ANSWERS = {"all": (True, False, None), "right": (True,), "wrong": (False,)}
 COLUMN = {"frames": "whole_frames", "tube": "tube", "disjoint": "disjoint_pieces"}  # of a reading
@@ -74,13 +79,13 @@ def _estimates(of: tuple[dict, list[dict]]) -> Iterator[dict]:
         "clips": len(rows),
         "classes": len(np.unique(_labels(rows))),
         "search": ", ".join(sorted({row["search"] for row in rows})),
-        **_columns("vacuous", classes.share(_values(rows, "vacuous"), _labels(rows))),
+        **_columns("vacuous", _share(_values(rows, "vacuous"), rows)),
         **_columns("need", _within(_mean(own, "log2_ratio"), -np.inf, 0), power=True, counted=True),
         **_columns("random", _within(_mean(random, "random_log2_ratio"), -np.inf, 0), power=True),
         **_columns("runner_up", _within(_mean(other, "runner_up_log2_ratio"), -np.inf, 0), power=True),
         **_columns("excess", _mean(random, "excess"), counted=True),
         **_columns("specificity", _mean(other, "specificity"), counted=True),
-        **_columns("own_less", classes.share((_values(other, "specificity") > 0).astype(float), _labels(other))),
+        **_columns("own_less", _share((_values(other, "specificity") > 0).astype(float), other)),
         **_columns("elsewhere", _within(_mean(moved, "elsewhere_share"), 0, 1), counted=True),
     }
 
@@ -103,16 +108,17 @@ def _median(rows: Rows, asked: str, end: str) -> dict:
     start, most = ASKED[asked], np.inf if asked == "runner_up" else 1.0
     high = np.array([_or(row[f"{start}ratio{end}"], most) for row in rows])
     low = np.array([_or(row.get(f"{start}lower{end}", value), 0.0) for row, value in zip(rows, high, strict=True)])
-    values = dict(zip(("median", "low", "high"), _bracketed_median(low, high, _labels(rows)), strict=True))
+    values = dict(zip(("median", "low", "high"), _bracketed_median(low, high, rows), strict=True))
     return {**values, "open_clips": int((~np.isfinite(high)).sum()), "clips": len(rows)}
 
 
-def _bracketed_median(low: Array, high: Array, labels: np.ndarray, step: int = 0) -> list[float | None]:
-    """Median of values in brackets (low, high], and its interval; None where it is open.
+def _bracketed_median(low: Array, high: Array, rows: Rows, step: int = 0) -> list[float | None]:
+    """Median of the rows' values in brackets (low, high], and its interval; None where it is open.
 
     Args:
         step: 1 for whole numbers, of which `low` + 1 is the least that is possible.
     """
+    (low, labels), (high, _) = _of_units(low, rows), _of_units(high, rows)
     octaves = np.log2(np.maximum(np.where(np.isfinite(high), high, 1), 1e-6))
     ends = brackets.median_interval(low + step, high, classes.likeness(octaves, labels))
     return [float(value) if np.isfinite(value) else None for value in (brackets.median(low, high), *ends)]
@@ -129,11 +135,11 @@ def _readings(of: tuple[dict, list[dict]]) -> Iterator[dict]:
 def _reading(rows: Rows, reading: str) -> dict:
     if reading == "disjoint":
         several = (_values(rows, "disjoint_pieces") >= 2).astype(float)
-        return _columns("value", classes.share(several, _labels(rows)))
+        return _columns("value", _share(several, rows))
     high, low = _values(rows, COLUMN[reading]), np.array([_or(row[f"{COLUMN[reading]}_lower"], 0.0) for row in rows])
     names = ("value", "value_low", "value_high")
     whole = reading == "frames"
-    values = dict(zip(names, _bracketed_median(low, high, _labels(rows), step=int(whole)), strict=True))
+    values = dict(zip(names, _bracketed_median(low, high, rows, step=int(whole)), strict=True))
     return values | {"exact_clips": int((high == low + 1).sum()) if whole else None}
 
 
@@ -163,20 +169,20 @@ def _on_both(one: dict[str, dict], other: dict[str, dict], answers: str) -> list
 
 
 def _pair(both: Sequence[tuple[dict, dict]]) -> dict:
-    labels = _labels([row for row, _ in both])
+    first = [row for row, _ in both]
     needed = [pair for pair in both if not any(row["vacuous"] for row in pair)]
     octaves = np.array([one["log2_ratio"] - other["log2_ratio"] for one, other in needed])
-    difference = classes.mean(octaves, _labels([row for row, _ in needed]))
+    difference = _mean_of(octaves, [row for row, _ in needed])
     vacuous = np.array([[row["vacuous"] for row in pair] for pair in both], float)
     one, other = vacuous.mean(axis=0).tolist()
     return {
         "clips": len(both),
-        "classes": len(np.unique(labels)),
+        "classes": len(np.unique(_labels(first))),
         **_columns("times", difference, power=True, counted=True),
         "p": difference.p,
         "vacuous": one,
         "other_vacuous": other,
-        **_difference_of_shares(vacuous[:, 0] - vacuous[:, 1], labels),
+        **_difference_of_shares(*_of_units(vacuous[:, 0] - vacuous[:, 1], first)),
     }
 
 
@@ -198,11 +204,28 @@ def _curve_mean(row: dict) -> dict:
     """Columns of one point of a curve; `row` holds lists over clips."""
     kept = classes.mean(np.array(row["kept"], float), np.array(list(map(str, row["label"]))))
     names = {key: row[key] for key in ("dataset", "model", "method", "volume")}
-    return {**names, **_columns("kept", _within(kept, 0, 1)), "clips": kept.clips}
+    return {**names, **_columns("kept", _within(kept, 0, 1)), "clips": row["clips"]}
 
 
 def _mean(rows: Rows, name: str) -> Estimate:
-    return classes.mean(_values(rows, name), _labels(rows))
+    return _mean_of(_values(rows, name), rows)
+
+
+def _mean_of(values: Array, rows: Rows) -> Estimate:
+    return replace(classes.mean(*_of_units(values, rows)), clips=len(rows))
+
+
+def _share(answers: Array, rows: Rows) -> Estimate:
+    return replace(classes.share(*_of_units(answers, rows)), clips=len(rows))
+
+
+def _of_units(values: Array, rows: Rows) -> tuple[Array, np.ndarray]:
+    """Values and classes of what is sampled: of a video that is cut into windows, the mean of its windows counts."""
+    units = [row["unit"] for row in rows]
+    names, first, numbers = np.unique(units, return_index=True, return_inverse=True)
+    if len(names) == len(rows):
+        return values, _labels(rows)
+    return np.bincount(numbers, values) / np.bincount(numbers), _labels(rows)[first]
 
 
 def _within(estimate: Estimate, least: float, most: float) -> Estimate:
