@@ -229,6 +229,12 @@ def test_a_broken_video_stays_one_row_that_says_why(tmp_path):
     assert list(clips.values()).count("ok") == 3
 
 
+def test_a_window_names_its_segment_and_other_clips_themselves(tmp_path, root):
+    rows = indexed(audit(tmp_path, root, windows={"seconds": 2}))
+    assert [windows.segment_of(row["clip_id"]) for row in rows] == [row["window_of"] for row in rows]
+    assert windows.segment_of("me@home") == "me@home"
+
+
 def test_windows_too_short_for_a_clip_say_so(tmp_path, root):
     with pytest.raises(UsageError, match=r"no window has the 16 frames of a clip, the longest has 12; give `clips\.wi"):
         indexed(audit(tmp_path, root, windows={"seconds": 0.48}))
@@ -252,4 +258,4 @@ def test_windows_that_make_no_sense_name_the_next_step(tmp_path, section, text):
 
 def test_no_more_shards_are_planned_than_segments_have_windows(tmp_path, root):
     made = planning.planned(audit(tmp_path, root, shards="auto", windows={"seconds": 1}))
-    assert made.plan.shards("clips", "set", "test") in (1, 2)  # of three videos
+    assert made.plan.shards("clips", "set", "test") == 1  # of three videos: there are two in each

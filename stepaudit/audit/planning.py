@@ -252,9 +252,9 @@ def _entries(config: Config, valid: Entries, counts: dict, costs: dict, factor: 
 
 
 def _most(config: Config, clips: int) -> int | None:
-    """The most shards of a split: the windows of a segment share one, where its video is decoded once."""
-    segments = clips // work.WINDOWS
-    return None if config.clips.windows is None else 1 << max(0, segments.bit_length() - 1)
+    """The most shards of a split: all windows of a segment, decoded once, beside those of another for the controls."""
+    pairs = clips // work.WINDOWS // 2
+    return None if config.clips.windows is None else 1 << max(0, pairs.bit_length() - 1)
 
 
 def _shards(total: int, cost: float, seconds: float, clips: int) -> int:

@@ -1,5 +1,6 @@
 """Windows of long footage: stretches of equal time of a segment, each a segment of its own."""
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 from stepaudit.audit.sections import Windows
 from stepaudit.clips import decoding
 from stepaudit.errors import BadVideoError
+
+NAME = re.compile(r"@\d{5,}\.\d{3}s$")  # what a window adds to the name of its segment
 
 
 def cut(segments: Iterable[dict], windows: Windows) -> Iterator[dict]:
@@ -34,6 +37,11 @@ def cut(segments: Iterable[dict], windows: Windows) -> Iterator[dict]:
         for first, last, second, last_second in stretches(seen, start, stop, windows):
             place = {"clip_id": f"{row['clip_id']}@{second:09.3f}s", "start": first, "stop": last}
             yield {**row, **place, "window_of": row["clip_id"], "second": second, "last_second": last_second}
+
+
+def segment_of(clip_id: str) -> str:
+    """The reader's clip_id of the segment of which a clip is a window; of any other clip its own."""
+    return NAME.sub("", clip_id)
 
 
 def stretches(times: np.ndarray, start: int, stop: int, windows: Windows) -> list[tuple[int, int, float, float]]:

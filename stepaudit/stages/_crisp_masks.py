@@ -8,6 +8,7 @@ from torch import Tensor
 
 from stepaudit.audit.requests import Request, for_runner_up
 from stepaudit.clips.tensors import require_ok, tensors, to_tensor
+from stepaudit.clips.windows import segment_of
 from stepaudit.errors import NotApplicableError
 from stepaudit.stages._search_tools import Tools, key
 from stepaudit.store.answer_values import answer_values
@@ -64,9 +65,11 @@ def require_class(request: Request, asked: str) -> Request:
 def background(request: Request, others: Sequence[Request]) -> dict | None:
     """The clip whose blurred frames stand behind a clip's masks: one of another class, drawn by names and seed.
 
-    Without clips of another explained class it is any other one of the shard; None if there is none.
+    Without clips of another explained class it is any other one of the shard; None if there is none. A window of the
+    same video is none: it shows the same scene.
     """
-    sound = [other for other in others if other.clip["status"] == "ok" and other.clip_id != request.clip_id]
+    own = segment_of(request.clip_id)
+    sound = [other for other in others if other.clip["status"] == "ok" and segment_of(other.clip_id) != own]
     different = [other for other in sound if other.target not in (None, request.target)]
     lot = lambda clip: hashlib.sha256(f"{request.seed} {request.clip_id} {clip['clip_id']}".encode()).hexdigest()  # noqa: E731
     return min((other.clip for other in different or sound), key=lot, default=None)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from stepaudit.audit.jobs import Job
 from stepaudit.clips.geometry import Box
 from stepaudit.clips.tensors import boxes_by_frame, require_ok, to_tensor
+from stepaudit.clips.windows import segment_of
 from stepaudit.maps import render
 from stepaudit.networks.checkpoint import output_names, trained
 from stepaudit.running import device
@@ -105,11 +106,13 @@ class Shard:
         return by_difference
 
     def next_clip(self, clip: dict) -> dict | None:
-        """The annotated clip that follows an annotated one in the shard; after the last comes the first."""
+        """The annotated clip of another video that follows an annotated one in the shard; after the last the first."""
         names, own = self._annotated, clip["clip_id"]
-        if own not in names or len(names) == 1:
+        if own not in names:
             return None
-        return self.clips[names[(names.index(own) + 1) % len(names)]]
+        place = names.index(own)
+        others = (name for name in names[place + 1 :] + names[:place] if segment_of(name) != segment_of(own))
+        return self.clips.get(next(others, ""))
 
     @cached_property
     def _annotated(self) -> list[str]:

@@ -106,6 +106,9 @@ def clip(name: str, target: int = 0, status: str = "ok", seed: int = 0) -> Reque
 def test_without_another_class_the_background_is_any_other_clip_and_without_one_there_is_none():
     assert background(clip("a"), [clip("a"), clip("b")])["clip_id"] == "b"
     assert background(clip("a"), [clip("a"), clip("b", status="bad_video")]) is None
+    windows = [clip(f"{name}@0000{second}.000s") for name in "ab" for second in (0, 2)]  # the same scene is no other
+    assert background(windows[0], windows)["clip_id"][0] == "b"
+    assert background(windows[0], windows[:2]) is None
 
 
 def test_other_seeds_draw_other_backgrounds():
