@@ -122,11 +122,27 @@ def test_a_folder_that_no_audit_can_use_is_refused_with_the_next_step(tmp_path, 
 def test_videos_that_lie_loose_are_to_be_put_into_folders(tmp_path):
     (tmp_path / "jump.mp4").touch()
     with pytest.raises(
-        UsageError, match=r"1 videos are not in a folder of their class, such as jump.mp4; make a folder for each"
+        UsageError,
+        match=r"1 videos are not in a folder of their class, such as jump.mp4, so that nothing can be trained; make a "
+        r"folder for each class, .* --weights R2Plus1D_18_Weights.KINETICS400_V1`",
     ):
-        survey.look(tmp_path)
+        configuration.draft(survey.look(tmp_path), Choices(tmp_path, Path("my.yaml")))
     with pytest.raises(UsageError, match="no such folder; name the folder of your videos"):
         survey.look(tmp_path / "none")
+
+
+def test_videos_without_class_folders_are_for_a_trained_model_whose_answers_are_explained(tmp_path):
+    (tmp_path / "jump.mp4").touch()
+    seen = survey.look(tmp_path)
+    weights = "R2Plus1D_18_Weights.KINETICS400_V1"
+    made = configuration.draft(seen, Choices(tmp_path, Path("my.yaml"), weights=weights))
+    assert "no class folders, 1 to test on" in configuration.summary(seen)
+    read = config.parse(yaml.safe_load(made.text))
+    (entry,) = read.models.values()
+    assert (entry.weights, entry.outputs, entry.training.epochs) == (weights, "all", 0)
+    assert "classes: names.txt" not in made.text
+    own = configuration.draft(seen, Choices(tmp_path, Path("my.yaml"), weights="mine.pt"))
+    assert "# classes: names.txt" in own.text
 
 
 def test_what_does_not_decode_or_is_too_short_or_not_read_is_told(videos):

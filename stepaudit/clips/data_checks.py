@@ -49,8 +49,8 @@ def class_table(segments: list[dict]) -> list[str]:
     """Number of segments of each class and split, as lines of a table with a header."""
     splits = [split for split in SPLITS if any(row["split"] == split for row in segments)]
     counts = Counter((row["label"], row["split"]) for row in segments)
-    labels = sorted({row["label"] for row in segments})
-    rows = [[label, *(str(counts[label, split]) for split in splits)] for label in labels[:ROWS]]
+    labels = sorted({row["label"] for row in segments}, key=lambda label: (label is None, label))
+    rows = [[label or "without a class", *(str(counts[label, split]) for split in splits)] for label in labels[:ROWS]]
     if rest := labels[ROWS:]:
         of_rest = [sorted(counts[label, split] for label in rest) for split in splits]
         rows.append([f"{len(rest)} more", *(f"{each[0]} to {each[-1]}" for each in of_rest)])
@@ -99,6 +99,7 @@ def _label_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[str]:
     labels, of_video = {row["label"] for row in boxes}, defaultdict(set)
     for row in boxes:
         of_video[row["video_id"]].add(row["label"])
+    segments = _labelled(segments)
     tested = [row for row in segments if row["split"] == "test" and of_video[row["video_id"]]]
     other = [row for row in tested if row["label"] not in of_video[row["video_id"]]]
     if other:
@@ -111,7 +112,7 @@ def _label_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[str]:
 
 
 def _class_doubts(segments: list[dict]) -> Iterator[str]:
-    labels = sorted({row["label"] for row in segments})
+    labels = sorted({row["label"] for row in _labelled(segments)})
     for split, meaning in (("test", "are not explained"), ("train", "cannot be learned")):
         present = {row["label"] for row in segments if row["split"] == split}
         if present and (missing := [label for label in labels if label not in present]):
@@ -132,7 +133,7 @@ def _size_doubts(segments: list[dict]) -> Iterator[str]:
 
 def _twin_doubts(segments: list[dict]) -> Iterator[str]:
     """Video files of several classes that begin with the same bytes and are of one size."""
-    labels = {row["path"]: row["label"] for row in segments}
+    labels = {row["path"]: row["label"] for row in _labelled(segments)}
     of_size, twins = defaultdict(list), defaultdict(list)
     for path in sorted(labels):
         if Path(path).is_file():
@@ -160,7 +161,7 @@ def _split_video_doubts(segments: list[dict]) -> Iterator[str]:
 def _duplicate_doubts(segments: list[dict]) -> Iterator[str]:
     """Test videos of a sample that show the scene of one of the training videos whose names are nearest to theirs."""
     files = {Path(row["path"]): (row["label"], row["split"] == "test") for row in segments}
-    by_name = sorted(files, key=lambda path: (files[path][0], path.name, str(path)))
+    by_name = sorted(files, key=lambda path: (files[path][0] or "", path.name, str(path)))
     trained = [number for number, path in enumerate(by_name) if not files[path][1]]
     tested = _spread([number for number, path in enumerate(by_name) if files[path][1]])
     places = [bisect(trained, number) for number in tested]
@@ -171,6 +172,10 @@ def _duplicate_doubts(segments: list[dict]) -> Iterator[str]:
             f"{len(alike)} of {len(tested)} test videos opened show the scene of a training video ({len(near)} "
             f"opened), such as {test} and {train}; put videos of one source into one `group` (column of `videos`)"
         )
+
+
+def _labelled(segments: list[dict]) -> list[dict]:
+    return [row for row in segments if row["label"] is not None]
 
 
 def _opened(path: Path, stop: int | None) -> tuple[int, int, int | None] | None:

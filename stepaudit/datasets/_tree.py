@@ -20,12 +20,13 @@ READ = f"video files ({', '.join(VIDEOS)}), or folders of frames ({', '.join(sor
 class Found:
     """Video file or folder of frames. Its name is its path below the root; `split` is None without a split folder.
 
+    `label` is None for a video that lies right in the root.
     Name and label are composed Unicode (NFC), whatever the file system has: 'é' is one letter, not two.
     """
 
     name: str
     path: Path
-    label: str
+    label: str | None
     split: str | None
 
 
@@ -45,8 +46,11 @@ def split_of(name: str) -> str | None:
     return name if name in SPLITS else OTHER_NAMES.get(name)
 
 
-def find_videos(root: Path) -> list[Found]:
-    """Videos in `root/<class>` or `root/<split>/<class>`, in the order of their names.
+def find_videos(root: Path, *, unlabelled: bool = False) -> list[Found]:
+    """Videos in `root/<class>` or `root/<split>/<class>`, in the order of their names, then those without a class.
+
+    Args:
+        unlabelled: video files right in `root` are taken, too; if there are no others, they always are.
 
     Raises:
         UsageError: the root is not there or holds no video, or split folders stand beside others.
@@ -56,6 +60,8 @@ def find_videos(root: Path) -> list[Found]:
         for folder in _class_folders(root)
         for path in folder.videos
     ]
+    if unlabelled or not videos:
+        videos += [Found(_composed(path.name), path, None, None) for path in _visible(root) if _is_video(path)]
     if not videos:
         raise UsageError(f"{root}: no video in it; put {READ}, in one folder per class")
     if twice := [name for name, count in Counter(video.name for video in videos).items() if count > 1]:
@@ -63,15 +69,19 @@ def find_videos(root: Path) -> list[Found]:
     return videos
 
 
-def left_out(root: Path) -> list[str]:
+def left_out(root: Path, *, unlabelled: bool = False) -> list[str]:
     """Sentences on files and folders that are not videos, or may wrongly be taken for videos, one for each kind.
+
+    Args:
+        unlabelled: as for `find_videos`.
 
     Raises:
         UsageError: as `find_videos`.
     """
     folders = _class_folders(root)
+    taken = {root} if unlabelled or not any(folder.videos for folder in folders) else set()
     return [
-        *_loose(root, {root, *(folder.path.parent for folder in folders)}),
+        *_loose(root, {root, *(folder.path.parent for folder in folders)} - taken),
         *_without_video(root, folders),
         *_other_files(root, folders),
         *_pictures_beside_videos(root, folders),
@@ -132,7 +142,10 @@ def _loose(root: Path, parents: Iterable[Path]) -> Iterator[str]:
     loose = [path.relative_to(root) for parent in sorted(parents) for path in _visible(parent) if _is_video(path)]
     if loose:
         many = f"{len(loose)} videos lie" if len(loose) > 1 else "1 video lies"
-        yield f"left out: {many} beside the class folders ({some(loose)}); move each into the folder of its class"
+        yield (
+            f"left out: {many} beside the class folders ({some(loose)}); move each into the folder of its class, or, "
+            "to explain what models answer on those right in the root, set the option `unlabelled: true`"
+        )
 
 
 def _without_video(root: Path, folders: list[ClassFolder]) -> Iterator[str]:

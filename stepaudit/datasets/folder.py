@@ -1,5 +1,7 @@
 """Your own videos: `root/<class>/*.mp4` (or .avi, .mov, .mkv, .webm …), or folders of numbered .png or .jpg frames.
 
+Videos right in the root have no label: each model's answer to them is explained, and nothing can be trained on them.
+
 Three CSV files, all optional, say more. Their column `video` is a path below the root, such as `jump/a.mp4`.
 
 - `videos`: `video`, and `split` (train, validation, test, or unused), `group` or both. It names every video.
@@ -16,9 +18,9 @@ from pathlib import Path
 from unicodedata import normalize
 
 from stepaudit.clips.splits import draw_groups
+from stepaudit.datasets import _tree
 from stepaudit.datasets._csv import Row, read_rows
 from stepaudit.datasets._tree import Found, find_videos, split_of
-from stepaudit.datasets._tree import left_out as left_out
 from stepaudit.errors import UsageError, some
 from stepaudit.store.schema import SPLITS
 
@@ -46,6 +48,7 @@ def read(
     group: str | None = None,
     test_share: float = 0.25,
     seed: int = 0,
+    unlabelled: bool = False,
 ) -> tuple[list[dict], list[dict]]:
     """Your own videos, a folder for each class; split, segments and boxes from optional CSV files.
 
@@ -60,15 +63,16 @@ def read(
         group: regular expression whose first group, found in a video's path below `root`, names its group.
         test_share: share of the groups of each class that is drawn for testing, where nothing else says.
         seed: of the draw.
+        unlabelled: take videos right in `root`, beside class folders, for testing without a label.
 
     Raises:
         UsageError: no videos, contradicting splits, or bad content of a CSV file, named by line and column.
     """
-    present = find_videos(root)
+    present = find_videos(root, unlabelled=unlabelled)
     folders = {video.name: Place(video.split, _group(group, video.name)) for video in present}
     places = _with_drawn_split(present, _listed(root / videos, folders) if videos else folders, test_share, seed)
     used = [video for video in present if places[video.name].split != UNUSED]
-    labels = sorted({video.label for video in used})
+    labels = sorted({video.label for video in used if video.label is not None})
     stretches = _stretches(root / segments, folders) if segments else {}
     rows = [
         {**_segment(video, places[video.name], labels), **stretch}
@@ -76,6 +80,11 @@ def read(
         for stretch in stretches.get(video.name, [{"clip_id": video.name}])
     ]
     return rows, _boxes(root / boxes, folders, used) if boxes else []
+
+
+def left_out(root: Path, *, unlabelled: bool = False, **_others: object) -> list[str]:
+    """Sentences on files below `root` that are not taken with these options of `read`."""
+    return _tree.left_out(root, unlabelled=unlabelled)
 
 
 def _group(pattern: str | None, name: str) -> str | None:
@@ -119,14 +128,27 @@ def _place(row: Row, folder: Place) -> Place:
 
 
 def _with_drawn_split(videos: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
-    """Places with splits. If none has a split, groups are drawn for 'test', and the others are for training."""
+    """Places with splits. If none has a split, groups are drawn for 'test', and the others are for training.
+
+    Videos without a label are for testing, where nothing else says.
+    """
+    without = {video.name for video in videos if video.label is None}
+    tested = {name: Place(place.split or "test", place.group) for name, place in places.items() if name in without}
+    labelled = {name: place for name, place in places.items() if name not in without}
+    if labelled:
+        labelled = _drawn([video for video in videos if video.label is not None], labelled, share, seed)
+    return {**labelled, **tested}
+
+
+def _drawn(videos: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
+    """Places of labelled videos with splits, see `_with_drawn_split`."""
     if any(place.split for place in places.values()):
         return places
     if not 0 < share < 1:
         raise UsageError(f"option `test_share`: it must lie between 0 and 1, got {share}")
     groups = defaultdict(set)
     for video in videos:
-        groups[video.label].add(places[video.name].group or video.name)
+        groups[str(video.label)].add(places[video.name].group or video.name)
     drawn = draw_groups(groups, share, seed)
     for label, members in groups.items():
         if not members & drawn:
@@ -145,7 +167,7 @@ def _segment(video: Found, place: Place, labels: list[str]) -> dict:
         "split": place.split,
         "group": place.group,
         "label": video.label,
-        "target": labels.index(video.label),
+        "target": None if video.label is None else labels.index(video.label),
         **dict.fromkeys(FRAMES),
     }
 
@@ -187,5 +209,8 @@ def _boxes(path: Path, folders: dict[str, Place], used: list[Found]) -> list[dic
                 hint = "; is it a width or a height? Add the two" * (edges[last] > 0)
                 raise row.complaint(last, f"{edges[last]:g} must be larger than {first}, {edges[first]:g}{hint}")
         if name in labels:
-            rows.append({"video_id": name, "frame": frame, "label": row.cells.get("label") or labels[name], **edges})
+            label = row.cells.get("label") or labels[name]
+            if label is None:
+                raise row.complaint("label", f"'{name}' has no class; name what the box shows")
+            rows.append({"video_id": name, "frame": frame, "label": label, **edges})
     return rows

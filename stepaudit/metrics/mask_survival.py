@@ -158,7 +158,7 @@ def _transfer(
 ) -> dict[str, float | AuditError]:
     """Probabilities of other models, by part and peer."""
     if not peers:
-        return {"peer": NotApplicableError("no other model of the audit takes clips of this size")}
+        return {"peer": NotApplicableError("no other model of the audit takes clips of this size and has this class")}
     masks = {"peer": mask, "peer_clip": torch.ones_like(mask), "peer_empty": torch.zeros_like(mask)}
     probes = [(part, levels, each) for part, each in masks.items()]
     parts: dict[str, float | AuditError] = {}

@@ -209,6 +209,37 @@ def test_other_endings_that_ffmpeg_reads_are_videos_too(tmp_path):
     assert [row["video_id"] for row in rows] == names
 
 
+def test_videos_right_in_the_root_have_no_label(tmp_path):
+    rows, _ = folder.read(touch(tmp_path, "b.mp4", "a.avi", "notes.txt"))
+    assert [(row["clip_id"], row["label"], row["target"], row["split"]) for row in rows] == [
+        ("a.avi", None, None, "test"),
+        ("b.mp4", None, None, "test"),
+    ]
+    assert folder.left_out(tmp_path) == []
+
+
+def test_beside_class_folders_they_are_taken_on_request_and_draw_no_split(root):
+    labelled = folder.read(root)[0]
+    touch(root, "cam1.mp4")
+    assert folder.read(root)[0] == labelled
+    (said,) = folder.left_out(root)
+    assert "set the option `unlabelled: true`" in said
+    assert folder.left_out(root, unlabelled=True, seed=3) == []
+    rows = folder.read(root, unlabelled=True)[0]
+    assert rows[:-1] == labelled
+    assert (rows[-1]["label"], rows[-1]["target"], rows[-1]["split"]) == (None, None, "test")
+
+
+def test_the_list_may_leave_a_video_without_a_label_out_and_its_boxes_need_names(root):
+    touch(root, "cam1.mp4")
+    names = [row["video_id"] for row in folder.read(root)[0]]
+    (root / "f.csv").write_text("video,split\n" + "".join(f"{name},train\n" for name in names) + "cam1.mp4,unused\n")
+    assert {row["video_id"] for row in folder.read(root, unlabelled=True, videos="f.csv")[0]} == set(names)
+    (root / "b.csv").write_text("video,frame,x0,y0,x1,y1,label\ncam1.mp4,0,0,0,2,2,\n")
+    with pytest.raises(UsageError, match=r"line 2, column 'label': 'cam1\.mp4' has no class; name what the box shows"):
+        folder.read(root, unlabelled=True, boxes="b.csv")
+
+
 SENTENCES = {
     ("dive/a.mp4", "goal/b.mp4", "train.csv"): [],
     ("dive/a.mp4", "goal/b.gif", "goal/c.mp4", "goal/d.gif", "goal/e.txt"): [

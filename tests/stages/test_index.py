@@ -136,6 +136,10 @@ PROBLEMS = {
     "target 0 has several labels: a, b": sound(segment("x", label="b")),
     "label 'a' has several targets: 0, 1": sound(segment("x", target=1)),
     "the targets are [0, 2]; they must count from 0 without a gap": sound(segment("x", label="c", target=2)),
+    "'x': label None and target 0; give both, or neither if it has no label": sound(segment("x", label=None)),
+    "'x': no label, in the split 'train'; put it into 'test', or into a class": sound(
+        segment("x", label=None, target=None)
+    ),
     "unknown split 'val' (known: train, validation, test)": sound(segment("x", "val")),
     "no segment is in the split 'test', so that there is nothing to explain": [segment("x")],
     "class 'b' has no training segment; add some, or leave the class out": sound(segment("x", "test", "b", 1)),

@@ -68,7 +68,8 @@ def _unreadable(path: Path) -> str:
 def left_out(config: Config, dataset: str) -> list[Finding]:
     """A warning for each kind of file that the reader of a data set does not take, if it says so."""
     listed = config.component("datasets", dataset).companion("left_out")
-    return [warning(f"data {dataset}", text, "") for text in (listed(config.datasets[dataset].root) if listed else [])]
+    entry = config.datasets[dataset]
+    return [warning(f"data {dataset}", text, "") for text in (listed(entry.root, **entry.options) if listed else [])]
 
 
 def classes(dataset: str, rows: DatasetRows | UsageError | None) -> list[Finding]:

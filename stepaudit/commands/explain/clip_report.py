@@ -104,7 +104,7 @@ class ClipReport:
 
     def maps(self) -> list[dict]:
         """The row of the table `maps`."""
-        return self.explanation.table([self.clip_id], self.model)
+        return [{**row, "target_name": self.label} for row in self.explanation.table([self.clip_id], self.model)]
 
     def tables(self) -> dict[str, list[dict]]:
         """Rows by table: the map and the prediction."""
@@ -117,7 +117,17 @@ class ClipReport:
     def summary(self) -> dict:
         """Request and results, without the maps."""
         row, explanation = self.maps()[0], self.explanation
-        left_out = {"grid", "grid_shape", "frame_volume", "dataset", "status", "error", "options", "volume"}
+        left_out = {
+            "grid",
+            "grid_shape",
+            "frame_volume",
+            "dataset",
+            "status",
+            "error",
+            "options",
+            "volume",
+            "target_name",
+        }
         return {
             **{key: value for key, value in row.items() if key not in left_out},
             "options": explanation.options,

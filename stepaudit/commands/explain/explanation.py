@@ -137,7 +137,7 @@ class Explanation:
             }
             for index, name in enumerate(names)
         ]
-        return [{column.name: row[column.name] for column in schema.TABLES["maps"].columns} for row in rows]
+        return [{column.name: row.get(column.name) for column in schema.TABLES["maps"].columns} for row in rows]
 
 
 def explained(

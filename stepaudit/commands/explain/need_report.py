@@ -70,6 +70,7 @@ class NeedReport:
             "error",
             "required_probability",
             "kept_probability",
+            "target_name",
         }
         rows = [{key: value for key, value in row.items() if key not in left_out} for row in self.need.table()]
         return {

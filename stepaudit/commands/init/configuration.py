@@ -12,7 +12,7 @@ import yaml
 
 from stepaudit.audit import config, registry
 from stepaudit.commands.init import sampling
-from stepaudit.commands.init.budgets import FINE_TUNED, FROM_SCRATCH, NARROW, PRETRAINED, Budget, Size
+from stepaudit.commands.init.budgets import FINE_TUNED, FROM_SCRATCH, MODEL, NARROW, PRETRAINED, Budget, Size
 from stepaudit.commands.init.choices import Choices, budget_of, methods_of, own_weights, size_of, weights_of
 from stepaudit.commands.init.survey import Survey
 from stepaudit.errors import UsageError
@@ -46,12 +46,25 @@ class Draft:
 
 def draft(survey: Survey, choices: Choices) -> Draft:
     """The configuration. Raises UsageError for a choice that does not exist, or does not fit the others."""
+    if not survey.labels and weights_of(choices) is None:
+        raise UsageError(_without_classes(survey, choices))
     listing, options = sampling.choose(survey, budget_of(choices), choices.out)
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     environment.filters["flow"] = _flow
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(_values(survey, choices, options))
     config.parse(yaml.safe_load(text), "the configuration made of these choices")
     return Draft(text, listing)
+
+
+def _without_classes(survey: Survey, choices: Choices) -> str:
+    """Text of the error for videos without class folders and a model that is not trained."""
+    first, count = Path(survey.segments[0]["path"]).name, len({row["path"] for row in survey.segments})
+    weights = PRETRAINED.get(choices.model_name, PRETRAINED[MODEL])[0]
+    return (
+        f"{choices.folder}: {count} videos are not in a folder of their class, such as {first}, so that nothing can be "
+        f"trained; make a folder for each class, such as {choices.folder / 'jump' / first}, or explain what a trained "
+        f"model answers on them: `stepaudit init {choices.folder} --weights {weights}`, or a file of yours"
+    )
 
 
 def write(made: Draft, out: Path, *, force: bool = False) -> None:
@@ -68,7 +81,7 @@ def summary(survey: Survey) -> str:
     """The survey in a sentence without its full stop."""
     decoded = [each for each in survey.seen if not each.error]
     uses = {"train": "to train on", "validation": "to validate on", "test": "to test on"}
-    parts = [f"{len(survey.labels)} classes"]
+    parts = [f"{len(survey.labels)} classes" if survey.labels else "no class folders"]
     parts += [f"{len(survey.of(split))} {use}" for split, use in uses.items() if survey.of(split)]
     if decoded:
         sizes = ", ".join(sorted({f"{each.width}×{each.height}" for each in decoded}))
@@ -90,7 +103,9 @@ def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dic
     masks = {method.name: _mask(method, budget) for method in methods if "ratios" in method.requires}
     views = max(1, min(4, ceil(MINIMUM_VIEWS / max(1, training))))
     epochs = (
-        0 if own_weights(choices) else max(5, min(30, ceil(CLIPS_SEEN[weights is None] / max(1, views * training))))
+        0
+        if own_weights(choices) or not survey.labels
+        else max(5, min(30, ceil(CLIPS_SEEN[weights is None] / max(1, views * training))))
     )
     short = [each.name for each in survey.seen if not each.error and each.frames < size[0]]
     status = f"has fewer than {size[0]} frames: such videos get the status `too_short`"
@@ -112,6 +127,8 @@ def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dic
         "model": re.sub(r"[^A-Za-z0-9_.+-]+", "_", component.name),  # `my_models:build` cannot name a file
         "use": component.name,
         "weights": weights,
+        "labelled": bool(survey.labels),
+        "own_weights": own_weights(choices),
         "known_weights": PRETRAINED.get(component.name),
         "model_options": narrow if weights is None else {},
         "training": FROM_SCRATCH if weights is None else FINE_TUNED,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from stepaudit.audit import registry
-from stepaudit.clips import decoding
 from stepaudit.errors import UsageError
 
 TABLES = ("videos", "segments", "boxes")  # CSV files of the user's own annotation
@@ -39,7 +38,7 @@ class Source:
     def left_out(self) -> list[str]:
         """Sentences about files that the reader does not take; none if it does not say."""
         listed = registry.find("datasets", self.use).companion("left_out")
-        return listed(self.root) if listed else []
+        return listed(self.root, **self.options) if listed else []
 
     def problem(self) -> UsageError | None:
         """The error of the reader; None if it reads the folder."""
@@ -116,9 +115,4 @@ def _class_root(folder: Path) -> Path:
     roots = [path for path in below if replace(source, root=path).problem() is None]
     if len(roots) == 1:
         return roots[0]
-    if loose := sorted(path.name for path in folder.iterdir() if path.suffix.lower() in decoding.VIDEOS):
-        raise UsageError(
-            f"{folder}: {len(loose)} videos are not in a folder of their class, such as {loose[0]}; make a folder for "
-            f"each class, such as {folder / 'jump' / loose[0]}"
-        )
     raise problem

@@ -36,7 +36,7 @@ def choose(survey: Survey, budget: Budget, out: Path) -> tuple[Listing | None, d
     if budget.training_clips is not None:
         limits["train"] = budget.training_clips
     if budget.test_clips is not None and budget.most_test_clips is not None:
-        limits["test"] = max(1, min(budget.test_clips, budget.most_test_clips // len(survey.labels)))
+        limits["test"] = max(1, min(budget.test_clips, budget.most_test_clips // max(1, len(survey.labels))))
     counts = Counter((row["label"], row["split"]) for row in survey.segments)
     if all(count <= limits.get(split, count) for (_, split), count in counts.items()):
         return None, source.options

@@ -48,8 +48,8 @@ class Survey:
 
     @property
     def labels(self) -> list[str]:
-        """The classes."""
-        return sorted({row["label"] for row in self.segments})
+        """The classes; none if the videos have no labels."""
+        return sorted({row["label"] for row in self.segments} - {None})
 
     @property
     def with_action(self) -> int:
@@ -88,9 +88,9 @@ def look(folder: Path) -> Survey:
 
 
 def _tested(folder: Path, segments: list[dict]) -> list[dict]:
-    """Test segments. Raises UsageError if there are none, or if all segments are of one class."""
-    labels = {row["label"] for row in segments}
-    if len(labels) < 2:
+    """Test segments. Raises UsageError if there are none, or if all labelled segments are of one class."""
+    labels = {row["label"] for row in segments} - {None}
+    if len(labels) == 1:
         raise UsageError(
             f"{folder}: one class, {', '.join(labels)}; a classifier needs videos of another class beside it"
         )
