@@ -16,6 +16,7 @@ import benchmarks.gpu.__main__ as gpu
 from benchmarks import (
     audits,
     classes,
+    fewer_passes,
     iteration,
     known_order,
     precision,
@@ -25,14 +26,9 @@ from benchmarks import (
     schedules,
     searches,
     white_boxes,
+    whole_audits,
 )
 
-HEAD = """# Benchmarks
-
-Written by `make bench`. Every figure of time is a ratio of things that were timed in turns in one run: the median, and
-the least and the greatest turn in brackets. Seconds are left out on purpose, but in the last part, where they say how
-noisy they are.
-"""
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "overheads": ("One iteration beside the bare model", iteration.overheads),
@@ -43,9 +39,12 @@ PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "precision": ("bfloat16", precision.precision),
     "searches": ("The search for the minimum preservation ratio", searches.searches),
     "white_boxes": ("What a clip needs: white boxes", white_boxes.white_boxes),
+    "passes": ("What a clip needs: fewer passes", fewer_passes.fewer_passes),
     "readings": ("What a clip needs: frames, tubes and pieces of white boxes", readings.readings),
     "real_network": ("What a clip needs: a pretrained network", real_network.real_network),
     "known_order": ("What a clip needs: models whose order is known", known_order.known_order),
+    "processes": ("Jobs as forks of one process", whole_audits.processes),
+    "audits": ("Growth of whole audits", whole_audits.growth),
     "classes": ("Intervals of what models need, with classes a level of their own", classes.coverage),
     "scale": ("Past one machine: the report of a million maps", scale.scale),
 }
@@ -72,11 +71,11 @@ def main(names: list[str]) -> None:
 
 
 def write(title: str, section: str) -> None:
-    """Update one section of RESULTS.md."""
-    parts = RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else []
+    """Update one section of RESULTS.md; its opening is written by hand."""
+    opening, *parts = RESULTS.read_text().split("\n## ")
     sections = {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts} | {title: section}
     ordered = [sections[title] for title, _ in PARTS.values() if title in sections]
-    RESULTS.write_text("\n".join([HEAD, *ordered]))
+    RESULTS.write_text("\n".join([f"{opening.rstrip()}\n", *ordered]))
 
 
 def made() -> str:

@@ -68,7 +68,7 @@ def _data(job: Job) -> str | None:
     if job.stage != "extract":
         return None
     split, _, number = job.shard.rpartition("-")
-    return sources.of_shard(split, int(number), len(job.shards("clips", split)))
+    return sources.of_shard(split, int(number), job.divisions("clips", split))
 
 
 @cache

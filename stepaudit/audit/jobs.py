@@ -87,7 +87,11 @@ class Job:
 
     def shards(self, table: str, split: str = "test") -> list[str]:
         """Names of the shards that a split of a table is divided into."""
-        return shard_names(self.config.plan.shards(*self.part(DIVISIONS[table], split)), split)
+        return shard_names(self.divisions(table, split), split)
+
+    def divisions(self, table: str, split: str = "test") -> int:
+        """Number of shards that a split of a table is divided into."""
+        return self.config.plan.shards(*self.part(DIVISIONS[table], split))
 
     def files(self, table: str, split: str = "test") -> list[Path]:
         """All files of a split of a table for the job's keys."""
@@ -96,8 +100,8 @@ class Job:
     def sharing(self, table: str, other: "Job | None" = None) -> list[Path]:
         """Files of a table that hold the clips of the job's shard, for its own keys or those of another job."""
         other, split = other or self, split_of(self.shard)
-        own = self.shards("maps" if self.method else "predictions", split)
-        shards = sharing_clips(self.shard, len(own), len(other.shards(table, split)))
+        own = self.divisions("maps" if self.method else "predictions", split)
+        shards = sharing_clips(self.shard, own, other.divisions(table, split))
         return [other.file(table, shard) for shard in shards]
 
     def part(self, division: str, split: str = "test") -> tuple[str, ...]:

@@ -81,8 +81,13 @@ def save(plan: Plan, folder: Path) -> None:
 
 
 def shard_names(shards: int, split: str) -> list[str]:
-    """File names of the shards of a split, without ending: `test-000`, …"""
-    return [f"{split}-{shard:03d}" for shard in range(shards)]
+    """File names of the shards of a split, without ending."""
+    return [shard_name(split, shard) for shard in range(shards)]
+
+
+def shard_name(split: str, shard: int) -> str:
+    """File name of a shard, counted from 0, without ending: `test-000`."""
+    return f"{split}-{shard:03d}"
 
 
 def split_of(shard: str) -> str:
@@ -94,4 +99,4 @@ def sharing_clips(shard: str, shards: int, others: int) -> list[str]:
     """The shards of a division into `others` that share clips with a shard of a division into `shards`."""
     split, _, number = shard.rpartition("-")
     apart = min(shards, others)
-    return [name for index, name in enumerate(shard_names(others, split)) if index % apart == int(number) % apart]
+    return [shard_name(split, index) for index in range(int(number) % apart, others, apart)]
