@@ -6,6 +6,7 @@ columns (a method, a pair of methods, a simulated sample), and the same seed giv
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, lgamma, log
 
 import numpy as np
@@ -181,8 +182,9 @@ def _bootstrap_margin(residuals: Array, wholes: Array, seed: int, resamples: int
     """
     clips, columns = residuals.shape
     sums = np.hstack([residuals, wholes, residuals**2, residuals * wholes, wholes**2])
+    batch = max(1, BLOCK // max(clips, 5 * columns))
     distance = np.concatenate(
-        [_studentised(*np.split(counts @ sums, 5, axis=1)) for counts in _counts(clips, 5 * columns, seed, resamples)]
+        [_studentised(*np.split(counts @ sums, 5, axis=1)) for counts in _counts(clips, batch, seed, resamples)]
     )
     rank = int(np.ceil(LEVEL * (resamples + 1))) - 1
     _, error = _errors(*np.split(sums.sum(axis=0), 5))
@@ -208,14 +210,16 @@ def _errors(residual: Array, whole: Array, squares: Array, products: Array, whol
     return deviation, np.sqrt(np.where(spread > ROUNDING * squares, spread, 0)) / whole
 
 
-def _counts(clips: int, columns: int, seed: int, resamples: int) -> Iterator[Array]:
-    """Counts of each clip in each resample, [b, N] in batches."""
+@lru_cache(maxsize=2)
+def _counts(clips: int, batch: int, seed: int, resamples: int) -> list[Array]:
+    """Counts of each clip in each resample, [b, N] in batches; the last are kept, for as many clips are often asked."""
     random = np.random.default_rng(seed)
-    batch = max(1, BLOCK // max(clips, columns))
+    counts = []
     for start in range(0, resamples, batch):
         rows = min(batch, resamples - start)
         drawn = random.integers(0, clips, (rows, clips)) + clips * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * clips).reshape(rows, clips).astype(float)
+        counts.append(np.bincount(drawn.ravel(), minlength=rows * clips).reshape(rows, clips).astype(float))
+    return counts
 
 
 def _of_whole_clips(parts: Array, wholes: Array, least: float) -> tuple[Array, Array]:
