@@ -383,6 +383,7 @@ def compare(
         str, _argument("The reference: results of an audit, with a model after a colon: results/demo:max_over_time.")
     ],
     b: Annotated[str, _argument("The candidate, alike; `:model` is another of the same audit.")],
+    more: Annotated[list[str] | None, _argument("Further ones in order, such as an audit a week: a line each.")] = None,
     fail_if: Annotated[
         list[str] | None,
         _option("--fail-if", 'End with status 1 if this is true, such as "need_times > 1.5".'),
@@ -390,11 +391,16 @@ def compare(
     out: Annotated[Path | None, _option("--out", "Folder for compare.html, .csv and .json.")] = None,
     dataset: Annotated[str | None, _option("--dataset", "Data set; default: the only one.")] = None,
     everything: Annotated[bool, _option("--list", "Show every quantity with its name and meaning.")] = False,
+    against: Annotated[
+        Literal["previous", "first"], _option("--against", "Of more than two: what each is compared with.")
+    ] = "previous",
 ) -> None:
-    """Compare two models, or two audits of one, on the same clips: a gate for releases."""
+    """Compare two models, or two audits of one, or more, on the same clips: a gate for releases."""
     from stepaudit.commands.compare import command
 
-    text, status = command.run(a, b, dataset=dataset, fail_if=fail_if or [], out=out, everything=everything)
+    text, status = command.run(
+        a, b, *(more or []), against=against, dataset=dataset, fail_if=fail_if or [], out=out, everything=everything
+    )
     _say(text)
     if status:
         raise typer.Exit(status)

@@ -135,6 +135,11 @@ ELSEWHERE = [
         "tests/test_compare.py::test_a_side_is_an_audit_or_a_model_of_one",
     ),
     Elsewhere(
+        r"stepaudit compare results/week_1 results/week_2 results/week_3",
+        "needs three audits",
+        "tests/test_compare_series.py::test_each_week_has_a_line_with_its_change_against_the_week_before",
+    ),
+    Elsewhere(
         r"stepaudit sql results/demo",
         "a shell needs a terminal",
         "tests/test_sql_shell.py::test_a_shell_takes_statements_of_several_lines_and_goes_on_after_an_error",

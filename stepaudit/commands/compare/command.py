@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from stepaudit.commands.compare import conditions, findings, page
+from stepaudit.commands.compare import conditions, findings, page, series
 from stepaudit.commands.compare.comparison import Comparison, compared
-from stepaudit.commands.compare.conditions import Verdict
+from stepaudit.commands.compare.conditions import Condition, Verdict
 from stepaudit.commands.compare.quantities import FAMILIES, OF
+from stepaudit.commands.compare.series import Against
 from stepaudit.commands.compare.text import text, verdict_lines
 from stepaudit.store.formats import format_rows
 from stepaudit.store.writing import write_text
@@ -20,26 +21,31 @@ COLUMNS = ("a", "b", "value", "lower", "upper", "at_least", "at_most", "p", "hol
 def run(
     a: str,
     b: str,
-    *,
+    *more: str,
+    against: Against = "previous",
     dataset: str | None = None,
     fail_if: Sequence[str] = (),
     out: Path | None = None,
     everything: bool = False,
 ) -> tuple[str, int]:
-    """Compare two sides. Returns the text to print, and the exit status.
+    """Compare two sides, or a series of them. Returns the text to print, and the exit status.
 
     Args:
         a: the reference, `results/audit` or `results/audit:model`.
         b: the candidate; `:model` is of the same audit.
+        more: further candidates.
+        against: of a series: each is compared with the `previous` side, or all with the `first`.
         dataset: by default the only one that both have.
         fail_if: conditions that must not be true.
         out: folder for compare.json, compare.csv and compare.html.
-        everything: print all quantities with their meanings, and not only those that matter.
+        everything: print all quantities with their meanings, and not only those that matter; of a series of each step.
 
     Raises:
         UsageError: a side does not exist, or a condition cannot be read.
     """
     parsed = [conditions.parse(condition) for condition in fail_if]
+    if more:
+        return _series([a, b, *more], against, dataset, parsed, out, everything)
     with compared(a, b, dataset) as comparison:
         verdicts = [conditions.judge(condition, comparison.quantities) for condition in parsed]
         lines = [text(comparison, everything=everything)]
@@ -49,6 +55,40 @@ def run(
         if out is not None:
             lines += map(str, _save(comparison, verdicts, out))
     return "\n".join(lines), status(verdicts)
+
+
+def _series(
+    names: Sequence[str],
+    against: Against,
+    dataset: str | None,
+    parsed: Sequence[Condition],
+    out: Path | None,
+    everything: bool,
+) -> tuple[str, int]:
+    """Compare each side of a series with an earlier one; conditions are judged at each step."""
+    shown: list[str] = []
+    judged: list[Verdict] = []
+    paths: list[Path] = []
+
+    def use(comparison: Comparison, place: int) -> None:
+        verdicts = [conditions.judge(condition, comparison.quantities) for condition in parsed]
+        judged.extend(verdicts)
+        shown.extend(f"{comparison.pair.b}: {line}" for line in verdict_lines(verdicts))
+        if everything:
+            shown.append(text(comparison, everything=True))
+        if out is not None:
+            paths.extend(_save(comparison, verdicts, out / f"step-{place}"))
+
+    made = series.steps(names, against, dataset, use)
+    if parsed:
+        apart = [step for step in made if step.accuracy is None]
+        judged += [Verdict(each.text, None, {}, []) for each in parsed for _ in apart]
+        shown += [f"{step.side}: cannot tell: it is not compared" for step in apart]
+    lines = [series.text(made, against), *shown]
+    if out is not None:
+        write_text(out / "series.csv", format_rows(series.HEADERS, series.lines(made), "csv"))
+        lines += map(str, [out / "series.csv", *paths])
+    return "\n".join(lines), status(judged)
 
 
 def status(verdicts: Sequence[Verdict]) -> int:

@@ -16,6 +16,10 @@ EXPLAINED = "select clip_id, explained from explained_classes where dataset = $d
 SHOWN = 3  # names of clips in a sentence
 
 
+class NothingInCommonError(UsageError):
+    """Two sides have no data set, or no clip, that can be compared."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """A and B on one data set.
@@ -99,7 +103,9 @@ def pair(a: Side, b: Side, dataset: str | None = None) -> Pair:
     both = Pair(a, b, name, labels, common, dict(left_out))
     if not labels:
         reasons = both.left_out_texts() or ["there are no test clips"]
-        raise UsageError(f"no clip of '{name}' is the same in {a.folder} and {b.folder}: {'; '.join(reasons)}")
+        raise NothingInCommonError(
+            f"no clip of '{name}' is the same in {a.folder} and {b.folder}: {'; '.join(reasons)}"
+        )
     return both
 
 
@@ -107,7 +113,7 @@ def _dataset(a: Side, b: Side, requested: str | None) -> str:
     of_a, of_b = ([row["name"] for row in side.rows(DATASETS)] for side in (a, b))
     common = [name for name in of_a if name in of_b]
     if not common:
-        raise UsageError(f"{a.folder} has the data sets {', '.join(of_a)}, {b.folder} has {', '.join(of_b)}")
+        raise NothingInCommonError(f"{a.folder} has the data sets {', '.join(of_a)}, {b.folder} has {', '.join(of_b)}")
     if requested is not None and requested not in common:
         raise UsageError(f"the audits have no data set '{requested}' in common{did_you_mean(requested, common)}")
     if requested is None and len(common) > 1:

@@ -90,6 +90,18 @@ def opened(a: str, b: str) -> Iterator[tuple[Side, Side]]:
         yield Side("A", first, models[0], connections[0]), Side("B", second, models[1], connections[1])
 
 
+def with_folders(texts: Sequence[str]) -> list[str]:
+    """Sides with the folder of the audit named before, where they name a model alone. Raises UsageError without any."""
+    named, folder = [], None
+    for text in texts:
+        own, model = _parts(text)
+        if own is None and folder is None:
+            raise UsageError(f"'{text}' names no audit; write the folder of its results first, results/demo{text}")
+        named.append(text if own is not None else f"{folder}:{model}")
+        folder = own or folder
+    return named
+
+
 def notes(a: Side, b: Side) -> list[str]:
     """Warnings about the two audits: not finished, of different versions or settings."""
     sides = [a] if a.folder == b.folder else [a, b]
