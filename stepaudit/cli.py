@@ -337,6 +337,30 @@ def export_maps(
     _say(f"{written:,} maps in {out}{rest}")
 
 
+@export.command("fiftyone")
+def export_fiftyone(
+    results: Results,
+    out: OutFolder,
+    clip: Annotated[list[str] | None, _option("--clip", "This clip; default: those of the page's gallery.")] = None,
+    every: Annotated[bool, _option("--all", "All clips that have maps.")] = False,
+    dataset: Annotated[list[str] | None, _option("--dataset", "Of this data set.", _DATASETS)] = None,
+    model: Annotated[list[str] | None, _option("--model", "Of this model.", _MODELS)] = None,
+    method: Annotated[list[str] | None, _option("--method", "Of this method.", _METHODS)] = None,
+    ratio: Annotated[list[float] | None, _option("--ratio", "Of this ratio.")] = None,
+    seed: Annotated[list[int] | None, _option("--seed", "Of this seed.")] = None,
+    force: Force = False,
+) -> None:
+    """Write frames, heat maps, answers and scores as a data set that FiftyOne opens."""
+    from stepaudit.commands.export import fiftyone
+
+    given = {"dataset": dataset, "model": model, "method": method, "clip_id": clip, "ratio": ratio, "seed": seed}
+    chosen = {name: values for name, values in given.items() if values}
+    made = fiftyone.write(results, out, chosen, every=every, force=force)
+    failed = f"; {made.failed:,} maps failed or have no pixels" if made.failed else ""
+    _say(f"{made.clips:,} of {made.of:,} clips, {made.frames:,} frames, {made.maps:,} heat maps in {out}{failed}")
+    _say(fiftyone.opening(out))
+
+
 @figure.command("methods")
 def figure_methods(
     results: Results,

@@ -62,12 +62,18 @@ PRESSES = [
         "compare results/last_week results/this_week --dataset planted --list --out compared",
         "accuracy_increase", "compared/compare.html",
     ),
-    Press("compare results/last_week results/this_week results/last_week --against first", "each against the first"),
+    Press("compare results/last_week results/this_week results/this_week:max_over_time --against first", "each against the first"),
     Press("compare results/last_week results/this_week --fail-if 'accuracy_increase < 1'", "accuracy", ends=1),
     # Files for others.
     Press("export table results/demo accuracy --format csv --out accuracy.txt --force", "accuracy.txt", "accuracy.txt"),
     Press("export query results/demo 'from failures' --format json --out q.json --force", "q.json", "q.json"),
     Press("export all results/demo --out all --format parquet --views --force", "files in all", "all/index.csv"),
+    Press(
+        "export fiftyone results/demo --out fiftyone --all --dataset planted --model max_over_time --method step "
+        f"--clip {CLIP} --ratio 0.1 --seed 0 --force",
+        r"1 of \d+ clips",
+        "fiftyone/samples.json",
+    ),
     Press(
         f"export maps results/demo --out maps --format mp4 {AT} --method step --clip {CLIP} --ratio 0.1 --seed 0 "
         "--force",
