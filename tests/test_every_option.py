@@ -62,7 +62,10 @@ PRESSES = [
         "compare results/last_week results/this_week --dataset planted --list --out compared",
         "accuracy_increase", "compared/compare.html",
     ),
-    Press("compare results/last_week results/this_week results/this_week:max_over_time --against first", "each against the first"),
+    Press(
+        "compare results/last_week results/this_week results/this_week:max_over_time --against first",
+        "each against the first",
+    ),
     Press("compare results/last_week results/this_week --fail-if 'accuracy_increase < 1'", "accuracy", ends=1),
     # Files for others.
     Press("export table results/demo accuracy --format csv --out accuracy.txt --force", "accuracy.txt", "accuracy.txt"),
