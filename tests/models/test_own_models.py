@@ -1,7 +1,10 @@
 """config/MODELS.md: its examples run, their answers are those worked out by hand, and its table is the code's."""
 
+import io
 import re
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import onnx
@@ -44,7 +47,8 @@ BY_HAND = {  # the class probabilities that the network within gives
 }
 TWO = "It has several labels a clip"  # with a label, or without it
 LANGUAGE = "It is a video language model"  # which `test_language_model` saves
-ONNX = "It is no PyTorch: ONNX, Keras, a server"  # not a network of PyTorch within
+SERVER = "It answers on a server"
+ONNX = "It is no PyTorch: ONNX, Keras"  # not a network of PyTorch within
 every_example = pytest.mark.parametrize("title", BY_HAND)
 
 
@@ -56,7 +60,7 @@ def example(title):
 
 
 def test_every_example_is_tested():
-    assert set(EXAMPLES) == {ONNX, LANGUAGE, *BY_HAND}
+    assert set(EXAMPLES) == {ONNX, SERVER, LANGUAGE, *BY_HAND}
 
 
 def onnx_file(path, weights):
@@ -93,6 +97,30 @@ def test_weights_of_another_file_do_not_fit_the_example_in_onnx(tmp_path):
     other.load_state_dict(other.state_dict())
     with pytest.raises(UsageError, match="`content` is not that of the checkpoint; name its file"):
         other.load_state_dict(one.state_dict())
+
+
+class MeanColour(BaseHTTPRequestHandler):
+    """Logits of clips [N, T, H, W, 3] are their mean colours."""
+
+    def do_POST(self):
+        clips = np.load(io.BytesIO(self.rfile.read(int(self.headers["Content-Length"]))))
+        answer = io.BytesIO()
+        np.save(answer, clips.mean(axis=(1, 2, 3)))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(answer.getvalue())
+
+    def log_message(self, *_parts):
+        pass
+
+
+def test_the_example_on_a_server_gives_its_answers():
+    with HTTPServer(("127.0.0.1", 0), MeanColour) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        model = example(SERVER)(3, url=f"http://127.0.0.1:{server.server_port}")
+        logits = adapters.logits_of(model, CLIPS, 3)
+        server.shutdown()
+    torch.testing.assert_close(logits, CLIPS.mean(dim=(2, 3, 4)))
 
 
 @every_example

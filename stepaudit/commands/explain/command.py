@@ -154,7 +154,7 @@ def _answers(chosen: Chosen, clip: Tensor, clips: Clips) -> Answers:
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UsageError(
-            f"model '{chosen.name}' fails on a clip of {clips.size} ({reason}); give the size that it takes, --size"
+            f"model '{chosen.name}' fails on a clip of {clips.size} ({reason}); if it takes another size, add --size"
         ) from error
     if chosen.classes is not None and len(chosen.classes) != answers.classes:
         given = len(chosen.classes)
