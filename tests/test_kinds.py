@@ -14,13 +14,16 @@ CLASSES, VIDEOS, CLIPS = 6, 10, 2  # of each class, of each video
 COUNT = CLASSES * VIDEOS * CLIPS
 
 
-def clips(random, **columns):
-    """Clips of six classes; properties depend on class and video, and so do outcomes, but not on each other."""
+def clips(random, apart=1.0, **columns):
+    """Clips of six classes; properties depend on class and video, and so do outcomes, but not on each other.
+
+    `apart`: the classes' spread; with 0 no property tells a class.
+    """
     label = np.repeat(np.arange(CLASSES), VIDEOS * CLIPS)
     video = np.repeat(np.arange(CLASSES * VIDEOS), CLIPS)
 
     def values():
-        parts = random.normal(size=CLASSES)[label], random.normal(size=CLASSES * VIDEOS)[video]
+        parts = apart * random.normal(size=CLASSES)[label], random.normal(size=CLASSES * VIDEOS)[video]
         return sum(parts) + random.normal(size=COUNT)
 
     made = {name: values() for name in (*kinds.PROPERTIES, "need")}
@@ -89,6 +92,15 @@ def test_random_kinds_are_found_in_no_more_audits_than_stated(monkeypatch):
     monkeypatch.setattr(kinds, "_draws", lambda _: 2000)
     random = np.random.default_rng(3)
     assert sum(bool(found(tables(clips(random))[0])) for _ in range(60)) <= 6
+
+
+def test_random_cues_are_found_in_no_more_audits_than_stated(monkeypatch):
+    """Videos differ, and their clips are alike. At most 5 % of audits, as above."""
+    monkeypatch.setattr(kinds, "_mean", lambda *_: {})
+    monkeypatch.setattr(kinds, "_draws", lambda _: 2000)
+    monkeypatch.setattr(kinds, "_kinds", lambda _: [])
+    random = np.random.default_rng(4)
+    assert sum(bool(found(tables(clips(random, apart=0))[1])) for _ in range(60)) <= 6
 
 
 def test_p_is_the_share_of_all_orders_within_groups():
