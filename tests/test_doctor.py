@@ -239,7 +239,16 @@ def test_snakemake_is_the_one_beside_this_python(tmp_path, fake_program):
 def test_the_workflow_is_looked_for_where_snakemake_does(tmp_path):
     assert machine_checks.workflow(ROOT).text == "the Snakefile is here"
     assert machine_checks.workflow(tmp_path).text == f"not in this folder, so `snakemake -s {ROOT / 'Snakefile'}`"
-    assert machine_checks.workflow(tmp_path, tmp_path).status == "warning"
+
+
+def test_an_installed_copy_brings_the_workflow_and_its_profile(tmp_path, monkeypatch):
+    own = tmp_path / "_workflow/Snakefile"
+    own.parent.mkdir()
+    own.touch()
+    monkeypatch.setattr("stepaudit.store.package_files.PACKAGE", tmp_path)
+    assert machine_checks.workflow(tmp_path).text == f"not in this folder, so `snakemake -s {own}`"
+    step = machine_checks.slurm(tmp_path, "", required=True).step
+    assert f"`ln -sfn {tmp_path}/_workflow/workflow/profiles/slurm .`" in step
 
 
 def test_slurm_is_a_problem_only_if_it_is_wanted(tmp_path, fake_program):

@@ -11,7 +11,7 @@ from stepaudit.commands.doctor import audit_checks, disk_use, machine_checks, to
 from stepaudit.commands.doctor.audit_checks import DatasetRows
 from stepaudit.commands.doctor.findings import Finding, fine, problem
 from stepaudit.errors import UsageError
-from stepaudit.store.package_files import CHECKOUT
+from stepaudit.store import package_files
 
 
 def examine(config_file: Path | None = None, *, slurm: bool = False) -> Iterator[Finding]:
@@ -51,8 +51,9 @@ def _machine(probed: dict, device: str, slurm: bool) -> Iterator[Finding]:
     yield video_checks.encoder()
     yield machine_checks.snakemake(Path(sys.executable), path)
     yield machine_checks.workflow(here)
-    runs_here = here if (here / "Snakefile").is_file() else CHECKOUT
-    yield machine_checks.slurm(runs_here, path, required=slurm)
+    own = package_files.snakefile().parent
+    is_elsewhere = own == package_files.CHECKOUT and not (here / "Snakefile").is_file()
+    yield machine_checks.slurm(own if is_elsewhere else here, path, required=slurm)
 
 
 def _audit(settings: Config, probed: dict) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stepaudit.commands.doctor.findings import Finding, fine, problem, warning
 from stepaudit.running import footprint
-from stepaudit.store.package_files import CHECKOUT
+from stepaudit.store import package_files
 
 LEAST_PYTHON = (3, 11)
 LEAST_MB = 4000  # PyTorch, a narrow model and a batch
@@ -164,22 +164,12 @@ def snakemake(interpreter: Path, path: str) -> Finding:
     return fine("snakemake", f"{done.stdout.strip()}, {first}")
 
 
-def workflow(folder: Path, checkout: Path = CHECKOUT) -> Finding:
-    """Check that the rules are in the folder of the Snakemake run.
-
-    Args:
-        checkout: the folder of this stepaudit, with its rules unless it is an installed copy.
-    """
-    if _has_rules(folder):
+def workflow(folder: Path) -> Finding:
+    """The command for the rules, which lie in the folder of the Snakemake run, or in stepaudit's own."""
+    command = package_files.snakemake(folder)
+    if command == "snakemake":
         return fine("workflow", "the Snakefile is here")
-    if _has_rules(checkout):
-        return fine("workflow", f"not in this folder, so `snakemake -s {shlex.quote(str(checkout / 'Snakefile'))}`")
-    advice = "get stepaudit's repository, and run Snakemake in it"
-    return warning("workflow", "no Snakefile and workflow/Snakefile in this folder", advice)
-
-
-def _has_rules(folder: Path) -> bool:
-    return (folder / "Snakefile").is_file() and (folder / "workflow/Snakefile").is_file()
+    return fine("workflow", f"not in this folder, so `{command}`")
 
 
 def slurm(folder: Path, path: str, *, required: bool, plugin: str = PLUGIN) -> Finding:
@@ -194,7 +184,10 @@ def slurm(folder: Path, path: str, *, required: bool, plugin: str = PLUGIN) -> F
     installed = shutil.which("sinfo", path=path) is not None
     if not installed and not required:
         return fine("slurm", "not here, and not required (`--slurm`)")
-    link = f"in the checkout `ln -sfn workflow/profiles/{PROFILE.parent} .`"
+    profile = Path("workflow/profiles", PROFILE.parent)
+    own = package_files.snakefile().parent
+    is_checkout = own == package_files.CHECKOUT
+    link = f"in the checkout `ln -sfn {profile} .`" if is_checkout else f"`ln -sfn {shlex.quote(str(own / profile))} .`"
     missing = [
         *([] if installed else [("no `sinfo`", "run on a login node of the cluster")]),
         *([] if find_spec(plugin) else [("no executor", "`pip install 'stepaudit[slurm]'`")]),
