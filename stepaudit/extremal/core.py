@@ -11,9 +11,11 @@ from torch.nn import functional
 
 from stepaudit.extremal.area import by_count
 from stepaudit.extremal.strided import strided_sums
+from stepaudit.extremal.temporal import CLIP_FRAMES
 
 KERNEL_SHARE = 11 / 112
 KERNEL_FRAMES = 7
+LEAST = 3  # frames and pixels of an ellipsoid; of less, only its middle is inside
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Core:
     @property
     def diameter(self) -> int:
         """H_K = W_K in pixels."""
-        return self.size or max(3, round(KERNEL_SHARE * min(self.height, self.width)))
+        return self.size or max(LEAST, round(KERNEL_SHARE * min(self.height, self.width)))
 
     def kernel(self) -> Tensor:
         """k of eq. 8: ones inside the ellipsoid. [T_K, H_K, W_K]."""
@@ -100,6 +102,11 @@ class Core:
     def _pitch(self) -> int:
         """Pixels between placements: two tilings shifted by half of an even pitch below the diameter leave no hole."""
         return self.diameter if self.released else max(1, 2 * ((self.diameter - 1) // 2))
+
+
+def core_frames(of_sixteen: int, frames: int) -> int:
+    """Length of the ellipsoid for clips of this many frames, in proportion to that for clips of 16."""
+    return max(LEAST, round(of_sixteen * frames / CLIP_FRAMES))
 
 
 def template_loss(values: Tensor, ones: Sequence[float], parts: Tensor, tie: float = 0.0) -> Tensor:

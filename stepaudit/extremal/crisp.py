@@ -10,7 +10,7 @@ from stepaudit.layers import gaussian_blur
 
 RAMP = 0.2  # of mask values, over which a crisp mask rises from 0 to 1
 BORDER = 0.2  # of a random piece's volume, that its border takes
-REACH = 2  # frames over which random pieces are smooth
+REACH = 2  # frames of 16 over which random pieces are smooth
 SMALLEST, LARGEST = 0.0015, 0.9  # ratios of crisp masks; the first is less than one seed in one frame shows
 
 

@@ -1,12 +1,13 @@
 """The energy that a mask minimises: data, area and core term, each row with its own ratio and at its own iteration."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
 from stepaudit.errors import NotApplicableError, TooShortError
 from stepaudit.extremal.area import area_loss, area_loss_per_frame
-from stepaudit.extremal.core import Core
+from stepaudit.extremal.core import Core, core_frames
 from stepaudit.extremal.settings import Settings
 from stepaudit.extremal.smooth_max import SmoothMax
 
@@ -24,8 +25,10 @@ class Energy:
         self.area = {"clip": area_loss, "frame": area_loss_per_frame}[settings.area_per]
         self.core: Core | None = None
         if settings.core != "none":
-            shape = (geometry.height, geometry.width, settings.core_frames, settings.core_size)
-            self.core = Core(*shape, released=settings.core == "released")
+            side, released = (geometry.height, geometry.width), settings.core == "released"
+            self.core = Core(*side, core_frames(settings.core_frames, frames), released=released)
+            if settings.core_size is not None and settings.core_size < self.core.diameter:
+                self.core = replace(self.core, size=settings.core_size)
             if self.core.released:
                 self._require_room(self.core, frames)
 

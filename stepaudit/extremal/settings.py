@@ -23,8 +23,8 @@ class Settings:
         area_on: the area term sees the `padded` mask, or what the model sees (`cropped`).
         core: L_K as `released`, `corrected`, or `none`.
         core_weight: of L_K.
-        core_frames: length of its ellipsoid, T_K.
-        core_size: diameter of its ellipsoid in pixels; by default in proportion to the frame, see `Core`.
+        core_frames: length of its ellipsoid, T_K, for clips of 16 frames; for others in proportion.
+        core_size: the most pixels of its diameter; by default in proportion to the frame, see `Core`.
         tie: voxels within this distance of the smallest kept one share its place. The start, all ones, is flat but for
             the upsampling's own texture (2 %, greatest in the corners of the frame). Without sharing, that texture
             can choose the voxels to keep before the model does: with the area on the crop and a data weight of 1, only

@@ -36,7 +36,8 @@ def attribute(
         targets: [N] class indices.
         ratios: [N] preservation ratios, in (0, 1).
         seed: as for `step`.
-        reach: frames on each side that a seed is smoothed over, Δt in the paper: 1, 2 or 3.
+        reach: frames on each side that a seed is smoothed over, Δt in the paper: 1, 2 or 3; with more than 16 frames in
+            proportion.
         preset, schedule, iterations, perturbation, blur_sigma, mask_sigma: as for `step`.
     """
     chosen = replace(settings("ep3d", preset, schedule, iterations), reach=reach)

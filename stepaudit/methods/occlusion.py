@@ -12,6 +12,7 @@ from stepaudit.methods._fill import filling, masked_log_probabilities
 from stepaudit.methods._options import at_least_one, share
 from stepaudit.methods._scale import rectified, scaled
 
+QUARTER = 0.25  # of the clip's frames: a tubelet's length
 ranges = {
     "frames": (1, 1_024),
     "side": (0.001, 1),
@@ -28,7 +29,7 @@ def attribute(
     *,
     ratios: None = None,
     seed: int = 0,
-    frames: int = 4,
+    frames: int | None = None,
     side: float = 0.25,
     stride: float = 0.5,
     fill: Literal["black", "blur", "fade", "freeze"] = "fade",
@@ -44,7 +45,7 @@ def attribute(
     Args:
         clips: [N, 3, T, H, W] in [0, 1].
         targets: [N] class indices.
-        frames: length of a tubelet.
+        frames: length of a tubelet; by default a quarter of the clip's.
         side: height and width of a tubelet, in shares of the frame's.
         stride: from a tubelet to the next, in shares of its length, height and width; 1 leaves no overlap.
         fill: what stands in the tubelet's place: the clip's mean colour (`fade`, the paper's grey), `black`, the
@@ -53,10 +54,10 @@ def attribute(
         score: what falls: the class's probability (the paper) or its logarithm.
         at_once: hidden clips in one call of the model.
     """
-    at_least_one(frames=frames, at_once=at_once)
+    at_least_one(frames=1 if frames is None else frames, at_once=at_once)
     share(side=side, stride=stride)
     size = clips.shape[-3:]
-    tubelets = _tubelets(size, (frames, side * size[1], side * size[2]), stride).to(clips)
+    tubelets = _tubelets(size, _extent(size, frames, side), stride).to(clips)
     masks = 1 - torch.cat([torch.zeros_like(tubelets[:1]), tubelets])  # the first one hides nothing
     fills, name = filling(clips, fill, blur_sigma)
     importance = []
@@ -67,6 +68,11 @@ def attribute(
             values = values if score == "log_probability" else values.exp()
             importance.append(torch.tensordot(values[0] - values[1:], tubelets, 1) / tubelets.sum(dim=0))
     return Maps(scaled(rectified(torch.stack(importance))), "nearest", size, {"perturbation": name})
+
+
+def _extent(size: tuple[int, ...], frames: int | None, side: float) -> tuple[float, float, float]:
+    """Frames, height and width of a tubelet."""
+    return QUARTER * size[0] if frames is None else frames, side * size[1], side * size[2]
 
 
 def _tubelets(size: tuple[int, ...], extent: tuple[float, float, float], stride: float) -> Tensor:
@@ -83,7 +89,7 @@ def _intervals(size: int, extent: float, stride: float) -> Tensor:
 
 
 def passes(
-    size: tuple[int, ...], *, frames: int = 4, side: float = 0.25, stride: float = 0.5, **_options: object
+    size: tuple[int, ...], *, frames: int | None = None, side: float = 0.25, stride: float = 0.5, **_options: object
 ) -> int:
     """Forward passes of the model for a row, clips of a size [T, H, W]: one a tubelet, and one for the clip."""
-    return 1 + len(_tubelets(size, (frames, side * size[1], side * size[2]), stride))
+    return 1 + len(_tubelets(size, _extent(size, frames, side), stride))

@@ -14,6 +14,7 @@ from stepaudit.metrics._masked_clip import MaskedClip, cached, content_hash
 from stepaudit.metrics._peak import require_peak
 from stepaudit.metrics._units import coming_first, grids_of, ranks_at_random, ranks_by_importance, whole_shares
 
+QUARTER = 0.25  # of the clip's frames: a tubelet's length
 ranges = {
     "shares": (0.0001, 1),
     "side": (0.001, 1),
@@ -34,7 +35,7 @@ def score(
     units: tuple[Literal["pixels", "blocks", "tubelets"], ...] = ("pixels", "blocks", "tubelets"),
     shares: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5),
     side: float = 0.125,
-    frames: int = 4,
+    frames: int | None = None,
     random_orders: int = 2,
     blur_sigma: float | None = None,
     at_once: int = 16,
@@ -60,7 +61,7 @@ def score(
         shares: of the units, where the probability is measured; each brings one minus itself with it, and 0 and 1 are
             always measured. The area is taken between the whole units that they are rounded to.
         side: of blocks and tubelets, as a share of the frame's shorter side; rounded so that whole ones fill a frame.
-        frames: length of a tubelet, rounded so that whole ones fill the clip.
+        frames: length of a tubelet, by default a quarter of the clip's, rounded so that whole ones fill the clip.
         random_orders: how many there are; their mean is the random curve.
         blur_sigma: of blurred fills, pixels; by default 20 for a shorter side of 112, and in proportion.
         at_once: clips in one call of the model.
@@ -74,9 +75,10 @@ def score(
         NonFiniteError: a model's logits are NaN.
         UsageError: an option is out of its range.
     """
-    _check(fills, units, shares, side, min(frames, random_orders, at_once))
+    length = max(1, round(QUARTER * clip.shape[1])) if frames is None else frames
+    _check(fills, units, shares, side, min(length, random_orders, at_once))
     require_peak(importance)
-    points, seed, grids = _points(shares), content_hash(clip), grids_of(clip.shape[1:], units, side, frames)
+    points, seed, grids = _points(shares), content_hash(clip), grids_of(clip.shape[1:], units, side, length)
     ranks = {unit: ranks_by_importance(importance.cpu(), grid, _generator(seed)) for unit, grid in grids.items()}
     values: dict[str, float] = {}
     with frozen(model), torch.no_grad():
@@ -86,7 +88,7 @@ def score(
             key = (seed, fill, blur_sigma, target, at_once, *points, *ends.flatten().tolist())
             for unit, grid in grids.items():
                 measure = partial(_at_random, masked, grid, points, random_orders, seed)
-                chance = cached(model, (*key, unit, side, frames, random_orders), measure)
+                chance = cached(model, (*key, unit, side, length, random_orders), measure)
                 curves = _curves(masked.target_probabilities(ends), _by_rank(masked, ranks[unit], points), chance)
                 values |= _named(f"{fill}.{unit}", points, whole_shares(grid, points), curves)
     return values

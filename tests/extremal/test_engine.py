@@ -93,8 +93,8 @@ def test_seeds_smoothed_in_time_are_what_the_model_is_asked_with():
 
 
 def test_frames_with_no_room_for_two_kernels_as_released_are_not_applicable():
-    tiny = SmoothMax.of(16, 16)
-    work = (model_for(Cuboid((0, 2), (2, 8), (2, 8))), torch.rand(1, 3, 7, 16, 16), torch.ones(1, dtype=torch.long))
+    tiny = SmoothMax.of(4, 4)
+    work = (model_for(Cuboid((0, 2), (1, 3), (1, 3))), torch.rand(1, 3, 3, 4, 4), torch.ones(1, dtype=torch.long))
     chosen = settings("step", "paper", "short", 2)
     with pytest.raises(NotApplicableError, match=r"fewer than two places .* use preset 'corrected'"):
         optimise(*work, torch.tensor([0.1]), chosen, Perturbation(), tiny)
@@ -102,9 +102,9 @@ def test_frames_with_no_room_for_two_kernels_as_released_are_not_applicable():
 
 def test_a_clip_with_fewer_frames_than_the_released_kernel_is_too_short():
     released = settings("step", "paper", "short", 1)
-    with pytest.raises(TooShortError, match="clip of 6 frames: L_K as released needs 7; use preset 'corrected'"):
-        run(model_for(CUBOID), clips(frames=6), [0.1], released)
-    assert run(model_for(CUBOID), clips(frames=7), [0.1], released).seed_masks.isfinite().all()
+    with pytest.raises(TooShortError, match="clip of 2 frames: L_K as released needs 3; use preset 'corrected'"):
+        run(model_for(CUBOID), clips(frames=2), [0.1], released)
+    assert run(model_for(CUBOID), clips(frames=3), [0.1], released).seed_masks.isfinite().all()
 
 
 @pytest.mark.parametrize(("method", "preset"), [("step", "corrected"), ("ep3d", "paper"), ("ep3d", "matched")])

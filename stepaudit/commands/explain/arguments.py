@@ -39,6 +39,9 @@ class Request:
     fit: str | None
     start: int | None
     stop: int | None
+    window: float | None
+    stride: float | None
+    at: float | None
     seed: int
     device: str
     overwrite: bool

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from stepaudit.audit.sections import Clips
 from stepaudit.audit.work import SUFFICIENCY_PASSES
 from stepaudit.clips import cutting, decoding
 from stepaudit.clips.tensors import to_tensor
-from stepaudit.commands.explain import arguments, explanation, need
+from stepaudit.commands.explain import arguments, explanation, need, timeline
 from stepaudit.commands.explain.arguments import Request, quick_options
 from stepaudit.commands.explain.clip_report import ClipReport
 from stepaudit.commands.explain.files import missing_film, output_folder
 from stepaudit.commands.explain.model_calls import Observer
 from stepaudit.commands.explain.need_report import NeedReport
-from stepaudit.errors import UsageError
+from stepaudit.errors import TooShortError, UsageError
 from stepaudit.networks import probe
 from stepaudit.networks.by_name import Chosen, choose
 from stepaudit.networks.probe import Answers
@@ -38,12 +38,20 @@ def run(request: Request) -> Iterator[str]:
         AuditError: the clip cannot be explained: it does not decode, is too short, or the method does not suit it.
     """
     arguments.check_video(request)
-    component = _checked(request)
+    component, asked_windows = _checked(request), timeline.windows_of(request)
     options = {**(quick_options(component) if request.quick else {}), **request.options}
     device = arguments.device_of(request.device)
     decoding.source_size(request.video)  # before the model is fetched or read, which takes longer
     chosen = choose(request.model, weights=request.weights, classes=request.classes, layer=request.layer)
     clips = arguments.sized(chosen.clips, request.size, request.fit)
+    place = None
+    if asked_windows is not None:
+        found = timeline.places(request, asked_windows)
+        place = None if request.at is None else timeline.at(found, request.at)
+        yield from _time_line(request, chosen, clips, found, device)
+        if place is None:
+            return
+        request = replace(request, start=place.start, stop=place.stop)
     folder = request.out or Path(f"{request.video.stem}_explained")
     with output_folder(folder, overwrite=request.overwrite) as write:
         clip = cutting.middle(request.video, clips, start=request.start, stop=request.stop)
@@ -53,7 +61,34 @@ def run(request: Request) -> Iterator[str]:
         asked = _asked(request, chosen, to_tensor([clip]).to(device), clips)
         report = _report(request, chosen, clip, asked, options, component)
         yield from report.lines()
+        if place is not None and isinstance(report, ClipReport):
+            yield timeline.in_time(report.maps()[0]["frame_volume"], _seconds(request, clip), place.last_second)
         yield f"wrote {folder}: {', '.join(write(report))}"
+
+
+def _time_line(
+    request: Request, chosen: Chosen, clips: Clips, found: list[timeline.Place], device: torch.device
+) -> Iterator[str]:
+    """A line for each window. The model is asked a few questions about the first that can be cut."""
+    yield f"{request.video.name}: {len(found)} windows"
+    for place in found:
+        try:
+            clip = cutting.middle(request.video, clips, start=place.start, stop=place.stop)
+        except TooShortError:
+            continue
+        asked = _asked(request, chosen, to_tensor([clip]).to(device), clips)
+        target = None if asked.target is None else int(asked.target[0])
+        yield from timeline.lines(chosen.net, request.video, found, clips, asked.classes, target, device)
+        return
+    raise TooShortError(
+        f"{request.video.name}: no window has the {clips.frames} frames of a clip; give a longer --window"
+    )
+
+
+def _seconds(request: Request, clip: dict) -> list[float]:
+    """Seconds of the video at which the frames of a clip are shown."""
+    times = decoding.frame_times(request.video)
+    return [float(times[frame]) for frame in clip["frames"]]
 
 
 def _clip_line(request: Request, clip: dict, origin: str) -> str:
