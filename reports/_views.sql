@@ -286,7 +286,7 @@ with validated as (
     where split = 'validation' and view = 'middle' and status = 'ok'
     group by all
 )
-select dataset, model, epoch, unnest(range(clips)) as clip_id, answer(validation_accuracy) as right
+select dataset, model, epoch, 'any ' || unnest(range(clips)) as clip_id, answer(validation_accuracy) as right
 from training_log
 join validated using (dataset);
 comment on view validation_means_samples is 'How often a model was right on validation clips after each epoch.';

@@ -80,3 +80,24 @@ left join explained_classes as own
     on searches.dataset = own.dataset and searches.clip_id = own.clip_id and searches.model = own.model
 where searches.model not in (select model from controls);
 comment on view gallery_searches is 'How much each clip and model needs that the gallery goes by, of the first method and bound: G where that is the sufficiency, else the minimum preservation ratio; in words as `need`. Clips that need nothing are left out.';
+
+create view window_answers as
+with answered as (
+    select segments.dataset, model, video_id, predictions.clip_id, predictions.label, second, last_second, rank,
+        coalesce(predicted, if(rank = 1, predictions.label, null), 'another class') as answer
+    from segments
+    join predictions on segments.dataset = predictions.dataset and segments.clip_id = predictions.clip_id
+    where window_of is not null and status = 'ok' and model not in (select model from controls)
+)
+select answered.* exclude (rank), answered.label = answer or coalesce(rank = 1 and answered.label is not null, false) as is_right,
+    least(
+        last_second,
+        coalesce(lead(second) over (partition by answered.dataset, answered.model, video_id order by second), last_second)
+    ) as until_second,
+    explained, probability, needs.ratio as needed
+from answered
+left join explained_classes as own
+    on answered.dataset = own.dataset and answered.clip_id = own.clip_id and answered.model = own.model
+left join gallery_searches as needs
+    on answered.dataset = needs.dataset and answered.clip_id = needs.clip_id and answered.model = needs.model;
+comment on view window_answers is 'What each model answers in each window of long footage, from its first second until the next window begins, and how much of it the first search needs; controls are left out.';

@@ -48,9 +48,7 @@ def explain(place, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(place), *sys.path])
 
     def run(*given):
-        return command_line.run(
-            "explain", "long.mp4", "--model", "red_model:ready", "--classes", "names.txt", *given
-        )
+        return command_line.run("explain", "long.mp4", "--model", "red_model:ready", "--classes", "names.txt", *given)
 
     return run
 

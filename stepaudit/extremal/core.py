@@ -105,8 +105,11 @@ class Core:
 
 
 def core_frames(of_sixteen: int, frames: int) -> int:
-    """Length of the ellipsoid for clips of this many frames, in proportion to that for clips of 16."""
-    return max(LEAST, round(of_sixteen * frames / CLIP_FRAMES))
+    """Length of the ellipsoid for clips of this many frames, in proportion to that for clips of 16, and odd if that is:
+
+    of an odd number of frames one is in the middle, where the ellipsoid is widest.
+    """
+    return max(LEAST, of_sixteen + 2 * round(of_sixteen * (frames / CLIP_FRAMES - 1) / 2))
 
 
 def template_loss(values: Tensor, ones: Sequence[float], parts: Tensor, tie: float = 0.0) -> Tensor:

@@ -144,6 +144,21 @@ def test_contrasts_of_copies_have_the_interval_of_videos():
         assert other[end] == pytest.approx(one[end], rel=1e-9)
 
 
+def test_the_accuracy_on_validation_windows_has_the_interval_of_their_videos(tmp_path):
+    logged = {"model": "r3d", "epoch": 1, "validation_accuracy": 0.5}
+    ends = []
+    for name, copies in (("plain", 0), ("windows", 3)):
+        clips = [{"clip_id": f"v{video}", "split": "validation", "video_id": f"v{video}"} for video in range(8)]
+        given = {"segments": clips, "clips": [{"clip_id": row["clip_id"], "split": "validation"} for row in clips]}
+        given = windowed(given, copies) if copies else given
+        folder = write_audit(tmp_path / name, {**given, "training_log": [logged]}, clips=WINDOWS if copies else {})
+        build_database.create(folder, config.load(folder / "config.yaml"))
+        (row,) = table(folder, "validation_means")
+        ends.append((row["right"], row["right_low"], row["right_high"]))
+    # Wilson, 4 of 8: 21.5 to 78.5
+    assert ends[0] == ends[1] == pytest.approx((0.5, 0.215, 0.785), abs=0.001)
+
+
 def test_windows_are_not_compared_as_if_they_were_independent(folders):
     with pytest.raises(UsageError, match=r"windows of the same videos, .*read the reports"):
         command.run(f"{folders['windows']}:r3d", ":rnn", dataset=None, fail_if=[], out=None, everything=False)

@@ -11,9 +11,9 @@ from stepaudit.audit.sections import Clips, Windows
 from stepaudit.clips import cutting, decoding, windows
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.commands.explain.arguments import Request
+from stepaudit.commands.explain.explanation import logits_of
 from stepaudit.errors import AuditError, UsageError
 from stepaudit.layers import frozen
-from stepaudit.commands.explain.explanation import logits_of
 
 AT_ONCE = 16  # windows in a forward pass
 

@@ -10,7 +10,7 @@ from stepaudit.report.charts.looks import SERIES as SERIES
 from stepaudit.report.charts.looks import Looks
 from stepaudit.report.charts.matrix import confusions, transfer
 from stepaudit.report.charts.needs import need_clips, need_curves
-from stepaudit.report.charts.profiles import faithfulness, randomisation, volume_profiles
+from stepaudit.report.charts.profiles import faithfulness, randomisation, time_lines, volume_profiles
 from stepaudit.report.charts.rates import gains, pointing, preservation_rates
 from stepaudit.report.page.page import Chart
 from stepaudit.store import database, package_files
@@ -32,6 +32,7 @@ def all_charts(connection: DuckDBPyConnection, config: Config) -> list[Chart]:
     several = any(len(row["ratio"]) > 1 for row in rows["preservation_curves"])
     drawn = [
         training(rows["training"], looks),
+        time_lines(rows["time_lines"]),
         *confusions(rows["confusions"]),
         need_clips(rows["need_clips"], looks),
         need_curves(rows["need_curves"], looks),

@@ -7,6 +7,7 @@ import altair as alt
 from stepaudit.report.charts.drawing import chart, menu
 from stepaudit.report.charts.lines import FEW_TICKS, PERCENT, curves, tips
 from stepaudit.report.charts.looks import SOFT, Looks
+from stepaudit.report.charts.matrix import DARK, LIGHT
 from stepaudit.report.page.page import Chart
 
 EVEN = [4, 4]  # dashes of what lines are held against
@@ -83,3 +84,25 @@ def _fills(rows: Sequence[dict]) -> list[str]:
     """Fills in the order of the menu: first the one on which the fewest maps were made."""
     own = {fill: sum(row["in_sample"] for row in rows if row["fill"] == fill) for fill in {row["fill"] for row in rows}}
     return sorted(own, key=lambda fill: (own[fill], fill))
+
+
+def time_lines(rows: Sequence[dict]) -> Chart | None:
+    """Answers by second of long footage. Rows of `time_lines.sql`."""
+    title = (
+        "Where in long footage the explained class is probable: a bar for each window, until the next one begins. "
+        "Point at a bar for the model's answer. At most twenty videos of each model, those with the most windows."
+    )
+    tooltip = tips(video_id="video", second=("from, s", ".1f"), until_second=("until, s", ".1f"), answer="answer")
+    tooltip += tips(explained="explained class", percent=("its probability, %", ".1f"))
+
+    def layers(_visible: Sequence[dict]) -> list[alt.Chart]:
+        bars = alt.Chart().encode(
+            x=alt.X("second:Q", title="second of the video", axis=alt.Axis(grid=False)),
+            x2="until_second:Q",
+            y=alt.Y("video_id:N", title=None, axis=alt.Axis(labelLimit=140)),
+            color=alt.Color("percent:Q", title="probability, %", scale=alt.Scale(domain=[0, 100], range=[LIGHT, DARK])),
+            tooltip=list(tooltip),
+        )
+        return [bars.mark_bar(stroke=None, height=alt.RelativeBandSize(0.8))]
+
+    return chart(*("time-lines", "videos", title, rows, layers), panels=["dataset", "model"], height=alt.Step(24))

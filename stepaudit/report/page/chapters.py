@@ -6,7 +6,7 @@ from typing import TypeVar
 
 CHAPTERS = {  # title: names of reports, or patterns, in the order of the page
     "Models": (
-        *("model_overview", "accuracy", "accuracy_*", "confusions", "kinds_of_clips", "class_cues"),
+        *("model_overview", "accuracy", "accuracy_*", "confusions", "videos", "kinds_of_clips", "class_cues"),
         *("near_duplicates", "training*", "time_use"),
     ),
     "What models need": (
