@@ -46,9 +46,9 @@ def run(request: Request) -> Iterator[str]:
     clips = arguments.sized(chosen.clips, request.size, request.fit)
     place = None
     if asked_windows is not None:
-        found = timeline.places(request, asked_windows)
-        place = None if request.at is None else timeline.at(found, request.at)
-        yield from _time_line(request, chosen, clips, found, device)
+        windows = timeline.places(request, asked_windows)
+        place = None if request.at is None else timeline.at(windows, request.at)
+        yield from _time_line(request, chosen, clips, windows, device)
         if place is None:
             return
         request = replace(request, start=place.start, stop=place.stop)
@@ -67,18 +67,18 @@ def run(request: Request) -> Iterator[str]:
 
 
 def _time_line(
-    request: Request, chosen: Chosen, clips: Clips, found: list[timeline.Place], device: torch.device
+    request: Request, chosen: Chosen, clips: Clips, windows: list[timeline.Place], device: torch.device
 ) -> Iterator[str]:
     """A line for each window. The model is asked a few questions about the first that can be cut."""
-    yield f"{request.video.name}: {len(found)} windows"
-    for place in found:
+    yield f"{request.video.name}: {len(windows)} windows"
+    for place in windows:
         try:
             clip = cutting.middle(request.video, clips, start=place.start, stop=place.stop)
         except TooShortError:
             continue
         asked = _asked(request, chosen, to_tensor([clip]).to(device), clips)
         target = None if asked.target is None else int(asked.target[0])
-        yield from timeline.lines(chosen.net, request.video, found, clips, asked.classes, target, device)
+        yield from timeline.lines(chosen.net, request.video, windows, clips, asked.classes, target, device)
         return
     raise TooShortError(
         f"{request.video.name}: no window has the {clips.frames} frames of a clip; give a longer --window"

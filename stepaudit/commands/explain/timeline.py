@@ -8,8 +8,9 @@ import torch
 from pydantic import ValidationError
 
 from stepaudit.audit.sections import Clips, Windows
-from stepaudit.clips import cutting, decoding, windows
+from stepaudit.clips import cutting, decoding
 from stepaudit.clips.tensors import to_tensor
+from stepaudit.clips.windows import stretches
 from stepaudit.commands.explain.arguments import Request
 from stepaudit.commands.explain.explanation import logits_of
 from stepaudit.errors import AuditError, UsageError
@@ -56,16 +57,16 @@ def places(request: Request, asked: Windows) -> list[Place]:
     start, stop = request.start or 0, min(len(times), request.stop or len(times))
     if start >= stop:
         raise UsageError(f"--start {start}: {request.video.name} has {len(times)} frames; give one before the last")
-    return [Place(*each) for each in windows.stretches(times, start, stop, asked)]
+    return [Place(*each) for each in stretches(times, start, stop, asked)]
 
 
-def at(found: Sequence[Place], second: float) -> Place:
+def at(windows: Sequence[Place], second: float) -> Place:
     """The window that holds a second, in the middle if there are several. Raises UsageError if there is none."""
-    holding = [place for place in found if place.second <= second < place.last_second]
+    holding = [place for place in windows if place.second <= second < place.last_second]
     if not holding:
         raise UsageError(
-            f"--at {second:g}: no window holds this second; give one from {found[0].second:.1f} to "
-            f"{found[-1].last_second:.1f}, or a shorter --stride"
+            f"--at {second:g}: no window holds this second; give one from {windows[0].second:.1f} to "
+            f"{windows[-1].last_second:.1f}, or a shorter --stride"
         )
     return min(holding, key=lambda place: abs(place.second + place.last_second - 2 * second))
 
@@ -73,7 +74,7 @@ def at(found: Sequence[Place], second: float) -> Place:
 def lines(
     net: torch.nn.Module,
     video: Path,
-    found: Sequence[Place],
+    windows: Sequence[Place],
     clips: Clips,
     classes: Sequence[str],
     target: int | None,
@@ -83,9 +84,9 @@ def lines(
 
     The video is decoded once. A window that cannot be cut says why.
     """
-    spans = [(place.start, place.stop) for place in found]
-    for first in range(0, len(found), AT_ONCE):
-        some = found[first : first + AT_ONCE]
+    spans = [(place.start, place.stop) for place in windows]
+    for first in range(0, len(windows), AT_ONCE):
+        some = windows[first : first + AT_ONCE]
         cut = [_cut(video, place, clips, spans) for place in some]
         rows = [row for row in cut if isinstance(row, dict)]
         shares: list[torch.Tensor] = []
