@@ -104,6 +104,10 @@ PRESSES = [
         "without its content", "need/summary.json",
     ),
     Press(
+        f"explain my_video.mp4 --model {CHECKPOINT} --method center --window 1 --stride 0.5 --at 1 --out windowed",
+        "in time: half of the map lies between", "windowed/summary.json",
+    ),
+    Press(
         "explain my_video.mp4 --model my_models:build --method center --weights my_weights.pt --classes 2 "
         "--layer features --size 16x32x32 --fit crop --out mine --overwrite",
         writes="mine/summary.json",
