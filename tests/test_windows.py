@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from counted_video import read_numbers, write_numbered
+from PIL import Image
 
 from stepaudit.audit import config, plan, planning
 from stepaudit.audit.jobs import Job
@@ -17,14 +18,16 @@ from stepaudit.stages import extract, index
 from stepaudit.store import tables
 
 
-def audit(folder: Path, root: Path, *, shards: int | str = 1, **clips: object) -> config.Config:
+def audit(
+    folder: Path, root: Path, *, shards: int | str = 1, segments: str | None = None, **clips: object
+) -> config.Config:
     return config.parse(
         {
             "audit": "a",
             "results": str(folder / "results"),
             "shards": shards,
             "clips": {"height": 48, "width": 64, "random_views": 1, **clips},
-            "datasets": {"set": {"use": "folder", "root": str(root)}},
+            "datasets": {"set": {"use": "folder", "root": str(root), "options": {"segments": segments}}},
             "models": {"r3d": {"use": "r2plus1d_18"}},
             "methods": {"center": {}},
         }
@@ -233,6 +236,33 @@ def test_a_window_names_its_segment_and_other_clips_themselves(tmp_path, root):
     rows = indexed(audit(tmp_path, root, windows={"seconds": 2}))
     assert [windows.segment_of(row["clip_id"]) for row in rows] == [row["window_of"] for row in rows]
     assert windows.segment_of("me@home") == "me@home"
+
+
+def test_a_stretch_of_a_damaged_video_is_no_clip_of_another_length(tmp_path):
+    """Its first half decodes; how many windows there are is not known, and the whole stretch is no window."""
+    write_numbered(tmp_path / "videos" / "train" / "a" / "1.mp4", 60)
+    path = write_numbered(tmp_path / "videos" / "test" / "a" / "1.mp4", 250)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 3 // 4])
+    (tmp_path / "videos" / "segments.csv").write_text("video,start,stop\ntest/a/1.mp4,0,100\ntrain/a/1.mp4,,\n")
+    plain = audit(tmp_path / "plain", tmp_path / "videos", segments="segments.csv")
+    indexed(plain)
+    assert [(row["status"], row["error"]) for row in extracted(plain, "test")] == [("ok", None)]
+    made = audit(tmp_path / "cut", tmp_path / "videos", segments="segments.csv", windows={"seconds": 1})
+    indexed(made)
+    (row,) = extracted(made, "test")
+    assert (row["status"], row["pixels"]) == ("bad_video", None)
+    assert "its frames cannot be counted, so that it was not cut into windows" in row["error"]
+
+
+def test_folders_of_pictures_say_what_to_do(tmp_path):
+    for split in ("train", "test"):
+        for number in range(20):
+            place = tmp_path / "videos" / split / "a" / "1" / f"{number:06d}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(place)
+    with pytest.raises(UsageError, match=r"pictures have no times, so that `clips\.windows` cannot cut them"):
+        indexed(audit(tmp_path, tmp_path / "videos", windows={"seconds": 1}))
 
 
 def test_windows_too_short_for_a_clip_say_so(tmp_path, root):

@@ -9,7 +9,7 @@ import numpy as np
 
 from stepaudit.audit.sections import Windows
 from stepaudit.clips import decoding
-from stepaudit.errors import BadVideoError
+from stepaudit.errors import BadVideoError, UsageError
 
 NAME = re.compile(r"@\d{5,}\.\d{3}s$")  # what a window adds to the name of its segment
 
@@ -22,9 +22,17 @@ def cut(segments: Iterable[dict], windows: Windows) -> Iterator[dict]:
 
     Args:
         segments: rows of `segments`.
+
+    Raises:
+        UsageError: one is a folder of pictures, which have no times.
     """
     times = lru_cache(maxsize=1)(decoding.frame_times)
     for row in segments:
+        if Path(row["path"]).is_dir():
+            raise UsageError(
+                f"{row['path']}: pictures have no times, so that `clips.windows` cannot cut them; make a video of "
+                "them, such as ffmpeg -framerate 25 -i %06d.jpg, or leave `windows` out"
+            )
         try:
             seen = times(Path(row["path"]))
         except BadVideoError:

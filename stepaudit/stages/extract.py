@@ -15,7 +15,7 @@ from stepaudit.clips import geometry
 from stepaudit.clips.cutting import clip_rows
 from stepaudit.clips.geometry import Geometry, nearest_distance
 from stepaudit.clips.misfits import misfit
-from stepaudit.errors import UsageError
+from stepaudit.errors import BadVideoError, UsageError
 from stepaudit.running import shard
 from stepaudit.store import tables
 from stepaudit.store.schema import SPLITS
@@ -42,7 +42,7 @@ def run(job: Job) -> None:
         pairs = [
             (segment, row)
             for segment in batch
-            for row in clip_rows(segment, views, clips, seed, spans[segment["path"]])
+            for row in _in_windows(segment, clips, clip_rows(segment, views, clips, seed, spans[segment["path"]]))
         ]
         return [checked(row, segment, boxes[segment["video_id"]], clips, distance) for segment, row in pairs]
 
@@ -50,6 +50,18 @@ def run(job: Job) -> None:
     parts = shard.parts_of(job, batches, _files(segments), rows_per_item=len(views))
     shard.fill(parts, batches, cut, f"extract {job.dataset} {job.size} {job.shard}", len(segments))
     tables.write(_moved_boxes(job, segments, boxes, clips, distance), "clip_boxes", job.file("clip_boxes"))
+
+
+def _in_windows(segment: dict, clips: Clips, rows: list[dict]) -> list[dict]:
+    """The rows; of a segment that should have been cut into windows and was not, failed ones."""
+    if clips.windows is None or segment.get("window_of") is not None:
+        return rows
+    error = (
+        f"{Path(segment['path']).name}: its frames cannot be counted, so that it was not cut into windows; look at it"
+    )
+    failed = {"status": BadVideoError.status, "error": f"{error}, and encode it again"}
+    keys = ("clip_id", "view", "split", "label", "target")
+    return [{**{key: row[key] for key in keys}, **failed} if row["status"] == "ok" else row for row in rows]
 
 
 def shard_segments(job: Job) -> list[dict]:
