@@ -34,11 +34,21 @@ create macro verdict(low, high, threshold) as case
     else 'cannot tell'
 end;
 
--- Windows of one video are alike: they are drawn together, and counted as one where single observations are compared.
+-- Windows of one video are alike, and so are the labels of one clip: they are drawn together, and counted as one where single observations are compared.
 create view sampling_units as
-select dataset, clip_id, if(count(window_of) over (partition by dataset) > 0, video_id, clip_id) as unit
-from segments;
-comment on view sampling_units is 'What each clip is a sample of, in intervals and tests: of the windows of a long video the video, else the clip.';
+with stretches as (
+    select *, count(*) over (partition by dataset, video_id, start, stop) as labels,
+        exists (select * from models where gives in ('sigmoid', 'regression')) as asks_labels
+    from segments
+)
+select dataset, clip_id,
+    if(
+        count(window_of) over (partition by dataset) > 0
+        or (asks_labels and max(labels) over (partition by dataset) > 1),
+        video_id, clip_id
+    ) as unit
+from stretches;
+comment on view sampling_units is 'What each clip is a sample of, in intervals and tests: of the windows of a long video, and of clips with several labels, the video, else the clip.';
 
 create view test_clips as
 select * from clips where split = 'test' and view = 'middle';
@@ -217,10 +227,28 @@ join variants as plain
     on smooth.smoothing is not null and plain.smoothing is null and smooth.way is not distinct from plain.way;
 comment on view ep3d_pairs is 'STEP and the baselines of smoothness, each with the EP-3D of the same preset, schedule and perturbation.';
 
+create view classifiers as
+select name as model from models where gives in ('softmax', 'logit');
+comment on view classifiers is 'Models that name one class for a clip, so that an answer is right or wrong.';
+
+create view right_answers as
+select predictions.dataset, predictions.model, predictions.clip_id,
+    case predictions.gives
+        when 'sigmoid' then target_probability >= 0.5
+        when 'regression' then abs(output - value) <= tolerance
+        else rank = 1
+    end as is_right
+from predictions
+join models on predictions.model = models.name
+left join segments on predictions.dataset = segments.dataset and predictions.clip_id = segments.clip_id
+where predictions.status = 'ok';
+comment on view right_answers is 'Whether each answer is right: the class comes first, the label has a probability of at least 0.5, or the value is off by no more than the tolerance (NULL if it is not annotated).';
+
 create temp view accuracy_means_samples as
 select dataset, model, clip_id, answer(rank = 1) as top1, answer(rank <= 5) as top5,
     share(target_probability) as target_probability, answer(predicted = predicted_when_blurred) as same_when_blurred
-from predictions;
+from predictions
+where model in (from classifiers);
 comment on view accuracy_means_samples is 'How often the label is the model''s first answer, or among its first five, how probable it is, and how often a complete blur leaves the first answer.';
 
 -- Where answers are explained, or nothing says which are right, all clips count; else those that the model has right.
@@ -256,7 +284,7 @@ left join class_labels on known.dataset = class_labels.dataset and place = class
 comment on view explained_classes is 'The class of each clip that is explained, with its probability: the label, or the model''s own answer.';
 
 create view chances as
-with answered as (from predictions where status = 'ok'),
+with answered as (from predictions where status = 'ok' and model in (from classifiers)),
 blurred as (from answered where predicted_when_blurred is not null),
 clips as (select dataset, model, count(*) as count from blurred group by all),
 labels as (select dataset, model, label, count(*) as count from answered where label is not null group by all),
@@ -417,13 +445,13 @@ names as (
     group by all
 ),
 usual_names as (
-    select usual.*, given.label as label, found.label as answered
+    select usual.*, given.label as label, found.label as answered, usual.model in (from classifiers) as names_one
     from usual
     left join names as given on usual.dataset = given.dataset and usual.target = given.target
     left join names as found on usual.dataset = found.dataset and usual.answer = found.target
 )
 select dataset, model, sum(clips)::bigint as clips, sum(alike)::bigint as alike, coalesce(sum(named), 0)::bigint as named,
-    count(distinct answer) = count(*) and count(*) > 1 as one_to_one,
+    count(distinct answer) = count(*) and count(*) > 1 and bool_and(names_one) as one_to_one,
     any_value(answered || ' for ' || label order by target) filter (answer != target) as swapped,
     (
         select max(spread) from ranges where ranges.dataset = usual_names.dataset and ranges.model = usual_names.model

@@ -7,14 +7,15 @@ with names as (
 known as (
     select *, list_position(probabilities, list_max(probabilities)) - 1 as place
     from predictions
-    where status = 'ok' and label is not null and model not in (select model from controls)
+    where status = 'ok' and label is not null and model in (from classifiers)
+        and model not in (select model from controls)
 )
 select known.dataset, known.model, known.clip_id, known.label,
     if(rank = 1, known.label, coalesce(predicted, name, 'class ' || place, 'another class')) as answer,
     target_probability, list_max(probabilities) as answer_probability
 from known
 left join names on known.dataset = names.dataset and known.place = names.target;
-comment on view given_answers is 'The class that each model answers for a test clip with a label, and how probable it and the annotated class are; controls are left out.';
+comment on view given_answers is 'The class that each model answers for a test clip with a label, and how probable it and the annotated class are, of models that name one class; controls are left out.';
 
 create temp view class_answers_samples as
 select dataset, model, label, clip_id, answer(answer = label) as right
@@ -69,3 +70,39 @@ qualify row_number() over (
     partition by dataset, model, clip_id order by is_mask desc, method, ratio, metric
 ) = 1;
 comment on view box_masses is 'How much of a map lies on the boxes of a clip, and how much of the picture they are: one map for each clip and model, optimised masks first, and of these the least ratio.';
+
+create view label_answers as
+with names as (
+    select dataset, target, any_value(label) as label from segments where target is not null group by all
+),
+stretches as (
+    select segments.dataset, model, coalesce(any_value("group"), video_id) as video,
+        any_value(probabilities) as probabilities, list(segments.target) as targets
+    from predictions
+    join segments using (dataset, clip_id)
+    where status = 'ok' and gives = 'sigmoid' and segments.target is not null
+    group by segments.dataset, model, video_id, start, stop
+)
+select stretches.dataset, model, video, label, probabilities[target + 1] as probability,
+    list_contains(targets, target) as is_there
+from stretches
+join names using (dataset);
+comment on view label_answers is 'How probable a model with a sigmoid for each label finds each label in each stretch of test video, and whether it is annotated there.';
+
+create temp view error_means_samples as
+with means as (
+    select dataset, avg(value) as value from segments where split = 'train' group by all
+),
+errors as (
+    select predictions.dataset, model, coalesce("group", video_id) as clip_id, abs(output - segments.value) as off,
+        abs(means.value - segments.value) as off_mean, abs(output - segments.value) <= tolerance as is_within
+    from predictions
+    join models on predictions.model = models.name
+    join segments on predictions.dataset = segments.dataset and predictions.clip_id = segments.clip_id
+    left join means on predictions.dataset = means.dataset
+    where status = 'ok' and predictions.gives = 'regression' and segments.value is not null
+)
+select dataset, model, clip_id, number_of(off, 1) as error, number_of(off_mean, 1) as mean_error,
+    number_of(off_mean - off, 1) as gain, share(is_within::int) as within
+from errors;
+comment on view error_means_samples is 'How far regressions are off, beside always answering the mean of the training clips (by how much less: gain), and how often by no more than the tolerance; videos (or groups) are the sampling unit.';

@@ -10,7 +10,7 @@ with answers as (
 own as (select * from answers where asked_class != 'runner_up'),
 other as (select * from answers where asked_class = 'runner_up')
 select own.dataset, own.clip_id, own.model, own.method, own.seed, own.is_first, segments.label, coalesce(own.target_name, class_labels.label, own.target::varchar) as target,
-    predictions.rank = 1 as is_right,
+    answers.is_right,
     own.vacuous, own.ratio, own.lower, own.ratio_75, own.lower_75, own.ratio_90, own.lower_90,
     own.log2_ratio, own.log2_lower, own.random_ratio, own.random_log2_ratio,
     own.random_log2_ratio - own.log2_ratio as excess,
@@ -27,8 +27,8 @@ from own
 left join other
     on own.dataset = other.dataset and own.clip_id = other.clip_id and own.model = other.model
     and own.method = other.method and own.seed is not distinct from other.seed
-left join predictions
-    on own.dataset = predictions.dataset and own.clip_id = predictions.clip_id and own.model = predictions.model
+left join right_answers as answers
+    on own.dataset = answers.dataset and own.clip_id = answers.clip_id and own.model = answers.model
 left join segments on own.dataset = segments.dataset and own.clip_id = segments.clip_id
 left join class_labels on own.dataset = class_labels.dataset and own.target = class_labels.target;
 comment on view start_needs is 'How much of a clip a model needs for the explained class, by start (seed): a* with its brackets, beside what the runner-up class and random pieces need.';

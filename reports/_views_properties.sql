@@ -23,14 +23,17 @@ qualify row_number() over (partition by clips.dataset, clips.clip_id order by cl
 comment on view clip_properties is 'What each test clip looks like, in numbers from its pixels, boxes and video (the smallest size of the clip); NULL where it was not measured, as in clips that were cut by an earlier version.';
 
 create view clip_outcomes as
-select properties.*, answers.model,
-    if(answers.answer = answers.label, 0, 1)::double as wrong,
+select properties.*, predictions.model,
+    if(answers.answer is null, null, if(answers.answer = answers.label, 0, 1))::double as wrong,
     if(searches.ratio > 0, log2(searches.ratio), null) as need,
     box - on_box as off_object
 from clip_properties as properties
-join given_answers as answers on properties.dataset = answers.dataset and properties.clip_id = answers.clip_id
+join predictions on properties.dataset = predictions.dataset and properties.clip_id = predictions.clip_id
+left join given_answers as answers
+    on predictions.dataset = answers.dataset and predictions.clip_id = answers.clip_id and predictions.model = answers.model
 left join gallery_searches as searches
-    on properties.dataset = searches.dataset and properties.clip_id = searches.clip_id and answers.model = searches.model
+    on properties.dataset = searches.dataset and properties.clip_id = searches.clip_id and predictions.model = searches.model
 left join box_masses as masses
-    on properties.dataset = masses.dataset and properties.clip_id = masses.clip_id and answers.model = masses.model;
-comment on view clip_outcomes is 'Beside the properties of each clip and model: whether the answer is wrong, how much of the clip is needed (octaves), and how much less of a map lies on the boxes than of an even one.';
+    on properties.dataset = masses.dataset and properties.clip_id = masses.clip_id and predictions.model = masses.model
+where predictions.status = 'ok' and predictions.model not in (select model from controls);
+comment on view clip_outcomes is 'Beside the properties of each clip and model: whether the answer is wrong (NULL of models that name no class), how much of the clip is needed (octaves), and how much less of a map lies on the boxes than of an even one.';

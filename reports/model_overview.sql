@@ -1,6 +1,9 @@
 -- Models at a glance: how often is each right, what are its answers made from, and how much of a clip do they need?
--- One row per dataset and model; controls are left out. Commonest class: what naming it for every clip would be right on. Same when blurred: clips with the same answer behind a complete blur, and how many would have it by chance. Need, and times that random pieces would have to be so large: clips that the model has right, or all where answers are explained (table needs). On box: so many times as much of the optimised masks as of an even map. Frozen: mean change of the target's probability when all frames are the middle one. Intervals: 95 %, over clips.
-with searched as (
+-- One row per dataset and model; controls are left out. Models that name no class have no accuracy, see label_precision and value_errors. Commonest class: what naming it for every clip would be right on. Same when blurred: clips with the same answer behind a complete blur, and how many would have it by chance. Need, and times that random pieces would have to be so large: clips that the model has right, or all where answers are explained (table needs). On box: so many times as much of the optimised masks as of an even map. Frozen: mean change of the target's probability when all frames are the middle one. Intervals: 95 %, over clips.
+with answered as (
+    select dataset, model, count(*) filter (status = 'ok') as clips from predictions group by all
+),
+searched as (
     select name as method from methods where list_contains(bounds, 'sufficiency') order by name limit 1
 ),
 drawn as (
@@ -15,7 +18,7 @@ masses as (
     where method in (from drawn) and times is not null
     qualify row_number() over (partition by dataset, model order by ratio, metric) = 1
 )
-select means.dataset, means.model, top1_clips as clips,
+select answered.dataset, answered.model, coalesce(top1_clips, answered.clips) as clips,
     percent(top1) as top1_percent, percent(top1_low) as top1_percent_low, percent(top1_high) as top1_percent_high,
     percent(commonest) as commonest_class_percent,
     percent(same_when_blurred) as same_when_blurred_percent,
@@ -34,14 +37,15 @@ select means.dataset, means.model, top1_clips as clips,
     percent(orders.change) as frozen_points,
     percent(orders.change_low) as frozen_points_low,
     percent(orders.change_high) as frozen_points_high
-from accuracy_means as means
+from answered
+left join accuracy_means as means using (dataset, model)
 left join chances using (dataset, model)
 left join order_means as orders
-    on means.dataset = orders.dataset and means.model = orders.model and orders.frame_order = 'frozen'
+    on answered.dataset = orders.dataset and answered.model = orders.model and orders.frame_order = 'frozen'
 left join need_estimates as needs
-    on means.dataset = needs.dataset and means.model = needs.model
-    and needs.answers = (select answers from asked_answers where dataset = means.dataset)
+    on answered.dataset = needs.dataset and answered.model = needs.model
+    and needs.answers = (select answers from asked_answers where dataset = answered.dataset)
     and needs.method in (from searched)
-left join masses on means.dataset = masses.dataset and means.model = masses.model
-where means.model not in (select model from controls)
-order by means.dataset, means.model
+left join masses on answered.dataset = masses.dataset and answered.model = masses.model
+where answered.model not in (select model from controls)
+order by answered.dataset, answered.model

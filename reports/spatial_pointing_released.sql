@@ -6,7 +6,7 @@ with games as (
     where use = 'spatial_pointing_released'
 ),
 clips_of as (
-    select test_clips.*, models.name as model, metric, tolerance
+    select test_clips.*, models.name as model, metric, games.tolerance
     from test_clips
     join models using (size), games
     where status = 'ok'

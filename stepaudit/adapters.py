@@ -17,6 +17,7 @@ from stepaudit.layers import arranged, patches
 
 AXES = "NCTHW"
 TOLERANCE = 1e-5  # of a sum of probabilities in float32
+EXACT = 1e-12  # added to a squared distance, so that its logarithm is finite
 ROUNDED = 4e-3  # of a sum of probabilities that were rounded to bfloat16 or float16
 ADVICE = "wrap the model in stepaudit.adapters.Adapter (config/MODELS.md)"
 
@@ -40,7 +41,7 @@ class Adapter(nn.Module):
         column: which of K values of each clip, to audit one label of a network of several labels: with `gives` of one
             value, the label is class 1, and its absence class 0.
         gives: `probabilities` if it ends in a softmax; `logit` or `probability` if it gives one value for each clip,
-            the logit, or the sigmoid of it, of class 1 against class 0.
+            the logit, or the sigmoid of it, of class 1 against class 0; `value` for the value itself, [N, 1].
         activation_layer: name of the module of its last convolution, such as `layer4`; default: the model's own
             `activation_layer`, if it has one.
         patch: frames, rows and columns of a patch, if that layer gives tokens [N, L, C] of a transformer: frame by
@@ -66,7 +67,7 @@ class Adapter(nn.Module):
         std: Sequence[float] = (1.0, 1.0, 1.0),
         take: int | str | None = None,
         column: int | None = None,
-        gives: Literal["logits", "probabilities", "logit", "probability"] = "logits",
+        gives: Literal["logits", "probabilities", "logit", "probability", "value"] = "logits",
         activation_layer: str | None = None,
         patch: tuple[int, int, int] | None = None,
     ):
@@ -253,18 +254,23 @@ def _log(probabilities: Any, name: str) -> Any:
         return probabilities  # `check_logits` says what is wrong with it
     if not (sums_to_one(probabilities) | ~probabilities.isfinite().all(dim=1)).all():
         raise UsageError(
-            f'gives="probabilities": {name} returns rows that do not sum to 1; of separate sigmoids audit one label '
-            'at a time, column=0 with gives="probability"; if these are logits, leave `gives` out'
+            f'gives="probabilities": {name} returns rows that do not sum to 1; of separate sigmoids return the logits, '
+            "and set `gives: sigmoid` of the model in the configuration; if these are logits, leave `gives` out"
         )
     return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
 
-def _two(output: Any, name: str) -> Tensor:
-    """Logits [N, 2] from one value a clip: the softmax of class 1 is its sigmoid."""
+def _one(output: Any, name: str) -> Tensor:
+    """One value a clip, [N, 1]."""
     if not isinstance(output, Tensor) or output.numel() != len(output) or not output.is_floating_point():
         raise UsageError(f"gives one value for each clip: {name} returns {described(output)}; leave `gives` out")
-    values = output.reshape(-1)
-    return torch.stack([torch.zeros_like(values), values], dim=1)
+    return output.reshape(-1, 1)
+
+
+def _two(output: Any, name: str) -> Tensor:
+    """Logits [N, 2] from one value a clip: the softmax of class 1 is its sigmoid."""
+    values = _one(output, name)
+    return torch.cat([torch.zeros_like(values), values], dim=1)
 
 
 def _two_logs(output: Any, name: str) -> Tensor:
@@ -283,15 +289,41 @@ OUTPUTS: dict[str, Callable[[Any, str], Any]] = {
     "probabilities": _log,
     "logit": _two,
     "probability": _two_logs,
+    "value": _one,
 }
+# By what a model `gives` in the configuration, what an adapter around it is given.
+ADAPTED: dict[str, Literal["logit", "value"]] = {"logit": "logit", "regression": "value"}
 
 
-def logits_of(model: nn.Module, clips: Tensor, classes: int) -> Tensor:
+class Close(Adapter):
+    """A regression as two logits: class 1 is that its answer stays what it was, with the probability 1 / (1 + (d/t)²).
+
+    d is the distance from that answer and t the tolerance, so that the probability is 1 at the answer, one half at the
+    tolerance, and one fifth at twice the tolerance.
+
+    Args:
+        model: clips to values [N, 1].
+        answer: what it was.
+        tolerance: in the same unit.
+    """
+
+    def __init__(self, model: nn.Module, answer: float, tolerance: float):
+        super().__init__(model)
+        self.answer, self.tolerance = answer, tolerance
+
+    def forward(self, clips: Tensor) -> Tensor:
+        distance = (self.model(clips) - self.answer) / self.tolerance
+        logit = -(distance**2 + EXACT).log()
+        return torch.cat([torch.zeros_like(logit), logit], dim=1)
+
+
+def logits_of(model: nn.Module, clips: Tensor, classes: int, gives: str = "softmax") -> Tensor:
     """Checked logits of a model. Its own errors get a note with the shape of the clips.
 
     Args:
         clips: [N, 3, T, H, W] in [0, 1].
-        classes: K.
+        classes: K; of a regression 1.
+        gives: as in the configuration.
 
     Returns:
         Logits [N, K], which may not be finite.
@@ -304,7 +336,7 @@ def logits_of(model: nn.Module, clips: Tensor, classes: int) -> Tensor:
     except Exception as error:
         error.add_note(failed(model, clips))
         raise
-    check_logits(output, len(clips), classes, type(model).__name__)
+    check_logits(output, len(clips), classes, type(model).__name__, gives)
     return output
 
 
@@ -316,8 +348,11 @@ def failed(model: nn.Module, clips: Tensor) -> str:
     )
 
 
-def check_logits(output: Any, count: int, classes: int, name: str) -> None:
+def check_logits(output: Any, count: int, classes: int, name: str, gives: str = "softmax") -> None:
     """Checks that an output is a float for each of `count` clips and each class, and no probability.
+
+    Args:
+        gives: as in the configuration; labels with a sigmoid each need not be several, or sum to anything.
 
     Raises:
         UsageError: it is not; the text names the next step.
@@ -325,18 +360,23 @@ def check_logits(output: Any, count: int, classes: int, name: str) -> None:
     if not isinstance(output, Tensor):
         raise UsageError(f"{name} returns {described(output)}, not logits [N, K]; {ADVICE} and say which to `take`")
     shape = list(output.shape)
-    if classes == 1:
+    if gives == "softmax" and classes == 1:
         raise UsageError(f"{name} has one class, whose softmax is 1 for any clip; a class is explained against others")
-    if shape in ([count], [count, 1]):
+    if gives == "softmax" and shape in ([count], [count, 1]):
         raise UsageError(
-            f"{name} returns one value for each clip, as binary classifiers do, whose softmax is 1 for any clip; "
-            f'{ADVICE} with gives="logit", or gives="probability" if it ends in a sigmoid; a '
-            "regression has no class to explain, and cannot be audited"
+            f"{name} returns one value for each clip, as binary classifiers do, whose softmax is 1 for any clip; set "
+            "`gives: logit` of the model, or `gives: regression` and its `tolerance`; outside of an audit "
+            f'{ADVICE} with gives="logit", or gives="probability" if it ends in a sigmoid'
         )
     if output.ndim != 2 or len(output) != count:
         raise UsageError(
             f"{name} returns shape {shape} for {count} clips, not [{count}, {classes}]: a row for each clip, a column "
             "for each class; average over other axes, such as frames or views, in the model's `forward`"
+        )
+    if gives == "logit" and classes != 2:
+        raise UsageError(
+            f"{name} gives one logit, of the second of two classes; the data set has {classes}: have a logit for each, "
+            "and leave `gives` out (or `gives: sigmoid` where a clip has several labels)"
         )
     if shape[1] != classes:
         raise UsageError(
@@ -345,7 +385,7 @@ def check_logits(output: Any, count: int, classes: int, name: str) -> None:
         )
     if not output.is_floating_point():
         raise UsageError(f"{name} returns {output.dtype}, not logits; leave argmax and rounding out of its `forward`")
-    if sums_to_one(output).all():
+    if gives == "softmax" and sums_to_one(output).all():
         raise UsageError(
             f"{name} returns probabilities, not logits: its rows are not negative and sum to 1; leave its softmax out, "
             f'or {ADVICE} with gives="probabilities"'

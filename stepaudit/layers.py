@@ -196,6 +196,17 @@ def target_log_probability(model: nn.Module, clips: Tensor, targets: Tensor) -> 
     return functional.log_softmax(model(clips), dim=1).gather(1, targets[:, None])[:, 0]
 
 
+def answers(outputs: Tensor, gives: str) -> Tensor:
+    """Answers of a model, from its outputs [N, K]: probabilities of classes or of labels, or the value of a regression.
+
+    Args:
+        gives: as `gives` of a model in the configuration.
+    """
+    if gives == "regression":
+        return outputs
+    return outputs.sigmoid() if gives == "sigmoid" else outputs.softmax(dim=1)
+
+
 def probability_and_rank(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Softmax probability of each target, and its rank: 1 + the number of more probable classes.
 

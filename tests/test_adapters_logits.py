@@ -17,7 +17,7 @@ WRONG = {
     "nothing": (None, "Net returns a NoneType, not logits"),
     "one axis too many": (LOGITS[:, :, None], r"shape \[2, 3, 1\] for 2 clips, not \[2, 3\].*average over other axes"),
     "one axis too few": (LOGITS[:, 0], r"Net returns one value for each clip, .* gives=\"logit\", or gives=\"prob"),
-    "one column": (LOGITS[:, :1], "as binary classifiers do.*; a regression has no class to explain"),
+    "one column": (LOGITS[:, :1], "as binary classifiers do.*; set `gives: logit` of the model, or `gives: regr"),
     "a row for each frame": (LOGITS.repeat(8, 1), r"shape \[16, 3\] for 2 clips"),
     "other classes": (torch.rand(2, 400), r"returns 400 values for each clip of a data set with 3 classes; give its"),
     "whole numbers": (LOGITS.argmax(1, keepdim=True).expand(2, 3), r"returns torch.int64, not logits; leave argmax"),

@@ -113,6 +113,16 @@ class Config(Closed):
         return self
 
     @model_validator(mode="after")
+    def _labels_are_asked_one_by_one(self):
+        labels = [name for name, model in self.models.items() if model.gives == "sigmoid"]
+        if labels and self.target == "predicted":
+            raise ValueError(
+                f"`target: predicted` explains the one class that a model answers; model '{labels[0]}' with "
+                "`gives: sigmoid` is asked for each label of a clip: remove one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_known(self):
         searching = [name for name, method in self.methods.items() if method.ratios]
         _require_known("preserve.methods: no method '{}' with ratios", self.preserve.methods, searching)

@@ -4,7 +4,7 @@ from typing import Any
 
 from stepaudit.errors import did_you_mean
 
-OF_MODEL = ("use", "options", "clips", "batch_size", "layer", "outputs", "classes")  # that controls take
+OF_MODEL = ("use", "options", "clips", "batch_size", "layer", "gives", "tolerance", "outputs", "classes")  # of controls
 OF_TRAINING = ("training", "training_on")
 
 

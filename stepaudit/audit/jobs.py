@@ -141,6 +141,7 @@ class Job:
         if self.stage == "score":
             reads |= {"maps": [self.file("maps")], "boxes": self.sharing("clip_boxes")}
             reads |= {"references": self.reference_maps, "peers": self.peer_checkpoints}
+            reads["predictions"] = self.answers_kept
         return reads
 
     @property
@@ -220,6 +221,13 @@ class Job:
     def peer_checkpoints(self) -> list[Path]:
         """The weights of the model's peers, if a metric needs them."""
         return [peer.checkpoint for peer in self.peers] if "peers" in self.measures else []
+
+    @property
+    def answers_kept(self) -> list[Path]:
+        """Predictions of regressions that a metric asks whether their answers stay: the model, and its peers."""
+        asked = [self] * ("model" in self.measures) + self.peers * ("peers" in self.measures)
+        of_values = [job for job in asked if self.config.models[job.model].gives == "regression"]
+        return [path for job in of_values for path in job.sharing("predictions")]
 
     @property
     def references(self) -> "dict[str, Job]":

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+SINGLE = ("sigmoid", "regression")  # of what models give: no class, so that there is no other one
+
 
 @dataclass(frozen=True, eq=False)
 class Request:
@@ -29,6 +31,11 @@ class Request:
     def clip_id(self) -> str:
         return self.clip["clip_id"]
 
+    @property
+    def is_single(self) -> bool:
+        """True for a label or a value, which stands against no other class."""
+        return self.prediction.get("gives") in SINGLE
+
 
 def explained(request: Request, which: Literal["label", "predicted"]) -> Request:
     """The request for the class to explain: the clip's label, or the model's answer, as for clips without a label.
@@ -36,7 +43,7 @@ def explained(request: Request, which: Literal["label", "predicted"]) -> Request
     Args:
         request: for the clip's label, with the model's prediction.
     """
-    if which == "label" and request.target is not None:
+    if request.is_single or (which == "label" and request.target is not None):
         return request
     values = request.prediction.get("probabilities") or []
     target = max(range(len(values)), key=values.__getitem__, default=None)  # of equal ones the first
@@ -54,8 +61,11 @@ def with_names(rows: Sequence[dict], names: Sequence[str]) -> list[dict]:
 
 
 def for_runner_up(request: Request) -> Request:
-    """The request for the most probable class but the explained one; without a target where there is none."""
-    probabilities = dict(enumerate(request.prediction["probabilities"] or []))
+    """The request for the most probable class but the explained one; without a target where there is none.
+
+    Labels that a clip has any number of are questions of their own: none stands in for another.
+    """
+    probabilities = {} if request.is_single else dict(enumerate(request.prediction["probabilities"] or []))
     others = [(value, -target) for target, value in probabilities.items() if target != request.target]
     if not others:
         return replace(request, target=None, target_probability=None)

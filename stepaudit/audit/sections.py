@@ -246,6 +246,15 @@ class Model(Component):
         default={}, description="By data set, the keys of `training` that differ there, `{epic: {epochs: 20}}`."
     )
     batch_size: Batch = Field(default=16, description="Clips in a forward pass when predicting.")
+    gives: Literal["softmax", "sigmoid", "logit", "regression"] = Field(
+        default="softmax",
+        description="What it answers: `softmax`: logits, one class a clip; `sigmoid`: a logit for each label, of which "
+        "a clip has any number; `logit`: one, of the second of two classes; `regression`: one number.",
+    )
+    tolerance: Annotated[float, Between(1e-30, 1e30)] | None = Field(
+        default=None,
+        description="Of a `regression`, in its unit: an answer that differs by less than this counts as the same.",
+    )
     outputs: Literal["all", "restricted"] | None = Field(
         default=None,
         description="Audits a trained network as it is, on those of its own classes that the data set has, by name: "
@@ -304,6 +313,14 @@ class Model(Component):
             raise ValueError("`classes` names a network's own classes; say which count, `outputs: all` or `restricted`")
         if self.outputs is not None and any([self.training.epochs, *self.training_on, self.shuffle_labels]):
             raise ValueError("`outputs` audits a network as it is; set `training: {epochs: 0}`, without `training_on`")
+        return self
+
+    @model_validator(mode="after")
+    def _one_value(self):
+        if (self.gives == "regression") != (self.tolerance is not None):
+            raise ValueError("`tolerance` and `gives: regression` go together; set both, such as `tolerance: 0.5`")
+        if self.outputs is not None and self.gives in ("logit", "regression"):
+            raise ValueError(f"a network that `gives: {self.gives}` has one value to take; remove `outputs`")
         return self
 
     @field_validator("training_on")

@@ -34,9 +34,10 @@ def require_ok(row: dict) -> dict:
 
 
 def of_clips(job: Job) -> list[Request]:
-    """A request for each clip of the job's shard, for its label, which it may not have."""
+    """A request for each clip of the job's shard, for its label, which it may not have; a regression's output is 0."""
     rows = tables.read("clips", *job.sharing("clips"))
-    return [Request(row, row["target"]) for row in rows]
+    is_value = job.config.models[job.model].gives == "regression"
+    return [Request(row, 0 if is_value else row["target"]) for row in rows]
 
 
 def with_predictions(job: Job) -> list[Request]:
@@ -55,7 +56,7 @@ def with_predictions(job: Job) -> list[Request]:
             f"'{missing[0]}'; run `predict` after `extract`"
         )
     pairs = [(clip, of_clip[clip["clip_id"]]) for clip in clips]
-    requests = [Request(clip, clip["target"], row, row["target_probability"]) for clip, row in pairs]
+    requests = [Request(clip, row["target"], row, row["target_probability"]) for clip, row in pairs]
     return [explained(request, job.config.target) for request in requests]
 
 
@@ -70,11 +71,18 @@ def tensors(requests: Sequence[Request], device: torch.device) -> tuple[Tensor, 
     for request in requests:
         if request.prediction:
             require_ok(request.prediction)
-        if request.target is None and request.prediction.get("probabilities"):
-            raise NotApplicableError("the model knows no other class than the clip's")
         if request.target is None:
-            raise NotApplicableError("no class to explain: the model gave no answer")
+            raise NotApplicableError(_without_target(request))
     return clips, torch.tensor([request.target for request in requests], device=device)
+
+
+def _without_target(request: Request) -> str:
+    """The reason why there is no class to ask for."""
+    if request.is_single:
+        return "nothing to ask for: a label or a value stands against no other class, and the clip has no further label"
+    if request.prediction.get("probabilities"):
+        return "the model knows no other class than the clip's"
+    return "no class to explain: the model gave no answer"
 
 
 def pixels(requests: Sequence[Request], device: torch.device) -> Tensor:

@@ -7,13 +7,15 @@ Three CSV files, all optional, say more. Their column `video` is a path below th
 - `videos`: `video`, and `split` (train, validation, test, or unused), `group` or both. It names every video.
 - `segments`: `video`, `start`, `stop`, `action_start`, `action_stop`: source frames from 0, half-open; empty: unknown.
   A video on several lines has several segments; one without a line is one segment, from its first frame to its last.
+- In either: `labels`, such as `run|jump`, in place of the class folder's name, for models with `gives: sigmoid`; a clip
+  is explained once for each. `value`, a number, for models with `gives: regression`.
 - `boxes`: `video`, `frame`, `x0`, `y0`, `x1`, `y1`: source pixels as a player shows them, upright and
   square, the last two exclusive; `label`: else the class.
 """
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unicodedata import normalize
 
@@ -29,14 +31,18 @@ STRETCHES = (("start", "stop"), ("action_start", "action_stop"))
 FRAMES = [column for pair in STRETCHES for column in pair]
 EDGES = ["x0", "y0", "x1", "y1"]
 UNUSED = "unused"
+TOLD = ["labels", "value"]  # about a clip, in place of its folder's name
+SEPARATOR = "|"  # of labels
 
 
 @dataclass(frozen=True)
 class Place:
-    """Split and group of a video; None if not known (yet)."""
+    """Split, group, labels and value of a video; None if not known (yet)."""
 
     split: str | None
     group: str | None
+    labels: tuple[str, ...] | None = None
+    value: float | None = None
 
 
 def read(
@@ -72,14 +78,16 @@ def read(
     folders = {video.name: Place(video.split, _group(group, video.name)) for video in present}
     places = _with_drawn_split(present, _listed(root / videos, folders) if videos else folders, test_share, seed)
     used = [video for video in present if places[video.name].split != UNUSED]
-    labels = sorted({video.label for video in used if video.label is not None})
     stretches = _stretches(root / segments, folders) if segments else {}
     rows = [
-        {**_segment(video, places[video.name], labels), **stretch}
+        row
         for video in used
         for stretch in stretches.get(video.name, [{"clip_id": video.name}])
+        for row in _segments(video, places[video.name], stretch)
     ]
-    return rows, _boxes(root / boxes, folders, used) if boxes else []
+    classes = sorted({row["label"] for row in rows} - {None})
+    rows = [{**row, "target": None if row["label"] is None else classes.index(row["label"])} for row in rows]
+    return rows, _boxes(root / boxes, folders, rows) if boxes else []
 
 
 def left_out(root: Path, *, unlabelled: bool = False, **_others: object) -> list[str]:
@@ -107,7 +115,7 @@ def _group(pattern: str | None, name: str) -> str | None:
 def _listed(path: Path, folders: dict[str, Place]) -> dict[str, Place]:
     """Places of all videos by the CSV, or by their folders where a cell is empty."""
     places: dict[str, Place] = {}
-    for row in read_rows(path, ["video"], ["split", "group"]):
+    for row in read_rows(path, ["video"], ["split", "group", *TOLD]):
         name = row.one_of("video", folders)
         if name in places:
             raise row.complaint("video", f"'{name}' stands on an earlier line, too")
@@ -124,7 +132,22 @@ def _place(row: Row, folder: Place) -> Place:
         split = split_of(row.text("split")) or row.one_of("split", (*SPLITS, UNUSED))
     if folder.split not in (None, split) and split != UNUSED:
         raise row.complaint("split", f"'{split}', but the video lies in {folder.split}/; move it, or change the line")
-    return Place(split, row.cells.get("group") or folder.group)
+    return Place(split, row.cells.get("group") or folder.group, _labels(row), _value(row))
+
+
+def _labels(row: Row) -> tuple[str, ...] | None:
+    """Names in the column `labels`, each once; None for an empty cell."""
+    if not row.cells.get("labels"):
+        return None
+    names = [name.strip() for name in row.text("labels").split(SEPARATOR)]
+    if "" in names or len(set(names)) < len(names):
+        raise row.complaint("labels", f"give names that differ, such as run{SEPARATOR}jump")
+    return tuple(names)
+
+
+def _value(row: Row) -> float | None:
+    """Number in the column `value`; None for an empty cell."""
+    return row.number("value") if row.cells.get("value") else None
 
 
 def _with_drawn_split(videos: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
@@ -148,7 +171,8 @@ def _drawn(videos: list[Found], places: dict[str, Place], share: float, seed: in
         raise UsageError(f"option `test_share`: it must lie between 0 and 1, got {share}")
     groups = defaultdict(set)
     for video in videos:
-        groups[str(video.label)].add(places[video.name].group or video.name)
+        for label in places[video.name].labels or (str(video.label),):
+            groups[label].add(places[video.name].group or video.name)
     drawn = draw_groups(groups, share, seed)
     for label, members in groups.items():
         if not members & drawn:
@@ -157,32 +181,38 @@ def _drawn(videos: list[Found], places: dict[str, Place], share: float, seed: in
                 f"class '{label}': {few} into training and test; add videos, or a CSV `videos` with splits"
             )
     splits = {name: "test" if (place.group or name) in drawn else "train" for name, place in places.items()}
-    return {name: Place(splits[name], place.group) for name, place in places.items()}
+    return {name: replace(place, split=splits[name]) for name, place in places.items()}
 
 
-def _segment(video: Found, place: Place, labels: list[str]) -> dict:
-    return {
+def _segments(video: Found, place: Place, stretch: dict) -> list[dict]:
+    """Rows of a stretch of a video, one for each of its labels; with several, a label ends the clip's name."""
+    labels = stretch.get("labels") or place.labels or (video.label,)
+    row = {
         "video_id": video.name,
         "path": str(video.path),
         "split": place.split,
         "group": place.group,
-        "label": video.label,
-        "target": None if video.label is None else labels.index(video.label),
+        "value": place.value,
         **dict.fromkeys(FRAMES),
+        **{
+            name: value for name, value in stretch.items() if name != "labels" and (name in FRAMES or value is not None)
+        },
     }
+    clip_id = row["clip_id"]
+    return [{**row, "label": label, "clip_id": f"{clip_id}#{label}" if labels[1:] else clip_id} for label in labels]
 
 
 def _stretches(path: Path, folders: dict[str, Place]) -> dict[str, list[dict]]:
     """Segments of each video in the CSV. A segment's clip_id is the video's, with its frames behind it."""
     stretches: dict[str, list[dict]] = defaultdict(list)
-    for row in read_rows(path, ["video"], FRAMES):
+    for row in read_rows(path, ["video"], [*FRAMES, *TOLD]):
         name = row.one_of("video", folders)
         frames = {column: row.integer(column) if row.cells.get(column) else None for column in FRAMES}
         _check_stretches(row, frames)
         clip_id = f"{name}:{frames['start'] or 0}-{'' if frames['stop'] is None else frames['stop']}"
         if clip_id in {other["clip_id"] for other in stretches[name]}:
             raise row.complaint("video", f"'{name}' has these frames on an earlier line, too")
-        stretches[name].append({"clip_id": clip_id, **frames})
+        stretches[name].append({"clip_id": clip_id, **frames, "labels": _labels(row), "value": _value(row)})
     return stretches
 
 
@@ -197,8 +227,12 @@ def _check_stretches(row: Row, frames: dict[str, int | None]) -> None:
         raise row.complaint("action_stop", "give both action_start and action_stop, or neither")
 
 
-def _boxes(path: Path, folders: dict[str, Place], used: list[Found]) -> list[dict]:
-    labels, rows = {video.name: video.label for video in used}, []
+def _boxes(path: Path, folders: dict[str, Place], segments: list[dict]) -> list[dict]:
+    """Boxes of the videos that have segments; one without a label is of the video's only class."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for segment in segments:
+        labels[segment["video_id"]] |= {segment["label"]} - {None}
+    rows = []
     for row in read_rows(path, ["video", "frame", *EDGES], ["label"]):
         name, frame = row.one_of("video", folders), row.integer("frame")
         if frame < 0:
@@ -209,8 +243,9 @@ def _boxes(path: Path, folders: dict[str, Place], used: list[Found]) -> list[dic
                 hint = "; is it a width or a height? Add the two" * (edges[last] > 0)
                 raise row.complaint(last, f"{edges[last]:g} must be larger than {first}, {edges[first]:g}{hint}")
         if name in labels:
-            label = row.cells.get("label") or labels[name]
+            label = row.cells.get("label") or (min(labels[name]) if len(labels[name]) == 1 else None)
             if label is None:
-                raise row.complaint("label", f"'{name}' has no class; name what the box shows")
+                several = f"has the labels {', '.join(sorted(labels[name]))}" if labels[name] else "has no class"
+                raise row.complaint("label", f"'{name}' {several}; name what the box shows")
             rows.append({"video_id": name, "frame": frame, "label": label, **edges})
     return rows

@@ -14,6 +14,7 @@ from stepaudit.methods._scale import scaled
 
 SOFTMAX = ("softmax",)
 ATTENTION = ("scaled_dot_product_attention",)
+explains_output = True
 
 
 def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:

@@ -9,6 +9,8 @@ from stepaudit.maps import Maps
 from stepaudit.methods._excited import Excited, explained
 from stepaudit.methods._scale import rectified, scaled
 
+explains_output = True
+
 
 def attribute(
     model: nn.Module,

@@ -11,6 +11,7 @@ from stepaudit.maps import Maps
 from stepaudit.methods._scale import scaled
 
 PADDING = 16  # pixels by which a map may be larger than the frame
+explains_output = True
 
 
 def attribute(

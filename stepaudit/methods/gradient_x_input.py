@@ -9,6 +9,8 @@ from stepaudit.maps import Maps
 from stepaudit.methods._gradients import contributions, target_gradients
 from stepaudit.methods._scale import scaled
 
+explains_output = True
+
 
 def attribute(
     model: nn.Module,

@@ -20,6 +20,7 @@ OTHER_UNITS = {
     *("relu6", "rrelu", "selu", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold"),
     *("gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"),
 }
+explains_output = True
 
 
 def attribute(

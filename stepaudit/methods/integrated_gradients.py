@@ -13,6 +13,7 @@ from stepaudit.methods._options import at_least_one
 from stepaudit.methods._scale import scaled
 
 ranges = {"steps": (1, 10_000), "blur_sigma": (0, 1_000)}
+explains_output = True
 
 
 def attribute(

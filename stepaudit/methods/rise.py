@@ -21,6 +21,7 @@ ranges = {
     "blur_sigma": (0, 1_000),
     "at_once": (1, 1_024),
 }
+explains_change = True
 
 
 def attribute(

@@ -14,6 +14,7 @@ from stepaudit.methods._scale import scaled
 ROUNDING = 1e-2  # of the greatest term; a GPU's TF32 rounds by 1e-3, another kind of model is wrong altogether
 CONSTANT = 1e-6  # of the greatest value: float32 rounds sums by that much
 Classifier = nn.Linear | nn.Conv3d
+explains_output = True
 
 
 def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None = None, seed: int = 0) -> Maps:
@@ -67,6 +68,10 @@ def _of_classes(classifiers: list[Classifier], channels: int, targets: Tensor) -
             f"the last one that the model calls has {given} inputs"
         )
     weight, bias = classifiers[-1].weight.detach().flatten(1), classifiers[-1].bias
+    if len(weight) == 1:  # one value, of class 1
+        if not targets.all():
+            raise NotApplicableError("Saliency Tubes explain the class that the model's one value speaks for")
+        targets = torch.zeros_like(targets)
     return weight[targets], torch.zeros_like(targets) if bias is None else bias.detach()[targets]
 
 

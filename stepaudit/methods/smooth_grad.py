@@ -13,6 +13,7 @@ from stepaudit.methods._options import at_least_one
 from stepaudit.methods._scale import scaled
 
 ranges = {"samples": (1, 10_000), "noise": (0, 10)}
+explains_output = True
 
 
 def attribute(

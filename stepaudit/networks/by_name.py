@@ -92,7 +92,13 @@ def _of_checkpoint(path: Path) -> Chosen:
             f"{path}: no checkpoint of an audit; name its network, `--model module:object --weights {path}`"
         )
     about, _ = checkpoint.read(path)
-    entry = Model(use=about["use"], options=about["options"])
+    gives = about.get("gives", "softmax")
+    if gives not in ("softmax", "logit"):
+        raise UsageError(
+            f"{path}: its network names no class (`gives: {gives}`); audit it, or name one question to it as "
+            '`module:object`, such as `Adapter(net, column=0, gives="logit")` for its first label'
+        )
+    entry = Model(use=about["use"], options=about["options"], gives=gives)
     net = checkpoint.load(path, entry, about["classes"])
     audit = _audit_of(path, entry)
     if audit is None:

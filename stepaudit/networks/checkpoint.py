@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from stepaudit.adapters import Adapter, in_python
+from stepaudit.adapters import ADAPTED, Adapter, in_python
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.registry import find
 from stepaudit.audit.sections import Model
@@ -34,6 +34,7 @@ NEEDED = {"use", "options", "classes"}
 def save(model: nn.Module, path: Path, entry: Model, classes: list[str], details: dict[str, Any]) -> None:
     """Write the weights with the model's name, options and classes, atomically."""
     about = {"use": entry.use, "options": entry.options, "classes": classes, **details}
+    about |= {} if entry.gives == "softmax" else {"gives": entry.gives}
     # Cloned, because safetensors refuses weights that share their memory.
     state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     with writing.written(path) as temporary:
@@ -71,10 +72,11 @@ def _matching(path: Path, entry: Model, classes: list[str]) -> tuple[dict[str, A
     """Metadata and weights of a checkpoint. Raises UsageError as `load`."""
     about, state = read(path)
     names = outputs.names(entry, classes, about.get(OWN))
-    for key, expected in (("use", entry.use), ("options", entry.options), ("classes", names)):
-        if about[key] != json.loads(as_json(expected)):
+    expected_values = {"use": entry.use, "options": entry.options, "classes": names, "gives": entry.gives}
+    for key, expected in expected_values.items():
+        if (given := about.get(key, "softmax")) != json.loads(as_json(expected)):
             raise UsageError(
-                f"{path}: a checkpoint with {key} {about[key]!r}, the configuration says {expected!r}; "
+                f"{path}: a checkpoint with {key} {given!r}, the configuration says {expected!r}; "
                 "correct the configuration, or delete the checkpoint and train again"
             )
     return about, state
@@ -102,9 +104,14 @@ def _about(text: str) -> dict[str, Any]:
 
 
 def build(entry: Model, classes: int) -> nn.Module:
-    """Model of a configuration's entry with its own initial weights, which works on copies of its clips."""
+    """Model of a configuration's entry with its own initial weights, which works on copies of its clips.
+
+    Args:
+        classes: K; a network of one value is built for 1, whatever they are.
+    """
+    adapted = ADAPTED.get(entry.gives)
     with settings_kept(f"model '{entry.use}'"):
-        model = find("models", entry.use).load()(classes, **entry.options)
+        model = find("models", entry.use).load()(1 if adapted else classes, **entry.options)
     if not isinstance(model, nn.Module):
         raise UsageError(f"model '{entry.use}' gives a {type(model).__name__}; let it return a torch.nn.Module")
     if lazy := [name for name, each in model.state_dict().items() if is_lazy(each)]:
@@ -112,7 +119,7 @@ def build(entry: Model, classes: int) -> nn.Module:
             f"model '{entry.use}' has layers of unknown size ({lazy[0]}); let `build` call it once with a clip before "
             "it returns it"
         )
-    model = in_python(model)
+    model = in_python(model) if adapted is None else Adapter(model, gives=adapted)
     isolate(model)
     return named_layer.reading(model, entry.layer)
 
@@ -129,9 +136,16 @@ def classes_of(job: Job) -> list[str]:
 
 
 def output_names(job: Job) -> list[str]:
-    """Names of the outputs of a job's model, the data set's classes first."""
+    """Names of the outputs of a job's model, the data set's classes first; of a regression one, `value`."""
     entry, classes = job.config.models[job.model], classes_of(job)
+    if entry.gives == "regression":
+        return ["value"]
     return outputs.names(entry, classes, outputs.own_classes(entry) if entry.outputs == "all" else None)
+
+
+def output_count(entry: Model, classes: Sequence[str]) -> int:
+    """Number of the outputs of a model that is built for some classes: 1 of a regression."""
+    return 1 if entry.gives == "regression" else len(classes)
 
 
 def is_ours(job: Job) -> bool:

@@ -19,14 +19,22 @@ from stepaudit.adapters import ADVICE, Adapter, check_logits, failed
 from stepaudit.audit import work
 from stepaudit.audit.config import Config
 from stepaudit.errors import UsageError, no_exit
-from stepaudit.layers import frozen, hooked, rounding, without_gradient
+from stepaudit.layers import answers, frozen, hooked, rounding, without_gradient
 from stepaudit.networks import checkpoint, outputs, rebuilding
 from stepaudit.running.smaller_batches import is_out_of_memory
 
 OTHER_DEVICE = ("NVIDIA driver", "CUDA enabled", "No CUDA GPUs", "Expected all tensors to be on the same device")
 MAX_PARAMETERS_ASKED = 2_000_000  # of a network of the package that is asked beside a configuration
 SMALL = 0.02  # a change of brightness that no eye sees, and rounding to 8 bits does not hide
-SHAPING = ("Clone", "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "ToCopy", "Slice", "Select")
+SHAPING = ("Cat", "Clone", "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "ToCopy", "Slice", "Select")
+SIGMOIDS = {  # by what a model gives: a finding on a sigmoid as its last step
+    "softmax": (
+        "its last step is a sigmoid for each class: answers to separate questions, not logits",
+        "leave it out; where a clip has several labels, also set `gives: sigmoid` (config/MODELS.md)",
+    ),
+    "sigmoid": ("its last step is the sigmoid itself: probabilities, not logits", "leave it out"),
+    "logit": ("its last step is a sigmoid: a probability, not a logit", "leave it out"),
+}
 CUT = "is cut off (`torch.no_grad`, `detach`, or whole numbers on the way)"
 RUNNING = "normalise each clip by itself, or by running statistics, as `nn.BatchNorm3d` in evaluation mode does"
 
@@ -86,17 +94,18 @@ def require(
     *,
     name: str = "",
     rebuild: Callable[[], nn.Module] | None = None,
+    gives: str = "softmax",
 ) -> Answers:
     """The answers of a network, if its values can be believed.
 
     Args:
         name: of the model, for messages; default: that of its class.
-        rebuild: as of `ask`.
+        rebuild, gives: as of `ask`.
 
     Raises:
         UsageError: they cannot; the text names the next step.
     """
-    answers = ask(model, clips, classes, rebuild)
+    answers = ask(model, clips, classes, rebuild, gives)
     if answers.errors:
         about = name or type(model).__name__
         raise UsageError(f"model '{about}': {'; also: '.join(map(str, answers.errors))}")
@@ -104,7 +113,11 @@ def require(
 
 
 def ask(
-    model: nn.Module, clips: Tensor, classes: int | None = None, rebuild: Callable[[], nn.Module] | None = None
+    model: nn.Module,
+    clips: Tensor,
+    classes: int | None = None,
+    rebuild: Callable[[], nn.Module] | None = None,
+    gives: str = "softmax",
 ) -> Answers:
     """Ask a network; it and the random state stay as they are. Errors that no adapter avoids are the network's own.
 
@@ -113,6 +126,7 @@ def ask(
         clips: [N, 3, T, H, W]; the first one is used.
         classes: K; default: as many as it gives.
         rebuild: builds the network again, with the same weights, which must answer the same.
+        gives: as in the configuration.
     """
     clip = clips[:1].detach()
     with frozen(model), torch.random.fork_rng(), _watched(model) as seen:
@@ -126,18 +140,22 @@ def ask(
                 return Answers(None, [finding])
             error.add_note(failed(model, clip))
             raise
-        if finding := _of_output(model, alone, classes):
+        if finding := _of_output(model, alone, classes, gives=gives):
             return Answers(None, [finding])
         try:
             inputs, again = _with_gradients(model, clip, seed=1)
-            of_gradient = list(_of_gradient(model, clip, inputs, again))
+            of_gradient = list(_of_gradient(model, clip, inputs, again, gives))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             return Answers(alone.shape[1], [_memory("a clip with its gradients")])
-        findings = [*_of_function(model, clip, alone, again.detach(), seen), *of_gradient, *_of_structure(model, seen)]
+        findings = [
+            *_of_function(model, clip, alone, again.detach(), seen, gives),
+            *of_gradient,
+            *_of_structure(model, seen),
+        ]
     if rebuild is not None and all(each.severity != "error" for each in findings):
-        findings += of_weights(model, rebuild, clip)
+        findings += of_weights(model, rebuild, clip, gives)
     order = ("error", "warning", "note")
     return Answers(alone.shape[1], sorted(findings, key=lambda each: order.index(each.severity)))
 
@@ -183,7 +201,8 @@ def _of_model(config: Config, name: str, classes: int) -> Answers | None:
         if ours and sum(each.numel() for each in net.parameters()) > MAX_PARAMETERS_ASKED:
             return None
         rebuild = partial(checkpoint.rebuilt, net, entry, classes)
-        return ask(net, example(clips.frames, clips.height, clips.width), classes, rebuild)
+        shown = example(clips.frames, clips.height, clips.width)
+        return ask(net, shown, 1 if entry.gives == "regression" else classes, rebuild, entry.gives)
     except UsageError as error:
         sentence, _, step = str(error).partition("; ")
         return Answers(None, [Finding("unusable", "error", sentence, step)])
@@ -254,11 +273,14 @@ def _other(clip: Tensor) -> Tensor:
 # The output.
 
 
-def _of_output(model: nn.Module, output: Any, classes: int | None, count: int = 1) -> Finding | None:
+def _of_output(
+    model: nn.Module, output: Any, classes: int | None, count: int = 1, gives: str = "softmax"
+) -> Finding | None:
     """A finding if the output is no logits [count, classes]."""
     columns = output.shape[-1] if isinstance(output, Tensor) and output.ndim == 2 else 2
+    least = 2 if gives == "softmax" else 1
     try:
-        check_logits(output, count, classes or max(2, columns), type(model).__name__)
+        check_logits(output, count, classes or max(least, columns), type(model).__name__, gives)
     except UsageError as error:
         sentence, _, step = str(error).partition("; ")
         logits = _logits_within(output, count)
@@ -318,13 +340,16 @@ def _kind(model: nn.Module) -> str:
 # Whether the answer is a function of the clip.
 
 
-def _of_function(model: nn.Module, clip: Tensor, alone: Tensor, again: Tensor, seen: _Seen) -> Iterator[Finding]:
+def _of_function(
+    model: nn.Module, clip: Tensor, alone: Tensor, again: Tensor, seen: _Seen, gives: str
+) -> Iterator[Finding]:
     """Findings on logits that depend on more than the clip: `again` had another random state."""
     share = rounding(model) * (10 if clip.is_cuda else 1)  # there other sizes have other kernels, which round by 1e-3
     with torch.no_grad():
         if _differ(alone, again, share / 10):
             same_seed = _call(model, clip)
-            yield _stateful(alone, again) if _differ(alone, same_seed, share / 10) else _random(alone, again)
+            finding = _stateful if _differ(alone, same_seed, share / 10) else _random
+            yield finding(_gap(alone, again, gives))
             return
         try:
             both = _call(model, torch.cat([_other(clip), clip]))
@@ -335,11 +360,11 @@ def _of_function(model: nn.Module, clip: Tensor, alone: Tensor, again: Tensor, s
             text = f"it takes one clip, and fails on two ({_first(error)})"
             yield Finding("batch", "error", text, "let `forward` take any number of clips")
             return
-    if finding := _of_output(model, both, alone.shape[1], count=2):
-        yield finding
+    if of_both := _of_output(model, both, alone.shape[1], count=2, gives=gives):
+        yield of_both
     elif _differ(alone, both[1:], share):
-        differ = f"(probabilities differ by {_gap(alone, both[1:])})"
-        yield Finding("batch", "error", f"its answer to a clip depends on the others of the batch {differ}", RUNNING)
+        gap = _gap(alone, both[1:], gives)
+        yield Finding("batch", "error", f"its answer to a clip depends on the others of the batch ({gap})", RUNNING)
     if len({each.data_ptr() for each in seen.outputs[:2]}) == 1:
         step = "nothing to do: its values are copied after each call"
         yield Finding("same_tensor", "note", "it returns the same tensor at every call", step)
@@ -349,16 +374,14 @@ def _memory(what: str) -> Finding:
     return Finding("memory", "warning", f"{what} does not fit into memory", "choose smaller clips, or another device")
 
 
-def _random(one: Tensor, other: Tensor) -> Finding:
-    text = f"it draws at random: the same clip has other logits each time (probabilities differ by {_gap(one, other)})"
+def _random(gap: str) -> Finding:
+    text = f"it draws at random: the same clip has other logits each time ({gap})"
     step = "is there dropout that stays on? Use `nn.Dropout`, or `functional.dropout(…, training=self.training)`"
     return Finding("random", "error", text, step)
 
 
-def _stateful(one: Tensor, other: Tensor) -> Finding:
-    text = (
-        f"it keeps state from call to call: the same clip has other logits (probabilities differ by {_gap(one, other)})"
-    )
+def _stateful(gap: str) -> Finding:
+    text = f"it keeps state from call to call: the same clip has other logits ({gap})"
     return Finding("state", "error", text, "reset what it remembers at the beginning of `forward`")
 
 
@@ -369,8 +392,12 @@ def _differ(one: Tensor, other: Tensor, share: float) -> bool:
     return bool((one - other).abs().max() > share * greatest)
 
 
-def _gap(one: Tensor, other: Tensor) -> str:
-    return f"{(one.softmax(dim=1) - other.softmax(dim=1)).abs().max().item():.2g}"
+def _gap(one: Tensor, other: Tensor, gives: str) -> str:
+    return _apart((answers(one, gives) - answers(other, gives)).abs().max().item(), gives)
+
+
+def _apart(gap: float, gives: str) -> str:
+    return f"{'values' if gives == 'regression' else 'probabilities'} differ by {gap:.2g}"
 
 
 # Gradients.
@@ -383,18 +410,13 @@ def _with_gradients(model: nn.Module, clip: Tensor, seed: int = 0) -> tuple[Tens
         return inputs, _call(model, inputs, seed)
 
 
-def _of_gradient(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor) -> Iterator[Finding]:
+def _of_gradient(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor, gives: str) -> Iterator[Finding]:
     """Findings on the way back from the logits to the clip."""
     function = logits.grad_fn
     while function is not None and function.name().rstrip("0123456789").removesuffix("Backward") in SHAPING:
-        function = function.next_functions[0][0]
-    if function is not None and function.name().startswith("Sigmoid"):
-        text = "its last step is a sigmoid for each class: answers to separate questions, not logits"
-        step = (
-            "leave it out if each clip has one class; of a network of several labels audit one at a time, "
-            '`Adapter(model, column=0, gives="probability")` (config/MODELS.md)'
-        )
-        yield Finding("sigmoid", "error", text, step)
+        function = function.next_functions[-1][0]
+    if gives in SIGMOIDS and function is not None and function.name().startswith("Sigmoid"):
+        yield Finding("sigmoid", "error", *SIGMOIDS[gives])
     if trouble := _trouble(model, clip, inputs, logits):
         step = (
             "only methods that need none, such as rise and occlusion, can explain it, and how little it needs is "
@@ -440,12 +462,14 @@ def _slope(inputs: Tensor, logits: Tensor) -> Tensor | str:
 # The network itself.
 
 
-def of_weights(model: nn.Module, rebuild: Callable[[], nn.Module], clip: Tensor) -> Iterator[Finding]:
+def of_weights(
+    model: nn.Module, rebuild: Callable[[], nn.Module], clip: Tensor, gives: str = "softmax"
+) -> Iterator[Finding]:
     """A finding if a network that is built again with the same weights answers a clip in another way."""
-    if apart := rebuilding.difference(model, rebuild, clip):
+    if apart := rebuilding.difference(model, rebuild, clip, gives):
         text = (
             "it computes with more than its state_dict holds: built again with the same weights it gives other "
-            f"answers (probabilities differ by {apart:.2g})"
+            f"answers ({_apart(apart, gives)})"
         )
         step = (
             "others than these are neither trained nor saved: hold layers as attributes or in `nn.ModuleList`, not in "

@@ -5,17 +5,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from stepaudit.layers import frozen, rounding
+from stepaudit.layers import answers, frozen, rounding
 
 SEED = 1_234_567  # of the second network, whose initial weights are others
 
 
-def difference(model: nn.Module, rebuild: Callable[[], nn.Module], clip: Tensor) -> float:
-    """Greatest difference of probabilities between a network and one built again with its weights; 0 if they agree.
+def difference(model: nn.Module, rebuild: Callable[[], nn.Module], clip: Tensor, gives: str = "softmax") -> float:
+    """Greatest difference of answers between a network and one built again with its weights; 0 if they agree.
 
     Args:
         rebuild: gives the second network.
         clip: [1, 3, T, H, W] in [0, 1], on the devices of both.
+        gives: as in the configuration.
     """
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
@@ -23,7 +24,7 @@ def difference(model: nn.Module, rebuild: Callable[[], nn.Module], clip: Tensor)
     one, two = _logits(model, clip), _logits(other, clip)
     if (one - two).abs().max() <= rounding(model) * torch.maximum(one.abs().max(), two.abs().max()):
         return 0.0
-    return (one.softmax(dim=1) - two.softmax(dim=1)).abs().max().item()
+    return (answers(one, gives) - answers(two, gives)).abs().max().item()
 
 
 def _logits(model: nn.Module, clip: Tensor) -> Tensor:

@@ -16,6 +16,13 @@ from stepaudit.extremal.prepared import channels_last
 from stepaudit.running.epochs import Epochs
 
 LOGGED = ("epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # by what a model gives
+    "softmax": functional.cross_entropy,
+    "logit": functional.cross_entropy,
+    "sigmoid": functional.binary_cross_entropy_with_logits,
+    "regression": functional.mse_loss,
+}
+ONE_CLASS = ("softmax", "logit")  # which have an accuracy
 FLIPS = {"horizontal": -1, "vertical": -2, "time": -3}
 
 
@@ -29,15 +36,18 @@ def fit(
     device: torch.device,
     advance: Callable[..., None],
     epochs: Epochs | None = None,
+    gives: str = "softmax",
 ) -> list[dict]:
     """Train the model in place, ending with the weights of its best epoch.
 
-    The best epoch has the highest validation accuracy; among equals, the lowest validation loss. Without validation
-    clips it is the last one.
+    The best epoch has the highest validation accuracy; among equals, and where there is no accuracy, the lowest
+    validation loss. Without validation clips it is the last one.
 
     Args:
-        train: clips [N, 3, T, H, W] as uint8, one for each view, and targets [N].
+        train: clips [N, 3, T, H, W] as uint8, one for each view, and targets [N]; of labels 0 or 1 for each, [N, K], of
+            a regression the values [N, 1].
         validation: the same; may be empty.
+        gives: what the model answers, as in the configuration.
         epochs: store of finished epochs. A resumed training gives the same weights, bit by bit.
 
     Returns:
@@ -59,18 +69,24 @@ def fit(
             rate = settings.learning_rate * settings.step_factor ** ((epoch - 1) // settings.step_epochs)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss, accuracy = _epoch(model, train, settings, device, optimizer)
-            measured = evaluate(model, *validation, settings.batch_size, device)
-            rank = (float(epoch), 0.0) if measured is None else (measured[1], -measured[0])
+            loss, accuracy = _epoch(model, train, settings, device, optimizer, gives)
+            measured = evaluate(model, *validation, settings.batch_size, device, gives)
+            rank = (float(epoch), 0.0) if measured is None else (measured[1] or 0.0, -measured[0])
             if rank > best:
                 best, chosen, weights = rank, epoch, copy.deepcopy(model.state_dict())
             values = (epoch, rate, loss, accuracy, *(measured or (None, None)), time.monotonic() - start)
             log.append(dict(zip(LOGGED, values, strict=True)))
             if epochs is not None:
                 epochs.keep(epoch, _state(model, optimizer, log, best, chosen, weights))
-            advance(1, f"loss {loss:.3f}, accuracy {accuracy:.1%}, validation {measured[1] if measured else 0:.1%}")
+            advance(1, _progress(loss, accuracy, measured))
         model.load_state_dict(weights)
     return [{**row, "best": row["epoch"] == chosen} for row in log]
+
+
+def _progress(loss: float, accuracy: float | None, measured: tuple[float, float | None] | None) -> str:
+    if accuracy is None:
+        return f"loss {loss:.3g}" + (f", validation {measured[0]:.3g}" if measured else "")
+    return f"loss {loss:.3f}, accuracy {accuracy:.1%}, validation {(measured and measured[1]) or 0:.1%}"
 
 
 def _state(
@@ -102,15 +118,16 @@ def _resumed(
 
 
 def evaluate(
-    model: nn.Module, clips: Tensor, targets: Tensor, batch_size: int, device: torch.device
-) -> tuple[float, float] | None:
-    """Mean cross-entropy and accuracy of a model in evaluation mode; None without clips."""
+    model: nn.Module, clips: Tensor, targets: Tensor, batch_size: int, device: torch.device, gives: str = "softmax"
+) -> tuple[float, float | None] | None:
+    """Mean loss and accuracy (None if it has none) of a model in evaluation mode; None without clips."""
     if not len(targets):
         return None
     model.eval()
     with torch.no_grad():
         logits = torch.cat([model(_float(part, device)).cpu() for part in clips.split(batch_size)])
-    return functional.cross_entropy(logits, targets).item(), (logits.argmax(1) == targets).float().mean().item()
+    accuracy = (logits.argmax(1) == targets).float().mean().item() if gives in ONE_CLASS else None
+    return LOSSES[gives](logits, targets).item(), accuracy
 
 
 def shuffled(targets: Tensor, clips: Sequence[str], seed: int) -> Tensor:
@@ -126,7 +143,7 @@ def shuffled(targets: Tensor, clips: Sequence[str], seed: int) -> Tensor:
     order = torch.randperm(len(own), generator=torch.Generator().manual_seed(seed)).tolist()
     values = list(own.values())
     new = {clip: values[place] for clip, place in zip(own, order, strict=True)}
-    return torch.tensor([new[clip] for clip in clips], dtype=torch.long)
+    return torch.tensor([new[clip] for clip in clips], dtype=targets.dtype)
 
 
 @contextmanager
@@ -137,21 +154,21 @@ def seeded(seed: int):
         yield
 
 
-def _epoch(model, train, settings, device, optimizer) -> tuple[float, float]:
+def _epoch(model, train, settings, device, optimizer, gives) -> tuple[float, float | None]:
     clips, targets = train
     model.train()
     total = correct = 0.0
     for rows in batches(torch.randperm(len(targets)), settings.batch_size):
         logits = model(augmented(_float(clips[rows], device), settings))
-        loss = functional.cross_entropy(logits, targets[rows].to(device))
+        loss = LOSSES[gives](logits, targets[rows].to(device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         total += loss.item() * len(rows)
-        correct += (logits.argmax(1).cpu() == targets[rows]).sum().item()
+        correct += (logits.argmax(1).cpu() == targets[rows]).sum().item() if gives in ONE_CLASS else 0
     if not math.isfinite(total):
         raise UsageError("training diverged: the loss is not finite; lower `training.learning_rate`")
-    return total / len(targets), correct / len(targets)
+    return total / len(targets), correct / len(targets) if gives in ONE_CLASS else None
 
 
 def batches(rows: Tensor, size: int) -> list[Tensor]:

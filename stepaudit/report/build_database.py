@@ -23,7 +23,7 @@ from stepaudit.audit.jobs import in_groups, tables_of
 from stepaudit.audit.registry import Component
 from stepaudit.errors import UsageError
 from stepaudit.report import near_duplicates, sql_files
-from stepaudit.report.statistics import estimates, kinds, means, needs, survival
+from stepaudit.report.statistics import estimates, kinds, labels, means, needs, survival
 from stepaudit.running import locks
 from stepaudit.store import package_files, writing
 from stepaudit.store.database import FILE, require_readable_name
@@ -38,7 +38,7 @@ DECLARED = {"methods": ("ignores_model", "optimises_masks"), "metrics": ("is_sha
 COMMENTS = {
     "audit": "One row: the audit's name, its configuration as JSON with the hash, and what wrote this file.",
     "datasets": "The configuration's data sets: name, what it uses, options as JSON, settings (options with defaults).",
-    "models": "The configuration's models: name, what it uses, options and settings as JSON, size of their clips.",
+    "models": "The configuration's models: name, use, options, settings, size of their clips, and what they give.",
     "methods": "The configuration's methods, also with what they say of themselves, ratios, seeds and searched bounds.",
     "metrics": "The configuration's metrics: name, what it uses, options and settings as JSON, what it says of itself.",
 }
@@ -202,7 +202,11 @@ def _write_config(connection: duckdb.DuckDBPyConnection, config: Config) -> None
     annotations = pa.array([entry.annotation for entry in config.metrics.values()], TEXT)
     _create_table(connection, "metrics", _components(config, "metrics").append_column("annotation", annotations))
     sizes = pa.array([config.clips_of(name).size for name in config.models], TEXT)
-    _create_table(connection, "models", _components(config, "models").append_column("size", sizes))
+    entries = config.models.values()
+    models = _components(config, "models").append_column("size", sizes)
+    models = models.append_column("gives", pa.array([entry.gives for entry in entries], TEXT))
+    tolerances = pa.array([entry.tolerance for entry in entries], pa.float64())
+    _create_table(connection, "models", models.append_column("tolerance", tolerances))
     _create_table(connection, "methods", _methods(config))
     for name, text in COMMENTS.items():
         connection.execute(f"comment on table {name} is {_literal(text)}")
@@ -248,9 +252,9 @@ def _needed(only: Collection[str], shared: list[sql_files.Statement], reports: l
     texts: dict[str, set[str]] = defaultdict(set, {near_duplicates.NAME: set()})
     for name, sql in chain(((each.name, each.sql) for each in shared), ((each.name, each.sql) for each in reports)):
         texts[name] |= set(re.findall(r"\w+", sql))
-    for computed in (estimates, kinds, needs, survival):
+    for computed in (estimates, kinds, labels, needs, survival):
         texts |= {name: set(computed.READ) for name in computed.MADE}
-    return {"", *sql_files.sources(only, texts)}
+    return {"", means.UNITS, *sql_files.sources(only, texts)}
 
 
 def _write_likenesses(connection: duckdb.DuckDBPyConnection, folder: Path, config: Config) -> None:
@@ -264,7 +268,7 @@ def _write_likenesses(connection: duckdb.DuckDBPyConnection, folder: Path, confi
 
 def _write_estimates(connection: duckdb.DuckDBPyConnection, needed: Collection[str] | None) -> None:
     """Tables of estimates that are computed from the views, for the reports to read. `needed`: None for all."""
-    for computed in (estimates, kinds, needs):
+    for computed in (estimates, kinds, labels, needs):
         if needed is None or not computed.MADE.isdisjoint(needed):
             for table, rows in computed.make(connection):
                 _create_table(connection, table.name, rows)

@@ -34,8 +34,8 @@ def rows(
         each, upsampling = tools.sufficiency(
             tools.net,
             clips,
-            targets,
-            own=own,
+            tools.asked.targets(targets),
+            own=tools.asked.targets(own),
             backgrounds=_pixels(behind, clips),
             seed=requests[0].seed,
             controls=asked == "label",
@@ -70,6 +70,8 @@ def background(request: Request, others: Sequence[Request]) -> dict | None:
     """
     own = segment_of(request.clip_id)
     sound = [other for other in others if other.clip["status"] == "ok" and segment_of(other.clip_id) != own]
+    # A stretch with several labels stands among them once for each.
+    sound = [other for other in sound if other.clip["sha256"] != request.clip["sha256"]]
     different = [other for other in sound if other.target not in (None, request.target)]
     lot = lambda clip: hashlib.sha256(f"{request.seed} {request.clip_id} {clip['clip_id']}".encode()).hexdigest()  # noqa: E731
     return min((other.clip for other in different or sound), key=lot, default=None)

@@ -11,6 +11,7 @@ from stepaudit.clips.geometry import Box
 from stepaudit.clips.tensors import boxes_by_frame, require_ok, to_tensor
 from stepaudit.clips.windows import segment_of
 from stepaudit.maps import render
+from stepaudit.networks.asked import Asked, asked_class
 from stepaudit.networks.checkpoint import output_names, trained
 from stepaudit.running import device
 from stepaudit.store import tables
@@ -36,9 +37,38 @@ class Shard:
     def model(self) -> nn.Module:
         return trained(self.job, self.device)
 
+    def forget_model(self) -> None:
+        """Load the model again when it is next asked for."""
+        for name in ("model", "asked"):
+            vars(self).pop(name, None)
+
     @cached_property
     def peers(self) -> dict[str, nn.Module]:
-        return {peer.model: trained(peer, self.device) for peer in self.job.peers}
+        gives, models = self.job.config.models[self.job.model].gives, self.job.config.models
+        alike = [peer for peer in self.job.peers if models[peer.model].gives == gives]
+        return {peer.model: trained(peer, self.device) for peer in alike}
+
+    @cached_property
+    def asked(self) -> dict[str, Asked]:
+        """Questions to the model and to its peers so far, by name."""
+        return {}
+
+    @cached_property
+    def outputs(self) -> dict[tuple[str, str], float | None]:
+        """Of regressions, each one's own answers by model and clip."""
+        made: dict[tuple[str, str], float | None] = {}
+        for job in (self.job, *(self.job.peers if "peers" in self.job.measures else ())):
+            if job.config.models[job.model].gives == "regression":
+                rows = tables.read("predictions", *job.sharing("predictions"))
+                made |= {(job.model, row["clip_id"]): row["output"] for row in rows}
+        return made
+
+    def model_for(self, name: str, row: dict) -> nn.Module:
+        """A model as it is asked about a row of `maps`."""
+        if name not in self.asked:
+            net = self.model if name == self.job.model else self.peers[name]
+            self.asked[name] = Asked(net, self.job.config.models[name])
+        return self.asked[name].model(row["target"], self.outputs.get((name, row["clip_id"])))
 
     @cached_property
     def outputs_of_peers(self) -> dict[str, list[str]]:
@@ -181,25 +211,27 @@ class Measurements:
 
     @property
     def model(self) -> nn.Module:
-        return self._shard.model
+        return self._shard.model_for(self._shard.job.model, self._row)
 
     @property
     def peers(self) -> dict[str, nn.Module]:
-        """The other trained models that take clips of the same size and have the explained class, by name.
+        """The other trained models that can be asked the same about clips of the same size, by name.
 
         Networks with classes of their own need not have it, or not at the same place.
         """
         place, name = self._row["target"], self._row["target_name"]
         outputs = self._shard.outputs_of_peers
         return {
-            peer: net
-            for peer, net in self._shard.peers.items()
+            peer: self._shard.model_for(peer, self._row)
+            for peer in self._shard.peers
             if name is None or outputs[peer][place : place + 1] == [name]
         }
 
     @property
     def target(self) -> int:
-        return self._row["target"]
+        """The class that the model is asked for."""
+        gives = self._shard.job.config.models[self._shard.job.model].gives
+        return asked_class(gives, self._row["target"])
 
     @property
     def ratio(self) -> float | None:

@@ -10,13 +10,17 @@ from torch import Tensor, nn
 
 from stepaudit.audit.requests import Request
 from stepaudit.maps import Maps
+from stepaudit.networks.asked import Asked
 
 
 @dataclass(frozen=True)
 class Tools:
-    """Tools of a search: the model, the method's functions, name and options, the device, a context for its calls."""
+    """Tools of a search: the model for a question, all questions, the method's functions, name and options, the device,
+    a context for its calls.
+    """
 
     net: nn.Module
+    asked: Asked
     attribute: Callable[..., Maps]
     sufficiency: Callable[..., Any] | None
     method: str

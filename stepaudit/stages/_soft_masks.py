@@ -20,6 +20,8 @@ from stepaudit.extremal.minimum_ratio import (
 from stepaudit.maps import checked_maps
 from stepaudit.stages._search_tools import Tools, key
 
+ONE_HALF = 0.5
+
 
 def rows(requests: Sequence[Request], tools: Tools, settings: Preserve) -> list[list[dict]]:
     """The rows of each clip, one for each of the paper's bounds; in every round the open clips share a batch."""
@@ -49,9 +51,15 @@ def _next(request: Request, masks: list[Evaluation], settings: Preserve) -> floa
 def _bounds(request: Request, settings: Preserve) -> dict[str, Bound]:
     """The paper's bounds that make sense for the clip: keeping the first place needs having it."""
     bounds: dict[str, Bound] = {"probability": keeps_probability(settings.share)}
-    if request.explains == "predicted" or request.prediction["rank"] == 1:
+    if request.explains == "predicted" or _comes_first(request):
         bounds["top1"] = keeps_first_place
     return {name: bounds[name] for name in settings.bounds if name in bounds}
+
+
+def _comes_first(request: Request) -> bool:
+    """True if the target is the most probable class; of a label, if it is more probable than not."""
+    rank = request.prediction["rank"]
+    return rank == 1 if rank is not None else request.prediction["target_probability"] > ONE_HALF
 
 
 def _evaluations(requests: list[Request], ratios: list[float], tools: Tools) -> list[Evaluation]:
@@ -59,7 +67,9 @@ def _evaluations(requests: list[Request], ratios: list[float], tools: Tools) -> 
     clips, targets = tensors(requests, tools.place)
     tensor = torch.tensor(ratios, device=tools.place)
     with tools.looks(clips):
-        maps = tools.attribute(tools.net, clips, targets, ratios=tensor, seed=requests[0].seed, **tools.options)
+        maps = tools.attribute(
+            tools.net, clips, tools.asked.targets(targets), ratios=tensor, seed=requests[0].seed, **tools.options
+        )
     maps = checked_maps(maps, tools.method, [request.clip_id for request in requests], tuple(clips.shape[2:]))
     probabilities, ranks = (maps.details.get(name) for name in ("kept_probability", "kept_rank"))
     if not isinstance(probabilities, Tensor) or not isinstance(ranks, Tensor):
@@ -84,9 +94,9 @@ def _rows(request: Request, masks: list[Evaluation], settings: Preserve) -> list
             continue
         same = key(request, name, "label")
         if name not in bounds:
-            error = NotApplicableError(
-                f"the clip's target has rank {request.prediction['rank']}, no first place to keep"
-            )
+            place = request.prediction["rank"]
+            what = "is not more probable than its absence" if place is None else f"has rank {place}"
+            error = NotApplicableError(f"the clip's target {what}, no first place to keep")
             measured_rows.append({**same, "status": error.status, "error": str(error)})
             continue
         measured = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.requests import Request, for_runner_up, with_names
@@ -16,7 +16,7 @@ from stepaudit.clips import box_prior
 from stepaudit.clips.tensors import tensors, with_predictions
 from stepaudit.errors import AuditError
 from stepaudit.maps import Maps, checked_maps, map_values
-from stepaudit.networks import probe
+from stepaudit.networks import asked, probe
 from stepaudit.networks.checkpoint import output_names, trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
@@ -75,21 +75,27 @@ def _explainer(job: Job) -> Loaded:
     with settings_kept(f"method '{job.method}'"):
         attribute = component.load()
     context = nullcontext if component.declares("ignores_model") else probe.differentiable(net)
+    questions = asked.for_method(net, job.config.models[job.model], component)
+    options = entry.options | (
+        {"score": "logit"} if questions.of_value and "score" in (component.options or {}) else {}
+    )
     extra = {"box_prior": box_prior.of_training(job).to(place)} if "box_prior" in component.requires else {}
 
-    def explain(requests: list[Request]) -> list[dict]:
+    def explain(model: nn.Module, requests: Sequence[Request]) -> list[dict]:
         clips, targets = tensors(requests, place)
         ratios = None if entry.ratios is None else torch.tensor([request.ratio for request in requests], device=place)
         start = time.monotonic()
         with context(clips), passes_noted(net):
-            maps = attribute(net, clips, targets, ratios=ratios, seed=requests[0].seed, **extra, **entry.options)
+            maps = attribute(
+                model, clips, questions.targets(targets), ratios=ratios, seed=requests[0].seed, **extra, **options
+            )
         maps = checked_maps(maps, job.method, [request.clip_id for request in requests], tuple(clips.shape[2:]))
         full = maps.full()
         seconds = (time.monotonic() - start) / len(requests)
-        same = {"options": tables.as_json(entry.options), "seconds": seconds}
+        same = {"options": tables.as_json(options), "seconds": seconds}
         return [{**_row(request, maps, full, index), **same} for index, request in enumerate(requests)]
 
-    return net, explain
+    return net, lambda requests: questions.by_question(requests, explain)
 
 
 def _row(request: Request, maps: Maps, full: Tensor, index: int) -> dict:

@@ -1,5 +1,6 @@
 """Stage index: the segments and boxes of a data set, checked, with a validation part drawn."""
 
+import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ from stepaudit.clips.splits import draw_groups
 from stepaudit.errors import UsageError
 from stepaudit.store import tables
 from stepaudit.store.schema import FLOAT, INT, SPLITS, TABLES, TEXT, WINDOW
+
+log = logging.getLogger(__name__)
 
 REQUIRED = ("clip_id", "video_id", "path", "split")
 SHOWN = 10
@@ -38,6 +41,8 @@ def run(job: Job) -> None:
     problems = find_problems(segments, boxes, trains=trains) or _length_problems(segments, shortest)
     problems = problems or [each.text for each in annotation_doubts(segments, boxes) if each.wrong]
     _require_none(problems, dataset, entry.root)
+    for note in _unanswered(job, segments):
+        log.warning("data set '%s': %s", dataset, note)
     rows = with_validation(segments, entry.validation, config.seed)
     if config.clips.windows is not None:
         rows = list(windows.cut(rows, config.clips.windows))
@@ -52,6 +57,25 @@ def _require_none(problems: list[str], dataset: str, root: Path) -> None:
     if problems:
         more = [f"… and {len(problems) - SHOWN} more"] * (len(problems) > SHOWN)
         raise UsageError("\n  ".join([f"data set '{dataset}' in {root}:", *problems[:SHOWN], *more]))
+
+
+def _unanswered(job: Job, segments: list[dict]) -> Iterable[str]:
+    """Notes on models that give something else than the data set is annotated with."""
+    gives = {name: model.gives for name, model in job.config.models.items()}
+    stretches = Counter((row["video_id"], row.get("start"), row.get("stop")) for row in segments)
+    several = sum(count > 1 for count in stretches.values())
+    classifiers = sorted(name for name, kind in gives.items() if kind in ("softmax", "logit"))
+    if several and classifiers:
+        yield (
+            f"{several} stretches of video have several labels, of which model '{classifiers[0]}' can name one; set "
+            "`gives: sigmoid` of a model with a logit for each label"
+        )
+    of_values = sorted(name for name, kind in gives.items() if kind == "regression")
+    if of_values and all(row.get("value") is None for row in segments if row["split"] == "test"):
+        yield (
+            f"no test segment has a `value`, so that the error of model '{of_values[0]}' cannot be measured; add the "
+            "column (data set `folder`: in the CSV `videos` or `segments`)"
+        )
 
 
 def _save_sources(job: Job, segments: list[dict], boxes: list[dict]) -> None:

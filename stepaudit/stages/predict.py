@@ -1,4 +1,4 @@
-"""Stage predict: the model's probabilities for every test clip, and for its frames in other orders."""
+"""Stage predict: the model's answers to every test clip, and for its frames in other orders."""
 
 import functools
 import logging
@@ -12,11 +12,13 @@ import torch
 from stepaudit.adapters import logits_of
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.requests import Request, explained
+from stepaudit.audit.sections import Model
 from stepaudit.clips.tensors import of_clips, pixels, tensors
 from stepaudit.errors import AuditError, NonFiniteError
 from stepaudit.extremal.perturbation import Perturbation
-from stepaudit.layers import gaussian_blur, probability_and_rank, target_log_probability
+from stepaudit.layers import answers, gaussian_blur, probability_and_rank, target_log_probability
 from stepaudit.networks import checkpoint, probe
+from stepaudit.networks.asked import Asked
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device
 from stepaudit.running.guard import Guard
@@ -35,37 +37,37 @@ log = logging.getLogger(__name__)
 def run(job: Job) -> None:
     """Writes a shard of the tables `predictions` and `frame_orders` of a model on a data set: rows for each clip."""
     config, place = job.config, device.choose(job.config)
-    names = checkpoint.output_names(job)
-    classes = len(names)
+    names, entry = checkpoint.output_names(job), config.models[job.model]
     requests, orders = of_clips(job), frame_orders(config.clips_of(job.model).frames)
     rows: list[dict] = []
     reordered: list[dict] = []
     notes, title = folder_of(job.file("predictions")), f"predict {job.model} on {job.dataset} {job.shard}"
     guard = Guard(config, notes, f"model '{job.model}'", lambda: (trained(job, place),) * 2)
     with progress(title, len(requests), len(requests)) as advance, torch.no_grad(), guard:
-        _ask(job, guard, requests, place, classes)
-        for index, batch in enumerate(batches(requests, config.models[job.model].batch_size)):
-            work = guard.over(index, batch, lambda net, part: _predict(net, part, place, names))
+        _ask(job, guard, requests, place, len(names))
+        for index, batch in enumerate(batches(requests, entry.batch_size)):
+            work = guard.over(index, batch, lambda net, part: _predict(net, part, place, names, entry.gives))
             predictions = [
-                {**row, "label": request.clip["label"], "outputs": config.models[job.model].outputs}
+                {**row, "label": request.clip["label"], "outputs": entry.outputs, "gives": entry.gives}
                 for row, request in zip(run_batch(batch, work, _failed), batch, strict=True)
             ]
             rows += predictions
             asked = [_asked(request, row, config.target) for request, row in zip(batch, predictions, strict=True)]
             for name, same in orders.items():
-                use = functools.partial(_reordered, place=place, orders=same)
+                use = functools.partial(_reordered, entry=entry, place=place, orders=same)
                 work = guard.over(f"{index} {name}", asked, use)
                 reordered += [{**row, "frame_order": name} for row in run_batch(asked, work, _failed)]
             advance(len(batch), rows=predictions)
-    if job.config.models[job.model].of is None and (note := unmoved(rows)):
+    if entry.of is None and (note := unmoved(rows)):
         log.warning("model '%s': %s", job.model, note)
     tables.write(rows, "predictions", job.file("predictions"))
     tables.write(reordered, "frame_orders", job.file("frame_orders"))
 
 
 def _asked(request: Request, prediction: dict, which: Literal["label", "predicted"]) -> Request:
-    """The request for the class to explain, which other frame orders are asked for; its prediction is not needed."""
-    return replace(request, target=explained(replace(request, prediction=prediction), which).target)
+    """The request for the class to explain, which other frame orders are asked for; of a value with its prediction."""
+    target = explained(replace(request, prediction=prediction), which).target
+    return replace(request, target=target, prediction={} if prediction.get("output") is None else prediction)
 
 
 def _ask(job: Job, guard: Guard, requests: Sequence[Request], place: torch.device, classes: int) -> None:
@@ -74,7 +76,8 @@ def _ask(job: Job, guard: Guard, requests: Sequence[Request], place: torch.devic
 
     def ask(net: torch.nn.Module, part: Sequence[Request]) -> list[probe.Finding]:
         clips, rebuild = pixels(part, place), None if checkpoint.is_ours(job) else lambda: trained(job, place)
-        return probe.require(net, clips, classes, name=job.model, rebuild=rebuild).findings
+        gives = job.config.models[job.model].gives
+        return probe.require(net, clips, classes, name=job.model, rebuild=rebuild, gives=gives).findings
 
     with suppress(AuditError):  # its row will say the same
         for finding in guard.over("probe", some, ask)(some) if some else ():
@@ -83,14 +86,14 @@ def _ask(job: Job, guard: Guard, requests: Sequence[Request], place: torch.devic
 
 def unmoved(rows: Sequence[dict]) -> str:
     """A note if a model gives all clips of some rows of `predictions` almost the same probabilities; else empty."""
-    answers = [row["probabilities"] for row in rows if row["status"] == "ok"]
-    if len(answers) < 2 or len(answers[0]) < 2:
+    known = [row["probabilities"] for row in rows if row["status"] == "ok" and row.get("probabilities")]
+    if len(known) < 2 or len(known[0]) < 2:
         return ""
-    spread = max(max(column) - min(column) for column in zip(*answers, strict=True))
+    spread = max(max(column) - min(column) for column in zip(*known, strict=True))
     if spread >= SAME:
         return ""
     return (
-        f"it answers {len(answers)} clips almost the same (no probability differs by more than {spread:.1g}); see that "
+        f"it answers {len(known)} clips almost the same (no probability differs by more than {spread:.1g}); see that "
         "it is trained, and that it takes clips in [0, 1]: a network that expects 0 to 255 multiplies them itself"
     )
 
@@ -106,41 +109,68 @@ def frame_orders(frames: int) -> dict[str, list[list[int]]]:
 
 
 def _reordered(
-    net: torch.nn.Module, requests: Sequence[Request], *, place: torch.device, orders: list[list[int]]
+    net: torch.nn.Module, requests: Sequence[Request], *, entry: Model, place: torch.device, orders: list[list[int]]
 ) -> list[dict]:
-    clips, targets = tensors(requests, place)
-    by_order = [target_log_probability(net, clips[:, :, order], targets).exp() for order in orders]
-    probabilities = torch.stack(by_order).mean(dim=0)
-    if not probabilities.isfinite().all():
-        raise NonFiniteError("the model's answer to reordered frames is NaN or infinite")
-    return [
-        {**_key(request), "target_probability": value, "status": "ok"}
-        for request, value in zip(requests, probabilities.tolist(), strict=True)
-    ]
+    questions = Asked(net, entry)
+
+    def reorder(model: torch.nn.Module, some: Sequence[Request]) -> list[dict]:
+        clips, targets = tensors(some, place)
+        targets = questions.targets(targets)
+        by_order = [target_log_probability(model, clips[:, :, order], targets).exp() for order in orders]
+        probabilities = torch.stack(by_order).mean(dim=0)
+        if not probabilities.isfinite().all():
+            raise NonFiniteError("the model's answer to reordered frames is NaN or infinite")
+        return [
+            {**_key(request), "target_probability": value, "status": "ok"}
+            for request, value in zip(some, probabilities.tolist(), strict=True)
+        ]
+
+    return questions.by_question(requests, reorder)
 
 
 def _predict(
-    net: torch.nn.Module, requests: Sequence[Request], place: torch.device, names: Sequence[str]
+    net: torch.nn.Module, requests: Sequence[Request], place: torch.device, names: Sequence[str], gives: str
 ) -> list[dict]:
     clips = pixels(requests, place)
-    targets = torch.tensor([request.target or 0 for request in requests], device=place)  # without a label: not read
-    logits = logits_of(net, clips, len(names))
+    logits = logits_of(net, clips, len(names), gives)
     if not logits.isfinite().all():
         raise NonFiniteError(f"the model's logits hold {(~logits.isfinite()).sum().item()} NaN or infinite values")
-    blurred = logits_of(net, gaussian_blur(clips, Perturbation("blur").sigma_of(*clips.shape[-2:])), len(names))
-    answers = (_first_answers(part, names) for part in (logits, blurred))
-    values = zip(requests, logits.softmax(dim=1), *probability_and_rank(logits, targets), *answers, strict=True)
+    targets = [request.target for request in requests]
+    if gives == "regression":
+        rows = [{"output": value, "target_probability": 1.0} for value in logits[:, 0].tolist()]
+    elif gives == "sigmoid":
+        rows = _of_labels(logits, targets)
+    else:
+        blurred = logits_of(net, gaussian_blur(clips, Perturbation("blur").sigma_of(*clips.shape[-2:])), len(names))
+        rows = _of_classes(logits, blurred, targets, names)
+    return [{**_key(request), **row, "status": "ok"} for request, row in zip(requests, rows, strict=True)]
+
+
+def _of_labels(logits: torch.Tensor, targets: Sequence[int | None]) -> list[dict]:
+    """Columns of each row; no label stands against the others, so that there is neither rank nor first answer."""
+    probabilities = answers(logits, "sigmoid").tolist()
+    return [
+        {"target_probability": None if target is None else each[target], "probabilities": each}
+        for each, target in zip(probabilities, targets, strict=True)
+    ]
+
+
+def _of_classes(
+    logits: torch.Tensor, blurred: torch.Tensor, targets: Sequence[int | None], names: Sequence[str]
+) -> list[dict]:
+    """Columns of each row, from logits [N, K] of the clips and of the blurred clips."""
+    known = torch.tensor([target or 0 for target in targets], device=logits.device)  # without a label: not read
+    first = (_first_answers(part, names) for part in (logits, blurred))
+    values = zip(targets, answers(logits, "softmax"), *probability_and_rank(logits, known), *first, strict=True)
     return [
         {
-            **_key(request),
-            "target_probability": None if request.target is None else probability.item(),
-            "rank": None if request.target is None else rank.item(),
+            "target_probability": None if target is None else probability.item(),
+            "rank": None if target is None else rank.item(),
             "probabilities": probabilities.tolist(),
-            "predicted": first,
+            "predicted": first_answer,
             "predicted_when_blurred": first_when_blurred,
-            "status": "ok",
         }
-        for request, probabilities, probability, rank, first, first_when_blurred in values
+        for target, probabilities, probability, rank, first_answer, first_when_blurred in values
     ]
 
 

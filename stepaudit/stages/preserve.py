@@ -9,7 +9,7 @@ from stepaudit.audit.requests import Request, with_names
 from stepaudit.audit.sections import Preserve
 from stepaudit.clips.tensors import with_predictions
 from stepaudit.errors import AuditError
-from stepaudit.networks import probe
+from stepaudit.networks import asked, probe
 from stepaudit.networks.checkpoint import output_names, trained
 from stepaudit.running import device, shard
 from stepaudit.running.guard import Guard, Loaded
@@ -65,8 +65,8 @@ def _searched(guard: Guard, search: Search, name: str, batch: Sequence[Request])
     questions, make = search
 
     def work(tools: Tools, part: Sequence[Request]) -> list[list[Row]]:
-        with passes_noted(tools.net):
-            return make(part, tools)
+        with passes_noted(tools.asked.net):
+            return tools.asked.by_question(part, lambda model, some: make(some, replace(tools, net=model)))
 
     def failed(request: Request, error: AuditError) -> list[Row]:
         outcome = {"status": error.status, "error": str(error)}
@@ -81,6 +81,7 @@ def _loaded(job: Job) -> Loaded:
     net, component = trained(job, place), job.config.component("methods", job.method)
     tools = Tools(
         net,
+        asked.for_method(net, job.config.models[job.model], component),
         component.load(),
         component.companion("sufficiency"),
         job.method,

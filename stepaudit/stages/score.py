@@ -105,7 +105,7 @@ def _guarded(guard: Guard, common: Shard, scorer: Scorer, row: dict, inputs: lis
         clips=[row["clip_id"]],
         plugin=f"metric '{scorer.name}'",
         model=model,
-        reload=lambda: vars(common).pop("model", None),
+        reload=common.forget_model,
     )
 
 

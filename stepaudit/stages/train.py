@@ -17,6 +17,7 @@ from stepaudit.networks import checkpoint, class_order, outputs, probe, randomis
 from stepaudit.running import device, ledger
 from stepaudit.running.epochs import Epochs
 from stepaudit.running.progress import progress
+from stepaudit.stages._goals import Goals
 from stepaudit.store import tables
 
 CLIPS_FOR_STATISTICS = 32
@@ -31,7 +32,9 @@ def run(job: Job) -> None:
         UsageError: a class has no training clip, or the given checkpoint or weights do not fit.
     """
     config, entry, path = job.config, job.config.models[job.model], job.checkpoint
-    classes = class_names(job.file("segments")) or _without_labels(job)
+    classes = class_names(job.file("segments"))
+    if not classes and entry.gives != "regression":
+        classes = _without_labels(job)
     rows: list[dict] = []
     details: dict[str, Any] = {"dataset": job.dataset, "seed": config.seed}
     if entry.randomise is not None:
@@ -107,7 +110,7 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
     settings = entry.training_for(job.dataset)
     names, clips, targets = _clips(job, "train")
     _, *validation = _clips(job, "validation")
-    _require_every_class(targets, classes, job.dataset)
+    _require_every_class(targets, classes, job.dataset, entry.gives)
     if entry.shuffle_labels:
         # No epoch is better than another at what cannot be known: the last one, which knows most by heart, is saved.
         targets = training.shuffled(targets, names, config.seed)
@@ -120,7 +123,8 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
     place = device.choose(config)
     net.to(place)
     rebuild = None if checkpoint.is_ours(job) else lambda: checkpoint.rebuilt(net, entry, len(classes))
-    probe.require(net, clips[:1].to(place) / 255, len(classes), name=job.model, rebuild=rebuild)
+    count, shown = checkpoint.output_count(entry, classes), clips[:1].to(place) / 255
+    probe.require(net, shown, count, name=job.model, rebuild=rebuild, gives=entry.gives)
     epochs = Epochs(job.checkpoint, decides.rows(job, place.type), settings.epochs)
     with progress(f"train {job.model} on {job.dataset}", settings.epochs) as advance:
         return training.fit(
@@ -132,6 +136,7 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
             device=place,
             epochs=epochs,
             advance=advance,
+            gives=entry.gives,
         )
 
 
@@ -153,27 +158,34 @@ def _randomised(job: Job, share: float, classes: list[str]) -> tuple[torch.nn.Mo
 
 
 def _clips(job: Job, split: str) -> tuple[list[str], Tensor, Tensor]:
-    """Names, clips [N, 3, T, H, W] as uint8 and targets [N] of the rows that could be extracted.
+    """Names, clips [N, 3, T, H, W] as uint8 and targets, as `training.fit` takes them, of what could be extracted.
 
     The pixels lie in a temporary file: a full-size training split is larger than most memories.
     """
-    size = job.config.clips_of(job.model)
+    size, goals = job.config.clips_of(job.model), Goals(job)
     names, targets = [], []
     with tempfile.TemporaryFile() as spool:
         for path in job.files("clips", split):
-            for row in tables.read("clips", path, columns=["clip_id", "status", "target", "pixels"]):
-                if row["status"] == "ok":
+            for row in tables.read("clips", path, columns=["clip_id", "view", "status", "target", "pixels"]):
+                if row["status"] == "ok" and goals.is_first(row):
                     spool.write(row["pixels"])
                     names.append(row["clip_id"])
-                    targets.append(row["target"])
+                    targets.append(goals.of(row))
         spool.flush()
         shape = (len(targets), size.frames, size.height, size.width, 3)
         pixels = np.memmap(spool, np.uint8, "c", shape=shape) if targets else np.empty(shape, np.uint8)
-    return names, torch.from_numpy(pixels).permute(0, 4, 1, 2, 3), torch.tensor(targets, dtype=torch.long)
+    return names, torch.from_numpy(pixels).permute(0, 4, 1, 2, 3), goals.tensor(targets)
 
 
-def _require_every_class(targets: Tensor, classes: list[str], dataset: str) -> None:
-    missing = [name for target, name in enumerate(classes) if not (targets == target).any()]
+def _require_every_class(targets: Tensor, classes: list[str], dataset: str, gives: str) -> None:
+    if gives == "regression":
+        if not len(targets):
+            raise UsageError(
+                f"data set '{dataset}': no training clip can be read; see the table `clips` for the reasons"
+            )
+        return
+    shown = targets.nonzero()[:, 1] if gives == "sigmoid" else targets
+    missing = [name for target, name in enumerate(classes) if not (shown == target).any()]
     if missing:
         raise UsageError(
             f"data set '{dataset}': no training clip of class {', '.join(repr(name) for name in missing)}; "

@@ -70,7 +70,12 @@ SPLITS = ("train", "validation", "test")
 SPLIT = Column("split", TEXT, "'train', 'validation' or 'test'.")
 LABEL = Column("label", TEXT, "Name of the annotated class; NULL if the clip has no label.")
 BOX_LABEL = Column("label", TEXT, "What the box holds; pointing games use the boxes whose label is the clip's.")
-PROBABILITY = Column("target_probability", FLOAT, "Softmax probability of the target on the unperturbed clip.")
+PROBABILITY = Column(
+    "target_probability",
+    FLOAT,
+    "Probability of the target on the unperturbed clip: by a softmax, or a label's own sigmoid. Of a regression it is "
+    "1 for its own answer there, and d away from that 1 / (1 + (d / tolerance)²).",
+)
 VIEW = Column("view", TEXT, "'middle' (middle frame of each part) or 'random0', 'random1', … (a random frame of each).")
 BOX = (
     Column("x0", FLOAT, "Left edge, pixels."),
@@ -211,6 +216,7 @@ _ALL = (
         Column("stop", INT, "Source frame after the last; NULL means the video's end."),
         Column("action_start", INT, "First source frame of the annotated action; NULL if not annotated."),
         Column("action_stop", INT, "Source frame after the action's last; NULL if not annotated."),
+        Column("value", FLOAT, "The annotated number that a regression is to answer; NULL if unknown.", later=True),
         *WINDOW,
     ),
     _table(
@@ -279,10 +285,19 @@ _ALL = (
         MODEL,
         Column("epoch", INT, "From 1."),
         Column("learning_rate", FLOAT, "Of the epoch."),
-        Column("train_loss", FLOAT, "Mean cross-entropy over the training views, nats."),
-        Column("train_accuracy", FLOAT, "Share of training views classified correctly while training."),
-        Column("validation_loss", FLOAT, "Mean cross-entropy over the validation clips, nats."),
-        Column("validation_accuracy", FLOAT, "Share of validation clips classified correctly."),
+        Column(
+            "train_loss",
+            FLOAT,
+            "Mean cross-entropy over the training views, nats (of labels, mean over them); of a regression the mean "
+            "squared error.",
+        ),
+        Column(
+            "train_accuracy",
+            FLOAT,
+            "Share of training views classified correctly while training; NULL of a sigmoid or regression.",
+        ),
+        Column("validation_loss", FLOAT, "The same loss over the validation clips."),
+        Column("validation_accuracy", FLOAT, "Share of validation clips classified correctly; NULL likewise."),
         Column("best", FLAG, "Whether the checkpoint holds this epoch's weights."),
         Column("seconds", FLOAT, "Wall time of the epoch."),
     ),
@@ -294,10 +309,20 @@ _ALL = (
         *ANSWERED,
         LABEL_TARGET,
         LABEL,
-        Column("target_probability", FLOAT, "Softmax probability of the label; NULL without one."),
-        Column("rank", INT, "1 if the label is the most probable class; NULL without a label."),
-        Column("probabilities", pa.list_(pa.float32()), "Softmax probabilities of all classes, [K]."),
-        Column("predicted", TEXT, "The most probable class.", later=True),
+        Column(
+            "target_probability",
+            FLOAT,
+            "Probability of the label, by a softmax or by its own sigmoid; NULL without one. Of a regression 1.",
+        ),
+        Column(
+            "rank", INT, "1 if the label is the most probable class; NULL without a label, of a sigmoid or regression."
+        ),
+        Column(
+            "probabilities",
+            pa.list_(pa.float32()),
+            "Probabilities of all classes, which sum to 1, or of all labels, [K]; NULL of a regression.",
+        ),
+        Column("predicted", TEXT, "The most probable class; NULL of a sigmoid or regression.", later=True),
         Column(
             "outputs",
             TEXT,
@@ -312,6 +337,14 @@ _ALL = (
             "NULL if the answer to that is not finite.",
             later=True,
         ),
+        Column(
+            "gives",
+            TEXT,
+            "What the model answers: 'softmax' and 'logit' name one class, 'sigmoid' any number of labels, "
+            "'regression' a number; NULL in files of earlier versions, all 'softmax'.",
+            later=True,
+        ),
+        Column("output", FLOAT, "Answer of a regression, in its unit; else NULL.", later=True),
         *OUTCOME,
     ),
     _table(
@@ -327,7 +360,7 @@ _ALL = (
             "frame.",
         ),
         TARGET,
-        Column("target_probability", FLOAT, "Softmax probability of that class on the clip in this order."),
+        Column("target_probability", FLOAT, "Probability of that class on the clip in this order."),
         *OUTCOME,
     ),
     _table(

@@ -99,8 +99,9 @@ def test_a_clip_s_background_is_of_another_class_and_the_same_each_time(searched
     assert all(label[clip] != label[other] for clip, other in chosen.items())
 
 
-def clip(name: str, target: int = 0, status: str = "ok", seed: int = 0) -> Request:
-    return Request({"clip_id": name, "target": target, "status": status}, target, seed=seed)
+def clip(name: str, target: int = 0, status: str = "ok", seed: int = 0, pixels: str = "") -> Request:
+    row = {"clip_id": name, "target": target, "status": status, "sha256": pixels or name}
+    return Request(row, target, seed=seed)
 
 
 def test_without_another_class_the_background_is_any_other_clip_and_without_one_there_is_none():
@@ -109,6 +110,11 @@ def test_without_another_class_the_background_is_any_other_clip_and_without_one_
     windows = [clip(f"{name}@0000{second}.000s") for name in "ab" for second in (0, 2)]  # the same scene is no other
     assert background(windows[0], windows)["clip_id"][0] == "b"
     assert background(windows[0], windows[:2]) is None
+
+
+def test_the_same_stretch_under_another_label_is_no_background():
+    others = [clip("a#run", 0, pixels="a"), clip("a#jump", 1, pixels="a"), clip("b", 0)]
+    assert background(others[0], others)["clip_id"] == "b"
 
 
 def test_other_seeds_draw_other_backgrounds():

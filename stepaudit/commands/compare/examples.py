@@ -48,7 +48,8 @@ def facts(row: dict) -> list[str]:
     texts = []
     for side in "ab":
         correct = "right" if is_right(row, side) else f"says {row[f'{side}_answer']}"
-        texts.append(f"{side.upper()} {row[f'{side}_probability']:.2f} for {row['label']} ({correct})")
+        answer = f" ({correct})" if row[f"{side}_rank"] is not None else ""  # of a label there is no other one
+        texts.append(f"{side.upper()} {row[f'{side}_probability']:.2f} for {row['label']}{answer}")
     for of, search in list(row["searches"].items())[:1]:
         a, b = (_ratio(search[f"{side}_ratio"], search[f"{side}_censored"]) for side in "ab")
         texts.append(f"a* ({of}): A {a}, B {b}")

@@ -20,6 +20,7 @@ PREDICTIONS = """
         coalesce(predicted, classes.label, 'class ' || class) as answer
     from first left join classes on classes.target = class
 """
+ONE_HALF = 0.5
 BOTH = """
     select clip_id, a.label, {columns}
     from a join b using (clip_id) order by clip_id
@@ -55,6 +56,10 @@ def quantities(rows: Sequence[dict]) -> list[Quantity]:
         names = ("accuracy_increase", "newly_wrong", "target_probability_increase")
         return [Quantity(name, reason=reason) for name in names]
     rows = labelled
+    if any(row[f"{side}_rank"] is None for row in rows for side in "ab"):
+        reason = "labels or values have no first place to be right on"
+        undefined = [Quantity(name, reason=reason) for name in ("accuracy_increase", "newly_wrong")]
+        return [*undefined, _probabilities(rows)]
     right = [(is_right(row, "a"), is_right(row, "b")) for row in rows]
     won, lost = right.count((False, True)), right.count((True, False))
     accuracy = _difference("accuracy_increase", rows, right, tested=False)
@@ -67,13 +72,19 @@ def quantities(rows: Sequence[dict]) -> list[Quantity]:
             paired_means("newly_wrong", wrong, least=0, tested=False)
             or [Quantity("newly_wrong", reason="A has no clip right")]
         ),
-        _difference("target_probability_increase", rows, [(r["a_probability"], r["b_probability"]) for r in rows]),
+        _probabilities(rows),
     ]
 
 
+def _probabilities(rows: Sequence[dict]) -> Quantity:
+    pairs = [(row["a_probability"], row["b_probability"]) for row in rows]
+    return _difference("target_probability_increase", rows, pairs)
+
+
 def is_right(row: dict, side: str) -> bool:
-    """True if the class that a side predicts is the target."""
-    return row[f"{side}_rank"] == 1
+    """True if the class that a side predicts is the target; of labels, if it is more probable than not."""
+    rank = row[f"{side}_rank"]
+    return rank == 1 if rank is not None else row[f"{side}_probability"] >= ONE_HALF
 
 
 def _difference(name: str, rows: Sequence[dict], values: Sequence[tuple], *, tested: bool = True) -> Quantity:

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 CHAPTERS = {  # title: names of reports, or patterns, in the order of the page
     "Models": (
-        *("model_overview", "accuracy", "accuracy_*", "confusions", "videos", "kinds_of_clips", "class_cues"),
-        *("near_duplicates", "training*", "time_use"),
+        *("model_overview", "accuracy", "accuracy_*", "confusions", "label_precision", "value_errors", "videos"),
+        *("kinds_of_clips", "class_cues", "near_duplicates", "training*", "time_use"),
     ),
     "What models need": (
         *("needs", "need_pairs", "need_levels", "need_readings", "need_curves", "need_starts"),

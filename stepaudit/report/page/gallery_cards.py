@@ -8,6 +8,7 @@ from pathlib import Path
 from stepaudit.errors import UsageError
 from stepaudit.report.page.gallery_pictures import Drawn, DrawnNeed, Film
 from stepaudit.report.page.gallery_sources import RULES, Sources, key_of, shown_maps
+from stepaudit.report.page.grids import number
 from stepaudit.report.page.need_texts import percent
 from stepaudit.report.pictures.mask_facts import visible
 
@@ -210,8 +211,13 @@ def _answers(model: str, sources: Sources, key: tuple[str, str]) -> list[str]:
         if row["status"] != "ok":
             facts.append(f"{row['status']}: {row['error']}")
             continue
+        if row["output"] is not None:
+            facts.append(f"answers {number(row['output'])}")
+            continue
         if row["label"] is not None:
             facts.append(f"probability of the label {row['target_probability']:.2f}")
+        if row["gives"] == "sigmoid":
+            continue
         if row["rank"] != 1 and (values := row["probabilities"]):
             best = max(range(len(values)), key=values.__getitem__)
             name = row["predicted"] or sources.names.get((row["dataset"], best), f"class {best}")

@@ -25,6 +25,8 @@ COUNTS = """
         (select count(*) from runs, audit where runs.config_hash != audit.config_hash) as other_runs,
         (select count(*) from likenesses) as compared, (select count(*) from look_alikes where shows_class) as alike,
         (select count(*) from segments where split = 'test') as tested,
+        (select count(distinct (dataset, video_id, start, stop)) from segments where split = 'test') as stretches,
+        (select count(*) from models where gives in ('sigmoid', 'regression')) as asking_labels,
         (select count(*) from segments where split = 'test' and label is null) as without_label,
         (
             select count(*) from segments
@@ -97,6 +99,8 @@ def notices(connection: DuckDBPyConnection) -> list[Notice]:
         for name, (section, noun, text) in texts.items()
         if counts[name]
     ]
+    if counts["asking_labels"] and counts["stretches"] < counts["tested"]:
+        counted.insert(0, Notice(_of_labels(counts), "label_precision"))
     if counts["of_learned_videos"]:
         counted.append(Notice(_of_learned_videos(counts), "near_duplicates"))
     if counts["alike"]:
@@ -130,6 +134,12 @@ def _of_moved(row: dict) -> str:
         f"gives {row['alike']} the usual answer of their class, another one for each, such as {row['swapped']}. Are "
         "its outputs in the order of the data set's classes?"
     )
+
+
+def _of_labels(counts: dict) -> str:
+    """Number of rows of test clips with several labels."""
+    clips, tested = plural(counts["stretches"], "test clip"), counts["tested"]
+    return f"Clips with several labels count once for each of them: {clips} are {tested} rows."
 
 
 def _of_learned_videos(counts: dict) -> str:

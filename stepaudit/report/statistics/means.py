@@ -5,8 +5,9 @@ Such a view has a row a clip. A column that one of the macros `answer`, `share`,
 `x_low`, `x_high` and `x_clips` beside it; `clips_asked` counts the clips without a value, too. With a key `family`,
 answers are tested against one half (`x_p`, and after Holm's correction over the family `x_p_holm`).
 
-Where clips are windows of longer videos (`sampling_units`), videos are drawn, each with all of its clips: shares and
-numbers are ratios of sums over videos; in medians and tests a video counts once, with its mean. Counts remain of clips.
+Where clips are windows of longer videos, or have several labels (`sampling_units`), videos are drawn, each with all of
+its clips: shares and numbers are ratios of sums over videos; in medians and tests a video counts once, with its mean.
+Counts remain of clips.
 """
 
 from collections.abc import Iterator
@@ -29,13 +30,15 @@ from stepaudit.report.statistics.intervals import (
 from stepaudit.report.statistics.medians import median_interval
 
 LEAST = {"share": 0, "difference": -1, "number": None}
+UNITS = "sampling_units"  # a view that estimates are made with
+ANY_UNIT = f"select count(*) > 0 from {UNITS} where unit != clip_id"
 WHOLE = 'sum("{0}".whole) filter ("{0}"."{1}" is not null) as "{0} whole"'
 VIEWS = f"select view_name, comment from duckdb_views() where ends_with(view_name, '{SAMPLES}') order by view_oid"
 
 
 def make(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, pa.Table]]:
     """Name, comment and rows of the table that each view makes; the view is dropped."""
-    windowed = connection.execute("select count(window_of) > 0 from segments").fetchall()[0][0]
+    windowed = connection.execute(ANY_UNIT).fetchall()[0][0]
     for view, comment in connection.execute(VIEWS).fetchall():
         yield view.removesuffix(SAMPLES), comment, _estimated(connection, view, windowed)
         connection.execute(f"drop view {view}")
