@@ -5,6 +5,7 @@ import re
 from itertools import combinations
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import vl_convert
 from tiny_audit import clips, write_audit
@@ -12,6 +13,7 @@ from tiny_audit import clips, write_audit
 from stepaudit.audit import config
 from stepaudit.report import build_database, charts
 from stepaudit.report.charts import drawing, looks
+from stepaudit.report.charts.needs import need_clips
 from stepaudit.report.charts.profiles import volume_profiles
 from stepaudit.store import database, package_files
 
@@ -394,6 +396,23 @@ def test_thousands_of_series_stay_small_and_the_chart_says_what_is_left_out():
     assert len(json.dumps(chart.spec)) < 500_000
     assert re.search(r"The first \d+ of 2000 series; the CSV has all\.$", chart.title)
     assert chart.spec["usermeta"]["filters"] == ["dataset", "model", "method"]  # the split by class goes first
+
+
+def test_a_series_of_tens_of_thousands_of_clips_is_drawn_with_as_many_as_can_be_seen():
+    count = 30_000
+    row = {"dataset": "d", "model": "m", "method": "ep3d", "asked": "own piece", "label": None}
+    lists = {
+        "clip": [f"clip {number:06d}" for number in range(count)],
+        "percent": [0.001 * (1 + n) for n in range(count)],
+    }
+    chart = need_clips([{**row, **lists}, {**row, "label": "one", **lists}], looks.Looks(["m"]))
+    assert chart.title.endswith(" Of longer series 400 points, evenly spaced.")
+    (drawn,) = chart.spec["data"]["values"]
+    assert (len(drawn["percent"]), len(drawn["clip"])) == (400, 400)
+    assert (drawn["percent"][0], drawn["percent"][-1]) == (lists["percent"][0], lists["percent"][-1])
+    assert max(np.diff(drawn["percent"])) < 0.08
+    short = need_clips([{**row, "clip": ["a"], "percent": [2.0]}], looks.Looks(["m"]))
+    assert "evenly" not in short.title
 
 
 def test_more_panels_than_a_reader_looks_at_are_left_out():

@@ -14,6 +14,7 @@ from stepaudit.report.page import page
 KEYS = ("dataset", "model", "method", "label")  # filters of the page
 MOST_BYTES = 400_000  # of a chart's data
 MOST_PANELS = 24
+MOST_POINTS = 400  # of a series, where not all fit
 WIDTHS = (440, 300)  # of one panel alone, and of several side by side
 
 LICENCE = (
@@ -75,14 +76,31 @@ def menu(column: str, values: Sequence[str], words: str) -> dict:
 
 
 def fitted(rows: Sequence[dict]) -> tuple[list[dict], str]:
-    """The rows that fit on the page, without classes if need be, and a sentence about the others."""
+    """The rows that fit on the page, if need be without classes and with fewer points; sentences about the others."""
     if _bytes(rows) > MOST_BYTES:
         rows = [{key: row[key] for key in row if key != "label"} for row in rows if row.get("label") is None]
-    fitting = [row for row in rows if row["panel_place"] < MOST_PANELS]
+    fitting, said = [row for row in rows if row["panel_place"] < MOST_PANELS], ""
+    if _bytes(fitting) > MOST_BYTES and any(_points(row) > MOST_POINTS for row in fitting):
+        fitting = list(map(_thinned, fitting))
+        said = f" Of longer series {MOST_POINTS} points, evenly spaced."
     while _bytes(fitting) > MOST_BYTES:
         fitting = fitting[: len(fitting) * 3 // 4]
-    left_out = len(fitting) < len(rows)
-    return fitting, f" The first {len(fitting)} of {len(rows)} series; the CSV has all." if left_out else ""
+    if len(fitting) < len(rows):
+        said += f" The first {len(fitting)} of {len(rows)} series; the CSV has all."
+    return fitting, said
+
+
+def _points(row: dict) -> int:
+    return max((len(value) for value in row.values() if isinstance(value, list)), default=0)
+
+
+def _thinned(row: dict) -> dict:
+    """A series with no more than `MOST_POINTS` of its points, the first and the last among them."""
+    points = _points(row)
+    if points <= MOST_POINTS:
+        return row
+    places = [index * (points - 1) // (MOST_POINTS - 1) for index in range(MOST_POINTS)]
+    return {key: [value[place] for place in places] if isinstance(value, list) else value for key, value in row.items()}
 
 
 def still(spec: dict) -> str:
