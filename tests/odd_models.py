@@ -135,6 +135,11 @@ class BothValues(OneValue):
         return torch.cat([-value / 2, value / 2], dim=1)
 
 
+def one_logit(classes: int) -> nn.Module:
+    """A network of one value, as it is."""
+    return OneValue(2)
+
+
 def detector(classes: int) -> nn.Module:
     """A network of one value, adapted."""
     return Adapter(OneValue(classes), gives="logit")

@@ -199,7 +199,7 @@ def test_the_page_says_nothing_of_accuracy_or_of_a_commonest_class(labels, value
 
 
 def test_the_page_says_how_often_a_clip_counts(labels, values):
-    sentence = "Clips with several labels count once for each of them: 6 test clips are 8 rows."
+    sentence = "Clips with several labels count once for each of them: of 6 test clips there are 8 rows."
     assert sentence in page(labels)
     assert sentence in page(values)
 

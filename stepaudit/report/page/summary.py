@@ -139,7 +139,7 @@ def _of_moved(row: dict) -> str:
 def _of_labels(counts: dict) -> str:
     """Number of rows of test clips with several labels."""
     clips, tested = plural(counts["stretches"], "test clip"), counts["tested"]
-    return f"Clips with several labels count once for each of them: {clips} are {tested} rows."
+    return f"Clips with several labels count once for each of them: of {clips} there are {tested} rows."
 
 
 def _of_learned_videos(counts: dict) -> str:
