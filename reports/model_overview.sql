@@ -18,7 +18,7 @@ masses as (
     where method in (from drawn) and times is not null
     qualify row_number() over (partition by dataset, model order by ratio, metric) = 1
 )
-select answered.dataset, answered.model, coalesce(top1_clips, answered.clips) as clips,
+select answered.dataset, answered.model, case when top1_clips > 0 then top1_clips else answered.clips end as clips,
     percent(top1) as top1_percent, percent(top1_low) as top1_percent_low, percent(top1_high) as top1_percent_high,
     percent(commonest) as commonest_class_percent,
     percent(same_when_blurred) as same_when_blurred_percent,

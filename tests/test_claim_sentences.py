@@ -80,6 +80,7 @@ def needs(folder, pairs, models=PAIR, wrong=(), bound="probability"):
 def estimate(model="conv", need=0.17, ends=(0.12, 0.25), vacuous=0.0, excess=(2, 1, 3), other=(1, 0.5, 1.5), **changes):
     """A row of `need_estimates` of twenty clips, with its verdict; controls in octaves, with their ends."""
     row = {"dataset": "d", "model": model, "clips": 20, "vacuous": vacuous, "need": need, "need_clips": 15}
+    row |= {"target": "label", "labelled": 20}
     row |= dict(zip(("need_low", "need_high"), ends, strict=True)) | {"verdict": None}
     for name, values in (("excess", excess), ("specificity", other)):
         row |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
@@ -125,7 +126,7 @@ def _words(finding):
 def overview(model="conv", right=(92.0, 75.0, 97.8), same=(24.0, 11.5, 43.4), on_box=(6.0, 5.0, 7.0), **changes):
     """A row of `model_overview` of 25 clips, with its accuracy on validation clips; percents with their ends."""
     row = {"dataset": "d", "model": model, "clips": 25, "commonest_class_percent": 28.0, "by_chance_percent": 26.0}
-    row |= {"validation_percent": 100.0, "validation_percent_low": 96.2}
+    row |= {"blurred_clips": 25, "validation_percent": 100.0, "validation_percent_low": 96.2}
     for name, values in (("top1_percent", right), ("same_when_blurred_percent", same), ("on_box_times", on_box)):
         row |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
     return row | changes
@@ -356,7 +357,17 @@ class Blind(torch.nn.Module):
 
 def card(in_action=None, rank=1, names=None, ratio=0.1, volume=0.12, kept=0.8, readings=(None,) * 3):
     """The facts of a clip, a model and a map on a card of the gallery."""
-    prediction = {"model": "m", "status": "ok", "target_probability": 0.9, "rank": rank, "dataset": "d"}
+    prediction = {
+        "model": "m",
+        "status": "ok",
+        "target_probability": 0.9,
+        "rank": rank,
+        "dataset": "d",
+        "predicted": None,
+        "label": "a",
+        "output": None,
+        "gives": None,
+    }
     prediction["probabilities"] = [0.1, 0.9] if names else None
     found = {"model": "m", "need": "10 %", "method": "step", "bound": "probability"}
     key = ("d", "c")
@@ -419,6 +430,9 @@ AUDITS = {
     "cheap runner-up": lambda _: models_need(estimate(other=(0.1, -1, 1), verdict=NO_EVIDENCE)),
     "two data sets": lambda _: models_need(estimate(), estimate(dataset="e")),
     "two models": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9)]),
+    "answers": lambda _: models_need(estimate(target="predicted"), RNN | {"target": "predicted"}, pairs=[apart(1.9)]),
+    "answers without labels": lambda _: models_need(estimate(labelled=0)),
+    "answers on one of two": lambda _: models_need(estimate(), estimate(dataset="e", labelled=0)),
     "two undecided": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9, 0.2, (0.8, 4.0))]),
     "the other way": lambda _: models_need(estimate(), RNN, pairs=[apart(0.5, 0.0001, (0.4, 0.64))]),
     "one common clip": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9, None, (None, None), clips=1)]),
@@ -483,6 +497,7 @@ AUDITS = {
     "nothing cut": lambda at: failing(at, test="abcd"),
     "worse": lambda at: compared(at, answers(*range(10)), answers(0)),
     "better": lambda at: compared(at, answers(0), answers(*range(10))),
+    "other classes": lambda at: compared(at, answers(*range(7)), answers(*range(7)), target="predicted"),
     "one model": lambda at: compared(at, answers(0, 1), answers(0, 1)),
     "not predicted": lambda at: compared(at, {}, {}),
     "B needs double": lambda _: need_found(2.0, 1.5, 2.6, 0.01),
@@ -580,6 +595,10 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("conv needs 17 % of a clip.\n", "a model", "two models"),
     ("conv needs 17 % of a clip on d.\n", "two data sets", "a model"),
     ("Clips that a model gets wrong are left out.", "a model", "needs nothing"),
+    ("What a model answers is explained, right or wrong.", "answers", "answers without labels"),
+    ("What a model answers is explained.", "answers without labels", "a model"),
+    ("Not so on e: what a model answers is explained there.", "answers on one of two", "a model"),
+    ("Clips to which the two give different answers are not compared.", "answers", "two models"),
     ("conv needs 17 % of a clip (95 % interval 12 % to 25 %; 15 clips)", "a model", "few clips"),
     ("(15 clips, too few for an interval)", "few clips", "a model"),
     ("conv needs nothing of any clip.", "all nothing", "a model"),
@@ -827,6 +846,11 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("cut to other sizes, so that nothing tells whether they are the same", "other sizes", "other pixels"),
     ("of the same name with other pixels", "other pixels", "other sizes"),
     ("of another label", "other label", "other pixels"),
+    (
+        "needs, maps and metrics leave out 3 clips that A and B explain for different classes",
+        "other classes",
+        "better",
+    ),
     # cards of the gallery
     ("3 frames of the video, from 0 to 20", "card", "only in A"),
     ("no annotated action", "card", "card of an action"),

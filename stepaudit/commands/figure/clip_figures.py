@@ -59,7 +59,7 @@ def of_methods(
     drawn = [shown.clip_row(probabilities), *(shown.map_row(name, row) for name, row in rows.items())]
     rule = "" if clip else ", the first by name that most methods explain (annotated clips before others)"
     return Figure(
-        figures.draw(shown_clip["label"], subtitle, shown.headers(), drawn),
+        figures.draw(shown_clip["label"] or "no label", subtitle, shown.headers(), drawn),
         f"clip {shown_clip['clip_id']} of {shown_clip['dataset']}{rule}; model {chosen_model}",
     )
 
@@ -107,7 +107,7 @@ def of_models(
     rule = "" if clip else f", {why} (annotated clips before others)"
     shares = "; ".join(f"{row['model']} keeps {row['kept_probability']:.3f} at ratio {row['ratio']:g}" for row in masks)
     return Figure(
-        figures.draw(shown_clip["label"], subtitle, shown[0].headers(), drawn),
+        figures.draw(shown_clip["label"] or "no label", subtitle, shown[0].headers(), drawn),
         f"clip {shown_clip['clip_id']} of {shown_clip['dataset']}{rule}; {mask}: {shares}",
     )
 

@@ -29,7 +29,7 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
     """Models whose answers a complete blur mostly leaves as they are; None if there is none.
 
     Args:
-        rows: of `model_overview`.
+        rows: of `model_overview`, with the clips of that share as `blurred_clips`, some of which may have no label.
     """
     measured = [row for row in rows if row["same_when_blurred_percent"] is not None]
     same = [row for row in measured if row["same_when_blurred_percent_low"] > max(MOSTLY, row["by_chance_percent"])]
@@ -60,7 +60,7 @@ def _of_guess(row: dict, rows: Sequence[dict]) -> str:
 
 def _of_blur(row: dict, rows: Sequence[dict]) -> str:
     """Share of a model's clips with the same answer, and where its masks lie if they are not on the boxes."""
-    same = f"{_name(row, rows)} gives the same answer to {_percent(row, 'same_when_blurred_percent')}"
+    same = f"{_name(row, rows)} gives the same answer to {_percent(row, 'same_when_blurred_percent', 'blurred_clips')}"
     chance = f"by chance it would be {number(row['by_chance_percent'], '_percent')} %"
     return f"{same}; {chance}.{_off_boxes(row)}"
 
@@ -80,10 +80,10 @@ def _off_boxes(row: dict) -> str:
     return f" Its masks are not shown to lie on the annotated object: {share}{interval}."
 
 
-def _percent(row: dict, name: str) -> str:
-    """A share of the test clips with its interval."""
+def _percent(row: dict, name: str, counted: str = "clips") -> str:
+    """A share of the test clips, whose number stands in the column `counted`, with its interval."""
     low, high = (number(row[f"{name}_{end}"], "_percent") for end in ("low", "high"))
-    clips = plural(row["clips"], "test clip")
+    clips = plural(row[counted], "test clip")
     return f"{number(row[name], '_percent')} % of {clips} (95 % interval {low} to {high})"
 
 

@@ -23,7 +23,8 @@ from stepaudit.store.database import records
 
 MOST = 6
 READ = (  # reports and views
-    *("dataset_summary", "model_doubts", "model_overview", "validation_means", "needs", "need_comparisons"),
+    *("dataset_summary", "model_doubts", "model_overview", "accuracy_means", "validation_means"),
+    *("needs", "need_comparisons"),
     *(
         "kinds_of_clips",
         "class_cues",
@@ -35,9 +36,11 @@ READ = (  # reports and views
     ),
 )
 MODELS = """
-    select model_overview.*,
+    select model_overview.*, same_when_blurred_clips as blurred_clips,
         percent("right") as validation_percent, percent(right_low) as validation_percent_low
     from model_overview
+    left join accuracy_means
+        on model_overview.dataset = accuracy_means.dataset and model_overview.model = accuracy_means.model
     left join training_log
         on model_overview.dataset = training_log.dataset and model_overview.model = training_log.model and best
     left join validation_means as validated

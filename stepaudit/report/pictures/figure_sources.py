@@ -28,7 +28,7 @@ MAPS = """
     order by dataset, clip_id, model, method, ratio, seed
 """
 PREDICTIONS = """
-    select model, target_probability
+    select model, label, predicted, probabilities, target_probability
     from predictions
     where dataset = $dataset and clip_id = $clip_id and list_contains($models, model) and status = 'ok'
     order by list_position($models, model)
@@ -89,16 +89,20 @@ class ShownClip:
             return figures.Row(name, missing=f"{row['status']}: {row['error']}" if row else "no map in this audit")
         importance = arrays.full_map(row, self.folder)
         share = pictures.shares(importance, mask=row["kept_probability"] is not None)
-        notes = [] if row["ratio"] is None else [f"ratio {row['ratio']:g}, reached {row['volume']:.3f}"]
+        notes = [f"explains {row['target_name']}"] if row["target_name"] not in (None, self.clip["label"]) else []
+        notes += [] if row["ratio"] is None else [f"ratio {row['ratio']:g}, reached {row['volume']:.3f}"]
         notes += visible(row)
         notes += [] if row["kept_probability"] is None else [f"keeps probability {row['kept_probability']:.3f}"]
         return figures.Row(name, notes, self.shown.frames, self.shown.boxes, share[self.chosen])
 
 
 def probabilities(connection: DuckDBPyConnection, clip: dict, models: list[str]) -> list[str]:
-    """Probabilities of the target on the whole clip, by model."""
+    """Probabilities of the label on the whole clip, or, of a clip without one, the answers, by model."""
     values = {"dataset": clip["dataset"], "clip_id": clip["clip_id"], "models": models}
-    return [
-        f"{row['model']}: probability {row['target_probability']:.3f}"
-        for row in records(connection, PREDICTIONS, values)
-    ]
+    return [f"{row['model']}: {_probability(row)}" for row in records(connection, PREDICTIONS, values)]
+
+
+def _probability(row: dict) -> str:
+    if row["label"] is None:
+        return f"answers {row['predicted']}, probability {max(row['probabilities']):.3f}"
+    return f"probability {row['target_probability']:.3f}"
