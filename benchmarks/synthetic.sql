@@ -17,7 +17,8 @@ from (select dataset, unnest(range(clips)) as n, pictured from asked);
 
 create view segments_rows as
 select n, clip_id, dataset, 'v' || n as video_id, 'UCF-101/' || clip_id || '.avi' as path, 'test' as split, 'g' || n % 25 as group,
-    label, target, 0 as start, 160 as stop, if(timed, 40, null) as action_start, if(timed, 120, null) as action_stop
+    label, target, 0 as start, 160 as stop, if(timed, 40, null) as action_start, if(timed, 120, null) as action_stop,
+    null::double as value, null::varchar as window_of, null::double as second, null::double as last_second
 from test;
 
 create view clips_rows as
@@ -47,7 +48,7 @@ select n, clip_id, dataset, model, target, label, if(broken, null, share(2 + eas
     if(broken, null, if(target_probability > 0.5, 1, 2 + floor(4 * chance(clip_id || model || 'rank')))) as rank,
     if(broken, null, [if(k = target, target_probability, (1 - target_probability) / 23) for k in range(24)]) as probabilities,
     if(broken, null, 'class_' || lpad(floor(24 * chance(clip_id || model || 'answer'))::int::varchar, 2, '0')) as predicted,
-    null::varchar as outputs,
+    null::varchar as outputs, 'softmax' as gives, null::double as output,
     if(broken, null, 'class_' || lpad(floor(24 * chance(clip_id || model || 'blurred'))::int::varchar, 2, '0')) as predicted_when_blurred,
     if(broken, 'upstream', 'ok') as status, cause as error
 from test, models;
@@ -67,7 +68,7 @@ select test.* exclude (broken), model, method, ratio, seed, skill, is_mask, opti
 from test, models, uses;
 
 create view maps_rows as
-select n, clip_id, dataset, model, method, ratio, seed, target, options, if(is_mask, 'corrected', null) as preset,
+select n, clip_id, dataset, model, method, ratio, seed, target, label as target_name, options, if(is_mask, 'corrected', null) as preset,
     if(is_mask, 'blur:sigma=20', null) as perturbation, if(failed, null, own) as target_probability,
     if(is_mask and not failed, kept, null) as kept_probability,
     if(pictured and not failed, [chance(clip_id || model || method || i) for i in range(16 * 16 * 16)], null) as grid,
@@ -95,7 +96,7 @@ with searched as (
     where list_contains(methods, method)
 )
 select * exclude (status, error, ratio, crisp, name, empty, found, side, own, kept, options, skill, is_mask),
-    own as target_probability, if(bound = 'probability', own, null) as required_probability, side as censored,
+    label as target_name, own as target_probability, if(bound = 'probability', own, null) as required_probability, side as censored,
     if(failed or crisp or side = 'right', null, own) as kept_probability,
     if(failed or side = 'right', null, if(empty, 0, round(found, 6))) as ratio,
     case when failed then null when side = 'left' or empty then 0 when side = 'right' then 0.4 else found * 0.9 end as lower,

@@ -325,34 +325,49 @@ from pointing_clips
 where metric_use in ('spatial_pointing', 'temporal_pointing');
 comment on view class_rates_samples is 'Hit rates of the pointing games in each class.';
 
+-- A profile of thousands of clips is as sharp as one of millions, and costs a row for each frame.
+create view profile_clips as
+select dataset, clip_id
+from segments
+where split = 'test'
+qualify row_number() over (partition by dataset order by md5(clip_id), clip_id) <= 4000;
+comment on view profile_clips is 'The clips whose maps are profiled frame by frame: all test clips, but of more than 4,000 of a data set as many, drawn by their names.';
+
 create view frame_shares as
-select maps.dataset, model, method, ratio, label, clip_id, frame, avg(in_frame / whole) as share,
-    any_value(frames) as frames, any_value(greatest(1, frames // 8)) as ends
+select maps.dataset, model, method, ratio, label, clip_id, frame, avg(in_frame / whole) as share
 from (
-    select *, unnest(frame_volume) as in_frame, list_sum(frame_volume) as whole, len(frame_volume) as frames,
+    select *, unnest(frame_volume) as in_frame, list_sum(frame_volume) as whole,
         generate_subscripts(frame_volume, 1) - 1 as frame
+    from maps
+    semi join profile_clips using (dataset, clip_id)
+    where status = 'ok' and list_sum(frame_volume) > 0
+) as maps
+left join segments using (dataset, clip_id)
+group by all;
+comment on view frame_shares is 'The share of each clip''s map that lies in each frame, seeds averaged; of the clips of profile_clips.';
+
+create temp view frame_means_samples as
+select dataset, model, method, ratio, unnest(all_and(label)) as label, frame, clip_id, share(share) as share
+from frame_shares;
+comment on view frame_means_samples is 'The share of a map that lies in each frame, in all classes (label NULL) and in each; of at most 4,000 clips of a data set (profile_clips).';
+
+create view end_shares as
+select maps.dataset, model, method, ratio, label, clip_id, avg(ends / frames) as even, avg(head / whole) as head,
+    avg(tail / whole) as tail
+from (
+    select *, len(frame_volume) as frames, greatest(1, frames // 8) as ends, list_sum(frame_volume) as whole,
+        list_sum(frame_volume[:ends]) as head, list_sum(frame_volume[frames - ends + 1:]) as tail
     from maps
     where status = 'ok' and list_sum(frame_volume) > 0
 ) as maps
 left join segments using (dataset, clip_id)
 group by all;
-comment on view frame_shares is 'The share of each clip''s map that lies in each frame, seeds averaged; an eighth of the frames, one at least, are `ends` at either side.';
-
-create temp view frame_means_samples as
-select dataset, model, method, ratio, unnest(all_and(label)) as label, frame, clip_id, share(share) as share
-from frame_shares;
-comment on view frame_means_samples is 'The share of a map that lies in each frame, in all classes (label NULL) and in each.';
+comment on view end_shares is 'The share of each clip''s map that lies in its first and in its last eighth, one frame at least, seeds averaged; `even` is the share of the frames.';
 
 create temp view end_means_samples as
-with clips as (
-    select dataset, model, method, ratio, label, clip_id, any_value(ends / frames) as even,
-        sum(share) filter (frame < ends) as head, sum(share) filter (frame >= frames - ends) as tail
-    from frame_shares
-    group by all
-)
 select dataset, model, method, ratio, unnest(all_and(label)) as label, clip_id,
     share(even) as even, share(head) as head, share(tail) as tail, share(head + tail) as ends
-from clips;
+from end_shares;
 comment on view end_means_samples is 'The share of a map that lies in the first and the last eighth of the frames, and in both, in all classes (label NULL) and in each.';
 
 create view label_searches as

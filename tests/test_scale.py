@@ -58,6 +58,26 @@ def test_rows_that_several_threads_insert_are_there_for_the_estimates_too(audit,
     assert database.query(audit.folder, "select count(*) from comparisons")[1] == [(2,)]
 
 
+def test_frames_are_profiled_over_thousands_of_clips_and_ends_over_all(audit, found):
+    whole = "where label is null"
+    sql = f"select share_clips from frame_means {whole} union select head_clips from end_means {whole}"
+    known = {count for (count,) in database.query(audit.folder, sql)[1]}
+    assert max(known) > 0.9 * CLIPS
+    assert 0.9 * 4000 < min(known) <= 4000
+    sql = """
+        select frame_means.share, avg(frame_volume[1 + frame] / list_sum(frame_volume))
+        from frame_means
+        join maps using (dataset, model, method)
+        semi join profile_clips using (dataset, clip_id)
+        where label is null and status = 'ok' and method = 'step' and frame in (0, 15)
+        group by all
+    """
+    rows = database.query(audit.folder, sql)[1]
+    assert len(rows) == 2
+    for share, literal in rows:
+        assert share == pytest.approx(literal, rel=1e-6)
+
+
 def test_curves_of_thousands_of_steps_are_drawn_with_as_many_as_can_be_seen(audit, found):
     sql = (package_files.reports() / "charts" / "minimum_ratio.sql").read_text()
     with database.connect(audit.folder) as connection:

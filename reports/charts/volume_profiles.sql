@@ -1,5 +1,5 @@
 -- Volume of each frame: how much of a map lies in each frame of the clip?
--- One row per dataset, model, method and class (NULL: all classes), with a list over frames: mean share of the map's sum in percent; of methods with ratios the one nearest to 0.1. Maps that failed or are 0, floors and controls are left out, seeds averaged. Intervals: 95 %, over clips.
+-- One row per dataset, model, method and class (NULL: all classes), with a list over frames: mean share of the map's sum in percent; of methods with ratios the one nearest to 0.1. Maps that failed or are 0, floors and controls are left out, seeds averaged; of at most 4,000 clips of a data set. Intervals: 95 %, over clips.
 with chosen as (
     select *
     from frame_means

@@ -1,7 +1,7 @@
 -- Question: How much of each class's map lies in the first and in the last frames?
 -- Answer: One row per class: the share of the map in the first and the last eighth of the frames (2 of 16 each), with 95 %
 --   intervals over clips; `even_percent` is what a map has there that is the same in all frames, and `frames_percent`
---   the whole profile, frame by frame.
+--   the whole profile, frame by frame (of at most 4,000 clips of a data set).
 -- Beware: A method may favour places in time whatever the model does: compare with the row of `center` and of other
 --   methods before you speak of a class. Masks of different ratios have different profiles.
 with lines as (
