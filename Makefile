@@ -13,7 +13,7 @@ demo: .venv/installed
 test: .venv/installed
 	pytest -n 2 --dist worksteal --ignore tests/audit
 
-# Whole audits of generated and real videos, with trained models.
+# Whole audits of generated and real videos through Snakemake, and every command that the documentation shows.
 audits: .venv/installed
 	pytest -n 2 --dist loadfile tests/audit
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "workflow")]
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "audit" / "workflow")]
 
 from checkouts import TINY, Checkout, copy_checkout
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "workflow")]
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "audit" / "workflow")]
 
 from checkouts import Checkout, copy_checkout
 from cluster import Run, started

@@ -31,8 +31,8 @@ class Elsewhere:
 
 
 AUDITS = "tests/audit"
-PLANNED = "tests/workflow/test_dry_run.py"
-WHOLE = "tests/workflow/test_whole_audit.py"
+PLANNED = "tests/audit/workflow/test_dry_run.py"
+WHOLE = "tests/audit/workflow/test_whole_audit.py"
 ELSEWHERE = [
     Elsewhere(
         r".*",
@@ -116,7 +116,7 @@ ELSEWHERE = [
     Elsewhere(
         r"snakemake (--unlock|--cores all --rerun-incomplete)",
         "after Snakemake was killed",
-        "tests/workflow/test_interrupted.py::"
+        "tests/audit/workflow/test_interrupted.py::"
         "test_an_audit_that_is_stopped_again_and_again_gives_the_tables_of_one_that_was_left_alone",
     ),
     Elsewhere(
