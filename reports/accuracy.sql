@@ -21,5 +21,5 @@ select dataset, model, clips_asked, top1_clips as clips,
     round(target_probability_high, 3) as target_probability_high
 from accuracy_means as means
 left join paper using (dataset, model)
-where dataset in (select dataset from asked_answers where labelled > 0)
+where dataset not in (select dataset from asked_answers where tested > 0 and labelled = 0)
 order by all

@@ -44,9 +44,10 @@ import multiprocessing, os, sys, time
 from pathlib import Path
 from stepaudit.running.parts import Parts
 parts = Parts("clips", Path(sys.argv[1]), "x")
-worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-worker.start()
-print(worker.pid, flush=True)
+def work():
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+multiprocessing.get_context("fork").Process(target=work).start()
 time.sleep(60)
 """
 

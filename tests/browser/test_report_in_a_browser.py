@@ -179,7 +179,7 @@ def test_every_column_of_a_report_says_on_hover_what_it_is(tab):
     columns = tab.value(every("section.question[id] th", "[each.textContent, each.title]"))
     assert len(columns) > 20
     assert not [name for name, meaning in columns if not meaning]
-    assert "Clips whose target is the model's first answer." in dict(columns)["top1 percent"]
+    assert "Clips whose label is the model's first answer." in dict(columns)["top1 percent"]
 
 
 def test_pictures_tables_and_controls_have_names(tab):

@@ -142,7 +142,7 @@ def test_an_optimisation_that_is_not_finite_has_rows_that_say_so(changed, rows, 
 
 
 def test_clips_too_short_for_the_released_kernel_have_rows_that_say_so(changed, rows):
-    made = changed(clips={"frames": 6})
+    made = changed(clips={"frames": 2})
     for shard in plan.shard_names(made.shards, "test"):
         extract.run(Job(made, "extract", "planted", shard=shard, size=made.clips.size))
     for method, expected in (("step", {"too_short": 8 * 2, "upstream": 2 * 2}), ("ep3d", {"ok": 8, "upstream": 2})):

@@ -24,7 +24,7 @@ STEPS = """
 ALIKE = """
     select sum(clips * clips) / sum(clips)
     from (
-        select {keys}, unit, count(*) as clips
+        select {keys}, coalesce(unit, clip_id) as unit, count(*) as clips
         from preservation_times
         left join segments using (dataset, clip_id)
         left join sampling_units using (dataset, clip_id)
