@@ -137,6 +137,23 @@ def models_answer(*rows):
     return "\n".join(text for finding in findings for text in (finding.lead, finding.numbers))
 
 
+def precise(low, **changes):
+    """A row of `label_precision`: the mean over labels of one model on 25 clips."""
+    row = {"dataset": "d", "model": "conv", "label": None, "clips": 25, "average_precision_percent": 60.0}
+    return row | {
+        "average_precision_percent_low": low,
+        "average_precision_percent_high": 80.0,
+        "chance_percent": 40.0,
+        **changes,
+    }
+
+
+def off(gain, **changes):
+    """A row of `value_errors` of one model on 9 videos; `gain` with its ends."""
+    row = {"dataset": "d", "model": "conv", "videos": 9, "error": 4.25, "mean_error": 4.5}
+    return row | dict(zip(("gain", "gain_low", "gain_high"), gain, strict=True)) | changes
+
+
 GUESSES = {"right": (24.0, 11.5, 43.4)}
 SAME = {"same": (100.0, 86.7, 100.0), "by_chance_percent": 50.1}
 NO_EVIDENCE = "no localised evidence"
@@ -405,6 +422,10 @@ def left_out(first, second, sizes=("s", "s")):
 GOOD, LOST = {"s": ("ok", "1", "x")}, {"s": ("bad_video", None, "x")}
 AUDITS = {
     "a guess": lambda _: models_answer(overview(**GUESSES), overview("rnn")),
+    "random labels": lambda _: _words(answer_texts.of_labels([precise(31.0), precise(45.0, model="rnn")])),
+    "known labels": lambda _: _words(answer_texts.of_labels([precise(45.0), precise(None)])),
+    "no better than the mean": lambda _: _words(answer_texts.of_values([off((0.25, -0.5, 1.0))])),
+    "better than the mean": lambda _: _words(answer_texts.of_values([off((2.0, 0.5, 3.5)), off((1.0, None, None))])),
     "no guess": lambda _: models_answer(overview(), overview("rnn")),
     "guesses": lambda _: models_answer(overview(**GUESSES), overview("rnn", dataset="e", **GUESSES)),
     "a guess from the start": lambda _: models_answer(overview(**GUESSES, validation_percent_low=20.0)),
@@ -560,6 +581,18 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     # answers
     ("conv is not shown to do better than naming one class for every clip.", "a guess", "no guess"),
     ("conv on d and rnn on e are not shown to do better", "guesses", "a guess"),
+    (
+        "conv is not shown to find the labels of clips better than a random order.\nThe mean average precision of conv "
+        "is 60.0 % over 25 test clips (95 % interval 31.0 to 80.0); that of a random order is 40.0 %.",
+        "random labels",
+        "known labels",
+    ),
+    (
+        "conv is not shown to be nearer to the values than the mean of the training clips.\nconv is off by 4.25, which "
+        "is 0.25 less (95 % interval −0.5 to 1; 9 videos) than that mean.",
+        "no better than the mean",
+        "better than the mean",
+    ),
     (
         "conv is right on 24.0 % of 25 test clips (95 % interval 11.5 to 43.4); the commonest class is 28.0 % of them.",
         "a guess",

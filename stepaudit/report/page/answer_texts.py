@@ -1,4 +1,4 @@
-"""Sentences on models that guess, and on models that a complete blur does not bother, from rows of `model_overview`."""
+"""Sentences on models that guess, and on models that a complete blur does not bother."""
 
 from collections.abc import Sequence
 
@@ -23,6 +23,36 @@ def of_guesses(rows: Sequence[dict]) -> Conclusion | None:
     verb = "is" if len(guessing) == 1 else "are"
     lead = f"{_named(guessing, rows)} {verb} not shown to do better than naming one class for every clip."
     return Conclusion(lead, " ".join(_of_guess(row, rows) for row in guessing[:NAMED]), "model_overview")
+
+
+def of_labels(rows: Sequence[dict]) -> Conclusion | None:
+    """Models with a sigmoid for each label that find labels no better than chance, as far as shown; None without any.
+
+    Args:
+        rows: of `label_precision`, the means over labels.
+    """
+    known = [row for row in rows if row["average_precision_percent_low"] is not None]
+    guessing = [row for row in known if row["average_precision_percent_low"] <= row["chance_percent"]]
+    if not guessing:
+        return None
+    verb = "is" if len(guessing) == 1 else "are"
+    lead = f"{_named(guessing, rows)} {verb} not shown to find the labels of clips better than a random order."
+    return Conclusion(lead, " ".join(_of_precision(row, rows) for row in guessing[:NAMED]), "label_precision")
+
+
+def of_values(rows: Sequence[dict]) -> Conclusion | None:
+    """Regressions that are not shown to be less off than the mean of the training clips; None if there is none.
+
+    Args:
+        rows: of `value_errors`.
+    """
+    known = [row for row in rows if row["gain_low"] is not None]
+    guessing = [row for row in known if row["gain_low"] <= 0]
+    if not guessing:
+        return None
+    verb = "is" if len(guessing) == 1 else "are"
+    lead = f"{_named(guessing, rows)} {verb} not shown to be nearer to the values than the mean of the training clips."
+    return Conclusion(lead, " ".join(_of_error(row, rows) for row in guessing[:NAMED]), "value_errors")
 
 
 def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
@@ -56,6 +86,18 @@ def _of_guess(row: dict, rows: Sequence[dict]) -> str:
     known = f"{number(row['validation_percent'], '_percent')} % of the validation clips" if gap else ""
     learned = f" It was right on {known}: what it has learned there does not hold for the test clips." if gap else ""
     return f"{right}; {commonest}.{learned}"
+
+
+def _of_precision(row: dict, rows: Sequence[dict]) -> str:
+    precision = _percent(row, "average_precision_percent").replace(" of ", " over ", 1)
+    chance = number(row["chance_percent"], "_percent")
+    return f"The mean average precision of {_name(row, rows)} is {precision}; that of a random order is {chance} %."
+
+
+def _of_error(row: dict, rows: Sequence[dict]) -> str:
+    low, high = number(row["gain_low"]), number(row["gain_high"])
+    less = f"{number(row['gain'])} less (95 % interval {low} to {high}; {plural(row['videos'], 'video')})"
+    return f"{_name(row, rows)} is off by {number(row['error'])}, which is {less} than that mean."
 
 
 def _of_blur(row: dict, rows: Sequence[dict]) -> str:

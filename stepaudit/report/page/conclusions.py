@@ -9,7 +9,7 @@ from collections import Counter
 from duckdb import DuckDBPyConnection
 
 from stepaudit.audit.config import Config
-from stepaudit.report.page.answer_texts import of_blurred, of_guesses
+from stepaudit.report.page.answer_texts import of_blurred, of_guesses, of_labels, of_values
 from stepaudit.report.page.conclusion_texts import (
     Conclusion,
     of_changes,
@@ -24,7 +24,7 @@ from stepaudit.store.database import records
 MOST = 6
 READ = (  # reports and views
     *("dataset_summary", "model_doubts", "model_overview", "accuracy_means", "validation_means"),
-    *("needs", "need_comparisons"),
+    *("needs", "need_comparisons", "label_precision", "value_errors"),
     *(
         "kinds_of_clips",
         "class_cues",
@@ -118,6 +118,8 @@ def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusi
     models = records(connection, MODELS)
     findings = [
         of_guesses(models),
+        of_labels(records(connection, "from label_precision where label is null")),
+        of_values(records(connection, "from value_errors")),
         of_blurred(models),
         _needs(connection, config),
         of_kinds(records(connection, "from kinds_of_clips")),
