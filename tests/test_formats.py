@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 
 from stepaudit.errors import UsageError
-from stepaudit.store.formats import format_rows
+from stepaudit.store.formats import format_rows, two_digits
 
 NAMES = ["clip", "rate"]
 ROWS = [("a|b", 0.5), ("line\nbreak", None), ("日本", 12.0)]
@@ -56,3 +56,11 @@ def test_markdown_escapes_what_would_end_a_cell():
 def test_an_unknown_format_names_the_nearest():
     with pytest.raises(UsageError, match="did you mean 'json'"):
         format_rows(NAMES, ROWS, "jsn")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.834, "0.83"), (9.96, "10"), (99.4, "99"), (99.6, "100"), (343.4, "343"), (0, "0")],
+)
+def test_a_number_with_two_digits_has_no_exponent(value, text):
+    assert two_digits(value) == text

@@ -155,3 +155,8 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24:02d} h"
+
+
+def two_digits(value: float) -> str:
+    """A positive number with two digits, or all of its whole part: `0.83`, `12`, `343`."""
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.2g}"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from stepaudit.commands.compare.comparison import Comparison
 from stepaudit.commands.compare.quantities import Quantity
+from stepaudit.store.formats import two_digits
 
 ALPHA = 0.05
 NAMED = 3  # names in a sentence; the others are counted
@@ -61,15 +62,16 @@ def _need(times: Quantity, needless: Quantity) -> str:
         return f"{head}: not compared, {times.reason}.{nothing}"
     if times.lower is None or times.upper is None or times.corrected_p is None:
         return (
-            f"{head}: B needs {times.value:.2g} times as much as A ({times.clips} clips that need something in both, "
-            f"without an interval).{nothing}"
+            f"{head}: B needs {two_digits(times.value)} times as much as A ({times.clips} clips that need something in "
+            f"both, without an interval).{nothing}"
         )
     answer = "no clear difference"
     if times.corrected_p < ALPHA:
         answer = f"B needs {'more' if times.value > 1 else 'less'} of a clip"
     return (
-        f"{head}: B needs {times.value:.2g} times as much as A ({times.lower:.2g} to {times.upper:.2g}; "
-        f"p = {times.corrected_p:.2g}; {times.clips} clips that need something in both): {answer}.{nothing}"
+        f"{head}: B needs {two_digits(times.value)} times as much as A ({two_digits(times.lower)} to "
+        f"{two_digits(times.upper)}; p = {times.corrected_p:.2g}; {times.clips} clips that need something in "
+        f"both): {answer}.{nothing}"
     )
 
 

@@ -11,7 +11,7 @@ from stepaudit.commands.compare.comparison import Comparison, compared
 from stepaudit.commands.compare.pair import NothingInCommonError
 from stepaudit.commands.compare.quantities import Quantity
 from stepaudit.report.statistics.intervals import holm
-from stepaudit.store.formats import format_rows
+from stepaudit.store.formats import format_rows, two_digits
 
 Against = Literal["previous", "first"]
 HEADERS = ("side", "clips", "accuracy", "change, points", "needed", "change", "newly failed")
@@ -175,4 +175,4 @@ def _points(value: float) -> str:
 
 
 def _factor(value: float) -> str:
-    return f"× {value:.2g}"
+    return f"× {two_digits(value)}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
 from stepaudit.report.page.summary import plural
+from stepaudit.store.formats import two_digits
 
 ALPHA = 0.05
 ONLY_RIGHT = "Clips that a model gets wrong are left out."
@@ -93,17 +94,13 @@ def _pair(pair: dict) -> str:
         return f"{one} needs {much} as {other} on {clips}, too few for an interval."
     low, high = ends if pair["times"] >= 1 else (1 / ends[1], 1 / ends[0])
     return (
-        f"{one} needs {much} as {other} (95 % interval {_factor(low)} to {_factor(high)}; {_p(pair)}; "
+        f"{one} needs {much} as {other} (95 % interval {two_digits(low)} to {two_digits(high)}; {_p(pair)}; "
         f"{clips} that need something in both)."
     )
 
 
 def _p(pair: dict) -> str:
     return "p < 0.001" if pair["holm_p"] < 0.001 else f"p = {pair['holm_p']:.2g}"
-
-
-def _factor(value: float) -> str:
-    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
 
 
 def _of_models(needs: Sequence[dict]) -> str:

@@ -1,5 +1,7 @@
 """Words for how faint a mask is: the mean of a faint mask says nothing about how much of the clip it shows."""
 
+from stepaudit.store.formats import two_digits
+
 
 def visible(row: dict) -> list[str]:
     """Share of the clip that a mask shows with more than a tenth of its contrast, and its crispness.
@@ -12,4 +14,4 @@ def visible(row: dict) -> list[str]:
     """
     if row["kept_probability"] is None or row["shown"] is None:
         return []
-    return [f"visible on {100 * row['shown']:.2g} % of the clip (crispness {row['crispness']:.2f})"]
+    return [f"visible on {two_digits(100 * row['shown'])} % of the clip (crispness {row['crispness']:.2f})"]
