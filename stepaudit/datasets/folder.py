@@ -31,7 +31,7 @@ STRETCHES = (("start", "stop"), ("action_start", "action_stop"))
 FRAMES = [column for pair in STRETCHES for column in pair]
 EDGES = ["x0", "y0", "x1", "y1"]
 UNUSED = "unused"
-TOLD = ["labels", "value"]  # about a clip, in place of its folder's name
+ANNOTATED = ["labels", "value"]  # about a clip, in place of its folder's name
 SEPARATOR = "|"  # of labels
 
 
@@ -43,6 +43,11 @@ class Place:
     group: str | None
     labels: tuple[str, ...] | None = None
     value: float | None = None
+
+    @property
+    def is_annotated(self) -> bool:
+        """True if the CSV gives labels or a value."""
+        return self.labels is not None or self.value is not None
 
 
 def read(
@@ -115,7 +120,7 @@ def _group(pattern: str | None, name: str) -> str | None:
 def _listed(path: Path, folders: dict[str, Place]) -> dict[str, Place]:
     """Places of all videos by the CSV, or by their folders where a cell is empty."""
     places: dict[str, Place] = {}
-    for row in read_rows(path, ["video"], ["split", "group", *TOLD]):
+    for row in read_rows(path, ["video"], ["split", "group", *ANNOTATED]):
         name = row.one_of("video", folders)
         if name in places:
             raise row.complaint("video", f"'{name}' stands on an earlier line, too")
@@ -153,18 +158,18 @@ def _value(row: Row) -> float | None:
 def _with_drawn_split(videos: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
     """Places with splits. If none has a split, groups are drawn for 'test', and the others are for training.
 
-    Videos without a label are for testing, where nothing else says.
+    Videos without a label or a value are for testing, where nothing else says.
     """
-    without = {video.name for video in videos if video.label is None}
-    tested = {name: Place(place.split or "test", place.group) for name, place in places.items() if name in without}
-    labelled = {name: place for name, place in places.items() if name not in without}
-    if labelled:
-        labelled = _drawn([video for video in videos if video.label is not None], labelled, share, seed)
-    return {**labelled, **tested}
+    without = {video.name for video in videos if video.label is None and not places[video.name].is_annotated}
+    tested = {name: replace(place, split=place.split or "test") for name, place in places.items() if name in without}
+    annotated = {name: place for name, place in places.items() if name not in without}
+    if annotated:
+        annotated = _drawn([video for video in videos if video.name not in without], annotated, share, seed)
+    return {**annotated, **tested}
 
 
 def _drawn(videos: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
-    """Places of labelled videos with splits, see `_with_drawn_split`."""
+    """Places of annotated videos with splits, see `_with_drawn_split`."""
     if any(place.split for place in places.values()):
         return places
     if not 0 < share < 1:
@@ -205,7 +210,7 @@ def _segments(video: Found, place: Place, stretch: dict) -> list[dict]:
 def _stretches(path: Path, folders: dict[str, Place]) -> dict[str, list[dict]]:
     """Segments of each video in the CSV. A segment's clip_id is the video's, with its frames behind it."""
     stretches: dict[str, list[dict]] = defaultdict(list)
-    for row in read_rows(path, ["video"], [*FRAMES, *TOLD]):
+    for row in read_rows(path, ["video"], [*FRAMES, *ANNOTATED]):
         name = row.one_of("video", folders)
         frames = {column: row.integer(column) if row.cells.get(column) else None for column in FRAMES}
         _check_stretches(row, frames)

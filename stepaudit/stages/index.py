@@ -191,9 +191,9 @@ def _unlabelled_problems(segments: list[dict], trains: bool) -> Iterable[str]:
         label, target = row.get("label"), row.get("target")
         if (label is None) != (target is None):
             yield f"'{row['clip_id']}': label {label!r} and target {target!r}; give both, or neither if it has no label"
-        elif label is None and row["split"] != "test":
+        elif label is None and row.get("value") is None and row["split"] != "test":
             yield f"'{row['clip_id']}': no label, in the split '{row['split']}'; put it into 'test', or into a class"
-    if trains and all(row.get("label") is None for row in segments):
+    if trains and all(row.get("label") is None and row.get("value") is None for row in segments):
         yield (
             "no video has a label, so that no model can be trained: put videos into a folder for each class, or audit "
             "trained models, by `checkpoint`, or with `training: {epochs: 0}` and `outputs: all`"

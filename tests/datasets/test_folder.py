@@ -310,3 +310,21 @@ def test_names_in_two_unicode_forms_are_the_same_name(tmp_path):
     touch(tmp_path, f"test/{decomposed}")
     with pytest.raises(UsageError, match="in two Unicode forms; rename one"):
         folder.read(tmp_path)
+
+
+def test_labels_and_values_of_videos_without_a_class_folder_are_kept_and_drawn_for_training_too(tmp_path):
+    for number in range(8):
+        (tmp_path / f"{number}.mp4").touch()
+    lines = [f"{number}.mp4,run{'|jump' * (number % 2)}" for number in range(8)]
+    (tmp_path / "videos.csv").write_text("\n".join(["video,labels", *lines]))
+    rows, _ = folder.read(tmp_path, videos="videos.csv")
+    assert {row["label"] for row in rows} == {"run", "jump"}
+    assert {row["split"] for row in rows} == {"train", "test"}
+    assert sum(row["label"] == "jump" for row in rows) == 4
+    (tmp_path / "videos.csv").write_text(
+        "\n".join(["video,value", *(f"{number}.mp4,{number}" for number in range(7)), "7.mp4,"])
+    )
+    rows, _ = folder.read(tmp_path, videos="videos.csv")
+    assert {row["video_id"]: row["value"] for row in rows} == {f"{n}.mp4": n for n in range(7)} | {"7.mp4": None}
+    assert {row["split"] for row in rows if row["value"] is not None} == {"train", "test"}
+    assert [row["split"] for row in rows if row["value"] is None] == ["test"]
