@@ -10,8 +10,10 @@ from stepaudit.audit import audit_folder
 from stepaudit.audit.jobs import tables_of
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store import arrays, tables
+from stepaudit.store.schema import TABLES
 
 AT_ONCE = 8  # rows
+LATER = dict.fromkeys(column.name for column in TABLES["maps"].columns if column.later)  # what earlier files lack
 OF_CLIPS = ["clip_id", "view", "split", "frames", "height", "width", "status"]
 
 Chosen = Mapping[str, Sequence]  # allowed values of columns of `maps`: dataset, model, method, clip_id, ratio, seed
@@ -51,7 +53,7 @@ class MapSource:
                 for index, row in enumerate(batch.drop_columns("grid").to_pylist()):
                     if self._includes(row):
                         grid = arrays.shaped(batch["grid"][index], row) if row["status"] == "ok" else None
-                        yield {**row, **keys, "size": size, "grid": grid}
+                        yield {**LATER, **row, **keys, "size": size, "grid": grid}
 
     def clip(self, row: dict) -> dict | None:
         """The row of `clips` of a map, without its pixels; None if the clip was not cut, or is gone."""
