@@ -22,6 +22,7 @@ from stepaudit.report.page.need_texts import of_needs, of_pairs
 from stepaudit.store.database import records
 
 MOST = 6
+TRAINED = "model not in (select model from controls)"
 READ = (  # reports and views
     *("dataset_summary", "model_doubts", "model_overview", "accuracy_means", "validation_means"),
     *("needs", "need_comparisons", "label_precision", "value_errors"),
@@ -118,8 +119,8 @@ def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusi
     models = records(connection, MODELS)
     findings = [
         of_guesses(models),
-        of_labels(records(connection, "from label_precision where label is null")),
-        of_values(records(connection, "from value_errors")),
+        of_labels(records(connection, f"from label_precision where label is null and {TRAINED}")),
+        of_values(records(connection, f"from value_errors where {TRAINED}")),
         of_blurred(models),
         _needs(connection, config),
         of_kinds(records(connection, "from kinds_of_clips")),
