@@ -17,7 +17,8 @@ COUNT = CLASSES * VIDEOS * CLIPS
 def clips(random, apart=1.0, **columns):
     """Clips of six classes; properties depend on class and video, and so do outcomes, but not on each other.
 
-    `apart`: the classes' spread; with 0 no property tells a class.
+    Args:
+        apart: standard deviation of the classes' means; with 0 no property separates classes.
     """
     label = np.repeat(np.arange(CLASSES), VIDEOS * CLIPS)
     video = np.repeat(np.arange(CLASSES * VIDEOS), CLIPS)

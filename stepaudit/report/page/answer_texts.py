@@ -1,6 +1,6 @@
 """Sentences on models that guess, and on models that a complete blur does not bother."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
 from stepaudit.report.page.grids import number
@@ -18,11 +18,7 @@ def of_guesses(rows: Sequence[dict]) -> Conclusion | None:
     """
     answered = [row for row in rows if row["top1_percent"] is not None]
     guessing = [row for row in answered if row["top1_percent_low"] <= row["commonest_class_percent"]]
-    if not guessing:
-        return None
-    verb = "is" if len(guessing) == 1 else "are"
-    lead = f"{_named(guessing, rows)} {verb} not shown to do better than naming one class for every clip."
-    return Conclusion(lead, " ".join(_of_guess(row, rows) for row in guessing[:NAMED]), "model_overview")
+    return _not_shown(guessing, rows, "do better than naming one class for every clip", _of_guess, "model_overview")
 
 
 def of_labels(rows: Sequence[dict]) -> Conclusion | None:
@@ -33,11 +29,9 @@ def of_labels(rows: Sequence[dict]) -> Conclusion | None:
     """
     known = [row for row in rows if row["average_precision_percent_low"] is not None]
     guessing = [row for row in known if row["average_precision_percent_low"] <= row["chance_percent"]]
-    if not guessing:
-        return None
-    verb = "is" if len(guessing) == 1 else "are"
-    lead = f"{_named(guessing, rows)} {verb} not shown to find the labels of clips better than a random order."
-    return Conclusion(lead, " ".join(_of_precision(row, rows) for row in guessing[:NAMED]), "label_precision")
+    return _not_shown(
+        guessing, rows, "find the labels of clips better than a random order", _of_precision, "label_precision"
+    )
 
 
 def of_values(rows: Sequence[dict]) -> Conclusion | None:
@@ -48,11 +42,20 @@ def of_values(rows: Sequence[dict]) -> Conclusion | None:
     """
     known = [row for row in rows if row["gain_low"] is not None]
     guessing = [row for row in known if row["gain_low"] <= 0]
+    return _not_shown(
+        guessing, rows, "be nearer to the values than the mean of the training clips", _of_error, "value_errors"
+    )
+
+
+def _not_shown(
+    guessing: Sequence[dict], rows: Sequence[dict], to: str, text: Callable[[dict, Sequence[dict]], str], section: str
+) -> Conclusion | None:
+    """Finding that some models are not shown to do something, with a text on each; None without any of them."""
     if not guessing:
         return None
     verb = "is" if len(guessing) == 1 else "are"
-    lead = f"{_named(guessing, rows)} {verb} not shown to be nearer to the values than the mean of the training clips."
-    return Conclusion(lead, " ".join(_of_error(row, rows) for row in guessing[:NAMED]), "value_errors")
+    lead = f"{_named(guessing, rows)} {verb} not shown to {to}."
+    return Conclusion(lead, " ".join(text(row, rows) for row in guessing[:NAMED]), section)
 
 
 def of_blurred(rows: Sequence[dict]) -> Conclusion | None:

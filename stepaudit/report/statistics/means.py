@@ -38,24 +38,24 @@ VIEWS = f"select view_name, comment from duckdb_views() where ends_with(view_nam
 
 def make(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, pa.Table]]:
     """Name, comment and rows of the table that each view makes; the view is dropped."""
-    windowed = connection.execute(ANY_UNIT).fetchall()[0][0]
+    by_unit = connection.execute(ANY_UNIT).fetchall()[0][0]
     for view, comment in connection.execute(VIEWS).fetchall():
-        yield view.removesuffix(SAMPLES), comment, _estimated(connection, view, windowed)
+        yield view.removesuffix(SAMPLES), comment, _estimated(connection, view, by_unit)
         connection.execute(f"drop view {view}")
 
 
-def _estimated(connection: duckdb.DuckDBPyConnection, view: str, windowed: bool) -> pa.Table:
+def _estimated(connection: duckdb.DuckDBPyConnection, view: str, by_unit: bool) -> pa.Table:
     described = connection.execute(f"describe {view}").fetchall()
     kinds = {name: kind[7:].split()[0].strip('"') for name, kind, *_ in described if kind[:7] == "STRUCT("}
     keys = [name for name, *_ in described if name != "clip_id" and name not in kinds]
-    rows = connection.sql(_grouped(view, keys, kinds, windowed)).to_arrow_table()
+    rows = connection.sql(_grouped(view, keys, kinds, by_unit)).to_arrow_table()
     table = rows.select([*keys, "clips_asked"])
     for name, kind in kinds.items():
         parts, wholes = (_flat(rows[column]) for column in (name, f"{name} whole"))
         groups = _group_numbers(rows[name])
-        counts = _flat(rows[f"{name} clips"]) if windowed else np.isfinite(parts)
+        counts = _flat(rows[f"{name} clips"]) if by_unit else np.isfinite(parts)
         clips = np.bincount(groups, counts, minlength=len(rows)).astype(int)
-        one = "share" if windowed and kind == "answer" else kind
+        one = "share" if by_unit and kind == "answer" else kind
         estimate = _over_groups(one, parts, wholes, groups, len(rows))
         columns = {"": estimate.value, "_low": estimate.low, "_high": estimate.high}
         if "family" in keys and kind == "answer":
@@ -67,14 +67,14 @@ def _estimated(connection: duckdb.DuckDBPyConnection, view: str, windowed: bool)
     return table
 
 
-def _grouped(view: str, keys: list[str], kinds: dict[str, str], windowed: bool) -> str:
+def _grouped(view: str, keys: list[str], kinds: dict[str, str], by_unit: bool) -> str:
     """SQL for a row per key, with lists over clips of each column's parts and wholes, NULL where there is none."""
     by = ", ".join(f'"{key}"' for key in keys)
     sums = ", ".join(f'sum("{name}"."{kind}") as "{name}", {WHOLE.format(name, kind)}' for name, kind in kinds.items())
     clips = f"select {by}, clip_id, {sums} from {view} group by all"
     names = [column for name in kinds for column in (name, f"{name} whole")]
     count = "count(*)::int"
-    if windowed:
+    if by_unit:
         clips, count = _of_units(clips, by, kinds, "dataset" in keys), 'sum("clips of a unit")::int'
         names += [f"{name} clips" for name in kinds]
     lists = ", ".join(f'list("{name}" order by clip_id) as "{name}"' for name in names)
