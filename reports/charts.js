@@ -77,6 +77,13 @@
     return some ? "" : "Nothing of what is chosen is in this chart.";
   }
 
+  /** A click on a cell of a confusion matrix chooses its clips in the list, see clips.js. */
+  function clicked(figure, item) {
+    const { dataset, model, truth, answer } = (item && item.datum) || {};
+    if (!figure.dataset.chart.startsWith("confusions") || truth === undefined) return;
+    document.dispatchEvent(new CustomEvent("stepaudit:confusion", { detail: { dataset, model, label: truth, answer } }));
+  }
+
   function note(figure, text) {
     let place = figure.querySelector(".chart-note");
     if (!place) {
@@ -115,6 +122,7 @@
         tooltip: showTip,
         logLevel: 1, // errors: that a filter leaves a panel empty is none
       });
+      result.view.addEventListener("click", (event, item) => clicked(figure, item));
       views.set(figure, { view: result.view, finalize: result.finalize, narrow: width < NARROW });
       await apply(figure);
       place.replaceChildren(box, save(figure, result.view));

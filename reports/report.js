@@ -1,4 +1,4 @@
-// The page's own behaviour: colours, filters, sorted tables, lines to copy. Runs before charts.js and gallery.js.
+// The page's own behaviour: colours, filters, sorted tables, lines to copy. Runs before the others.
 // Whatever comes from data is read from attributes and written as text, never as HTML.
 "use strict";
 

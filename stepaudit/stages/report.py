@@ -12,7 +12,7 @@ from stepaudit.audit.config import SECTIONS, Config
 from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 from stepaudit.report import build_database, catalog, charts, sql_files
-from stepaudit.report.page import chapters, conclusions, gallery, grids, mean_maps, page, summary
+from stepaudit.report.page import chapters, clip_list, conclusions, gallery, grids, mean_maps, page, summary
 from stepaudit.running import job_notes
 from stepaudit.store import checksums, database, formats, writing
 
@@ -92,6 +92,7 @@ def _page(connection: DuckDBPyConnection, folder: Path, config: Config) -> str:
     sections = _sections(connection, folder, drawn)
     measured = [section for section in sections if section.grid.rows and section.report.name != FIRST]
     placed = {section.report.name for section in measured}
+    examples = gallery.examples(connection, folder)
     return page.render(
         glance=[section for section in sections if section.grid.rows and section.report.name == FIRST],
         charts=drawn,
@@ -101,7 +102,8 @@ def _page(connection: DuckDBPyConnection, folder: Path, config: Config) -> str:
         answers=[section for section in measured if section.verdict],
         overview_charts=[chart for chart in drawn if chart.section not in placed],
         findings=conclusions.conclusions(connection, config),
-        examples=gallery.examples(connection, folder),
+        examples=examples,
+        clip_list=clip_list.clip_list(connection, folder, examples.anchors),
         mean_maps=mean_maps.mean_maps(connection, folder),
         **_made(connection, folder, config),
     )

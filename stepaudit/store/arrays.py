@@ -1,6 +1,6 @@
 """Heavy columns, in Parquet files alone: the pixels of a clip and the grid of a map."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from math import prod
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def pixels(clip: dict, folder: Path, file: Path | None = None) -> np.ndarray:
     Raises:
         UsageError: the Parquet files do not lie beside the database, or have changed since it was made.
     """
-    place = folder / "clips" / f"dataset={clip['dataset']}" / f"size={clip['size']}"
+    place = _clips(clip["dataset"], clip["size"], folder)
     files = [file] if file else _files(place, folder)
     value = _value(place, files, "pixels", clip, ("clip_id", "view"))
     return np.frombuffer(value.as_py(), np.uint8).reshape(len(clip["frames"]), clip["height"], clip["width"], 3)
@@ -70,13 +70,31 @@ def all_pixels(dataset: str, size: str, folder: Path) -> Iterator[np.ndarray]:
 
     Pixels of another size are left out.
     """
+    for path in _files(_clips(dataset, size, folder), folder):
+        yield from (clip for _, clip in _test_pixels(path, size))
+
+
+def some_pixels(dataset: str, size: str, folder: Path, clip_ids: Set[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and frames of some test clips; as `all_pixels`, but files without any of them are not read."""
+    for path in _files(_clips(dataset, size, folder), folder):
+        with explained_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            names = set(file.read(columns=["clip_id"])["clip_id"].to_pylist())
+        if not clip_ids.isdisjoint(names):
+            yield from (each for each in _test_pixels(path, size) if each[0] in clip_ids)
+
+
+def _test_pixels(path: Path, size: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Names of the test clips of a file, and their frames."""
     shape = (*map(int, size.split("x")), 3)
-    files = _files(folder / "clips" / f"dataset={dataset}" / f"size={size}", folder)
-    for row in _rows(files, ["view", "split", "status", "pixels"]):
+    for row in _rows([path], ["clip_id", "view", "split", "status", "pixels"]):
         is_asked = [row[name].as_py() for name in ("view", "split", "status")] == ["middle", "test", "ok"]
         pixels = row["pixels"].as_py() if is_asked else None
         if pixels is not None and len(pixels) == prod(shape):
-            yield np.frombuffer(pixels, np.uint8).reshape(shape)
+            yield row["clip_id"].as_py(), np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+def _clips(dataset: str, size: str, folder: Path) -> Path:
+    return folder / "clips" / f"dataset={dataset}" / f"size={size}"
 
 
 def _rows(files: list[Path], columns: list[str]) -> Iterator[dict[str, pa.Scalar]]:

@@ -78,7 +78,7 @@ def cards():
 def path(cards, tmp_path_factory):
     """A page with nothing but a gallery, under the report's own rules of what it may load."""
     group = gallery.Group("gallery-a", "A", "All.", "select 1", [each for each, _ in cards.values()], [])
-    examples = gallery.Gallery([group], gallery.Failures([], 0, {}), 0)
+    examples = gallery.Gallery([group], gallery.Failures([], 0), {}, 0)
     folder = package_files.reports()
     policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
     text = (
@@ -91,7 +91,7 @@ def path(cards, tmp_path_factory):
     options = {"autoescape": True, "undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(folder), **options)
     page = tmp_path_factory.mktemp("page") / "page.html"
-    page.write_text(environment.from_string(text).render(examples=examples))
+    page.write_text(environment.from_string(text).render(examples=examples, clip_list=None))
     return page
 
 

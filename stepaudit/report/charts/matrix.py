@@ -57,7 +57,7 @@ def _confusions(name: str, rows: Sequence[dict], datasets: int) -> Chart | None:
         x = alt.X("answer:N", title="the model's answer", sort=order, axis=axis)
         y = alt.Y("truth:N", title="class", sort=order, axis=alt.Axis(labelLimit=110, **small))
         cells = alt.Chart().encode(x=x, y=y, tooltip=tooltip)
-        filled = cells.mark_rect(stroke="#8888").encode(color=_shade("percent", 100, legend=None))
+        filled = cells.mark_rect(stroke="#8888", cursor="pointer").encode(color=_shade("percent", 100, legend=None))
         counts = _numbers(cells, alt.Text("count:Q"), "datum.percent > 45")
         return [filled, counts] if len(order) <= LEGIBLE else [filled]
 

@@ -30,19 +30,19 @@ class Group:
 
 @dataclass(frozen=True)
 class Failures:
-    """Rows that failed by themselves; `left_out` more are not shown. `anchors` are those of clips that are shown."""
+    """Rows that failed by themselves; `left_out` more are not shown."""
 
     rows: list[dict]
     left_out: int
-    anchors: dict[tuple[str, str], str]
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Everything that the template shows."""
+    """Everything that the template shows; `anchors` are the HTML ids of its clips, by data set and clip."""
 
     groups: list[Group]
     failures: Failures
+    anchors: dict[tuple[str, str], str]
     bytes: int
 
     def __bool__(self) -> bool:
@@ -68,7 +68,7 @@ def examples(connection: DuckDBPyConnection, folder: Path) -> Gallery:
     failed, count = failures(connection)
     anchors = {key: card.anchor for key, card in cards.items()}
     groups = [_group(rule, rows, cards) for rule in RULES if any(row["rule"] == rule.name for row in rows)]
-    return Gallery(groups, Failures(failed, count - len(failed), anchors), MOST_BYTES - room)
+    return Gallery(groups, Failures(failed, count - len(failed)), anchors, MOST_BYTES - room)
 
 
 def _group(rule: Rule, rows: Sequence[dict], cards: dict[tuple[str, str], Card]) -> Group:

@@ -13,10 +13,11 @@ DECIMALS = {"need_percent": 2, "_percent": 1, "_points": 1, "_ratio": 3, "_proba
 BOUNDS = ("low", "high")
 LONG = 36  # characters of a text that may wrap
 MAX_ROWS = 200  # of a table on the page; its CSV holds them all
-FILTERS = {  # columns whose cells filter the page, and the filter
+FILTERS = {  # columns whose cells filter the page or its list of clips, and the filter
     **{name: name for name in ("dataset", "model", "method", "label")},
     "other_model": "model",
     "other_method": "method",
+    "answered": "answer",
 }
 
 

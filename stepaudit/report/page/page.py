@@ -20,7 +20,7 @@ from stepaudit.store.formats import finite
 
 TEMPLATE = "report.html.jinja"
 STYLES = ("report.css", "charts.css", "gallery.css")
-SCRIPTS = ("report.js", "charts.js", "gallery.js")  # in the order in which they run
+SCRIPTS = ("report.js", "charts.js", "gallery.js", "clips.js")  # in the order in which they run
 EARLY_SCRIPT = "theme.js"  # before anything is drawn
 HARMLESS = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
