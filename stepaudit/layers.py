@@ -1,5 +1,6 @@
 """Models: freezing, reading activations, target probabilities, number formats. Blur of frames, pixels inside boxes."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -29,6 +30,14 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
             module.training = mode
         for parameter, mode in trainable.items():
             parameter.requires_grad_(mode)
+
+
+@contextmanager
+def without_data() -> Iterator[None]:
+    """Networks that are built within have shapes and no values, whatever weights they load as they are built."""
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter", category=UserWarning)
+        yield
 
 
 @contextmanager

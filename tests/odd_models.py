@@ -74,6 +74,14 @@ def broken(classes: int) -> nn.Module:
     return nn.Linear(5, classes)
 
 
+def loaded_at_once(classes: int) -> nn.Module:
+    """A network that loads weights as it is built, as many do with those that they were trained from."""
+    net = Brightness(classes)
+    with torch.device("cpu"):
+        net.load_state_dict({"weights": torch.zeros(classes)})
+    return net
+
+
 def two_heads(classes: int) -> nn.Module:
     """A model of two outputs."""
     return TwoHeads(classes)

@@ -134,6 +134,14 @@ def test_a_model_that_cannot_be_measured_without_data_is_planned_as_a_large_one(
     assert "cannot be measured without data" in caplog.text
 
 
+def test_a_network_that_loads_its_weights_as_it_is_built_is_measured_without_a_warning(tmp_path, recwarn):
+    made = audit(tmp_path, models={"own": {"use": "odd_models:loaded_at_once"}})
+    assert work.prediction_seconds(made, "own") < work.prediction_seconds(
+        audit(tmp_path, models={"broken": {"use": "odd_models:broken"}}), "broken"
+    )
+    assert [str(warning.message) for warning in recwarn if "non-meta" in str(warning.message)] == []
+
+
 def test_segments_are_counted_without_making_videos(tmp_path):
     made = audit(tmp_path, datasets={"planted": {"root": str(tmp_path / "videos"), "validation": 0.25}})
     assert work.count(made, "planted") == {"train": 4 * 36 * 3 // 4, "validation": 36, "test": 4 * 12 + 4}

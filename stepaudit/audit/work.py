@@ -134,9 +134,11 @@ def _counted_operations(config: Config, model: str, size: tuple[int, ...]) -> fl
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from stepaudit.layers import without_data
+
     build, options = config.component("models", model).load(), config.models[model].options
     try:
-        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter, no_exit(model):
+        with without_data(), torch.no_grad(), FlopCounterMode(display=False) as counter, no_exit(model):
             build(2, **options).eval()(torch.empty(1, 3, *size))
     except Exception as error:  # noqa: BLE001 (a user's network may fail in any way without data; it is planned anyway)
         log.info(

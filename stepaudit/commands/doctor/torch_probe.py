@@ -99,10 +99,10 @@ def _answers(result: dict, config: Path) -> None:
 
 
 def _bytes(settings: Any, model: str, unbuilt: dict[str, str]) -> int | None:
-    import torch
+    from stepaudit.layers import without_data
 
     try:
-        with torch.device("meta"):
+        with without_data():
             net = settings.component("models", model).load()(2, **settings.models[model].options)
         return sum(value.numel() * value.element_size() for value in net.state_dict().values())
     except UsageError as error:
