@@ -155,7 +155,8 @@ choices as (
         dataset, clip_id, method, ratio, because
     from pointing_differences
     union all by name
-    select 'class' as rule, row_number() over (partition by dataset order by label, clip_id) as place, dataset, clip_id,
+    select if(label is null, 'no label', 'class') as rule,
+        row_number() over (partition by dataset, label is null order by label, clip_id) as place, dataset, clip_id,
         coalesce('the first clip of ' || label, 'one of the first clips without a label') as because
     from first_of_class
 )

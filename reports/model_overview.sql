@@ -1,4 +1,4 @@
--- Models at a glance: how often is each right, what are its answers made from, and how much of a clip do they need?
+-- Models at a glance: the numbers that matter most, a row for each model
 -- One row per dataset and model; controls are left out. Models that name no class have no accuracy, see label_precision and value_errors. Commonest class: what naming it for every clip would be right on. Same when blurred: clips with the same answer behind a complete blur, and how many would have it by chance. Need, and times that random pieces would have to be so large: clips that the model has right, or all where answers are explained (table needs). On box: so many times as much of the optimised masks as of an even map. Frozen: mean change of the target's probability when all frames are the middle one. Intervals: 95 %, over clips.
 with answered as (
     select dataset, model, count(*) filter (status = 'ok') as clips from predictions group by all

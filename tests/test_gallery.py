@@ -108,7 +108,11 @@ def page(examples):
     """The gallery's HTML."""
     loader = jinja2.FileSystemLoader(package_files.reports())
     options = {"autoescape": True, "undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    return jinja2.Environment(loader=loader, **options).get_template("_gallery.html.jinja").render(examples=examples)
+    return (
+        jinja2.Environment(loader=loader, **options)
+        .get_template("_gallery.html.jinja")
+        .render(examples=examples, clip_list=None)
+    )
 
 
 # ---- rules ----

@@ -38,6 +38,11 @@ class Report:
         return match[1] if match else ""
 
     @property
+    def is_claim(self) -> bool:
+        """True for a claim of the paper's text, about its own models."""
+        return self.paper.startswith("section")
+
+    @property
     def order(self) -> tuple:
         """Sort key: the paper's tables, each followed by the reports beside it, then its claims, then all others."""
         match = re.search(r"(Table|section) ([\d.]+)$", self.paper)

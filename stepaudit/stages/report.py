@@ -89,11 +89,13 @@ def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path
 def _page(connection: DuckDBPyConnection, folder: Path, config: Config) -> str:
     """The page's HTML; writes the CSV files on the way."""
     drawn = charts.all_charts(connection, config)
-    sections = _sections(connection, folder, drawn)
+    is_paper = summary.is_paper(connection)
+    sections = [each for each in _sections(connection, folder, drawn) if is_paper or not each.report.is_claim]
     measured = [section for section in sections if section.grid.rows and section.report.name != FIRST]
     placed = {section.report.name for section in measured}
     examples = gallery.examples(connection, folder)
     return page.render(
+        is_paper=is_paper,
         glance=[section for section in sections if section.grid.rows and section.report.name == FIRST],
         charts=drawn,
         vega=charts.vega_bundle() if any(chart.spec for chart in drawn) else "",

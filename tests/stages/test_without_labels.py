@@ -137,12 +137,14 @@ def test_the_page_says_that_there_are_no_labels_and_nothing_that_supposes_some(f
     )
     assert text.count(sentence) == 1
     assert "No label" in text
+    assert "Clips by class" not in text
+    assert "how often is each right" not in text
     assert ">None<" not in text
     with database.connect(made.folder) as connection:
         for name in OF_LABELS:
             assert database.fetch(connection, f'from "{name}"')[1] == [], name
         found = conclusions.conclusions(connection, made)
-        assert database.fetch(connection, "select count(*) from gallery_choices where rule = 'class'")[1] == [(3,)]
+        assert database.fetch(connection, "select count(*) from gallery_choices where rule = 'no label'")[1] == [(3,)]
     words = " ".join(f"{each.lead} {each.numbers}" for each in found)
     assert not any(word in words for word in ("right", "wrong", "naming one class"))
 

@@ -86,6 +86,15 @@ def _explained_class(counts: dict, config: Config) -> str:
     return ""
 
 
+def is_paper(connection: DuckDBPyConnection) -> bool:
+    """True if a data set and a model are the paper's, so that its claims and tables say something of the audit."""
+    sql = """
+        select count(*) from datasets, models
+        where (datasets.use, models.use) in (select (dataset_use, model_use) from paper_numbers)
+    """
+    return fetch(connection, sql)[1][0][0] > 0
+
+
 def notices(connection: DuckDBPyConnection) -> list[Notice]:
     """Problems of the audit; empty if there are none."""
     counts = records(connection, COUNTS)[0]
