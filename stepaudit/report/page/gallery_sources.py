@@ -89,9 +89,7 @@ RULES = (
         3,
     ),
     Rule("class", "Clips by class", "The first test clip (by name) of each class of which one could be cut.", 12),
-    Rule(
-        "no label", "Clips without a label", "The first test clips (by name) that have no label and could be cut.", 12
-    ),
+    Rule("no label", "Clips without a label", "The first test clips (by name) that have no label.", 12),
 )
 ORDER = "place, dataset, clip_id, model"
 CHOICES = f"from gallery_choices where place <= $place order by {ORDER}"
