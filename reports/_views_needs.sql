@@ -64,22 +64,24 @@ with searches as (
         case censored
             when 'left' then 'at most ' || in_percent(ratio) when 'right' then 'more than ' || in_percent(ratio)
             else in_percent(ratio)
-        end as need
+        end as need,
+        true as counts
     from preservation_times
     union all by name
     select dataset, clip_id, model, method, 'sufficiency' as bound, target, 2 ** log2_ratio as ratio,
-        coalesce(2 ** log2_lower, 0) as lower, 2 ** log2_ratio as upper, in_percent(2 ** log2_ratio) as need
+        coalesce(2 ** log2_lower, 0) as lower, 2 ** log2_ratio as upper, in_percent(2 ** log2_ratio) as need,
+        coalesce(is_right, false) or dataset in (select dataset from asked_answers where answers = 'all') as counts
     from clip_needs
     where not vacuous
 )
 select searches.dataset, searches.clip_id, searches.model, searches.method, searches.bound, searches.target, censored, ratio,
-    lower, upper, probability as target_probability, need
+    lower, upper, probability as target_probability, need, counts
 from searches
 join audit on searches.method = config ->> '$.preserve.methods[0]' and searches.bound = config ->> '$.preserve.bounds[0]'
 left join explained_classes as own
     on searches.dataset = own.dataset and searches.clip_id = own.clip_id and searches.model = own.model
 where searches.model not in (select model from controls);
-comment on view gallery_searches is 'How much each clip and model needs that the gallery goes by, of the first method and bound: G where that is the sufficiency, else the minimum preservation ratio; in words as `need`. Clips that need nothing are left out.';
+comment on view gallery_searches is 'How much each clip and model needs that the gallery goes by, of the first method and bound: G where that is the sufficiency, else the minimum preservation ratio; in words as `need`; `counts`: it is among those of the table of needs. Clips that need nothing are left out.';
 
 create view window_answers as
 with answered as (

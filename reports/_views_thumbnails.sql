@@ -9,7 +9,7 @@ with extremes as (
             order by censored is null, if(censored is null, ratio, null), target_probability desc nulls last, clip_id
         ) as place
     from gallery_searches
-    where censored is distinct from 'right'
+    where counts and censored is distinct from 'right'
     union all
     select *, 'largest ratio', 'right-censored: no mask that was tried suffices',
         row_number() over (
@@ -17,13 +17,13 @@ with extremes as (
             order by censored is null, if(censored is null, ratio, null) desc, target_probability desc nulls last, clip_id
         )
     from gallery_searches
-    where censored is distinct from 'left'
+    where counts and censored is distinct from 'left'
 ),
 -- clips that need nothing are not among them
 middles as (
     select *, row_number() over sorted as below, count(*) over (partition by dataset, model) as clips
     from gallery_searches
-    where bound = 'sufficiency'
+    where counts and bound = 'sufficiency'
     window sorted as (partition by dataset, model order by ratio, clip_id)
 ),
 ratio_choices as (
@@ -77,7 +77,7 @@ ratio_differences as (
     join gallery_searches as other
         on one.dataset = other.dataset and one.clip_id = other.clip_id and one.model < other.model
         and one.target is not distinct from other.target
-    where apart > 0
+    where apart > 0 and one.counts and other.counts
     qualify row_number() over (
         partition by one.dataset, one.clip_id order by apart desc, one.model, other.model
     ) = 1
@@ -136,7 +136,7 @@ choices as (
     select rule, place, dataset, clip_id, model, method, ratio, null as seed, because from ratio_choices
     union all by name
     select 'median need' as rule, 1 as place, dataset, clip_id, model, method,
-        format('{} needs {} of the clip, on {} of {} clips less', model, need, below - 1, clips) as because
+        format('{} needs {} of the clip; of {} clips {} need less', model, need, clips, below - 1) as because
     from middles
     where below = (clips + 1) // 2
     union all by name

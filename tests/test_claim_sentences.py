@@ -372,7 +372,9 @@ class Blind(torch.nn.Module):
         return 0 * clips.mean(dim=(2, 3, 4))[:, :2]
 
 
-def card(in_action=None, rank=1, names=None, ratio=0.1, volume=0.12, kept=0.8, readings=(None,) * 3):
+def card(
+    in_action=None, rank=1, names=None, ratio=0.1, volume=0.12, kept=0.8, readings=(None,) * 3, bound="probability"
+):
     """The facts of a clip, a model and a map on a card of the gallery."""
     prediction = {
         "model": "m",
@@ -386,7 +388,7 @@ def card(in_action=None, rank=1, names=None, ratio=0.1, volume=0.12, kept=0.8, r
         "gives": None,
     }
     prediction["probabilities"] = [0.1, 0.9] if names else None
-    found = {"model": "m", "need": "10 %", "method": "step", "bound": "probability"}
+    found = {"model": "m", "need": "10 %", "method": "step", "bound": bound}
     key = ("d", "c")
     sources = SimpleNamespace(predictions={key: [prediction]}, names=names, searches={key: [found] if ratio else []})
     clip = {"frames": [0, 10, 20], "in_action": in_action}
@@ -461,11 +463,15 @@ AUDITS = {
     "three alike": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9, 0.2), apart(1.1, 0.8, other="x")]),
     "three models": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9), apart(1.5, other="x")]),
     "one pair of two": lambda _: models_need(estimate(), RNN, pairs=[apart(1.9), apart(1.1, 0.4, other="x")]),
+    "one pair of five": lambda _: models_need(
+        estimate(), RNN, pairs=[apart(1.9), *(apart(1.1, 0.4, other=name) for name in "wxyz")]
+    ),
     "four models": lambda _: models_need(*(estimate(name) for name in "abcd")),
     "one without evidence": lambda _: models_need(estimate(), RNN | {"verdict": NO_EVIDENCE}, pairs=[apart(1.9)]),
     "above": lambda at: pointing(at, {STEP: 19, MIDDLE: 4, NOISE: 2}),
     "mass above": lambda at: pointing(at, {STEP: 19, MIDDLE: 4, NOISE: 2}, metric="mass_in_box"),
     "below": lambda at: pointing(at, {STEP: 4, MIDDLE: 18}),
+    "above and below": lambda at: pointing(at, {STEP: 19, ("step", 0.2): 1, MIDDLE: 10}, methods=RATIOS),
     "one ratio": lambda at: pointing(at, {STEP: 19, ("step", 0.2): 5, MIDDLE: 4}, methods=RATIOS),
     "no floor": lambda at: pointing(at, {STEP: 19}, methods={"step": {"ratios": [0.1]}}),
     "moment": lambda at: pointing(at, {STEP: 19, MIDDLE: 4}, "temporal_pointing"),
@@ -545,6 +551,7 @@ AUDITS = {
     ),
     "card": lambda at: card(),
     "card of an action": lambda at: card([True, False, True], rank=2, ratio=None, kept=None, readings=([2], None, 1)),
+    "card of a need": lambda _: card(bound="sufficiency"),
     "card of another class": lambda at: card(rank=2, names={("d", 1): "b"}, readings=([2, 4], 0.4, 2)),
     "newly wrong": lambda at: differing((1, 2)),
     "newly right": lambda at: differing((2, 1), (0.3, 0.02), (None, "left"), "less", 0.9999),
@@ -599,27 +606,27 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
         "no guess",
     ),
     (
-        "It was right on 100.0 % of the validation clips: what it has learned there does not hold for the test clips.",
+        "It was right on 100.0 % of the validation clips: what it has learned does not hold for the test clips.",
         "a guess",
         "a guess from the start",
     ),
     (
-        "conv gives most clips the same answer when they are completely blurred: what that leaves of large areas, "
-        "their colour, brightness and motion, is enough for its answers, right or wrong.",
+        "conv gives most clips the same answer when they are completely blurred: large areas of colour, "
+        "brightness and motion are enough for its answers, right or wrong.",
         "blurred alike",
         "no guess",
     ),
     ("conv and rnn give most clips the same answer", "two blurred alike", "blurred alike"),
-    ("is enough for their answers, right or wrong.", "two blurred alike", "always one class"),
+    ("are enough for their answers, right or wrong.", "two blurred alike", "always one class"),
     (
-        "conv gives the same answer to 100.0 % of 25 test clips (95 % interval 86.7 to 100.0); by chance it would be "
-        "50.1 %.",
+        "conv gives the same answer to 100.0 % of 25 test clips (95 % interval 86.7 to 100.0); answers as "
+        "frequent as these agree on 50.1 % by chance.",
         "blurred alike",
         "always one class",
     ),
     ("Of the others, rnn: 24.0 %, by chance 26.0 %.", "blurred alike", "two blurred alike"),
     (
-        "Its masks are not shown to lie on the annotated object: 1.41 times the share of an even map (95 % interval "
+        "Its masks are not shown to lie on the annotated object: 1.41 times what an even map has there (95 % interval "
         "0.90 to 1.91).",
         "blurred alike",
         "two blurred alike",
@@ -661,7 +668,8 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("No clip needs something in both conv and rnn.", "no common clip", "two models"),
     ("The clips do not decide which model needs least of a clip.", "three alike", "three models"),
     ("; 1 of 1 more pair also clear.", "three models", "two models"),
-    ("; 1 more pair not clear.", "one pair of two", "three models"),
+    ("; not clear between conv and x.", "one pair of two", "three models"),
+    ("; 4 more pairs not clear.", "one pair of five", "one pair of two"),
     (
         "Models cannot be compared by what they need: no localised evidence, or no need, in rnn.",
         "one without evidence",
@@ -680,7 +688,8 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("put more of the map on the object than", "mass above", "above"),
     ("Whether methods point at the object more often than a trivial pointer was not measured.", "no floor", "below"),
     ("No pointer that ignores the model, such as center, was measured on the same frames.", "no floor", "above"),
-    ("Of 1 combination of method, ratio and model 1 is clearly above it", "above", "below"),
+    ("not shown of 1 other, of which 1 is clearly below it.", "above and below", "one ratio"),
+    ("By spatial_pointing, of 1 combination of method, ratio and model 1 is clearly above it", "above", "below"),
     ("1 is clearly above it and 0 clearly below (Holm's correction over all).", "above", "below"),
     ("; for 1 the difference is not clear", "one ratio", "above"),
     (" points against middle (95 % interval", "above", "no floor"),
@@ -767,16 +776,18 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("Before the methods: 1 bad_video.", "bad test clip", "bad map"),
     ("Later: 1 non_finite.", "bad map", "bad test clip"),
     (
-        "What lacks an annotation or a peak, or a method that does not suit a model, is not counted here.",
+        "Missing annotations, maps without a peak, and methods that do not suit a model are not counted here.",
         "bad map",
         "fine",
     ),
     # the first lines
     (
-        "on 4 test clips of planted, with 2 methods: 4 of 4 test clips explained, by a method that looks at the model.",
+        "on 4 test clips of planted, with 1 method and 1 pointer that ignores the model: 4 of 4 test clips explained "
+        "by a method.",
         "bad training clip",
         "bad test clip",
     ),
+    ("with 1 method and 2 pointers that ignore the model:", "above", "bad training clip"),
     ("3 of 4 test clips explained", "bad test clip", "bad training clip"),
     ("0 of 4 test clips explained", "floors alone", "fine"),
     ("Not finished: 1 row that the configuration asks for are not there yet.", "unfinished", "finished"),
@@ -892,6 +903,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("answers another class", "card of an action", "card of another class"),
     ("answers b (0.90)", "card of another class", "card"),
     ("needs 10 % of the clip (step, probability)", "card", "card of an action"),
+    ("needs 10 % of the clip, mean over 30 to 90 % of its confidence (step)", "card of a need", "card"),
     ("ratio 0.1, reached 0.12", "card", "card of an action"),
     ("visible on 34 % of the clip (crispness 0.21)", "card", "card of an action"),
     ("keeps probability 0.80", "card", "card of an action"),

@@ -73,7 +73,7 @@ def test_right_and_wrong_answers_count_and_the_page_says_so(predicted):
     _, found, headline, _, accuracy, overview = predicted
     assert found["need_pairs"].numbers.endswith(COUNTED)
     assert RIGHT not in found["need_pairs"].numbers
-    assert headline.endswith("looks at the model. What is explained is each model's answer, right or wrong.")
+    assert headline.endswith("explained by a method. What is explained is each model's answer, right or wrong.")
     assert [row["top1_percent"] for row in accuracy] == [100, 80]
     assert overview[1]["need_percent"] == pytest.approx(100 * 2 ** (-2 - 3 * 4 / 20 + 1), abs=0.01)  # of all 20 clips
 
@@ -83,7 +83,7 @@ def test_with_the_label_wrong_answers_do_not_count(tmp_path):
     assert pair["clips"] == 20
     assert found["need_pairs"].numbers.endswith(RIGHT)
     assert "different answers" not in found["need_pairs"].numbers
-    assert headline.endswith("looks at the model.")
+    assert headline.endswith("explained by a method.")
 
 
 def test_clips_without_a_label_have_needs_and_no_accuracy(tmp_path):

@@ -162,8 +162,8 @@ class Config(Closed):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the configuration."""
-        return fingerprint(self.model_dump(mode="json"))
+        """SHA-256 of the configuration, without defaults: a key that a later version adds does not change it."""
+        return fingerprint(self.model_dump(mode="json", exclude_defaults=True))
 
     @property
     def plan(self) -> Plan:

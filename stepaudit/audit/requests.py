@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 SINGLE = ("sigmoid", "regression")  # of what models give: no class, so that there is no other one
+MORE_PROBABLE_THAN_NOT = 0.5
+UNMOVED = 1e-3  # of a probability; a trained network whose answers to all clips differ by less has learned nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,11 @@ class Request:
     def is_single(self) -> bool:
         """True for a label or a value, which stands against no other class."""
         return self.prediction.get("gives") in SINGLE
+
+
+def is_answered(rank: int | None, probability: float) -> bool:
+    """True if a class comes first; of a label, which has no rank, if it is at least as probable as not."""
+    return probability >= MORE_PROBABLE_THAN_NOT if rank is None else rank == 1
 
 
 def explained(request: Request, which: Literal["label", "predicted"]) -> Request:

@@ -20,7 +20,7 @@ LONGEST_NUMBER = 40  # characters
 LIMIT = 2**63
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # of libyaml where it is
     """PyYAML's safe loader, with numbers that fit into 64 bits."""
 
 

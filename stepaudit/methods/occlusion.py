@@ -7,12 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stepaudit.layers import frozen
-from stepaudit.maps import Maps
+from stepaudit.maps import TUBELET, Maps
 from stepaudit.methods._fill import filling, masked_log_probabilities
 from stepaudit.methods._options import at_least_one, share
 from stepaudit.methods._scale import rectified, scaled
 
-QUARTER = 0.25  # of the clip's frames: a tubelet's length
 ranges = {
     "frames": (1, 1_024),
     "side": (0.001, 1),
@@ -73,7 +72,7 @@ def attribute(
 
 def _extent(size: tuple[int, ...], frames: int | None, side: float) -> tuple[float, float, float]:
     """Frames, height and width of a tubelet."""
-    return QUARTER * size[0] if frames is None else frames, side * size[1], side * size[2]
+    return TUBELET * size[0] if frames is None else frames, side * size[1], side * size[2]
 
 
 def _tubelets(size: tuple[int, ...], extent: tuple[float, float, float], stride: float) -> Tensor:

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from stepaudit.errors import UsageError
 from stepaudit.extremal.perturbation import Perturbation
 from stepaudit.layers import frozen
+from stepaudit.maps import TUBELET
 from stepaudit.metrics._masked_clip import MaskedClip, cached, content_hash
 from stepaudit.metrics._peak import require_peak
 from stepaudit.metrics._units import coming_first, grids_of, ranks_at_random, ranks_by_importance, whole_shares
 
-QUARTER = 0.25  # of the clip's frames: a tubelet's length
 ranges = {
     "shares": (0.0001, 1),
     "side": (0.001, 1),
@@ -75,7 +75,7 @@ def score(
         NonFiniteError: a model's logits are NaN.
         UsageError: an option is out of its range.
     """
-    length = max(1, round(QUARTER * clip.shape[1])) if frames is None else frames
+    length = max(1, round(TUBELET * clip.shape[1])) if frames is None else frames
     _check(fills, units, shares, side, min(length, random_orders, at_once))
     require_peak(importance)
     points, seed, grids = _points(shares), content_hash(clip), grids_of(clip.shape[1:], units, side, length)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stepaudit.audit.requests import Request
+from stepaudit.audit.requests import Request, is_answered
 from stepaudit.audit.sections import Preserve
 from stepaudit.clips.tensors import require_ok, tensors
 from stepaudit.errors import NotApplicableError
@@ -19,8 +19,6 @@ from stepaudit.extremal.minimum_ratio import (
 )
 from stepaudit.maps import checked_maps
 from stepaudit.stages._search_tools import Tools, key
-
-ONE_HALF = 0.5
 
 
 def rows(requests: Sequence[Request], tools: Tools, settings: Preserve) -> list[list[dict]]:
@@ -51,15 +49,10 @@ def _next(request: Request, masks: list[Evaluation], settings: Preserve) -> floa
 def _bounds(request: Request, settings: Preserve) -> dict[str, Bound]:
     """The paper's bounds that make sense for the clip: keeping the first place needs having it."""
     bounds: dict[str, Bound] = {"probability": keeps_probability(settings.share)}
-    if request.explains == "predicted" or _comes_first(request):
+    prediction = request.prediction
+    if request.explains == "predicted" or is_answered(prediction["rank"], prediction["target_probability"]):
         bounds["top1"] = keeps_first_place
     return {name: bounds[name] for name in settings.bounds if name in bounds}
-
-
-def _comes_first(request: Request) -> bool:
-    """True if the target is the most probable class; of a label, if it is more probable than not."""
-    rank = request.prediction["rank"]
-    return rank == 1 if rank is not None else request.prediction["target_probability"] > ONE_HALF
 
 
 def _evaluations(requests: list[Request], ratios: list[float], tools: Tools) -> list[Evaluation]:

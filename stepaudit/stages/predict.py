@@ -11,7 +11,7 @@ import torch
 
 from stepaudit.adapters import logits_of
 from stepaudit.audit.jobs import Job
-from stepaudit.audit.requests import Request, explained
+from stepaudit.audit.requests import UNMOVED, Request, explained
 from stepaudit.audit.sections import Model
 from stepaudit.clips.tensors import of_clips, pixels, tensors
 from stepaudit.errors import AuditError, NonFiniteError
@@ -29,7 +29,6 @@ from stepaudit.running.smaller_batches import run_batch
 from stepaudit.store import tables
 
 PERMUTATIONS = 4
-SAME = 1e-3  # of a probability; a trained network whose answers to all clips differ by less has learned nothing of them
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ def unmoved(rows: Sequence[dict]) -> str:
     if len(known) < 2 or len(known[0]) < 2:
         return ""
     spread = max(max(column) - min(column) for column in zip(*known, strict=True))
-    if spread >= SAME:
+    if spread >= UNMOVED:
         return ""
     return (
         f"it answers {len(known)} clips almost the same (no probability differs by more than {spread:.1g}); see that "

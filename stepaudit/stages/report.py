@@ -119,7 +119,7 @@ def _made(connection: DuckDBPyConnection, folder: Path, config: Config) -> dict:
         "headline": summary.headline(connection, config),
         "notices": summary.notices(connection),
         "filters": summary.filters(connection, config),
-        "overview": summary.overview(connection),
+        "overview": summary.overview(connection, config),
         "stages": summary.stages(connection),
         "versions": summary.versions(connection),
         "seed": config.seed,

@@ -130,7 +130,7 @@ def test_the_model_trained_on_fixed_colours_does_not_miss_the_object(probabiliti
 
 def test_the_page_says_which_model_guesses_and_follows_the_background(findings, overview):
     assert "fixed_colours is not shown to do better than naming one class for every clip." in findings
-    assert "of the validation clips: what it has learned there does not hold for the test clips." in findings
+    assert "of the validation clips: what it has learned does not hold for the test clips." in findings
     assert "fixed_colours gives most clips the same answer when they are completely blurred" in findings
     row = overview["fixed_colours"]
     assert row["same_when_blurred_percent_low"] > 70

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from stepaudit.audit.requests import is_answered
 from stepaudit.commands.compare.pair import Pair
 from stepaudit.commands.compare.paired_means import number, paired_means
 from stepaudit.commands.compare.quantities import Quantity
@@ -20,7 +21,6 @@ PREDICTIONS = """
         coalesce(predicted, classes.label, 'class ' || class) as answer
     from first left join classes on classes.target = class
 """
-ONE_HALF = 0.5
 BOTH = """
     select clip_id, a.label, {columns}
     from a join b using (clip_id) order by clip_id
@@ -83,8 +83,7 @@ def _probabilities(rows: Sequence[dict]) -> Quantity:
 
 def is_right(row: dict, side: str) -> bool:
     """True if the class that a side predicts is the target; of labels, if it is more probable than not."""
-    rank = row[f"{side}_rank"]
-    return rank == 1 if rank is not None else row[f"{side}_probability"] >= ONE_HALF
+    return is_answered(row[f"{side}_rank"], row[f"{side}_probability"])
 
 
 def _difference(name: str, rows: Sequence[dict], values: Sequence[tuple], *, tested: bool = True) -> Quantity:

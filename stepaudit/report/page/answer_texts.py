@@ -70,8 +70,8 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
         return None
     verb, whose = ("gives", "its") if len(same) == 1 else ("give", "their")
     lead = (
-        f"{_named(same, rows)} {verb} most clips the same answer when they are completely blurred: what that leaves "
-        f"of large areas, their colour, brightness and motion, is enough for {whose} answers, right or wrong."
+        f"{_named(same, rows)} {verb} most clips the same answer when they are completely blurred: large areas "
+        f"of colour, brightness and motion are enough for {whose} answers, right or wrong."
     )
     others = [row for row in measured if row not in same]
     rest = [_of_other(row, rows) for row in others[:NAMED]]
@@ -87,7 +87,7 @@ def _of_guess(row: dict, rows: Sequence[dict]) -> str:
     commonest = f"the commonest class is {number(row['commonest_class_percent'], '_percent')} % of them"
     gap = row["validation_percent_low"] is not None and row["validation_percent_low"] > row["top1_percent_high"]
     known = f"{number(row['validation_percent'], '_percent')} % of the validation clips" if gap else ""
-    learned = f" It was right on {known}: what it has learned there does not hold for the test clips." if gap else ""
+    learned = f" It was right on {known}: what it has learned does not hold for the test clips." if gap else ""
     return f"{right}; {commonest}.{learned}"
 
 
@@ -106,7 +106,7 @@ def _of_error(row: dict, rows: Sequence[dict]) -> str:
 def _of_blur(row: dict, rows: Sequence[dict]) -> str:
     """Share of a model's clips with the same answer, and where its masks lie if they are not on the boxes."""
     same = f"{_name(row, rows)} gives the same answer to {_percent(row, 'same_when_blurred_percent', 'blurred_clips')}"
-    chance = f"by chance it would be {number(row['by_chance_percent'], '_percent')} %"
+    chance = f"answers as frequent as these agree on {number(row['by_chance_percent'], '_percent')} % by chance"
     return f"{same}; {chance}.{_off_boxes(row)}"
 
 
@@ -121,7 +121,7 @@ def _off_boxes(row: dict) -> str:
     if low is None or low > 1:
         return ""
     interval = f" (95 % interval {number(low, 'times')} to {number(high, 'times')})"
-    share = f"{number(row['on_box_times'], 'times')} times the share of an even map"
+    share = f"{number(row['on_box_times'], 'times')} times what an even map has there"
     return f" Its masks are not shown to lie on the annotated object: {share}{interval}."
 
 

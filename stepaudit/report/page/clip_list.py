@@ -85,7 +85,8 @@ def clip_list(connection: DuckDBPyConnection, folder: Path, anchors: Mapping[tup
     """
     rows = records(connection, LISTED, {"most": MOST})
     frames = _frames(rows, folder)
-    sheets, places = [], {}
+    sheets: list[dict] = []
+    places: dict[tuple[str, str], list[int]] = {}
     for _, group in groupby(rows, itemgetter("dataset", "size")):
         shown = [key_of(row) for row in group if key_of(row) in frames]
         for first in range(0, len(shown), SHEET):

@@ -39,14 +39,15 @@ def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
     elif missed:
         lead = (
             f"Shown to {does} than the best trivial pointer: {_named(above, compared)}; not shown of "
-            f"{plural(missed, 'other')}."
+            f"{plural(missed, 'other')}{f', of which {len(below)} {_are(len(below))} clearly below it' * bool(below)}."
         )
     else:
         lead = f"All methods that could be compared {does} than the best trivial pointer."
     others = len(compared) - len(above) - len(below)
     rest = f"; for {others} the difference is not clear" if others else ""
     counts = (
-        f"Of {plural(len(compared), 'combination')} of method, ratio and model {len(above)} {_are(len(above))} clearly "
+        f"By {', '.join(sorted({row['metric'] for row in compared}))}, of {plural(len(compared), 'combination')} of "
+        f"method, ratio and model {len(above)} {_are(len(above))} clearly "
         f"above it and {len(below)} clearly below{rest} (Holm's correction over all)."
     )
     least = f"; least: {_gain(compared[-1], compared)}" if compared[1:] else ""
@@ -144,7 +145,7 @@ def of_failures(asked: int, lost: int, partly: int, causes: Sequence[dict]) -> C
     texts = [
         f"Before the methods: {_statuses(early)}." if early else "",
         f"Later: {_statuses(late)}." if late else "",
-        "What lacks an annotation or a peak, or a method that does not suit a model, is not counted here.",
+        "Missing annotations, maps without a peak, and methods that do not suit a model are not counted here.",
     ]
     whole = f"{lost} of {_clips(asked, 'test')} failed" + (f", and {partly} in part" if partly else "")
     lead = f"{whole}." if lost else f"{partly} of {_clips(asked, 'test')} failed in part."

@@ -40,8 +40,8 @@ RULES = (
     ),
     Rule(
         "median need",
-        "What is needed of a clip in the middle",
-        "Of each model the clip of which as many need less as need more.",
+        "The clip with the median need",
+        "Of each model, of the clips that count in the table of needs.",
         1,
     ),
     Rule(

@@ -50,7 +50,7 @@ def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
     elif not clear:
         lead = "The clips do not decide which model needs least of a clip."
     else:
-        more = _of_others(len(clear) - 1, len(pairs) - 1)
+        more = _of_others(len(clear) - 1, [pair for pair in pairs if pair not in clear])
         lead = f"{_more(clear[0])[0]} needs {_more(clear[0])[1]} of a clip as {_more(clear[0])[2]}{more}."
     texts = [_pair(pair) for pair in (clear or compared)[:NAMED]]
     if any(_explains_answers(row) for row in needs):
@@ -58,11 +58,14 @@ def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
     return Conclusion(lead, " ".join([*texts, _of_models(needs)]), "need_pairs")
 
 
-def _of_others(clear: int, pairs: int) -> str:
-    """End of a sentence: the number of further pairs that are clear, or are not."""
+def _of_others(clear: int, unclear: Sequence[dict]) -> str:
+    """End of a sentence: the number of further pairs that are clear, or the pairs that are not."""
     if clear:
-        return f"; {clear} of {plural(pairs, 'more pair')} also clear"
-    return f"; {plural(pairs, 'more pair')} not clear" if pairs else ""
+        return f"; {clear} of {plural(clear + len(unclear), 'more pair')} also clear"
+    if len(unclear) > NAMED:
+        return f"; {plural(len(unclear), 'more pair')} not clear"
+    names = ", ".join(f"{pair['model']} and {pair['other_model']}" for pair in unclear)
+    return f"; not clear between {names}" if names else ""
 
 
 def percent(share: float, digits: int = 2) -> str:

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from duckdb import DuckDBPyConnection
 
 from stepaudit.audit.config import Config
+from stepaudit.audit.requests import UNMOVED
 from stepaudit.report.page.grids import Grid, grid
 from stepaudit.store.database import fetch, records
 from stepaudit.store.formats import duration
+from stepaudit.store.tables import as_json
 
 MOST_LISTED = 4  # names in a sentence
 MOST_NAMES = 500  # of a filter
-SAME = 1e-3  # of a probability; as in `stepaudit.stages.predict`
 ENOUGH = 20  # clips of two classes: with fewer, guesses are one-to-one too often
 MOSTLY = 0.8  # of the clips
 COUNTS = """
     select coalesce(sum(test_clips), 0) as asked, coalesce(sum(explained), 0) as explained,
-        (select count(*) from methods) as methods,
+        (select count(*) from methods where not ignores_model) as methods,
+        (select count(*) from methods where ignores_model) as pointers,
         (select coalesce(sum(missing), 0) from coverage) as missing,
         (select count(*) from failures where stage != 'clips') as reasons,
         (select count(*) from runs, audit where runs.config_hash != audit.config_hash) as other_runs,
@@ -61,11 +63,12 @@ class Notice:
 def headline(connection: DuckDBPyConnection, config: Config) -> str:
     """The audit in a sentence: models, clips, data sets, methods, and the number of explained clips."""
     counts = records(connection, COUNTS)[0]
-    clips = plural(counts["asked"], "test clip")
+    clips, verb = plural(counts["asked"], "test clip"), "ignores" if counts["pointers"] == 1 else "ignore"
+    pointers = f" and {plural(counts['pointers'], 'pointer')} that {verb} the model" * bool(counts["pointers"])
     return (
         f"{listed(list(config.models))} on {clips} of {listed(list(config.datasets))}, "
-        f"with {plural(counts['methods'], 'method')}: {counts['explained']} of {clips} explained, by a method that "
-        f"looks at the model.{_explained_class(counts, config)}"
+        f"with {plural(counts['methods'], 'method')}{pointers}: {counts['explained']} of {clips} explained by a method."
+        f"{_explained_class(counts, config)}"
     )
 
 
@@ -123,7 +126,7 @@ def _of_models(connection: DuckDBPyConnection) -> list[str]:
     for row in records(connection, "from model_doubts order by dataset, model"):
         rest = 1 - MOSTLY
         is_moved = row["one_to_one"] and row["alike"] >= MOSTLY * row["clips"] and row["named"] <= rest * row["clips"]
-        if row["clips"] > 1 and row["spread"] < SAME:
+        if row["clips"] > 1 and row["spread"] < UNMOVED:
             texts.append(_of_unmoved(row))
         elif row["clips"] >= ENOUGH and is_moved:
             texts.append(_of_moved(row))
@@ -170,9 +173,16 @@ def _alike(counts: dict) -> str:
     )
 
 
-def overview(connection: DuckDBPyConnection) -> dict[str, Grid]:
-    """Tables of data sets, models and methods, by title."""
-    return {title: grid(*fetch(connection, sql)) for title, sql in TABLES.items()}
+def overview(connection: DuckDBPyConnection, config: Config) -> dict[str, Grid]:
+    """Tables of data sets, models, with what of their training is no default, and methods, by title."""
+    tables = {title: fetch(connection, sql) for title, sql in TABLES.items()}
+    names, rows = tables["Models"]
+    trained = {
+        name: "" if entry.checkpoint or entry.of else as_json(entry.training.model_dump(exclude_defaults=True))
+        for name, entry in config.models.items()
+    }
+    tables["Models"] = [*names, "training"], [(*row, trained[row[0]].strip("{}") or None) for row in rows]
+    return {title: grid(*table) for title, table in tables.items()}
 
 
 def filters(connection: DuckDBPyConnection, config: Config) -> dict[str, list[str]]:
