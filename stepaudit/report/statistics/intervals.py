@@ -130,6 +130,7 @@ def sign_flip_test(differences: Array, *, seed: int = 0, draws: int = DRAWS) -> 
     return reached / 2 ** (clips - 1) if exact else (1 + reached) / (1 + draws)
 
 
+@lru_cache(maxsize=100_000)
 def sign_test(less: int, more: int) -> float:
     """Exact two-sided p value of the sign test: of `less` + `more` decided pairs; 1 without any."""
     pairs = less + more

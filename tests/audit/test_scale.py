@@ -10,7 +10,7 @@ from benchmarks import scale, synthetic
 from stepaudit.audit import config
 from stepaudit.store import database, package_files
 
-PAGE = (Path(__file__).parents[1] / "docs" / "scale.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "scale.md").read_text()
 CLIPS, SHARDS = 8000, 32
 MEMORY_MB = 1200
 
