@@ -245,6 +245,20 @@ def test_transfer_has_a_cell_for_each_mask_and_asked_model(tmp_path):
     assert len(marks(chart.spec, "rect", chosen_label="two")) == 2
 
 
+def test_the_same_chart_has_the_same_drawing_and_gradients_of_its_own():
+    """Vega numbers gradients over all drawings of a process."""
+    field = {"field": "a", "type": "quantitative"}
+    specs = [
+        {"data": {"values": [{"a": 1}, {"a": top}]}, "layer": [{"mark": "rect", "encoding": {"color": field}}]}
+        for top in (2, 3)
+    ]
+    first, other, again = (drawing.still(spec) for spec in (*specs, specs[0]))
+    assert again == first
+    names = [re.search(r'id="(gradient[^"]*)"', text)[1] for text in (first, other)]
+    assert names[0] != names[1]
+    assert all(f"url(#{name})" in text for name, text in zip(names, (first, other), strict=True))
+
+
 def test_faithfulness_curves_stand_beside_a_random_order(tmp_path):
     parts = {
         f"deletion.{fill}.blocks.{share}": value for fill in ("blur", "fade") for share, value in ((0, 0.8), (0.5, 0.2))

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from hashlib import sha256
 
 import altair as alt
 import vl_convert
@@ -15,6 +16,7 @@ KEYS = ("dataset", "model", "method", "label")  # filters of the page
 MOST_BYTES = 400_000  # of a chart's data
 MOST_PANELS = 24
 MOST_POINTS = 400  # of a series, where not all fit
+GRADIENT = re.compile(r"gradient_\d+")  # Vega's names
 WIDTHS = (440, 300)  # of one panel alone, and of several side by side
 
 LICENCE = (
@@ -118,9 +120,18 @@ def svg(drawing: alt.TopLevelMixin) -> str:
 
 def resized(text: str) -> str:
     """An SVG element that grows with the page, up to a fifth beyond its own size."""
+    text = _with_own_ids(text)
     width = re.search(r'<svg [^>]*?width="([\d.]+)"', text)
     limit = f'style="max-width:{round(1.2 * float(width[1]))}px" ' if width else ""
     return re.sub(r'<svg ([^>]*?)width="[\d.]+" height="[\d.]+"', rf"<svg {limit}\1", text, count=1)
+
+
+def _with_own_ids(text: str) -> str:
+    """An SVG whose gradients are named by what it shows: Vega counts them over all pictures of a process."""
+    places = {name: str(place) for place, name in enumerate(dict.fromkeys(GRADIENT.findall(text)))}
+    plain = GRADIENT.sub(lambda match: places[match[0]], text)
+    digest = sha256(plain.encode()).hexdigest()[:8]
+    return GRADIENT.sub(lambda match: f"gradient-{digest}-{places[match[0]]}", text)
 
 
 def interval(low: str = "low", high: str = "high", form: str = ".1f") -> str:

@@ -73,7 +73,7 @@ def _title(left_out: int) -> str:
 
 
 def _shade(column: str, greatest: float, **looks: Any) -> alt.Color:
-    """Colour of a cell. The still picture of a legend differs from run to run, for its gradient is numbered."""
+    """Colour of a cell, between two shades."""
     return alt.Color(f"{column}:Q", scale=alt.Scale(domain=[0, greatest], range=[LIGHT, DARK]), **looks)
 
 
