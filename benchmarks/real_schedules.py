@@ -19,7 +19,7 @@ def real_schedules() -> list[str]:
         return []
     lines = [
         f"EfficientNet-Lite0 of ImageNet, frozen, with an LSTM trained on six classes of UCF101, 8 frames; {METHOD},",
-        f"preset `{PRESET}`, ratio {RATIO}, {CLIPS} clips of groups that were not trained on. Means as in the table above;",
+        f"preset `{PRESET}`, ratio {RATIO}, {CLIPS} clips of groups that were not trained on. As in the table above;",
         "agreement with `paper`, and of two starts (of `paper` not measured, for its time): median soft IoU.",
         "",
         "| size | schedule | passes | Δ energy, % | Δ kept | Δ kept, hard | Δ area error | with `paper` | two starts |",
