@@ -25,7 +25,7 @@ comment on view clip_properties is 'What each test clip looks like, in numbers f
 create view clip_outcomes as
 select properties.*, predictions.model,
     if(answers.answer is null, null, if(answers.answer = answers.label, 0, 1))::double as wrong,
-    if(searches.ratio > 0, log2(searches.ratio), null) as need,
+    if(searches.counts and searches.ratio > 0, log2(searches.ratio), null) as need,
     box - on_box as off_object
 from clip_properties as properties
 join predictions on properties.dataset = predictions.dataset and properties.clip_id = predictions.clip_id
@@ -36,4 +36,4 @@ left join gallery_searches as searches
 left join box_masses as masses
     on properties.dataset = masses.dataset and properties.clip_id = masses.clip_id and predictions.model = masses.model
 where predictions.status = 'ok' and predictions.model not in (select model from controls);
-comment on view clip_outcomes is 'Beside the properties of each clip and model: whether the answer is wrong (NULL of models that name no class), how much of the clip is needed (octaves), and how much less of a map lies on the boxes than of an even one.';
+comment on view clip_outcomes is 'Beside the properties of each clip and model: whether the answer is wrong (NULL of models that name no class), how much of the clip is needed (octaves, of clips that count in the table of needs), and how much less of a map lies on the boxes than of an even one.';

@@ -532,7 +532,7 @@ def test_clips_that_need_least_most_and_the_middle_are_shown(needing):
     folder, _ = needing
     assert [row[0] for row in chosen(folder, "smallest ratio")] == ["a1", "a2"]
     assert [row[0] for row in chosen(folder, "largest ratio")] == ["b2", "b1"]
-    assert chosen(folder, "median need") == [("a2", "r3d", "r3d needs 12 % of the clip, on 1 of 4 clips less")]
+    assert chosen(folder, "median need") == [("a2", "r3d", "r3d needs 12 % of the clip; of 4 clips 1 need less")]
 
 
 def test_a_card_shows_the_piece_that_is_enough_as_the_model_was_shown_it(needing):
