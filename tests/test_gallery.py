@@ -535,6 +535,19 @@ def test_clips_that_need_least_most_and_the_middle_are_shown(needing):
     assert chosen(folder, "median need") == [("a2", "r3d", "r3d needs 12 % of the clip; of 4 clips 1 need less")]
 
 
+def test_clips_that_a_model_gets_wrong_do_not_stand_for_what_it_needs_unless_answers_are_explained(tmp_path):
+    rows = [need("a", -5.0), need("b", -3.0), need("c", -1.0)]
+    predictions = [
+        {"clip_id": name, "rank": rank, "target_probability": 0.5} for name, rank in (("a", 2), ("b", 1), ("c", 1))
+    ]
+    tables = clips("a", "b", "c") | {"preservation": rows, "predictions": predictions}
+    folder = audit(tmp_path / "label", tables, preserve={"methods": ["step"]})
+    assert [row[0] for row in chosen(folder, "smallest ratio")] == ["b", "c"]
+    assert [row[2] for row in chosen(folder, "median need")] == ["r3d needs 12 % of the clip; of 2 clips 0 need less"]
+    folder = audit(tmp_path / "answer", tables, preserve={"methods": ["step"]}, target="predicted")
+    assert [row[0] for row in chosen(folder, "smallest ratio")] == ["a", "b"]
+
+
 def test_a_card_shows_the_piece_that_is_enough_as_the_model_was_shown_it(needing):
     folder, seeds = needing
     card = next(card for group in shown(folder).groups for card in group.cards if card.clip_id == "a1")
