@@ -1,5 +1,5 @@
 -- Needs: how much of a clip does each model need?
--- One row per dataset, model, method and answers (all clips, or those that the model has right or wrong), first seed; failed searches are left out. Need: geometric mean, over clips that need something and over levels of 30 to 90 % of what the clip adds. Times: random pieces, and the runner-up class, need so many times as much. Intervals: 95 %, classes a level of their own. Search: 'tubelets', by forward passes alone, finds somewhat larger pieces than 'gradients'.
+-- One row per dataset, model, method and answers (all clips, or those that the model has right or wrong), first seed; failed searches are left out. Needing less is neither good nor bad by itself: what matters is where it lies. Need: geometric mean, over clips that need something and over levels of 30 to 90 % of what the clip adds. Times: random pieces, and the runner-up class, need so many times as much. Intervals: 95 %, classes a level of their own. Search: 'tubelets', by forward passes alone, finds somewhat larger pieces than 'gradients'.
 select dataset, model, method, answers,
     fine_percent(need) as need_percent,
     fine_percent(need_low) as need_percent_low,
