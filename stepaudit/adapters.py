@@ -193,7 +193,10 @@ def in_python(model: nn.Module) -> nn.Module:
 
 
 def choose_frames(clips: Tensor, count: int | None) -> Tensor:
-    """The frame in the middle of each of `count` equal parts: [N, 3, T, H, W] to [N, 3, count, H, W]."""
+    """The frame in the middle of each of `count` equal parts: [N, 3, T, H, W] to [N, 3, count, H, W].
+
+    More than T repeat frames; None keeps all.
+    """
     frames = clips.shape[2]
     if count is None or count == frames:
         return clips

@@ -158,8 +158,8 @@ def recorded(layer: nn.Module) -> Iterator[list[Tensor]]:
 
     def record(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         if isinstance(output, Tensor):
-            graph = torch.is_grad_enabled() and not output.requires_grad and output.is_floating_point()
-            outputs.append(output.detach().requires_grad_() if graph else output)
+            needs_leaf = torch.is_grad_enabled() and not output.requires_grad and output.is_floating_point()
+            outputs.append(output.detach().requires_grad_() if needs_leaf else output)
             return outputs[-1].clone()
         raise NotApplicableError(f"the layer that is read gives a {type(output).__name__}, not one tensor")
 

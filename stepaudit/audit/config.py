@@ -167,7 +167,7 @@ class Config(Closed):
 
     @property
     def plan(self) -> Plan:
-        """Numbers of shards, as the configuration says or as planned."""
+        """Number of shards of each part: the configuration's `shards`, or those of `plan.json`."""
         if isinstance(self.shards, int):
             return Plan({}, self.shards)
         if self._plan is None:

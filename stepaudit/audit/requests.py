@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 SINGLE = ("sigmoid", "regression")  # of what models give: no class, so that there is no other one
-MORE_PROBABLE_THAN_NOT = 0.5
+LABEL_THRESHOLD = 0.5
 UNMOVED = 1e-3  # of a probability; a trained network whose answers to all clips differ by less has learned nothing
 
 
@@ -40,8 +40,8 @@ class Request:
 
 
 def is_answered(rank: int | None, probability: float) -> bool:
-    """True if a class comes first; of a label, which has no rank, if it is at least as probable as not."""
-    return probability >= MORE_PROBABLE_THAN_NOT if rank is None else rank == 1
+    """True if no class is more probable; of a label, which has no rank, if its probability is at least 0.5."""
+    return probability >= LABEL_THRESHOLD if rank is None else rank == 1
 
 
 def explained(request: Request, which: Literal["label", "predicted"]) -> Request:

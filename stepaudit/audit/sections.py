@@ -24,7 +24,8 @@ from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store.plain_files import at_home
 
 
-def _each_once(values: list) -> list:
+def _require_unique(values: list) -> list:
+    """The values. Raises ValueError if one is listed twice."""
     seen = set()
     for value in values:
         if value in seen:
@@ -53,7 +54,7 @@ class Between:
         return {**handler(schema), "minimum": self.least, "maximum": self.most}
 
 
-Once = AfterValidator(_each_once)  # equal entries would give rows with the same key
+Once = AfterValidator(_require_unique)  # equal entries would give rows with the same key
 MOST_LISTED = 1000  # ratios, seeds and the like: each is a map, or a row, of every clip
 MOST_SHARDS = 100_000
 LEAST_STRIDE = 16  # windows that begin within the length of one

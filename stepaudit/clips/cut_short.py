@@ -82,7 +82,7 @@ def _layout(file: IO[bytes], size: int) -> tuple[bytes | None, int | None, int]:
             header = file.read(length - lead)
         if kind == b"sidx" and length < MOST:
             file.seek(place + lead)
-            fragments_end = max(fragments_end, place + length + _indexed(file.read(length - lead)))
+            fragments_end = max(fragments_end, place + length + _fragment_bytes(file.read(length - lead)))
         if kind == b"mdat" and place + length >= size:
             media_end = place + length
         if kind == b"moof" and place + length >= size:  # its media is not there
@@ -91,7 +91,7 @@ def _layout(file: IO[bytes], size: int) -> tuple[bytes | None, int | None, int]:
     return header, media_end, fragments_end
 
 
-def _indexed(index: bytes) -> int:
+def _fragment_bytes(index: bytes) -> int:
     """Bytes of all fragments that an index lists, from the end of the index; 0 if it is damaged."""
     try:
         first, count, start = (*struct.unpack_from(">I2xH", index, 16), 24)

@@ -43,7 +43,7 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int, spans: Spa
         TooShortError: fewer than a clip needs.
     """
     path, start = Path(segment["path"]), segment["start"] or 0
-    source_height, source_width = _source_size(path, _changed(path))
+    source_height, source_width = _source_size(path, _modified_ns(path))
     to = Geometry(source_height, source_width, clips.height, clips.width, clips.fit)
     with decoding.decoded(path, to, start=start, stop=segment["stop"], spans=spans) as frames:
         if segment["stop"] is not None and len(frames) < segment["stop"] - start:
@@ -78,7 +78,7 @@ def _source_size(path: Path, _when: int | None) -> tuple[int, int]:
     return decoding.source_size(path)
 
 
-def _changed(path: Path) -> int | None:
+def _modified_ns(path: Path) -> int | None:
     """When a file was changed; None if it cannot be looked at, which `decoding` explains."""
     try:
         return path.stat().st_mtime_ns

@@ -124,7 +124,7 @@ def decoded(
             yield shared
             return
         if count is None:
-            count = _counted(path, geometry, start, stop, spool, seconds)
+            count = _write_frames(path, geometry, start, stop, spool, seconds)
         yield np.memmap(spool, np.uint8, "r", shape=(count, *frame))
 
 
@@ -198,7 +198,7 @@ def _stretch(
     with tempfile.TemporaryFile() as spool:
         count = _sought(path, geometry, start, stop, spool, seconds)
         try:
-            count = _counted(path, geometry, start, stop, spool, seconds) if count is None else count
+            count = _write_frames(path, geometry, start, stop, spool, seconds) if count is None else count
         except BadVideoError:
             return None
         frame = (geometry.height, geometry.width, 3)
@@ -227,7 +227,9 @@ def _sought(
     return None
 
 
-def _counted(path: Path, geometry: Geometry, start: int, stop: int | None, spool: IO[bytes], seconds: float) -> int:
+def _write_frames(
+    path: Path, geometry: Geometry, start: int, stop: int | None, spool: IO[bytes], seconds: float
+) -> int:
     """Write the frames [start, stop) to `spool`, counted from the first. Returns their number."""
     frame = geometry.height * geometry.width * 3
     most = SPOOL // frame

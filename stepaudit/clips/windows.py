@@ -53,29 +53,34 @@ def segment_of(clip_id: str) -> str:
 
 
 def stretches(times: np.ndarray, start: int, stop: int, windows: Windows) -> list[tuple[int, int, float, float]]:
-    """Windows of the frames [start, stop): first frame, frame after the last, and both ends in seconds.
+    """Windows of the frames [start, stop).
 
-    Where the next window would end after the segment, it ends with it, so that the last frames are in a window of full
-    length, too, and overlaps the one before by more than the others do. A segment shorter than a window is one.
+    The last window is moved back to end with the segment: it is of full length, and overlaps the one before by more
+    than the others do. A segment that is shorter than a window is one window.
 
     Args:
-        times: seconds at which each frame is shown, ascending.
+        times: seconds at which each frame of the video is shown, ascending.
+        start: first frame of the segment, index into `times`.
+        stop: frame after its last one.
+
+    Returns:
+        First frame, frame after the last, first second and last second of each window.
     """
     steps = np.diff(times[start:stop])
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    begin, end = float(times[start]), float(times[stop - 1]) + usual
-    close = usual / 2  # no window for less than a frame
+    frame_seconds = float(np.median(steps)) if len(steps) else 0.0
+    begin, end = float(times[start]), float(times[stop - 1]) + frame_seconds
+    half_frame = frame_seconds / 2  # no window for less than a frame
     starts = [begin]
-    while starts[-1] + windows.seconds < end - close and begin + len(starts) * windows.step < end - close:
+    while starts[-1] + windows.seconds < end - half_frame and begin + len(starts) * windows.step < end - half_frame:
         starts.append(min(begin + len(starts) * windows.step, end - windows.seconds))
     ends = [min(each + windows.seconds, end) for each in starts]
     return [
-        (*_frames(times, start, stop, first, last, close), first, last)
+        (*_frames(times, start, stop, first, last, half_frame), first, last)
         for first, last in zip(starts, ends, strict=True)
     ]
 
 
-def _frames(times: np.ndarray, start: int, stop: int, first: float, last: float, close: float) -> tuple[int, int]:
+def _frames(times: np.ndarray, start: int, stop: int, first: float, last: float, half_frame: float) -> tuple[int, int]:
     """Frames that begin within [first, last) seconds; where none does, the one that is shown."""
-    place, end = start + np.searchsorted(times[start:stop], [first - close, last - close])
+    place, end = start + np.searchsorted(times[start:stop], [first - half_frame, last - half_frame])
     return int(min(place, max(end - 1, start))), int(max(end, start + 1))

@@ -43,7 +43,11 @@ def shuffled(actions: list[Action], seed: int, split: str) -> list[Action]:
 
 
 def draw(actions: list[Action], count: int, seed: int, split: str, *, first: Collection[Action] = ()) -> list[Action]:
-    """`count` actions of one label, those of `first` before others. Raises UsageError if there are fewer."""
+    """`count` actions of one label, drawn at random by the seed, those of `first` before all others.
+
+    Raises:
+        UsageError: there are fewer than `count`.
+    """
     if len(actions) < count:
         label = actions[0].label
         raise UsageError(f"class '{label}' has {len(actions)} {split} clips to draw {count} from; ask for fewer")

@@ -57,10 +57,14 @@ def keeps_first_place(mask: Evaluation) -> bool:
 def next_ratio(masks: Sequence[Evaluation], bound: Bound, grid: Sequence[float], tolerance: float) -> float | None:
     """The ratio to try next, or None when the search has ended.
 
-    The grid is ascended until a mask satisfies the bound. If the first one does, smaller ones are tried, each half of
-    the last, until one fails. Then the step between is halved on a log scale.
+    The grid is ascended until a mask satisfies the bound. If that of its first ratio does, smaller ratios are tried,
+    each half of the one before, until a mask fails. Then the bracket between the largest failing and the smallest
+    satisfying ratio is bisected at its geometric mean.
 
     Args:
+        masks: evaluated so far.
+        bound: whether a mask is enough.
+        grid: ratios, ascending.
         tolerance: the bracket is narrow enough if its upper end is at most 1 + tolerance times its lower end.
     """
     failed, satisfied = _bracket(masks, bound)

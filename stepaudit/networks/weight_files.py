@@ -38,7 +38,7 @@ def from_torch(path: Path) -> dict[str, Tensor]:
     Raises:
         UsageError: it cannot be read, or holds no state dict.
     """
-    tensors = dict(_named(_content(path)))
+    tensors = dict(_named_tensors(_content(path)))
     if not tensors:
         raise UsageError(f"{path}: holds no state dict; save `model.state_dict()`")
     return tensors
@@ -62,13 +62,13 @@ def _content(path: Path) -> Any:
         raise UsageError(f"{path}: cannot be read as a state dict ({reason})") from error
 
 
-def _named(content: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Tensor]]:
+def _named_tensors(content: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Tensor]]:
     """Names and tensors of nested dictionaries."""
     for name, value in content.items() if isinstance(content, dict) and depth else ():
         if isinstance(name, str) and _is_plain(value):
             yield prefix + name, value
         elif isinstance(name, str):
-            yield from _named(value, f"{prefix}{name}.", depth - 1)
+            yield from _named_tensors(value, f"{prefix}{name}.", depth - 1)
 
 
 class _Object:

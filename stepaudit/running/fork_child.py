@@ -42,7 +42,7 @@ class Request:
     descriptors: list[int] = field(default_factory=list)
 
     def become(self) -> None:
-        """Give this process, just forked, the state of the one that asked."""
+        """Give this process, just forked, the state of the process that asked: streams, folder, environment."""
         for number, descriptor in enumerate(self.descriptors):
             os.dup2(descriptor, number)
             os.close(descriptor)

@@ -45,11 +45,15 @@ class Server:
         self._open = True
 
     def serve(self) -> fork_child.Request | None:
-        """Serve until the workflow and its jobs have ended: None. In a job's process: its request."""
+        """Serve until the workflow and its jobs have ended.
+
+        Returns:
+            None in the server; in the forked process of a job, the request that it has to run.
+        """
         while self._open or self._running:
             ready, _, _ = select.select(self._descriptors(), [], [])
             for running in list(self._running):
-                self._look_after(running, ready)
+                self._handle_events(running, ready)
             if self._lifeline in ready:
                 self._open = False
             elif self._listener in ready and (request := self._accept()):
@@ -60,7 +64,7 @@ class Server:
         jobs = [each for running in self._running for each in (running.ended, running.client) if each is not None]
         return [*jobs, self._listener, self._lifeline] if self._open else jobs
 
-    def _look_after(self, running: _Running, ready: list) -> None:
+    def _handle_events(self, running: _Running, ready: list) -> None:
         if running.client in ready:
             numbers = running.client.recv(64)
             for number in numbers or [signal.SIGKILL]:  # nothing: the client was killed, and so is its job

@@ -28,7 +28,7 @@ class Guard:
     Args:
         folder: of the job's finished parts, where calls that hang are noted.
         plugin: name of the plugin in messages.
-        load: makes the model and the plugin; called again after the model was spoiled.
+        load: makes the model and the plugin; called again after the model was needs_reload.
     """
 
     def __init__(self, config: Config, folder: Path, plugin: str, load: Callable[[], Loaded] | None = None):
@@ -104,12 +104,12 @@ class Guard:
         """
         process = self._process = self._process or ProcessState()
         before = self._state(model)
-        spoiled = False
+        needs_reload = False
         try:
             with self._watchdog.limited(key), no_exit(plugin or self.plugin):
                 return work()
         except TimedOutError:
-            spoiled = True  # wherever it was interrupted
+            needs_reload = True  # wherever it was interrupted
             raise
         except (AuditError, UsageError, StorageError):
             raise
@@ -118,7 +118,7 @@ class Guard:
                 error.add_note(self._crashed(plugin or self.plugin, "failed on", clips))
             raise
         finally:
-            if self._undone(plugin or self.plugin, process, before) or spoiled:
+            if self._undo_side_effects(plugin or self.plugin, process, before) or needs_reload:
                 self._models.clear()
                 if reload is not None:
                     reload()
@@ -153,17 +153,17 @@ class Guard:
             self._models[id(model)] = ModelState(model)
         return self._models[id(model)]
 
-    def _undone(self, plugin: str, process: ProcessState, model: ModelState | None) -> bool:
+    def _undo_side_effects(self, plugin: str, process: ProcessState, model: ModelState | None) -> bool:
         """Undo a call's side effects, with one warning. Returns True if the model must be loaded again."""
-        changes, spoiled = model.restore() if model is not None else ([], False)
+        changes, needs_reload = model.restore() if model is not None else ([], False)
         changes += process.restore()
         if changes:
-            end = "undone, the model is loaded again" if spoiled else "undone"
+            end = "undone, the model is loaded again" if needs_reload else "undone"
             text = f"{plugin} changed {', '.join(changes)} and did not restore it; {end}"
             if text not in self._warned:
                 log.warning("%s", text)
             self._warned.add(text)
-        return spoiled
+        return needs_reload
 
     def _check_memory(self) -> None:
         now = footprint.resident_mb()

@@ -32,7 +32,7 @@ def take(path: Path) -> bool:
             file = writing.opened(path)
         except FileNotFoundError:
             continue  # its holder has just removed the folder
-        if not _locked(file, path):
+        if not _take_lock(file, path):
             os.close(file)
             return False
         if _is_at(file, path):
@@ -61,7 +61,7 @@ def give_back(path: Path, *, remove: bool = False) -> None:
         os.close(file)
 
 
-def _locked(file: int, path: Path) -> bool:
+def _take_lock(file: int, path: Path) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -27,8 +27,8 @@ def rows(
     if tools.sufficiency is None:
         raise NotApplicableError(f"method '{tools.method}' has no search for the bound 'sufficiency'")
     explained, requests = requests, [require_class(request, asked) for request in requests]
-    clips, targets = tensors(requests, tools.place)
-    own = torch.tensor([request.target for request in explained], device=tools.place)
+    clips, targets = tensors(requests, tools.torch_device)
+    own = torch.tensor([request.target for request in explained], device=tools.torch_device)
     behind = [background(request, others) for request in explained]
     with tools.looks(clips):
         each, upsampling = tools.sufficiency(

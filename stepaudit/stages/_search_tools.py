@@ -25,7 +25,7 @@ class Tools:
     sufficiency: Callable[..., Any] | None
     method: str
     options: dict[str, Any]
-    place: torch.device
+    torch_device: torch.device
     looks: Callable[[Tensor], AbstractContextManager]
 
 

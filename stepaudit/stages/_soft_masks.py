@@ -47,7 +47,7 @@ def _next(request: Request, masks: list[Evaluation], settings: Preserve) -> floa
 
 
 def _bounds(request: Request, settings: Preserve) -> dict[str, Bound]:
-    """The paper's bounds that make sense for the clip: keeping the first place needs having it."""
+    """The paper's bounds that make sense for the clip: keeping it needs having it."""
     bounds: dict[str, Bound] = {"probability": keeps_probability(settings.share)}
     prediction = request.prediction
     if request.explains == "predicted" or is_answered(prediction["rank"], prediction["target_probability"]):
@@ -57,8 +57,8 @@ def _bounds(request: Request, settings: Preserve) -> dict[str, Bound]:
 
 def _evaluations(requests: list[Request], ratios: list[float], tools: Tools) -> list[Evaluation]:
     """Optimised masks of requests of one seed, at a ratio each."""
-    clips, targets = tensors(requests, tools.place)
-    tensor = torch.tensor(ratios, device=tools.place)
+    clips, targets = tensors(requests, tools.torch_device)
+    tensor = torch.tensor(ratios, device=tools.torch_device)
     with tools.looks(clips):
         maps = tools.attribute(
             tools.net, clips, tools.asked.targets(targets), ratios=tensor, seed=requests[0].seed, **tools.options
@@ -87,8 +87,8 @@ def _rows(request: Request, masks: list[Evaluation], settings: Preserve) -> list
             continue
         same = key(request, name, "label")
         if name not in bounds:
-            place = request.prediction["rank"]
-            what = "is not more probable than its absence" if place is None else f"has rank {place}"
+            rank = request.prediction["rank"]
+            what = "is not more probable than its absence" if rank is None else f"has rank {rank}"
             error = NotApplicableError(f"the clip's target {what}, no first place to keep")
             measured_rows.append({**same, "status": error.status, "error": str(error)})
             continue

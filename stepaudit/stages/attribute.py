@@ -69,8 +69,8 @@ def _requests(job: Job) -> list[Request]:
 
 def _explainer(job: Job) -> Loaded:
     """The model, and the method as a function from requests to rows of `maps`."""
-    place = device.choose(job.config)
-    net, component = trained(job, place), job.config.component("methods", job.method)
+    torch_device = device.choose(job.config)
+    net, component = trained(job, torch_device), job.config.component("methods", job.method)
     entry = job.config.methods[job.method]
     with settings_kept(f"method '{job.method}'"):
         attribute = component.load()
@@ -79,11 +79,13 @@ def _explainer(job: Job) -> Loaded:
     options = entry.options | (
         {"score": "logit"} if questions.of_value and "score" in (component.options or {}) else {}
     )
-    extra = {"box_prior": box_prior.of_training(job).to(place)} if "box_prior" in component.requires else {}
+    extra = {"box_prior": box_prior.of_training(job).to(torch_device)} if "box_prior" in component.requires else {}
 
     def explain(model: nn.Module, requests: Sequence[Request]) -> list[dict]:
-        clips, targets = tensors(requests, place)
-        ratios = None if entry.ratios is None else torch.tensor([request.ratio for request in requests], device=place)
+        clips, targets = tensors(requests, torch_device)
+        ratios = (
+            None if entry.ratios is None else torch.tensor([request.ratio for request in requests], device=torch_device)
+        )
         start = time.monotonic()
         with context(clips), passes_noted(net):
             maps = attribute(

@@ -214,6 +214,7 @@ def _window_problems(rows: list[dict], frames: int) -> list[str]:
 
 
 def _class_problems(segments: list[dict]) -> Iterable[str]:
+    """A sentence for each label or target that has several of the other, and for targets that are not 0 to K − 1."""
     segments = [row for row in segments if row.get("label") is not None]
     for target, labels in _values(segments, "target", "label").items():
         if len(labels) > 1:

@@ -35,17 +35,17 @@ log = logging.getLogger(__name__)
 
 def run(job: Job) -> None:
     """Writes a shard of the tables `predictions` and `frame_orders` of a model on a data set: rows for each clip."""
-    config, place = job.config, device.choose(job.config)
+    config, torch_device = job.config, device.choose(job.config)
     names, entry = checkpoint.output_names(job), config.models[job.model]
     requests, orders = of_clips(job), frame_orders(config.clips_of(job.model).frames)
     rows: list[dict] = []
     reordered: list[dict] = []
     notes, title = folder_of(job.file("predictions")), f"predict {job.model} on {job.dataset} {job.shard}"
-    guard = Guard(config, notes, f"model '{job.model}'", lambda: (trained(job, place),) * 2)
+    guard = Guard(config, notes, f"model '{job.model}'", lambda: (trained(job, torch_device),) * 2)
     with progress(title, len(requests), len(requests)) as advance, torch.no_grad(), guard:
-        _ask(job, guard, requests, place, len(names))
+        _ask(job, guard, requests, torch_device, len(names))
         for index, batch in enumerate(batches(requests, entry.batch_size)):
-            work = guard.over(index, batch, lambda net, part: _predict(net, part, place, names, entry.gives))
+            work = guard.over(index, batch, lambda net, part: _predict(net, part, torch_device, names, entry.gives))
             predictions = [
                 {**row, "label": request.clip["label"], "outputs": entry.outputs, "gives": entry.gives}
                 for row, request in zip(run_batch(batch, work, _failed), batch, strict=True)
@@ -53,7 +53,7 @@ def run(job: Job) -> None:
             rows += predictions
             asked = [_asked(request, row, config.target) for request, row in zip(batch, predictions, strict=True)]
             for name, same in orders.items():
-                use = functools.partial(_reordered, entry=entry, place=place, orders=same)
+                use = functools.partial(_reordered, entry=entry, torch_device=torch_device, orders=same)
                 work = guard.over(f"{index} {name}", asked, use)
                 reordered += [{**row, "frame_order": name} for row in run_batch(asked, work, _failed)]
             advance(len(batch), rows=predictions)
@@ -69,12 +69,15 @@ def _asked(request: Request, prediction: dict, which: Literal["label", "predicte
     return replace(request, target=target, prediction={} if prediction.get("output") is None else prediction)
 
 
-def _ask(job: Job, guard: Guard, requests: Sequence[Request], place: torch.device, classes: int) -> None:
+def _ask(job: Job, guard: Guard, requests: Sequence[Request], torch_device: torch.device, classes: int) -> None:
     """Ask the model, with the first clip that was extracted. Raises UsageError if its values cannot be believed."""
     some = [request for request in requests if request.clip["status"] == "ok"][:1]
 
     def ask(net: torch.nn.Module, part: Sequence[Request]) -> list[probe.Finding]:
-        clips, rebuild = pixels(part, place), None if checkpoint.is_ours(job) else lambda: trained(job, place)
+        clips, rebuild = (
+            pixels(part, torch_device),
+            None if checkpoint.is_ours(job) else lambda: trained(job, torch_device),
+        )
         gives = job.config.models[job.model].gives
         return probe.require(net, clips, classes, name=job.model, rebuild=rebuild, gives=gives).findings
 
@@ -108,12 +111,17 @@ def frame_orders(frames: int) -> dict[str, list[list[int]]]:
 
 
 def _reordered(
-    net: torch.nn.Module, requests: Sequence[Request], *, entry: Model, place: torch.device, orders: list[list[int]]
+    net: torch.nn.Module,
+    requests: Sequence[Request],
+    *,
+    entry: Model,
+    torch_device: torch.device,
+    orders: list[list[int]],
 ) -> list[dict]:
     questions = Asked(net, entry)
 
     def reorder(model: torch.nn.Module, some: Sequence[Request]) -> list[dict]:
-        clips, targets = tensors(some, place)
+        clips, targets = tensors(some, torch_device)
         targets = questions.targets(targets)
         by_order = [target_log_probability(model, clips[:, :, order], targets).exp() for order in orders]
         probabilities = torch.stack(by_order).mean(dim=0)
@@ -128,9 +136,14 @@ def _reordered(
 
 
 def _predict(
-    net: torch.nn.Module, requests: Sequence[Request], place: torch.device, names: Sequence[str], gives: str
+    net: torch.nn.Module, requests: Sequence[Request], torch_device: torch.device, names: Sequence[str], gives: str
 ) -> list[dict]:
-    clips = pixels(requests, place)
+    """Rows of `predictions` for a batch.
+
+    Models that name a class are also asked for their answer to the clips when these are completely blurred. A
+    regression has no class whose probability there is: 1 stands in its torch_device.
+    """
+    clips = pixels(requests, torch_device)
     logits = logits_of(net, clips, len(names), gives)
     if not logits.isfinite().all():
         raise NonFiniteError(f"the model's logits hold {(~logits.isfinite()).sum().item()} NaN or infinite values")
@@ -176,7 +189,7 @@ def _of_classes(
 def _first_answers(logits: torch.Tensor, names: Sequence[str]) -> list[str | None]:
     """The most probable class of each row of logits [N, K]; None if they are not finite."""
     known = logits.isfinite().all(dim=1).tolist()
-    return [names[place] if finite else None for place, finite in zip(logits.argmax(dim=1), known, strict=True)]
+    return [names[index] if finite else None for index, finite in zip(logits.argmax(dim=1), known, strict=True)]
 
 
 def _failed(request: Request, error: AuditError) -> dict:

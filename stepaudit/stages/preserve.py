@@ -77,8 +77,8 @@ def _searched(guard: Guard, search: Search, name: str, batch: Sequence[Request])
 
 def _loaded(job: Job) -> Loaded:
     """The model, and what the searches need: the model, the method, and the device."""
-    place = device.choose(job.config)
-    net, component = trained(job, place), job.config.component("methods", job.method)
+    torch_device = device.choose(job.config)
+    net, component = trained(job, torch_device), job.config.component("methods", job.method)
     tools = Tools(
         net,
         asked.for_method(net, job.config.models[job.model], component),
@@ -86,7 +86,7 @@ def _loaded(job: Job) -> Loaded:
         component.companion("sufficiency"),
         job.method,
         job.config.methods[job.method].options,
-        place,
+        torch_device,
         probe.differentiable(net),
     )
     return net, tools

@@ -75,7 +75,7 @@ def _rows(maps: Sequence[dict], common: Shard, scorers: list[Scorer], guard: Gua
             reason = common.no_annotation(row["clip_id"]) if scorer.entry.annotation == "own" else ""
             try:
                 inputs = [_own(measurements.get(name, scorer.entry.annotation)) for name in scorer.measures]
-                result = _guarded(guard, common, scorer, row, inputs)
+                result = _score_guarded(guard, common, scorer, row, inputs)
             except AuditError as error:
                 result = error
             try:
@@ -94,7 +94,7 @@ def _own(value: Any) -> Any:
     return [_own(each) for each in value] if isinstance(value, list) else value
 
 
-def _guarded(guard: Guard, common: Shard, scorer: Scorer, row: dict, inputs: list) -> Any:
+def _score_guarded(guard: Guard, common: Shard, scorer: Scorer, row: dict, inputs: list) -> Any:
     """Result of a metric for a row of `maps`."""
     model = common.model if scorer.needs_model else None
     if model is not None:

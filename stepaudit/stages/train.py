@@ -120,12 +120,12 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
             f"model '{job.model}': no weight of it can be trained (`requires_grad` is False for all of them, or its "
             "layers stand in a Python list); set it for some, use `nn.ModuleList`, or `training: {epochs: 0}`"
         )
-    place = device.choose(config)
-    net.to(place)
+    torch_device = device.choose(config)
+    net.to(torch_device)
     rebuild = None if checkpoint.is_ours(job) else lambda: checkpoint.rebuilt(net, entry, len(classes))
-    count, shown = checkpoint.output_count(entry, classes), clips[:1].to(place) / 255
+    count, shown = checkpoint.output_count(entry, classes), clips[:1].to(torch_device) / 255
     probe.require(net, shown, count, name=job.model, rebuild=rebuild, gives=entry.gives)
-    epochs = Epochs(job.checkpoint, decides.rows(job, place.type), settings.epochs)
+    epochs = Epochs(job.checkpoint, decides.rows(job, torch_device.type), settings.epochs)
     with progress(f"train {job.model} on {job.dataset}", settings.epochs) as advance:
         return training.fit(
             net,
@@ -133,7 +133,7 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
             (validation[0], validation[1]),
             settings,
             seed=config.seed,
-            device=place,
+            device=torch_device,
             epochs=epochs,
             advance=advance,
             gives=entry.gives,

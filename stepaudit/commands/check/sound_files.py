@@ -23,7 +23,7 @@ def problems(audit: Audit) -> tuple[list[Problem], dict[str, dict]]:
     read = {name: _record(audit, name) for name in audit.records if (audit.folder / name).is_file()}
     records = {name: row for name, row in read.items() if isinstance(row, dict)}
     wrong = {name: problem for name, problem in read.items() if isinstance(problem, Problem)}
-    return [*wrong.values(), *_of_files(audit, records, wrong), *_of_inputs(audit, records)], records
+    return [*wrong.values(), *_file_problems(audit, records, wrong), *_of_inputs(audit, records)], records
 
 
 def _record(audit: Audit, name: str) -> dict[str, Any] | Problem:
@@ -43,29 +43,29 @@ def _record(audit: Audit, name: str) -> dict[str, Any] | Problem:
     return {**row, "inputs": json.loads(row["inputs"]), "outputs": json.loads(row["outputs"])}
 
 
-def _of_files(audit: Audit, records: Mapping[str, dict], wrong: Mapping[str, Problem]) -> Iterator[Problem]:
-    """Missing, damaged, foreign and unrecorded files.
+def _file_problems(audit: Audit, records: Mapping[str, dict], wrong: Mapping[str, Problem]) -> Iterator[Problem]:
+    """Problems of files: missing, damaged, of another file, of another version, stale, or without a record.
 
     Args:
-        records: sound ones.
-        wrong: problems of the other records that are there.
+        records: rows of `runs` that are intact, by the name of their file.
+        wrong: problems of the other records, likewise.
     """
     expected = {name: output["sha256"] for record in records.values() for name, output in record["outputs"].items()}
-    places = {digest: name for name, digest in expected.items()}
+    names = {digest: name for name, digest in expected.items()}
     digests = _digests(audit)
     for name, job in audit.files.items():
-        digest, record = digests.get(name), wrong.get(audit.name(job.record))
+        digest, record_problem = digests.get(name), wrong.get(audit.name(job.record))
         if digest is None:
             yield Problem("missing", name, "", job)
         elif isinstance(digest, OSError):
             yield _unreadable(name, digest, job)
         elif name in expected:
             if digest != expected[name]:
-                yield _replaced(audit, name, job, places.get(digest))
+                yield _replaced(audit, name, job, names.get(digest))
         elif problem := _of_content(audit, name, job):
             yield problem
-        elif record is None or record.kind == "damaged":
-            yield Problem("unrecorded", name, "the record of its job is damaged" if record else "", job)
+        elif record_problem is None or record_problem.kind == "damaged":
+            yield Problem("unrecorded", name, "the record of its job is damaged" if record_problem else "", job)
 
 
 def _digests(audit: Audit) -> dict[str, str | OSError]:

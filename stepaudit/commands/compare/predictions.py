@@ -82,7 +82,7 @@ def _probabilities(rows: Sequence[dict]) -> Quantity:
 
 
 def is_right(row: dict, side: str) -> bool:
-    """True if the class that a side predicts is the target; of labels, if it is more probable than not."""
+    """True if no class is more probable than the target; of a label, if its probability is at least 0.5."""
     return is_answered(row[f"{side}_rank"], row[f"{side}_probability"])
 
 

@@ -69,7 +69,11 @@ def _quantities(of: tuple[str, str], rows: Sequence[dict], identical: bool) -> I
 
 
 def _ends(rows: Sequence[dict], identical: bool) -> Array:
-    """A's low and high end of a* and B's [N, 4], equal where a* is known."""
+    """Lower and upper end of a* on each clip, A's and then B's, [N, 4]; equal where a search is not censored.
+
+    Args:
+        identical: of audits whose searches are equal row by row, where the searched ratio stands for both ends.
+    """
     ends = []
     for side in "ab":
         ratios = np.array([row[f"{side}_ratio"] for row in rows], float)

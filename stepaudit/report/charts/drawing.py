@@ -83,7 +83,7 @@ def fitted(rows: Sequence[dict]) -> tuple[list[dict], str]:
         rows = [{key: row[key] for key in row if key != "label"} for row in rows if row.get("label") is None]
     fitting, said = [row for row in rows if row["panel_place"] < MOST_PANELS], ""
     if _bytes(fitting) > MOST_BYTES and any(_points(row) > MOST_POINTS for row in fitting):
-        fitting = list(map(_thinned, fitting))
+        fitting = list(map(_subsampled, fitting))
         said = f" Of longer series {MOST_POINTS} points, evenly spaced."
     while _bytes(fitting) > MOST_BYTES:
         fitting = fitting[: len(fitting) * 3 // 4]
@@ -96,13 +96,19 @@ def _points(row: dict) -> int:
     return max((len(value) for value in row.values() if isinstance(value, list)), default=0)
 
 
-def _thinned(row: dict) -> dict:
-    """A series with no more than `MOST_POINTS` of its points, the first and the last among them."""
+def _subsampled(row: dict) -> dict:
+    """A series with no more than `MOST_POINTS` of its points, evenly spaced, the first and the last among them.
+
+    Args:
+        row: lists of one length hold a value a point; other values are of the whole series.
+    """
     points = _points(row)
     if points <= MOST_POINTS:
         return row
-    places = [index * (points - 1) // (MOST_POINTS - 1) for index in range(MOST_POINTS)]
-    return {key: [value[place] for place in places] if isinstance(value, list) else value for key, value in row.items()}
+    indices = [index * (points - 1) // (MOST_POINTS - 1) for index in range(MOST_POINTS)]
+    return {
+        key: [value[index] for index in indices] if isinstance(value, list) else value for key, value in row.items()
+    }
 
 
 def still(spec: dict) -> str:

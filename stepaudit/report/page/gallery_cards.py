@@ -225,10 +225,10 @@ def _answers(model: str, sources: Sources, key: tuple[str, str]) -> list[str]:
         elif row["rank"] != 1:
             facts.append("answers another class")
     searches = [row for row in sources.searches.get(key, []) if row["model"] == model]
-    return facts + [_needed(row) for row in searches]
+    return facts + [_need_fact(row) for row in searches]
 
 
-def _needed(row: dict) -> str:
+def _need_fact(row: dict) -> str:
     if row["bound"] == "sufficiency":
         return f"needs {row['need']} of the clip, mean over 30 to 90 % of its confidence ({row['method']})"
     return f"needs {row['need']} of the clip ({row['method']}, {row['bound']})"

@@ -197,7 +197,7 @@ def _nearest(maps: Sequence[dict], ratio: float, seed: int | None) -> dict:
 
 
 def by_clip(rows: Iterable[dict]) -> dict[tuple[str, str], list[dict]]:
-    """Rows by clip, in their order."""
+    """Rows by data set and clip; the order of the rows stays."""
     groups: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
         groups.setdefault(key_of(row), []).append(row)

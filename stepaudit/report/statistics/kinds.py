@@ -24,15 +24,20 @@ PROPERTIES = (
     *("brightness", "contrast", "motion", "cuts", "frozen_frames", "borders", "still_edges", "box_share"),
     *("length", "source_pixels"),
 )
-TELLING = {"frozen_frames": 0, "borders": 0, "still_edges": 0, "source_pixels": None}  # of no action; their least
-SAME = ("box_share", "off_object")  # the box is part of the measure
+CUE_PROPERTIES = {
+    "frozen_frames": 0,
+    "borders": 0,
+    "still_edges": 0,
+    "source_pixels": None,
+}  # of no action; their least
+CONFOUNDED = ("box_share", "off_object")  # the box is part of the measure
 DRAWS_A_QUESTION = 50  # so that Holm's correction of many questions can still reject
 
 Clips = dict[str, np.ndarray]
 
 
 def make(connection: duckdb.DuckDBPyConnection) -> list[tuple[Table, pa.Table]]:
-    """Tables with their rows, from the views of `reports/_views_properties.sql`."""
+    """`KINDS` and `CUES`, each with its rows, from the views of `reports/_views_properties.sql`."""
     made = {KINDS: list(_kinds(connection)), CUES: list(_cues(connection))}
     return [(table, pa.Table.from_pylist(_corrected(rows), _schema(table))) for table, rows in made.items()]
 
@@ -47,7 +52,7 @@ def _kinds(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
     for place in places:
         sql = "from clip_outcomes where dataset = $dataset and model = $model order by clip_id"
         clips = _columns(connection, sql, place)
-        pairs = [(outcome, name) for outcome in LEAST for name in PROPERTIES if (name, outcome) != SAME]
+        pairs = [(outcome, name) for outcome in LEAST for name in PROPERTIES if (name, outcome) != CONFOUNDED]
         for outcome, name in pairs:
             if row := _kind(clips, name, outcome, draws):
                 yield {**place, "outcome": outcome, "property": name, **row}
@@ -71,8 +76,8 @@ def _cues(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
     for place in records(connection, f"select distinct dataset {labelled} order by all"):
         sql = f"{labelled} and dataset = $dataset order by clip_id"
         clips = _columns(connection, sql, place)
-        draws = _draws(len(np.unique(clips["label"])) * len(TELLING))
-        for name, least in TELLING.items():
+        draws = _draws(len(np.unique(clips["label"])) * len(CUE_PROPERTIES))
+        for name, least in CUE_PROPERTIES.items():
             values, _, wholes, labels = _videos(clips, name, name)
             if len(np.unique(values)) > 1:
                 for label in np.unique(labels):
