@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from stepaudit.errors import NotApplicableError, UsageError
 
+TUBELET = 0.25  # of the clip's frames: a tubelet's length, unless it is chosen
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
 
 

@@ -12,7 +12,6 @@ from stepaudit.extremal.smooth_max import SmoothMax
 
 TOLERANCE = 1e-3  # of rounding, outside of [0, 1]
 FAINT = 0.1  # a voxel with less of its contrast counts as hidden
-TUBELET = 0.25  # of the clip's frames: a tubelet's length, unless it is chosen
 SMALLEST = 2.0**-14  # below it float16 loses digits
 
 

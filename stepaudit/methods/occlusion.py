@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stepaudit.layers import frozen
-from stepaudit.maps import TUBELET, Maps
+from stepaudit.layers import TUBELET, frozen
+from stepaudit.maps import Maps
 from stepaudit.methods._fill import filling, masked_log_probabilities
 from stepaudit.methods._options import at_least_one, share
 from stepaudit.methods._scale import rectified, scaled

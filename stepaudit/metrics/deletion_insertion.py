@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from stepaudit.errors import UsageError
 from stepaudit.extremal.perturbation import Perturbation
-from stepaudit.layers import frozen
-from stepaudit.maps import TUBELET
+from stepaudit.layers import TUBELET, frozen
 from stepaudit.metrics._masked_clip import MaskedClip, cached, content_hash
 from stepaudit.metrics._peak import require_peak
 from stepaudit.metrics._units import coming_first, grids_of, ranks_at_random, ranks_by_importance, whole_shares
