@@ -41,7 +41,9 @@ def attribute(
     """
     layer = getattr(model, "activation_layer", None)
     if layer is None:
-        raise NotApplicableError(f"{type(model).__name__} names no activation_layer, at which EB-R ends")
+        raise NotApplicableError(
+            f"{type(model).__name__} names no activation_layer, at which EB-R ends; set the model's `layer:`"
+        )
     probabilities = winning_probabilities(model, layer, clips, targets, contrastive)
     return Maps(scaled(rectified(probabilities.sum(dim=2))), "trilinear", clips.shape[-3:])
 

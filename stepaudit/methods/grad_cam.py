@@ -39,7 +39,9 @@ def attribute(
     """
     layer = getattr(model, "activation_layer", None)
     if layer is None:
-        raise NotApplicableError(f"{type(model).__name__} names no activation_layer, which Grad-CAM reads")
+        raise NotApplicableError(
+            f"{type(model).__name__} names no activation_layer, which Grad-CAM reads; set the model's `layer:`"
+        )
     pairs = [_placed(model, pair, clips) for pair in _activations_and_gradients(model, layer, clips, targets, score)]
     _require_places(pairs[0][0], clips.shape[-2:])
     grids = [_weighted(*pair) for pair in pairs]

@@ -33,7 +33,9 @@ def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None 
     """
     layer = getattr(model, "activation_layer", None)
     if layer is None:
-        raise NotApplicableError(f"{type(model).__name__} names no activation_layer, which Saliency Tubes read")
+        raise NotApplicableError(
+            f"{type(model).__name__} names no activation_layer, which Saliency Tubes read; set the model's `layer:`"
+        )
     if getattr(model, "activation_grid", None) is not None:
         raise NotApplicableError(
             f"{type(model).__name__} has tokens, among which attention still moves values behind activation_layer; "

@@ -117,7 +117,7 @@ def test_a_method_that_cannot_explain_a_model_has_rows_that_say_so(changed, rows
     found = rows(made, "maps", model="blind", method="grad_cam")
     assert Counter(row["status"] for row in found) == {"not_applicable": 7, "upstream": 3}
     assert {row["error"] for row in found if row["status"] == "not_applicable"} == {
-        "Brightness names no activation_layer, which Grad-CAM reads"
+        "Brightness names no activation_layer, which Grad-CAM reads; set the model's `layer:`"
     }
 
 

@@ -1,4 +1,4 @@
-"""Sentences on models that guess, and on models that a complete blur does not bother."""
+"""Sentences on models that guess, and on models that a complete blur or another order of the frames does not bother."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,6 +7,11 @@ from stepaudit.report.page.grids import number
 from stepaudit.report.page.summary import listed, plural
 
 MOSTLY = 50.0  # percent of the clips
+ORDERS = {
+    "shuffled": "frames are shuffled",
+    "reversed": "frames are reversed",
+    "frozen": "all frames are the middle one",
+}
 
 
 def of_guesses(rows: Sequence[dict]) -> Conclusion | None:
@@ -79,6 +84,56 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
     return Conclusion(
         lead, " ".join([*texts, f"Of the others, {'; '.join(rest)}."] if rest else texts), "model_overview"
     )
+
+
+def of_time(rows: Sequence[dict]) -> Conclusion | None:
+    """Models to which the order of the frames hardly matters; None if there is none.
+
+    Args:
+        rows: of `time_use`, one for each model and order of the frames.
+    """
+    models: dict[tuple[str, str], dict[str, dict]] = {}
+    for row in rows:
+        models.setdefault((row["dataset"], row["model"]), {})[row["frame_order"]] = row
+    still = {key: orders for key, orders in models.items() if _stay(orders, "shuffled", "reversed")}
+    if not still:
+        return None
+    named = _named([orders["shuffled"] for orders in still.values()], rows)
+    also = ", or on what changes between them" * all(_stay(orders, "frozen") for orders in still.values())
+    verb = "depends" if len(still) == 1 else "depend"
+    texts = [_of_orders(orders, rows) for orders in list(still.values())[:NAMED]]
+    others = [orders for key, orders in models.items() if key not in still and _moved(orders)]
+    if others:
+        texts.append(f"Of the others, {'; '.join(_of_moved(_moved(each)[0], rows) for each in others[:NAMED])}.")
+    return Conclusion(f"{named} hardly {verb} on the order of the frames{also}.", " ".join(texts), "time_use")
+
+
+def _stay(orders: dict[str, dict], *names: str) -> bool:
+    """True if probabilities are shown to change by few points in all these orders of the frames."""
+    return all(name in orders and orders[name]["answer"] == "no" for name in names)
+
+
+def _moved(orders: dict[str, dict]) -> list[dict]:
+    """Orders of the frames that are shown to change probabilities, the greatest change first."""
+    return sorted(
+        (row for row in orders.values() if row["answer"] == "yes"), key=lambda row: row["change_points"], reverse=True
+    )
+
+
+def _of_orders(orders: dict[str, dict], rows: Sequence[dict]) -> str:
+    """Change of a model's probabilities in each order of the frames."""
+    known = [orders[name] for name in ORDERS if name in orders and orders[name]["change_points"] is not None]
+    parts = [
+        f"{number(row['change_points'], '_points')} points when {ORDERS[row['frame_order']]} (95 % interval "
+        f"{number(row['change_points_low'], '_points')} to {number(row['change_points_high'], '_points')})"
+        for row in known
+    ]
+    clips = plural(known[0]["clips"], "clip")
+    return f"The probabilities of {_name(known[0], rows)} change by {', '.join(parts)}; {clips}."
+
+
+def _of_moved(row: dict, rows: Sequence[dict]) -> str:
+    return f"{_name(row, rows)}: {number(row['change_points'], '_points')} points when {ORDERS[row['frame_order']]}"
 
 
 def _of_guess(row: dict, rows: Sequence[dict]) -> str:

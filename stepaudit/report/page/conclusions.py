@@ -9,7 +9,7 @@ from collections import Counter
 from duckdb import DuckDBPyConnection
 
 from stepaudit.audit.config import Config
-from stepaudit.report.page.answer_texts import of_blurred, of_guesses, of_labels, of_values
+from stepaudit.report.page.answer_texts import of_blurred, of_guesses, of_labels, of_time, of_values
 from stepaudit.report.page.conclusion_texts import (
     Conclusion,
     of_changes,
@@ -25,7 +25,7 @@ MOST = 6
 TRAINED = "model not in (select model from controls)"
 READ = (  # reports and views
     *("dataset_summary", "model_doubts", "model_overview", "accuracy_means", "validation_means"),
-    *("needs", "need_comparisons", "label_precision", "value_errors"),
+    *("needs", "need_comparisons", "label_precision", "value_errors", "time_use"),
     *(
         "kinds_of_clips",
         "class_cues",
@@ -123,6 +123,7 @@ def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusi
         of_values(records(connection, f"from value_errors where {TRAINED}")),
         of_blurred(models),
         _needs(connection, config),
+        of_time(records(connection, "from time_use")),
         of_kinds(records(connection, "from kinds_of_clips")),
         of_cues(records(connection, "from class_cues")),
         _pointing(connection, "mass_in_box") or _pointing(connection, "spatial_pointing"),

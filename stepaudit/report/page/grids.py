@@ -82,7 +82,7 @@ class QueryResult:
         self.count += len(rows)
         for name, column in zip(self.names, zip(*rows, strict=True), strict=False):
             kinds = {type(value) for value in column} - {type(None)}
-            if kinds or f"{name}_low" in self.names:
+            if kinds or {f"{name}_low", "reason"} <= set(self.names):
                 self.known.add(name)
             if any(issubclass(kind, int | float) for kind in kinds):
                 self.numeric.add(name)
@@ -104,8 +104,8 @@ def grid_of(
 ) -> Grid:
     """The table of a query: `x`, `x_low` and `x_high` are one column; a key that repeats the row above is dimmed.
 
-    A number that is missing from a row with a `reason` is shown as "/", as in the paper. A column without an interval
-    that has no value at all is left out, such as a floor that is not in the audit.
+    A number that is missing from a row with a `reason` is shown as "/", as in the paper. A column that has no value at
+    all and could not be "/" is left out, such as a floor that is not in the audit.
 
     Args:
         labels: of clips, by data set and name, for rows that name a clip but not its class.
