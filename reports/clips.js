@@ -4,7 +4,8 @@
   const holder = document.getElementById("clip-list");
   if (!holder) return;
   const { page, sheets, clips } = JSON.parse(holder.textContent);
-  const section = document.getElementById("all-clips"), form = section.querySelector(".clip-choice");
+  const section = document.getElementById("all-clips"), group = section.querySelector(".clip-choice");
+  const selects = Object.fromEntries([...group.querySelectorAll("select")].map((select) => [select.dataset.choice, select]));
   const status = section.querySelector("[role=status]"), list = section.querySelector(".clip-thumbs");
   const before = section.querySelector(".clip-before"), next = section.querySelector(".clip-next");
   const order = new Intl.Collator("en", { numeric: true }).compare;
@@ -27,7 +28,7 @@
 
   /** The answers to a clip that the choices speak of; none: the clip is not shown. */
   function asked(clip) {
-    const { model, label, right, answer } = Object.fromEntries(new FormData(form));
+    const [model, label, right, answer] = ["model", "label", "right", "answer"].map((name) => selects[name].value);
     const global = filter();
     if (label && clip.label !== label) return [];
     if ((dataset && clip.dataset !== dataset) || (global.dataset && clip.dataset !== global.dataset)) return [];
@@ -38,7 +39,7 @@
   }
 
   function isFree() {
-    return ![...new FormData(form).values()].some(Boolean) && !filter().model;
+    return !Object.values(selects).some((select) => select.value) && !filter().model;
   }
 
   function fitting() {
@@ -86,7 +87,7 @@
     const name = line(clip.anchor ? "a" : "span", clip.clip_id);
     if (clip.anchor) name.href = "#" + clip.anchor;
     item.append(picture(clip), ...(clip.label === null ? [] : [line("strong", clip.label), " "]), name);
-    const chosen = new FormData(form).get("model") || filter().model;
+    const chosen = selects.model.value || filter().model;
     for (const [model, answer, probability, isRight] of clip.answers) {
       if (chosen && model !== chosen) continue;
       const sure = probability === null ? "" : " " + probability.toFixed(2);
@@ -112,12 +113,17 @@
     draw();
   }
 
+  function clear() {
+    dataset = null;
+    for (const select of Object.values(selects)) select.value = "";
+  }
+
   /** Shows the clips of a confusion, `{dataset, model, label, answer}`. */
   function show(chosen) {
-    form.reset(); // which clears `dataset`
+    clear();
     dataset = chosen.dataset;
-    for (const name of ["model", "label", "answer"]) form.elements[name].value = chosen[name];
-    if (!form.elements.answer.value) form.elements.right.value = "false"; // "(others)": any answer that is wrong
+    for (const name of ["model", "label", "answer"]) selects[name].value = chosen[name];
+    if (!selects.answer.value) selects.right.value = "false"; // "(others)": any answer that is wrong
     restart();
     section.scrollIntoView();
   }
@@ -132,13 +138,12 @@
     }
   }
 
-  offer(form.elements.model, names(clips.flatMap((clip) => clip.answers.map(([model]) => model))));
-  offer(form.elements.label, names(clips.map((clip) => clip.label)));
-  offer(form.elements.answer, names(clips.flatMap((clip) => clip.answers.map(([, answer]) => answer))));
-  if (!clips.some((clip) => clip.answers.some((answer) => answer[3] !== null))) form.elements.right.parentElement.hidden = true;
-  form.addEventListener("change", restart);
-  form.addEventListener("reset", () => { dataset = null; setTimeout(restart); });
-  form.addEventListener("submit", (event) => event.preventDefault());
+  offer(selects.model, names(clips.flatMap((clip) => clip.answers.map(([model]) => model))));
+  offer(selects.label, names(clips.map((clip) => clip.label)));
+  offer(selects.answer, names(clips.flatMap((clip) => clip.answers.map(([, answer]) => answer))));
+  if (!clips.some((clip) => clip.answers.some((answer) => answer[3] !== null))) selects.right.parentElement.hidden = true;
+  group.addEventListener("change", restart);
+  group.querySelector(".clip-clear").addEventListener("click", () => { clear(); restart(); });
   before.addEventListener("click", () => { first -= page; draw(); });
   next.addEventListener("click", () => { first += page; draw(); });
   document.addEventListener("stepaudit:filter", restart);

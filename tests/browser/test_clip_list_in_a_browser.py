@@ -32,7 +32,7 @@ def tab(browser, path):
 def choose(tab, **choices):
     for name, value in choices.items():
         tab.value(f"""(() => {{
-            const select = document.querySelector('.clip-choice').elements.{name};
+            const select = document.querySelector('.clip-choice [data-choice={name}]');
             select.value = {value!r};
             select.dispatchEvent(new Event("change", {{bubbles: true}}));
         }})()""")
@@ -80,7 +80,7 @@ def test_choices_are_about_one_answer(tab):
     assert all("always_cat" not in text for text in tab.value(TITLES))
     choose(tab, answer="cat")
     assert tab.value(STATUS) == f"0 of {COUNT} clips."
-    tab.value("document.querySelector('.clip-choice').reset()")
+    tab.value("document.querySelector('.clip-clear').click()")
     tab.wait_for(f"{STATUS} === '{COUNT} of {COUNT} clips, 1 to 60 shown.'")
 
 
@@ -103,7 +103,11 @@ def test_a_click_on_a_cell_of_a_confusion_matrix_shows_its_clips(tab):
     for kind in ("mousePressed", "mouseReleased"):
         tab.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
     tab.wait_for(f"{STATUS} === '22 of {COUNT} clips.'")
-    chosen = dict(tab.value("[...new FormData(document.querySelector('.clip-choice'))]"))
+    chosen = dict(
+        tab.value(
+            "[...document.querySelectorAll('.clip-choice select')].map((each) => [each.dataset.choice, each.value])"
+        )
+    )
     assert chosen == {"model": "always_cat", "label": "<b>dog</b>", "right": "", "answer": "cat"}
     assert all("always_cat: cat 0.80" in text for text in tab.value(TITLES))
 

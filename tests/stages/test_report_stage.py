@@ -134,7 +134,7 @@ def test_each_chart_stands_still_in_the_page_and_has_its_data_beside_it(written)
 def test_what_is_amiss_stands_on_the_first_screen(written):
     text = written.read_text().partition("</header>")[0]
     assert (
-        "r3d on 3 test clips of planted, with 2 methods and 1 pointer that ignores the model: 2 of 3 test clips" in text
+        "r3d on 3 test clips of planted, with 1 method and 2 pointers that ignore the model: 2 of 3 test clips" in text
     )
     assert "1 of 3 test clips failed." in text
     assert "rows that the configuration asks for are not there yet" in text  # most rows of the broken clip
