@@ -162,9 +162,11 @@
   const state = { mode: "over", speed: 8 };
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+  /** A card of the gallery, or a picture beside a finding: a link with one canvas, whose clip and map a card has. */
   class Card {
     constructor(element) {
       this.element = element;
+      this.holder = element.dataset.card ? document.getElementById(element.dataset.card) : element;
       this.playing = !still;
       this.frame = null; // at first the one with the greatest share of the first map
       this.due = 0;
@@ -174,16 +176,16 @@
       this.button = element.querySelector(".clip-play");
       this.slider = element.querySelector(".clip-frame");
       this.now = element.querySelector(".clip-now");
-      this.button.addEventListener("click", () => this.play(!this.playing));
-      this.slider.addEventListener("input", () => { this.play(false); this.go(Number(this.slider.value)); });
+      this.button?.addEventListener("click", () => this.play(!this.playing));
+      this.slider?.addEventListener("input", () => { this.play(false); this.go(Number(this.slider.value)); });
       this.play(this.playing);
-      this.controls.hidden = false;
+      if (this.controls) this.controls.hidden = false;
       element.classList.add("clip-moving");
     }
 
     play(playing) {
       this.playing = playing;
-      this.button.textContent = playing ? "Pause" : "Play";
+      if (this.button) this.button.textContent = playing ? "Pause" : "Play";
       if (playing) wake();
       tellAll();
     }
@@ -198,19 +200,19 @@
         const scene = await loading;
         if (this.loading !== loading) return;
         this.scene = scene;
-        this.slider.max = scene.count - 1;
+        if (this.slider) this.slider.max = scene.count - 1;
         this.go(this.frame ?? fullest(scene));
         this.element.dataset.ready = "true";
         wake();
       } catch (error) {
         this.element.dataset.error = String(error && error.message || error);
         this.element.classList.remove("clip-moving");
-        this.controls.hidden = true;
+        if (this.controls) this.controls.hidden = true;
       }
     }
 
     async load() {
-      const data = JSON.parse(this.element.querySelector(".clip-data").textContent), films = {};
+      const data = JSON.parse(this.holder.querySelector(".clip-data").textContent), films = {};
       for (const [size, film] of Object.entries(data.films)) films[size] = { ...film, image: await picture(film.sheet), frames: [] };
       const panels = [...this.element.querySelectorAll("canvas")].map((canvas) => {
         const map = canvas.dataset.map === undefined ? null : data.maps[Number(canvas.dataset.map)];
@@ -223,12 +225,13 @@
     go(frame) {
       if (!this.scene) return;
       this.frame = frame % this.scene.count;
+      this.draw();
+      if (!this.slider) return;
       this.slider.value = this.frame;
       const film = Object.values(this.scene.films)[0], source = this.scene.sources[this.frame];
       const action = film.in_action && film.in_action[this.frame] ? ", in the action" : "";
       this.now.textContent = `${this.frame + 1} of ${this.scene.count}` + (source === undefined ? "" : `, source frame ${source}`) + action;
       this.slider.setAttribute("aria-valuetext", this.now.textContent);
-      this.draw();
     }
 
     draw() {
@@ -337,6 +340,7 @@
 
   document.documentElement.classList.add("clip-scripted");
   for (const element of gallery.querySelectorAll(".clip-card")) if (element.querySelector(".clip-data")) cards.push(new Card(element));
+  for (const element of document.querySelectorAll(".finding-clip")) cards.push(new Card(element));
   if (toolbar && cards.length) {
     toolbar.hidden = false;
     toolbar.addEventListener("change", (event) => {

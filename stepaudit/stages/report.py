@@ -12,7 +12,17 @@ from stepaudit.audit.config import SECTIONS, Config
 from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 from stepaudit.report import build_database, catalog, charts, sql_files
-from stepaudit.report.page import chapters, clip_list, conclusions, gallery, grids, mean_maps, page, summary
+from stepaudit.report.page import (
+    chapters,
+    clip_list,
+    conclusions,
+    finding_pictures,
+    gallery,
+    grids,
+    mean_maps,
+    page,
+    summary,
+)
 from stepaudit.running import job_notes
 from stepaudit.store import checksums, database, formats, writing
 
@@ -103,7 +113,7 @@ def _page(connection: DuckDBPyConnection, folder: Path, config: Config) -> str:
         unmeasured=[section for section in sections if not section.grid.rows],
         answers=[section for section in measured if section.verdict],
         overview_charts=[chart for chart in drawn if chart.section not in placed],
-        findings=conclusions.conclusions(connection, config),
+        findings=finding_pictures.pictured(conclusions.conclusions(connection, config), examples),
         examples=examples,
         clip_list=clip_list.clip_list(connection, folder, examples.anchors),
         mean_maps=mean_maps.mean_maps(connection, folder),

@@ -1,5 +1,7 @@
 """The gallery in a browser: maps as `stepaudit.maps` makes them, animations in step, filters, and strips without."""
 
+import time
+
 import jinja2
 import numpy as np
 import pytest
@@ -85,6 +87,7 @@ def path(cards, tmp_path_factory):
         f'<!doctype html><html lang="en"><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f"<link rel=icon href='data:,'><style>{(folder / 'gallery.css').read_text()}</style>"
+        '<a class="finding-clip" id="beside" data-card="clip-levels"><canvas data-map="0"></canvas></a>'
         '{% include "_gallery.html.jinja" %}'
         f"<script>{(folder / 'gallery.js').read_text()}</script>"
     )
@@ -164,6 +167,26 @@ def test_colours_are_those_of_the_still_pictures(tab):
         to_frame(tab, "clip-levels", frame)
         expected = pictures.tint(flicker()[frame : frame + 1, :1, :1], np.full((1, 1, 1), share, np.float32))[0, 0, 0]
         assert np.abs(np.subtract(colour(tab, "clip-levels"), expected.astype(int))).max() <= 4  # WebP, rounding
+
+
+def test_a_picture_beside_a_finding_is_that_of_its_card(tab):
+    shown(tab, "beside")
+    shown(tab, "clip-levels")
+    assert max(colour(tab, "beside")) > 100
+    assert colour(tab, "beside") == colour(tab, "clip-levels")  # both at first at the frame with most of the map
+    to_frame(tab, "clip-levels", 0)
+    assert colour(tab, "beside") != colour(tab, "clip-levels")
+
+
+def test_a_picture_beside_a_finding_moves_by_itself(browser, path):
+    browser.media()
+    browser.open(path)
+    shown(browser, "beside")
+    first = colour(browser, "beside")
+    deadline = time.monotonic() + 20
+    while colour(browser, "beside") == first:
+        assert time.monotonic() < deadline
+    assert browser.console == []
 
 
 def test_all_pictures_of_a_card_move_in_step_and_stop_when_told(tab):

@@ -1,6 +1,7 @@
 """Sentences on models that guess, and on models that a complete blur or another order of the frames does not bother."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
 from stepaudit.report.page.grids import number
@@ -23,7 +24,8 @@ def of_guesses(rows: Sequence[dict]) -> Conclusion | None:
     """
     answered = [row for row in rows if row["top1_percent"] is not None]
     guessing = [row for row in answered if row["top1_percent_low"] <= row["commonest_class_percent"]]
-    return _not_shown(guessing, rows, "do better than naming one class for every clip", _of_guess, "model_overview")
+    finding = _not_shown(guessing, rows, "do better than naming one class for every clip", _of_guess, "model_overview")
+    return finding and replace(finding, rule="gets wrong")
 
 
 def of_labels(rows: Sequence[dict]) -> Conclusion | None:
@@ -81,9 +83,8 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
     others = [row for row in measured if row not in same]
     rest = [_of_other(row, rows) for row in others[:NAMED]]
     texts = [_of_blur(row, rows) for row in same[:NAMED]]
-    return Conclusion(
-        lead, " ".join([*texts, f"Of the others, {'; '.join(rest)}."] if rest else texts), "model_overview"
-    )
+    numbers = " ".join([*texts, f"Of the others, {'; '.join(rest)}."] if rest else texts)
+    return Conclusion(lead, numbers, "model_overview", "follows the background")
 
 
 def of_time(rows: Sequence[dict]) -> Conclusion | None:

@@ -13,11 +13,15 @@ NAMED = 3  # names in a sentence; the others are counted
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A finding: its conclusion, the numbers for it, and the report with these numbers."""
+    """A finding: its conclusion, the numbers for it, the report with these numbers, and a rule of the gallery.
+
+    A clip of that rule can stand beside the finding; without a rule none does.
+    """
 
     lead: str
     numbers: str
     section: str
+    rule: str = ""
 
 
 def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
@@ -51,7 +55,9 @@ def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
         f"above it and {len(below)} clearly below{rest} (Holm's correction over all)."
     )
     least = f"; least: {_gain(compared[-1], compared)}" if compared[1:] else ""
-    return Conclusion(lead, f"{counts} Greatest gain: {_gain(compared[0], compared)}{least}.", "method_gains")
+    return Conclusion(
+        lead, f"{counts} Greatest gain: {_gain(compared[0], compared)}{least}.", "method_gains", "smallest ratio"
+    )
 
 
 def of_masks(classes: Counter, place: dict, shares: Sequence[dict]) -> Conclusion:
@@ -81,7 +87,7 @@ def of_masks(classes: Counter, place: dict, shares: Sequence[dict]) -> Conclusio
         f"{plural(classes[None], 'mask')} could not be measured." * bool(classes[None]),
         _extremes([row for row in shares if row["clips"]]),
     ]
-    return Conclusion(lead, " ".join(filter(None, texts)), "evidence")
+    return Conclusion(lead, " ".join(filter(None, texts)), "evidence", "adversarial")
 
 
 def _pointing(focused: int, asked: int, annotated: int) -> str:

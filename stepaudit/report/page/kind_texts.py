@@ -69,7 +69,7 @@ def of_cues(rows: Sequence[dict]) -> Conclusion | None:
     chance = f"A video of it has {'more' if row['auc_percent'] > 50 else 'less'} than one of another class with chance"
     share = number(max(row["auc_percent"], 100 - row["auc_percent"]), "_percent")
     numbers = f"{chance} {share} % ({_clips(row)}). {_count(rows)} A model may answer by this instead of the action."
-    return Conclusion(lead, f"{numbers}{rest}", "class_cues")
+    return Conclusion(lead, f"{numbers}{rest}", "class_cues", "class")
 
 
 def _of(row: dict) -> str:
