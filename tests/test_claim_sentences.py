@@ -141,7 +141,7 @@ def in_orders(model="conv", **changes):
     """Rows of `time_use`: points of change in each order of the frames, with an interval of one point either way."""
     rows = []
     for order, points in changes.items():
-        low, high = max(0, points - 1), points + 1
+        low, high = max(0.0, points - 1), points + 1
         answer = "yes" if low > 5 else "no" if high < 5 else "cannot tell"
         ends = {"change_points": points, "change_points_low": low, "change_points_high": high, "clips": 24}
         rows.append({"dataset": "d", "model": model, "frame_order": order, "answer": answer} | ends)

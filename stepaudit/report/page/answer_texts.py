@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
+from stepaudit.report.page.gallery_sources import BACKGROUND, WRONG
 from stepaudit.report.page.grids import number
 from stepaudit.report.page.summary import listed, plural
 
@@ -25,7 +26,7 @@ def of_guesses(rows: Sequence[dict]) -> Conclusion | None:
     answered = [row for row in rows if row["top1_percent"] is not None]
     guessing = [row for row in answered if row["top1_percent_low"] <= row["commonest_class_percent"]]
     finding = _not_shown(guessing, rows, "do better than naming one class for every clip", _of_guess, "model_overview")
-    return finding and replace(finding, rule="gets wrong")
+    return finding and replace(finding, rule=WRONG)
 
 
 def of_labels(rows: Sequence[dict]) -> Conclusion | None:
@@ -84,7 +85,7 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
     rest = [_of_other(row, rows) for row in others[:NAMED]]
     texts = [_of_blur(row, rows) for row in same[:NAMED]]
     numbers = " ".join([*texts, f"Of the others, {'; '.join(rest)}."] if rest else texts)
-    return Conclusion(lead, numbers, "model_overview", "follows the background")
+    return Conclusion(lead, numbers, "model_overview", BACKGROUND)
 
 
 def of_time(rows: Sequence[dict]) -> Conclusion | None:

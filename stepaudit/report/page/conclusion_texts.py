@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stepaudit.errors import some
+from stepaudit.report.page.gallery_sources import ADVERSARIAL, SMALLEST
 from stepaudit.report.page.grids import number
 from stepaudit.report.page.summary import plural
 
@@ -55,9 +56,7 @@ def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
         f"above it and {len(below)} clearly below{rest} (Holm's correction over all)."
     )
     least = f"; least: {_gain(compared[-1], compared)}" if compared[1:] else ""
-    return Conclusion(
-        lead, f"{counts} Greatest gain: {_gain(compared[0], compared)}{least}.", "method_gains", "smallest ratio"
-    )
+    return Conclusion(lead, f"{counts} Greatest gain: {_gain(compared[0], compared)}{least}.", "method_gains", SMALLEST)
 
 
 def of_masks(classes: Counter, place: dict, shares: Sequence[dict]) -> Conclusion:
@@ -87,7 +86,7 @@ def of_masks(classes: Counter, place: dict, shares: Sequence[dict]) -> Conclusio
         f"{plural(classes[None], 'mask')} could not be measured." * bool(classes[None]),
         _extremes([row for row in shares if row["clips"]]),
     ]
-    return Conclusion(lead, " ".join(filter(None, texts)), "evidence", "adversarial")
+    return Conclusion(lead, " ".join(filter(None, texts)), "evidence", ADVERSARIAL)
 
 
 def _pointing(focused: int, asked: int, annotated: int) -> str:

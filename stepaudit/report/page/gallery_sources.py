@@ -12,6 +12,9 @@ from stepaudit.store.database import records
 RATIO = 0.1  # as in the figures of Li et al. 2021
 MOST = 12  # clips of a rule
 MOST_FAILURES = 60
+# Rules that findings name, too.
+SMALLEST, MEDIAN, WRONG = "smallest ratio", "median need", "gets wrong"
+BACKGROUND, ADVERSARIAL, CLASS = "follows the background", "adversarial", "class"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Rule:
 
 RULES = (
     Rule(
-        "smallest ratio",
+        SMALLEST,
         "The least that is needed",
         "Of each model the clips of which it needs least. With the paper's bound, left-censored clips, for which even "
         "the smallest mask suffices, all tie; of those, the ones to whose target the model gives the greatest "
@@ -39,7 +42,7 @@ RULES = (
         2,
     ),
     Rule(
-        "median need",
+        MEDIAN,
         "The clip with the median need",
         "Of each model, of the clips that count in the table of needs.",
         1,
@@ -53,21 +56,21 @@ RULES = (
         2,
     ),
     Rule(
-        "gets wrong",
+        WRONG,
         "What a model gets wrong, and is most sure of",
         "Of each model the clips with a wrong answer of which it is most sure. The maps explain the class that they "
         "name: the annotated one, unless the audit has `target: predicted`.",
         3,
     ),
     Rule(
-        "follows the background",
+        BACKGROUND,
         "Where a map lies beside the object",
         "Of each model the clips of which least of the map lies on the boxes, compared with an even map. Optimised "
         "masks are asked first.",
         2,
     ),
     Rule(
-        "adversarial",
+        ADVERSARIAL,
         "Masks that keep least where they were not optimised",
         "Of each model the masks that keep the target where they were optimised and least of its probability "
         "elsewhere: cut to 0 and 1, moved by a little, or with another fill. Masks of class “adversarial” come first; "
@@ -88,7 +91,7 @@ RULES = (
         "of the same method's map falls on the box.",
         3,
     ),
-    Rule("class", "Clips by class", "The first test clip (by name) of each class of which one could be cut.", 12),
+    Rule(CLASS, "Clips by class", "The first test clip (by name) of each class of which one could be cut.", 12),
     Rule("no label", "Clips without a label", "The first test clips (by name) that have no label.", 12),
 )
 ORDER = "place, dataset, clip_id, model"

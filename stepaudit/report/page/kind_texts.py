@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
+from stepaudit.report.page.gallery_sources import CLASS
 from stepaudit.report.page.grids import number
 from stepaudit.report.page.summary import plural
 
@@ -69,7 +70,7 @@ def of_cues(rows: Sequence[dict]) -> Conclusion | None:
     chance = f"A video of it has {'more' if row['auc_percent'] > 50 else 'less'} than one of another class with chance"
     share = number(max(row["auc_percent"], 100 - row["auc_percent"]), "_percent")
     numbers = f"{chance} {share} % ({_clips(row)}). {_count(rows)} A model may answer by this instead of the action."
-    return Conclusion(lead, f"{numbers}{rest}", "class_cues", "class")
+    return Conclusion(lead, f"{numbers}{rest}", "class_cues", CLASS)
 
 
 def _of(row: dict) -> str:

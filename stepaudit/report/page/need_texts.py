@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from stepaudit.report.page.conclusion_texts import NAMED, Conclusion
+from stepaudit.report.page.gallery_sources import MEDIAN
 from stepaudit.report.page.summary import plural
 from stepaudit.store.formats import two_digits
 
@@ -26,7 +27,7 @@ def of_needs(needs: Sequence[dict]) -> Conclusion:
         lead = f"{row['model']} shows no localised evidence{on}."
     else:
         lead = f"{row['model']} needs {percent(row['need'])} of a clip{on}."
-    return Conclusion(lead, _of_models(needs), "needs", "median need")
+    return Conclusion(lead, _of_models(needs), "needs", MEDIAN)
 
 
 def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
@@ -55,7 +56,7 @@ def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
     texts = [_pair(pair) for pair in (clear or compared)[:NAMED]]
     if any(_explains_answers(row) for row in needs):
         texts.append("Clips to which the two give different answers are not compared.")
-    return Conclusion(lead, " ".join([*texts, _of_models(needs)]), "need_pairs", "median need")
+    return Conclusion(lead, " ".join([*texts, _of_models(needs)]), "need_pairs", MEDIAN)
 
 
 def _of_others(clear: int, unclear: Sequence[dict]) -> str:
