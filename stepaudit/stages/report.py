@@ -27,6 +27,14 @@ from stepaudit.running import job_notes
 from stepaudit.store import checksums, database, formats, writing
 
 FIRST = "model_overview"  # the report that stands beside the findings
+DETAILS = {  # of its columns: the report that says more
+    "top1 percent": "accuracy",
+    "commonest class percent": "accuracy_by_class",
+    "need percent": "needs",
+    "random times": "needs",
+    "on box times": "mass_in_box",
+    "frozen points": "time_use",
+}
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +114,7 @@ def _page(connection: DuckDBPyConnection, folder: Path, config: Config) -> str:
     examples = gallery.examples(connection, folder)
     return page.render(
         is_paper=is_paper,
+        details={header: name for header, name in DETAILS.items() if name in placed},
         glance=[section for section in sections if section.grid.rows and section.report.name == FIRST],
         charts=drawn,
         vega=charts.vega_bundle() if any(chart.spec for chart in drawn) else "",

@@ -131,6 +131,17 @@ def test_each_chart_stands_still_in_the_page_and_has_its_data_beside_it(written)
     assert {"epoch", "preservation ratio"} <= set(page.texts)
 
 
+def test_columns_of_the_first_table_lead_to_the_sections_that_say_more(written):
+    page = Tags(written.read_text())
+    links = [
+        value for tag, name, value in page.attributes if (tag, name) == ("a", "aria-label") and "more about" in value
+    ]
+    assert links == [
+        "more about top1 percent: accuracy",
+        "more about commonest class percent: accuracy_by_class",
+    ]  # what a model needs and where its maps lie is not measured here
+
+
 def test_what_is_amiss_stands_on_the_first_screen(written):
     text = written.read_text().partition("</header>")[0]
     assert (
