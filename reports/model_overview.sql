@@ -1,7 +1,9 @@
 -- Models at a glance: the numbers that matter most, a row for each model
 -- One row per dataset and model; controls are left out. Models that name no class have no accuracy, see label_precision and value_errors. Commonest class: what naming it for every clip would be right on. Same when blurred: clips with the same answer behind a complete blur, and how many would have it by chance. Need, and times that random pieces would have to be so large: clips that the model has right, or all where answers are explained (table needs). On box: so many times as much of the optimised masks as of an even map. Frozen: mean change of the target's probability when all frames are the middle one. Intervals: 95 %, over clips.
 with answered as (
-    select dataset, model, count(*) filter (status = 'ok') as clips from predictions group by all
+    select dataset, model, count(*) filter (status = 'ok') as clips, count(*) filter (status != 'ok') as failed
+    from predictions
+    group by all
 ),
 searched as (
     select name as method from methods where list_contains(bounds, 'sufficiency') order by name limit 1
@@ -19,6 +21,7 @@ masses as (
     qualify row_number() over (partition by dataset, model order by ratio, metric) = 1
 )
 select answered.dataset, answered.model, case when top1_clips > 0 then top1_clips else answered.clips end as clips,
+    answered.failed as failed_clips,
     percent(top1) as top1_percent, percent(top1_low) as top1_percent_low, percent(top1_high) as top1_percent_high,
     percent(commonest) as commonest_class_percent,
     percent(same_when_blurred) as same_when_blurred_percent,

@@ -28,6 +28,7 @@ from stepaudit.store import checksums, database, formats, writing
 
 FIRST = "model_overview"  # the report that stands beside the findings
 DETAILS = {  # of its columns: the report that says more
+    "failed clips": "failures",
     "top1 percent": "accuracy",
     "commonest class percent": "accuracy_by_class",
     "need percent": "needs",

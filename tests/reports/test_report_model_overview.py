@@ -49,6 +49,14 @@ def test_answers_that_never_agree_have_no_chance_to_do_so(tmp_path):
     assert (row["same_when_blurred_percent"], row["by_chance_percent"]) == (0, 0)
 
 
+def test_clips_without_an_answer_are_counted_and_no_part_of_the_accuracy(tmp_path):
+    rows = predictions("aaaaabbaab", "aaabbbabba")
+    for row in rows[8:]:
+        row |= {"status": "upstream", "rank": None, "predicted": None, "predicted_when_blurred": None}
+    (row,) = overview(tmp_path, rows)
+    assert (row["clips"], row["failed_clips"], row["top1_percent"]) == (8, 2, 87.5)
+
+
 def test_controls_are_left_out(tmp_path):
     rows = [*predictions("a" * 10, "a" * 10), *predictions("a" * 10, "a" * 10, model="random")]
     assert [row["model"] for row in overview(tmp_path, rows)] == ["conv"]

@@ -137,6 +137,7 @@ def test_columns_of_the_first_table_lead_to_the_sections_that_say_more(written):
         value for tag, name, value in page.attributes if (tag, name) == ("a", "aria-label") and "more about" in value
     ]
     assert links == [
+        "more about failed clips: failures",
         "more about top1 percent: accuracy",
         "more about commonest class percent: accuracy_by_class",
     ]  # what a model needs and where its maps lie is not measured here
