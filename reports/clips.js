@@ -64,6 +64,7 @@
     if (!clip.place) {
       element.setAttribute("aria-label", "No picture of " + clip.clip_id);
       element.style.aspectRatio = "4 / 3";
+      element.textContent = "no picture";
       return element;
     }
     const [sheet, place] = clip.place, { columns, count, size } = sheets[sheet], rows = Math.ceil(count / columns);

@@ -1,4 +1,4 @@
-"""A small audit whose clips can be told apart by their grey, with the answers of two models."""
+"""A small audit of clips of different brightness, with the answers of two models."""
 
 import numpy as np
 from tiny_audit import write_audit
@@ -26,8 +26,8 @@ def answers(number, *, labelled=True):
         probabilities[answered] = 0.8
         rows.append({
             "clip_id": name(number), "model": model, "label": CLASSES[target] if labelled else None,
-            "target": target if labelled else answered, "rank": 1 + (answered != target) if labelled else 1,
-            "target_probability": probabilities[target], "probabilities": probabilities,
+            "target": target if labelled else None, "rank": 1 + (answered != target) if labelled else None,
+            "target_probability": probabilities[target] if labelled else None, "probabilities": probabilities,
             "predicted": CLASSES[answered],
         })  # fmt: skip
     return rows

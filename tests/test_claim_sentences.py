@@ -634,7 +634,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ),
     (
         "conv gives most clips the same answer when they are completely blurred: large areas of colour, "
-        "brightness and motion are enough for its answers, right or wrong.",
+        "brightness or motion are enough for its answers, right or wrong.",
         "blurred alike",
         "no guess",
     ),

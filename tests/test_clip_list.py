@@ -1,6 +1,7 @@
 """The page's list of test clips: which clips, their frames, and what each model answers."""
 
 import base64
+import re
 from io import BytesIO
 
 import listed_clips
@@ -12,6 +13,7 @@ from PIL import Image
 from stepaudit.audit import config
 from stepaudit.report import build_database
 from stepaudit.report.page import clip_list
+from stepaudit.stages import report
 from stepaudit.store import database
 
 
@@ -55,6 +57,22 @@ def test_clips_without_a_label_have_answers_that_are_neither_right_nor_wrong(tmp
     assert len(made.data["clips"]) == COUNT
     assert made.data["clips"][2]["answers"] == [["always_cat", "cat", 0.8, None], ["right", "owl", 0.8, None]]
     assert not made.has_right_answers
+
+
+CLICK, WRONG, FIRST = "A click on a cell of", "of those 44 of 66 that most models get wrong", "of the first 44 of 66"
+
+
+@pytest.mark.parametrize(
+    ("labelled", "most", "said"),
+    [(True, 1000, {CLICK}), (True, 44, {CLICK, WRONG}), (False, 1000, set()), (False, 44, {FIRST})],
+)
+def test_the_page_says_which_clips_are_listed_and_what_a_click_does_only_where_it_is_so(
+    tmp_path, monkeypatch, labelled, most, said
+):
+    monkeypatch.setattr(clip_list, "MOST", most)
+    text = report.run(listed_clips.audit(tmp_path, labelled=labelled)).read_text()
+    note = text.partition('id="all-clips-title"')[2].partition("</p>")[0]
+    assert {words for words in (CLICK, WRONG, FIRST) if words in re.sub("<[^>]*>", "", note)} == said
 
 
 def test_clips_whose_pixels_cannot_be_read_are_listed_without_a_picture(tmp_path):

@@ -251,6 +251,17 @@ def test_a_saved_configuration_is_the_same_when_read_again(tmp_path):
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["config.yaml"]
 
 
+def test_the_hash_changes_with_a_setting_and_not_with_a_key_that_a_later_version_adds():
+    class Later(config.Config):
+        added: int = 3
+
+    made = config.parse(SOUND)
+    written = made.model_dump(mode="json")
+    assert Later.model_validate(written).hash == made.hash
+    assert Later.model_validate(written | {"added": 4}).hash != made.hash
+    assert config.parse({**SOUND, "seed": 5}).hash != made.hash
+
+
 def test_saving_again_leaves_the_file_alone_unless_something_changed(tmp_path):
     made, path = config.parse(SOUND), tmp_path / "config.yaml"
     config.save(made, path)

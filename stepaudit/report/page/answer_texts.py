@@ -79,7 +79,7 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
     verb, whose = ("gives", "its") if len(same) == 1 else ("give", "their")
     lead = (
         f"{_named(same, rows)} {verb} most clips the same answer when they are completely blurred: large areas "
-        f"of colour, brightness and motion are enough for {whose} answers, right or wrong."
+        f"of colour, brightness or motion are enough for {whose} answers, right or wrong."
     )
     others = [row for row in measured if row not in same]
     rest = [_of_other(row, rows) for row in others[:NAMED]]
