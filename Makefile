@@ -11,7 +11,7 @@ demo: .venv/installed
 	@echo "Report: results/demo/report/index.html"
 
 test: .venv/installed
-	pytest -n 2 --dist worksteal --ignore tests/audit
+	pytest -n 2 --dist loadfile --ignore tests/audit
 
 # Whole audits of generated and real videos through Snakemake, and every command that the documentation shows.
 audits: .venv/installed

@@ -1,5 +1,5 @@
 -- What the reports share: views over the tables, inside audit.duckdb. Every view says in its comment what it holds.
--- What many reports read and takes long over millions of rows is a table, made once: measured, reasons.
+-- What many of them read is stored as a table, once: each use of a view is planned and computed again.
 -- A temporary view `NAME_samples` says what is estimated: each becomes the table NAME (stepaudit/report/statistics/means.py).
 
 -- A column of what clips are a sample of. answer: yes or no of a clip (Wilson); share: in [0, 1]; difference: in [-1, 1];
@@ -54,15 +54,15 @@ create view test_clips as
 select * from clips where split = 'test' and view = 'middle';
 comment on view test_clips is 'The clips that are explained: the middle view of each test segment, in each size that a model takes.';
 
-create view controls as
+create table controls as
 select entry.key as model, entry.value ->> '$.of' as original,
     (entry.value ->> '$.randomise')::double as randomised,
     coalesce((entry.value ->> '$.shuffle_labels')::boolean, false) as shuffled_labels
 from audit, json_each(config, '$.models') as entry
 where entry.value ->> '$.of' is not null;
-comment on view controls is 'Models of the configuration that are controls of another: which share of their layers is random, or that their labels were shuffled.';
+comment on table controls is 'Models of the configuration that are controls of another: which share of their layers is random, or that their labels were shuffled.';
 
-create view metric_values as
+create table metric_values as
 select
     scores.metric,
     arg_max(metrics.name, length(metrics.name)) as metric_name,
@@ -71,7 +71,7 @@ select
 from (select distinct metric from scores) as scores
 join metrics on scores.metric = metrics.name or starts_with(scores.metric, metrics.name || '.')
 group by scores.metric;
-comment on view metric_values is 'Each name in scores.metric: the metric that gave it, what that uses, and which further value of it this is.';
+comment on table metric_values is 'Each name in scores.metric: the metric that gave it, what that uses, and which further value of it this is.';
 
 create view score_rows as
 select scores.*, segments.label, methods.use as method_use, metric_name, metric_use, part
@@ -180,7 +180,7 @@ from measured
 where metric_use in ('spatial_pointing', 'spatial_pointing_released', 'temporal_pointing');
 comment on view pointing_hits is 'Hits of the pointing games by frame (NULL for a whole clip), seeds averaged.';
 
-create view pointing_clips as
+create table pointing_clips as
 with clips as (
     select dataset, model, method, method_use, ratio, metric, metric_use, label, clip_id,
         count(*) as frames, sum(hit) as hits
@@ -194,7 +194,7 @@ select *,
         1
     ) as weight
 from clips;
-comment on view pointing_clips is 'Hits and measured frames (1 for a whole clip) of a pointing game by clip, and the weight of a frame: the released game gives each class the same.';
+comment on table pointing_clips is 'Hits and measured frames (1 for a whole clip) of a pointing game by clip, and the weight of a frame: the released game gives each class the same.';
 
 create view pointing_floors as
 with floors as (
@@ -213,7 +213,7 @@ group by all;
 comment on view pointing_floors is 'Hits of a method and of each floor by clip, on the frames where both were measured.';
 
 -- Smoothing in time is compared with EP-3D that was optimised in the same way.
-create view ep3d_pairs as
+create table ep3d_pairs as
 with variants as (
     select name, use, ratios, smoothing,
         settings ->> ['$.preset', '$.schedule', '$.iterations', '$.perturbation', '$.blur_sigma', '$.mask_sigma'] as way
@@ -225,13 +225,13 @@ select smooth.name as method, smooth.use as method_use, smooth.smoothing, plain.
 from variants as smooth
 join variants as plain
     on smooth.smoothing is not null and plain.smoothing is null and smooth.way is not distinct from plain.way;
-comment on view ep3d_pairs is 'STEP and the baselines of smoothness, each with the EP-3D of the same preset, schedule and perturbation.';
+comment on table ep3d_pairs is 'STEP and the baselines of smoothness, each with the EP-3D of the same preset, schedule and perturbation.';
 
-create view classifiers as
+create table classifiers as
 select name as model from models where gives in ('softmax', 'logit');
-comment on view classifiers is 'Models that name one class for a clip, so that an answer is right or wrong.';
+comment on table classifiers is 'Models that name one class for a clip, so that an answer is right or wrong.';
 
-create view right_answers as
+create table right_answers as
 select predictions.dataset, predictions.model, predictions.clip_id,
     case predictions.gives
         when 'sigmoid' then target_probability >= 0.5
@@ -242,7 +242,7 @@ from predictions
 join models on predictions.model = models.name
 left join segments on predictions.dataset = segments.dataset and predictions.clip_id = segments.clip_id
 where predictions.status = 'ok';
-comment on view right_answers is 'Whether each answer is right: the class comes first, the label has a probability of at least 0.5, or the value is off by no more than the tolerance (NULL if it is not annotated).';
+comment on table right_answers is 'Whether each answer is right: the class comes first, the label has a probability of at least 0.5, or the value is off by no more than the tolerance (NULL if it is not annotated).';
 
 create temp view accuracy_means_samples as
 select dataset, model, clip_id, answer(rank = 1) as top1, answer(rank <= 5) as top5,
@@ -252,7 +252,7 @@ where model in (from classifiers);
 comment on view accuracy_means_samples is 'How often the label is the model''s first answer, or among its first five, how probable it is, and how often a complete blur leaves the first answer.';
 
 -- Where answers are explained, or nothing says which are right, all clips count; else those that the model has right.
-create view asked_answers as
+create table asked_answers as
 with asked as (
     select datasets.name as dataset, coalesce(config ->> '$.target', 'label') as target, count(clip_id) as tested,
         count(label) as labelled
@@ -263,13 +263,13 @@ with asked as (
 select dataset, target, tested, labelled,
     case when target = 'predicted' or (tested > 0 and labelled = 0) then 'all' else 'right' end as answers
 from asked;
-comment on view asked_answers is 'Whose needs the page speaks of on each data set: of the clips that a model has right, or of all where its answers are explained.';
+comment on table asked_answers is 'Whose needs the page speaks of on each data set: of the clips that a model has right, or of all where its answers are explained.';
 
-create view class_labels as
+create table class_labels as
 select dataset, target, any_value(label) as label from segments where target is not null group by all;
-comment on view class_labels is 'The classes of each data set by their index in the outputs of its models.';
+comment on table class_labels is 'The classes of each data set by their index in the outputs of its models.';
 
-create view explained_classes as
+create table explained_classes as
 with known as (
     select predictions.*, predictions.label is null or asked_answers.target = 'predicted' as is_answer,
         list_position(probabilities, list_max(probabilities)) - 1 as place
@@ -281,7 +281,7 @@ select known.dataset, model, clip_id,
     if(is_answer, list_max(probabilities), target_probability) as probability
 from known
 left join class_labels on known.dataset = class_labels.dataset and place = class_labels.target;
-comment on view explained_classes is 'The class of each clip that is explained, with its probability: the label, or the model''s own answer.';
+comment on table explained_classes is 'The class of each clip that is explained, with its probability: the label, or the model''s own answer.';
 
 create view chances as
 with answered as (from predictions where status = 'ok' and model in (from classifiers)),
@@ -370,7 +370,7 @@ select dataset, model, method, ratio, unnest(all_and(label)) as label, clip_id,
 from end_shares;
 comment on view end_means_samples is 'The share of a map that lies in the first and the last eighth of the frames, and in both, in all classes (label NULL) and in each.';
 
-create view label_searches as
+create table label_searches as
 select preservation.dataset, model, method, bound, clip_id,
     coalesce(target_name, label, preservation.target::varchar) as target, censored,
     case censored when 'right' then lower when 'left' then upper else ratio end as ratio,
@@ -379,7 +379,7 @@ from preservation
 join methods on method = methods.name
 left join class_labels on preservation.dataset = class_labels.dataset and preservation.target = class_labels.target
 where status = 'ok' and asked_class != 'runner_up' and coalesce(seed, seeds[1]) = seeds[1];
-comment on view label_searches is 'Each clip''s minimum preservation ratio for the explained class, for every bound, with the method''s first seed, between lower and upper.';
+comment on table label_searches is 'Each clip''s minimum preservation ratio for the explained class, for every bound, with the method''s first seed, between lower and upper.';
 
 -- The minimum preservation ratio as a survival time: a clip "survives" every ratio at which its probability is not kept.
 create view preservation_times as from label_searches where bound != 'sufficiency';

@@ -1,6 +1,6 @@
 -- What models answer, class by class: what the reports accuracy_by_class and confusions are made from.
 
-create view given_answers as
+create table given_answers as
 with names as (
     select dataset, target, any_value(label) as name from segments where target is not null group by all
 ),
@@ -15,7 +15,7 @@ select known.dataset, known.model, known.clip_id, known.label,
     target_probability, list_max(probabilities) as answer_probability
 from known
 left join names on known.dataset = names.dataset and known.place = names.target;
-comment on view given_answers is 'The class that each model answers for a test clip with a label, and how probable it and the annotated class are, of models that name one class; controls are left out.';
+comment on table given_answers is 'The class that each model answers for a test clip with a label, and how probable it and the annotated class are, of models that name one class; controls are left out.';
 
 create temp view class_answers_samples as
 select dataset, model, label, clip_id, answer(answer = label) as right

@@ -1,12 +1,12 @@
 -- What the reports about planted videos share: their truth beside what each map scored.
 
-create view planted_models as
+create table planted_models as
 select name as model, settings ->> '$.looks_at' as looks_at, settings ->> '$.part' as looks_in
 from models
 where use = 'planted_white_box';
-comment on view planted_models is 'The networks set by hand: what each looks at, and in which part of the frames.';
+comment on table planted_models is 'The networks set by hand: what each looks at, and in which part of the frames.';
 
-create view planted_clips as
+create table planted_clips as
 select test_clips.dataset, clip_id, models.name as model, looks_at,
     ['head', 'middle', 'tail'][
         1 + floor(3 * (list_avg(shown) - 0.5) / len(in_action))::int
@@ -21,9 +21,9 @@ join datasets on test_clips.dataset = datasets.name and datasets.use = 'planted'
 join predictions using (dataset, clip_id)
 left join planted_models on models.name = planted_models.model
 where predictions.model = models.name and exists (from planted_models) and len(shown) > 0;
-comment on view planted_clips is 'Planted test clips by model, in audits with a network set by hand: the part of the clip that shows the evidence, and whether the model is sure of the target (first, and above 50 %).';
+comment on table planted_clips is 'Planted test clips by model, in audits with a network set by hand: the part of the clip that shows the evidence, and whether the model is sure of the target (first, and above 50 %).';
 
-create view planted_scores as
+create table planted_scores as
 with measured as (
     select dataset, model, method, method_use, ratio, clip_id,
         avg(value) filter (metric_use = 'spatial_pointing') as spatial,
@@ -57,7 +57,7 @@ join planted_clips using (dataset, model, clip_id)
 left join volumes
     on measured.dataset = volumes.dataset and measured.model = volumes.model and measured.method = volumes.method
     and measured.ratio is not distinct from volumes.ratio and measured.clip_id = volumes.clip_id;
-comment on view planted_scores is 'What each metric measured of each map of a planted clip, frames and seeds averaged; evidence_kept is the share of the support, each voxel weighed by the map, known for networks set by hand.';
+comment on table planted_scores is 'What each metric measured of each map of a planted clip, frames and seeds averaged; evidence_kept is the share of the support, each voxel weighed by the map, known for networks set by hand.';
 
 create temp view planted_means_samples as
 select dataset, model, looks_at, method, ratio, clip_id, share(on_support) as on_support, share(support) as support,

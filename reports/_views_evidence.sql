@@ -3,17 +3,17 @@
 -- The answer is kept from this probability on: a share of the way from what the fill alone leaves to what the clip has.
 create macro kept_from(fill, whole, keeps) as fill + keeps * (whole - fill);
 
-create view mask_parts as
+create table mask_parts as
 select rows.dataset, rows.model, rows.method, method_use, rows.ratio, rows.seed, rows.clip_id, label, metric_name as metric,
     coalesce(map_from_entries(list({'k': part, 'v': value}) filter (part is not null)), map {}) as parts,
     any_value(concat_ws(': ', status, error)) filter (part is null and status != 'ok') as failure
 from score_rows as rows
 where metric_use = 'mask_survival'
 group by all;
-comment on view mask_parts is 'What `mask_survival` measured of each map: the parts by name, or why there are none.';
+comment on table mask_parts is 'What `mask_survival` measured of each map: the parts by name, or why there are none.';
 
 -- What the clip has is the probability of a target that the model answers with; else the mask must win it all.
-create view mask_answers as
+create table mask_answers as
 with known as (
     select mask_parts.*,
         (metrics.settings ->> '$.keeps')::double as keeps,
@@ -78,9 +78,9 @@ select dataset, model, method, method_use, ratio, seed, clip_id, label, metric, 
     parts['outside'] < needed_asked as outside_fails,
     more_inside or coalesce(outside_fails, false) as on_annotation
 from measured_fills;
-comment on view mask_answers is 'Each map under `mask_survival`: its probabilities, the one that it needs, and which probes it passes.';
+comment on table mask_answers is 'Each map under `mask_survival`: its probabilities, the one that it needs, and which probes it passes.';
 
-create view mask_classes as
+create table mask_classes as
 select *,
     survives_fills and survives_hard and survives_shift and (answered or peers = 0 or peers_kept > 0) as survived,
     case
@@ -96,7 +96,7 @@ select *,
         else 'shortcut'
     end as class
 from mask_answers;
-comment on view mask_classes is 'The class of each mask of the extremal family under the thresholds of the configuration; NULL for other maps.';
+comment on table mask_classes is 'The class of each mask of the extremal family under the thresholds of the configuration; NULL for other maps.';
 
 create temp view class_means_samples as
 with clips as (

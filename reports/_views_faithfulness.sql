@@ -1,7 +1,7 @@
 -- Deletion and insertion curves: what the metric deletion_insertion measured, by the parts of its names.
 
 -- In-sample: the maps were made on the same kind of fill; blur and blur-pyramid are one kind.
-create view faithfulness_points as
+create table faithfulness_points as
 with named as (
     select dataset, model, method, ratio, metric_name as metric, clip_id, value,
         regexp_extract(part, '^(\w+)\.([\w-]+)\.(\w+)\.(.+)$', ['direction', 'fill', 'unit', 'point']) as name
@@ -25,7 +25,7 @@ from points
 left join made_on
     on points.dataset = made_on.dataset and points.model = made_on.model and points.method = made_on.method
     and points.ratio is not distinct from made_on.ratio;
-comment on view faithfulness_points is 'Deletion, insertion and random curves by clip, seeds averaged: probability by the share of units that left or came; without a share it is the area under the curve. In-sample: the method made its maps on this fill.';
+comment on table faithfulness_points is 'Deletion, insertion and random curves by clip, seeds averaged: probability by the share of units that left or came; without a share it is the area under the curve. In-sample: the method made its maps on this fill.';
 
 create view faithfulness_areas as
 select dataset, model, method, ratio, metric, fill, unit, in_sample, clip_id,

@@ -1,6 +1,6 @@
 -- How much of a clip a model needs (the bound 'sufficiency'): what the estimates of stepaudit/report/statistics/needs.py are made from.
 
-create view start_needs as
+create table start_needs as
 with answers as (
     select preservation.*, coalesce(preservation.seed, seeds[1]) = seeds[1] as is_first
     from preservation
@@ -31,11 +31,11 @@ left join right_answers as answers
     on own.dataset = answers.dataset and own.clip_id = answers.clip_id and own.model = answers.model
 left join segments on own.dataset = segments.dataset and own.clip_id = segments.clip_id
 left join class_labels on own.dataset = class_labels.dataset and own.target = class_labels.target;
-comment on view start_needs is 'How much of a clip a model needs for the explained class, by start (seed): a* with its brackets, beside what the runner-up class and random pieces need.';
+comment on table start_needs is 'How much of a clip a model needs for the explained class, by start (seed): a* with its brackets, beside what the runner-up class and random pieces need.';
 
-create view clip_needs as
+create table clip_needs as
 select * exclude (seed, is_first, volumes, shares) from start_needs where is_first;
-comment on view clip_needs is 'How much of each clip a model needs for the explained class, with the method''s first seed: a* with its brackets, beside what the runner-up class and random pieces need.';
+comment on table clip_needs is 'How much of each clip a model needs for the explained class, with the method''s first seed: a* with its brackets, beside what the runner-up class and random pieces need.';
 
 -- What the best verified piece of at most a volume keeps; a level counts only from its a* on, which larger pieces confirm.
 create view need_points as
@@ -58,7 +58,7 @@ where is_first and not vacuous;
 comment on view need_points is 'What the best verified piece of at most a volume keeps of what the clip adds, for each clip that is needed at all, at volumes of equal distance on a logarithmic scale; the whole clip keeps all.';
 
 -- The first method and bound of the configuration's search; controls are not shown.
-create view gallery_searches as
+create table gallery_searches as
 with searches as (
     select dataset, clip_id, model, method, bound, target, censored, ratio, lower, upper,
         case censored
@@ -81,7 +81,7 @@ join audit on searches.method = config ->> '$.preserve.methods[0]' and searches.
 left join explained_classes as own
     on searches.dataset = own.dataset and searches.clip_id = own.clip_id and searches.model = own.model
 where searches.model not in (select model from controls);
-comment on view gallery_searches is 'How much each clip and model needs that the gallery goes by, of the first method and bound: G where that is the sufficiency, else the minimum preservation ratio; in words as `need`; `counts`: it is among those of the table of needs. Clips that need nothing are left out.';
+comment on table gallery_searches is 'How much each clip and model needs that the gallery goes by, of the first method and bound: G where that is the sufficiency, else the minimum preservation ratio; in words as `need`; `counts`: it is among those of the table of needs. Clips that need nothing are left out.';
 
 create view window_answers as
 with answered as (

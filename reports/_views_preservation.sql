@@ -4,7 +4,7 @@
 create macro median_ratio(ratio, censored) as
     nullif(quantile_disc(if(censored = 'right', 'infinity'::double, ratio), 0.5), 'infinity'::double);
 
-create view perturbation_pairs as
+create table perturbation_pairs as
 with variants as (
     select name, use, settings ->> ['$.perturbation', '$.blur_sigma'] as removal,
         json_merge_patch(settings, '{"perturbation": null, "blur_sigma": null}')::varchar as others
@@ -15,10 +15,10 @@ from variants as one
 join variants as other
     on one.use = other.use and one.others = other.others and one.removal is distinct from other.removal
     and one.name < other.name;
-comment on view perturbation_pairs is 'Methods that differ only in the perturbation and its blur.';
+comment on table perturbation_pairs is 'Methods that differ only in the perturbation and its blur.';
 
 -- a* lies in (lower, upper]: a search needs less if its upper end is at most the other's lower end.
-create view ratio_pairs as
+create table ratio_pairs as
 with pairs as (
     select 'model' as varied, null as model, one.method, one.bound, one.model as name, other.model as other_name, one, other
     from preservation_times as one
@@ -49,7 +49,7 @@ select varied, one.dataset as dataset, model, method, bound, name, other_name, o
     end as outcome,
     if(one.censored is null and other.censored is null, one.ratio - other.ratio, null) as difference
 from pairs;
-comment on view ratio_pairs is 'Two searches of the same clip and class that differ in the model, the bound or the perturbation: which needs less, as far as the brackets tell, and the difference of a* where both are known.';
+comment on table ratio_pairs is 'Two searches of the same clip and class that differ in the model, the bound or the perturbation: which needs less, as far as the brackets tell, and the difference of a* where both are known.';
 
 create temp view ratio_tests_samples as
 select varied, dataset, model, method, bound, name, other_name, [varied, dataset, model, method, bound] as family, clip_id,

@@ -184,6 +184,7 @@ def test_all_of_an_audit_goes_into_a_folder_with_an_index(export, tmp_path):
     assert f"{len(files)} files in new" in out
     assert {"tables/maps.json", "reports/min_ratio.json", "questions/seed_effects.json"} <= files
     assert not (tmp_path / "new/views").exists()
+    assert "tables/clip_needs.json" not in files  # a stored view
     for row in index:
         assert len(json.loads((tmp_path / "new" / row["file"]).read_text())) == int(row["rows"]), row
     assert not list((tmp_path / "new").glob(".*"))

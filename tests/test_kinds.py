@@ -140,6 +140,15 @@ def test_midranks_are_within_groups_and_equal_values_share_one():
     )
 
 
+def test_the_last_digits_of_a_mean_change_no_rank():
+    """A mean of boxes over frames differs in them with the order of its sum, which threads do not keep."""
+    values = np.repeat([0.1, 0.4, 0.7], 30) + np.tile([0, 1, -1], 30) * 1e-16
+    assert len(np.unique(values)) > 3  # the premise
+    groups = np.zeros(90, int)
+    np.testing.assert_array_equal(midranks(values, groups), np.repeat([1 / 6, 1 / 2, 5 / 6], 30))
+    assert midranks(np.array([0.5, 0.5 + 1e-6, 0.9]), groups[:3]).tolist() == pytest.approx([1 / 6, 1 / 2, 5 / 6])
+
+
 def test_properties_that_are_missing_or_the_same_everywhere_have_no_row():
     columns = clips(np.random.default_rng(4))
     missing = dict.fromkeys(("brightness", "motion"), np.full(COUNT, np.nan)) | {"cuts": np.zeros(COUNT)}

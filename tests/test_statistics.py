@@ -93,9 +93,10 @@ def test_the_bootstrap_agrees_with_students_t_where_clips_are_equal_and_normal()
     assert (found.low[0], found.high[0]) == pytest.approx((low, high), abs=0.03 * (high - low))  # error of a drawn tail
 
 
-def test_a_resample_is_studentised_as_the_equations_say():
+@pytest.mark.parametrize("wholes", [[4.0, 5, 2, 8, 8, 6], [7.0] * 6])
+def test_a_resample_is_studentised_as_the_equations_say(wholes):
     """One clip after the other, resample after resample: the slow version, with resamples of our own."""
-    parts, wholes = np.array([3.0, 1, 0, 7, 2, 5]), np.array([4.0, 5, 2, 8, 8, 6])
+    parts, wholes = np.array([3.0, 1, 0, 7, 2, 5]), np.array(wholes)
     ratio, random, distances = parts.sum() / wholes.sum(), np.random.default_rng(0), []
     for _ in range(1999):
         drawn = random.integers(0, 6, (1, 6))[0]

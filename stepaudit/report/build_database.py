@@ -31,7 +31,10 @@ from stepaudit.store.schema import SCHEMA_VERSION, TABLES, TEXT, Table
 from stepaudit.store.tables import as_json, check_schema, parquet_files, path_columns
 from stepaudit.version import __version__
 
-STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that stepaudit takes can read it
+STORAGE = {
+    "storage_version": "v1.4.0",  # the oldest DuckDB that stepaudit takes can read it
+    "block_size": 16384,  # the least: a small audit has dozens of short tables
+}
 WORKING = {"memory_limit": "2GB"}  # what is larger is spilled to the disk
 COMPONENT = [("name", TEXT), ("use", TEXT), ("options", TEXT), ("settings", TEXT)]
 DECLARED = {"methods": ("ignores_model", "optimises_masks"), "metrics": ("is_share", "ignores_map")}
@@ -92,7 +95,8 @@ def _new_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         _spilling(folder) as spilled,
         duckdb.connect(config={**WORKING, "temp_directory": str(spilled)}) as connection,
     ):
-        connection.execute(f"attach {_literal(temporary)} as audit (storage_version '{STORAGE_VERSION}'); use audit")
+        options = ", ".join(f"{name} {_literal(value)}" for name, value in STORAGE.items())
+        connection.execute(f"attach {_literal(temporary)} as audit ({options}); use audit")
         connection.begin()
         yield connection
         connection.commit()

@@ -31,7 +31,11 @@ ENDS = {  # of columns beside the one whose number they bound
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view: its name, `table`, `view` or `report`, and a sentence."""
+    """A table or view: its name, kind, and a sentence.
+
+    Args:
+        kind: `report`, `view` (also of one that is stored as a table, because others read it often), or `table`.
+    """
 
     name: str
     kind: str
@@ -49,10 +53,11 @@ class ViewColumn:
 
 def relations(connection: duckdb.DuckDBPyConnection) -> dict[str, Relation]:
     """Every table, view and report, by its name."""
-    reports = {report.name for report in sql_files.all_reports()}
+    kinds = {statement.name: "view" for statement in sql_files.shared()}
+    kinds |= {report.name: "report" for report in sql_files.all_reports()}
     known = {}
     for row in records(connection, RELATIONS):
-        kind = "report" if row["kind"] == "view" and row["name"] in reports else row["kind"]
+        kind = kinds.get(row["name"], row["kind"])
         known[row["name"]] = Relation(row["name"], kind, row["comment"] or "")
     return known
 

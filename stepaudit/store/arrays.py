@@ -1,6 +1,7 @@
 """Heavy columns, in Parquet files alone: the pixels of a clip and the grid of a map."""
 
-from collections.abc import Iterator, Set
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Set
 from math import prod
 from pathlib import Path
 
@@ -57,10 +58,9 @@ def full_maps(use: dict, folder: Path) -> Iterator[np.ndarray]:
         folder: of the audit.
     """
     place = folder / "maps" / f"dataset={use['dataset']}" / f"model={use['model']}" / f"method={use['method']}"
-    names = ["ratio", "seed", "status", "grid", "grid_shape", "upsampling"]
-    for row in _rows(_files(place, folder), names):
-        asked = (row["ratio"].as_py(), row["seed"].as_py(), row["status"].as_py()) == (use["ratio"], use["seed"], "ok")
-        if asked and row["grid"].is_valid:
+    asked = {"ratio": use["ratio"], "seed": use["seed"], "status": "ok"}
+    for row in _rows(_files(place, folder), asked, ["grid", "grid_shape", "upsampling"]):
+        if row["grid"].is_valid:
             values = {name: row[name].as_py() for name in ("grid_shape", "upsampling")} | {"size": use["size"]}
             yield full(shaped(row["grid"], values), values)
 
@@ -86,9 +86,9 @@ def some_pixels(dataset: str, size: str, folder: Path, clip_ids: Set[str]) -> It
 def _test_pixels(path: Path, size: str) -> Iterator[tuple[str, np.ndarray]]:
     """Names of the test clips of a file, and their frames."""
     shape = (*map(int, size.split("x")), 3)
-    for row in _rows([path], ["clip_id", "view", "split", "status", "pixels"]):
-        is_asked = [row[name].as_py() for name in ("view", "split", "status")] == ["middle", "test", "ok"]
-        pixels = row["pixels"].as_py() if is_asked else None
+    asked = {"view": "middle", "split": "test", "status": "ok"}
+    for row in _rows([path], asked, ["clip_id", "pixels"]):
+        pixels = row["pixels"].as_py()
         if pixels is not None and len(pixels) == prod(shape):
             yield row["clip_id"].as_py(), np.frombuffer(pixels, np.uint8).reshape(shape)
 
@@ -97,12 +97,25 @@ def _clips(dataset: str, size: str, folder: Path) -> Path:
     return folder / "clips" / f"dataset={dataset}" / f"size={size}"
 
 
-def _rows(files: list[Path], columns: list[str]) -> Iterator[dict[str, pa.Scalar]]:
-    """Rows of Parquet files, a few in memory at a time."""
+def _rows(files: list[Path], asked: Mapping[str, object], columns: list[str]) -> Iterator[dict[str, pa.Scalar]]:
+    """Columns of the rows of Parquet files that have these values, a few in memory at a time."""
     for path in files:
         with explained_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for batch in file.iter_batches(batch_size=8, columns=columns):
-                yield from ({name: batch[name][index] for name in columns} for index in range(len(batch)))
+            for group in range(file.num_row_groups):
+                values = file.read_row_group(group, columns=list(asked)).to_pylist()
+                rows = [index for index, row in enumerate(values) if row == asked]
+                if rows:
+                    yield from _chosen(file.iter_batches(batch_size=8, row_groups=[group], columns=columns), rows)
+
+
+def _chosen(batches: Iterable[pa.RecordBatch], rows: list[int]) -> Iterator[dict[str, pa.Scalar]]:
+    """Rows of these numbers, ascending, of the batches."""
+    start = 0
+    for batch in batches:
+        stop = start + len(batch)
+        for index in rows[bisect_left(rows, start) : bisect_left(rows, stop)]:
+            yield {name: batch[name][index - start] for name in batch.schema.names}
+        start = stop
 
 
 def needed_grid(row: dict, folder: Path) -> np.ndarray:

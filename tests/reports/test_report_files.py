@@ -76,6 +76,11 @@ def test_every_view_and_table_has_a_comment(empty):
     assert tables == []
 
 
+def test_the_database_of_a_small_audit_is_small(empty):
+    """Dozens of short tables, each in a block of its own at least."""
+    assert (empty / database.FILE).stat().st_size < 3e6
+
+
 def test_a_report_without_its_two_comment_lines_is_refused(tmp_path):
     (tmp_path / "bare.sql").write_text("-- What?\nselect 1\n")
     with pytest.raises(UsageError, match=r"bare\.sql.*first two lines"):

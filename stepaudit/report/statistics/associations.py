@@ -11,14 +11,22 @@ NEAR = 1.3  # standard errors up to which a normal approximation serves: p is ab
 ENOUGH = 100  # orders that reach the sum: p is known well enough, and above 0.01 of 10,000 draws
 MANY = 50_000  # observations of which the normal approximation serves if they vary
 VARYING = 1000  # of them that do
+ROUNDING = 1e-9  # share of a group's range up to which neighbouring values are equal
 
 
 def midranks(values: Array, groups: np.ndarray) -> Array:
-    """Place of each value [N] among those of its group, between 0 and 1; equal values share the middle place."""
+    """Place of each value [N] among those of its group, between 0 and 1; equal values share the middle place.
+
+    Values are equal up to `ROUNDING`: the last digits of a mean depend on the order of its sum.
+    """
     places = np.empty(len(values))
     for group in np.unique(groups):
         own = np.flatnonzero(groups == group)
-        _, number, counts = np.unique(values[own], return_inverse=True, return_counts=True)
+        order = np.argsort(values[own])
+        steps = np.diff(values[own][order], prepend=values[own].min())
+        number = np.empty(len(own), int)
+        number[order] = np.cumsum(steps > ROUNDING * steps.sum())
+        counts = np.bincount(number)
         below = np.cumsum(counts) - counts
         places[own] = (below + counts / 2)[number] / len(own)
     return places

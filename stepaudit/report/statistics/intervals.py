@@ -4,7 +4,7 @@ Clips are the sampling unit: the sixteen frames of a clip are nearly one observa
 columns (a method, a pair of methods, a simulated sample), and the same seed gives the same numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, lgamma, log
@@ -182,33 +182,49 @@ def _bootstrap_margin(residuals: Array, wholes: Array, seed: int, resamples: int
         residuals: [N, k], a clip's part less the ratio times its whole.
     """
     clips, columns = residuals.shape
-    sums = np.hstack([residuals, wholes, residuals**2, residuals * wholes, wholes**2])
+    sums, errors = _linearised(residuals, wholes)
     batch = max(1, BLOCK // max(clips, 5 * columns))
     distance = np.concatenate(
-        [_studentised(*np.split(counts @ sums, 5, axis=1)) for counts in _counts(clips, batch, seed, resamples)]
+        [_studentised(*errors(counts @ sums)) for counts in _counts(clips, batch, seed, resamples)]
     )
     rank = int(np.ceil(LEVEL * (resamples + 1))) - 1
-    _, error = _errors(*np.split(sums.sum(axis=0), 5))
+    _, error = errors(sums.sum(axis=0))
     quantile = np.partition(distance, rank, axis=0)[rank]
     return np.where(error > 0, quantile, np.inf) * np.where(error > 0, error, 1)
 
 
-def _studentised(*sums: Array) -> Array:
+def _studentised(deviation: Array, error: Array) -> Array:
     """Distance of each resample's ratio from the sample's in its own standard errors: 0 / 0 is 0, x / 0 infinite."""
-    deviation, error = _errors(*sums)
-    flat = error == 0
-    return np.where(flat, np.where(deviation == 0, 0, np.inf), np.abs(deviation) / np.where(flat, 1, error))
+    without_spread = np.where(deviation == 0, 0, np.inf)
+    return np.divide(np.abs(deviation), error, out=without_spread, where=error != 0)
 
 
-def _errors(residual: Array, whole: Array, squares: Array, products: Array, wholes: Array) -> tuple[Array, Array]:
-    """Deviation of a ratio from the sample's, and its standard error but for a constant, from sums over clips.
+def _linearised(residuals: Array, wholes: Array) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
+    """Columns to sum over the clips of a resample, and the errors of its ratios as a function of these sums.
 
-    Args:
-        residual, whole, squares, products, wholes: sums of e, w, e², e·w and w², where e is the residual.
+    Returns:
+        columns [N, c], and a function from their sums [..., c] to the deviation [..., k] of each ratio from the
+        sample's, and its standard error but for a constant.
     """
-    deviation = residual / whole
-    spread = squares - 2 * deviation * products + deviation**2 * wholes
-    return deviation, np.sqrt(np.where(spread > ROUNDING * squares, spread, 0)) / whole
+    one, clips = wholes[0, 0], len(wholes)
+
+    def errors(sums: Array) -> tuple[Array, Array]:
+        residual, whole, squares, products, whole_squares = np.split(sums, 5, axis=-1)
+        deviation = residual / whole
+        return deviation, _root(squares - 2 * deviation * products + deviation**2 * whole_squares, squares) / whole
+
+    def errors_of_equal_wholes(sums: Array) -> tuple[Array, Array]:
+        residual, squares = np.split(sums, 2, axis=-1)
+        return residual / (one * clips), _root(squares - residual**2 / clips, squares) / (one * clips)
+
+    if (wholes == one).all():
+        return np.hstack([residuals, residuals**2]), errors_of_equal_wholes
+    return np.hstack([residuals, wholes, residuals**2, residuals * wholes, wholes**2]), errors
+
+
+def _root(spread: Array, squares: Array) -> Array:
+    """Square root of a sum of squared deviations; 0 where it is a rounding error of its terms."""
+    return np.sqrt(np.where(spread > ROUNDING * squares, spread, 0))
 
 
 @lru_cache(maxsize=2)
@@ -248,5 +264,6 @@ def _random_signs(clips: int, draws: int, seed: int) -> Iterator[Array]:
     random = np.random.default_rng(seed)
     batch = max(1, BLOCK // clips)
     for start in range(0, draws, batch):
-        flips = random.integers(0, 2, (min(batch, draws - start), clips), dtype=np.int8)
-        yield 1.0 - 2.0 * flips.astype(np.float64)
+        rows = min(batch, draws - start)
+        flips = np.frombuffer(random.bytes(rows * -(-clips // 8)), np.uint8).reshape(rows, -1)
+        yield 1.0 - 2.0 * np.unpackbits(flips, axis=1, count=clips).astype(np.float64)

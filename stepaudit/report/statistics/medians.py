@@ -1,5 +1,7 @@
 """Medians over clips with 95 % intervals, of values that may be known only to lie between two ends."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from stepaudit.report.statistics.intervals import BLOCK, RESAMPLES, Array
@@ -38,6 +40,7 @@ def median_interval(low: Array, high: Array) -> tuple[float, float]:
     return (np.sort(low)[rank - 1], np.sort(high)[-rank]) if rank else (np.nan, np.nan)
 
 
+@lru_cache(maxsize=1000)
 def interval_rank(clips: int) -> int:
     """Rank from either end of the values that bound their median in 95 % of samples; 0 if none does."""
     ways, total, rank, limit = 1, 0, 0, 2**clips // 40  # of 2^N ways in which N values lie below or above the median

@@ -222,9 +222,9 @@ def _share(answers: Array, rows: Rows) -> Estimate:
 def _of_units(values: Array, rows: Rows) -> tuple[Array, np.ndarray]:
     """Values and classes of what is sampled: of a video that is cut into windows, the mean of its windows counts."""
     units = [row["unit"] for row in rows]
-    names, first, numbers = np.unique(units, return_index=True, return_inverse=True)
-    if len(names) == len(rows):
+    if len(set(units)) == len(rows):
         return values, _labels(rows)
+    _, first, numbers = np.unique(units, return_index=True, return_inverse=True)
     return np.bincount(numbers, values) / np.bincount(numbers), _labels(rows)[first]
 
 
