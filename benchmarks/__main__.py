@@ -16,6 +16,7 @@ import benchmarks.gpu.__main__ as gpu
 from benchmarks import (
     audits,
     classes,
+    estimates,
     fewer_passes,
     iteration,
     known_order,
@@ -48,6 +49,7 @@ PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "processes": ("Jobs as forks of one process", whole_audits.processes),
     "audits": ("Growth of whole audits", whole_audits.growth),
     "classes": ("Intervals of what models need, with classes a level of their own", classes.coverage),
+    "estimates": ("Planning: estimated and measured passes", estimates.estimates),
     "scale": ("Past one machine: the report of a million maps", scale.scale),
 }
 

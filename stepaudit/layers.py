@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from stepaudit.errors import NotApplicableError, UsageError
@@ -39,6 +41,29 @@ def without_data() -> Iterator[None]:
     with torch.device("meta"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter", category=UserWarning)
         yield
+
+
+def pass_costs(model: nn.Module, clips: Tensor) -> tuple[int, int]:
+    """Floating point operations of a forward pass, and numbers that it writes: outputs of its steps but for views."""
+    with FlopCounterMode(display=False) as operations, _WrittenNumbers() as written, torch.no_grad():
+        model(clips)
+    return operations.get_total_flops(), written.count
+
+
+class _WrittenNumbers(TorchDispatchMode):
+    """Counts the numbers that PyTorch's operations write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        aliases = (returned.alias_info for returned in func._schema.returns)
+        if not any(alias is not None and not alias.is_write for alias in aliases):  # else a view
+            outputs = made if isinstance(made, tuple | list) else [made]
+            self.count += sum(each.numel() for each in outputs if isinstance(each, Tensor))
+        return made
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError, no_exit
 
 OPERATIONS_PER_SECOND = {"cpu": 6e10, "cuda": 5e12}  # float32 convolutions: one thread of a server; a data centre's GPU
+OPERATIONS_PER_NUMBER = 60  # that writing one costs as much as: most of a mobile network's time
 SECONDS_PER_PASS = {"cpu": 5e-3, "cuda": 5e-4}  # what a pass costs besides the model: masks, fills, launches
 SECONDS_PER_MAP = 5e-3  # reading, pointing games, writing
 FORWARD, WITH_GRADIENT = 1, 3  # a backward pass costs as much as two forward ones
@@ -122,7 +123,7 @@ _known_operations: dict[tuple, float] = {}
 
 
 def _operations(config: Config, model: str, *size: int) -> float:
-    """Floating point operations of a forward pass of one clip, counted without computing anything."""
+    """Floating point operations that take as long as a forward pass of one clip, without computing anything."""
     entry = config.models[model]
     key = (entry.use, repr(sorted(entry.options.items())), size)
     if key not in _known_operations:
@@ -132,17 +133,16 @@ def _operations(config: Config, model: str, *size: int) -> float:
 
 def _counted_operations(config: Config, model: str, size: tuple[int, ...]) -> float:
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
-    from stepaudit.layers import without_data
+    from stepaudit.layers import pass_costs, without_data
 
     build, options = config.component("models", model).load(), config.models[model].options
     try:
-        with without_data(), torch.no_grad(), FlopCounterMode(display=False) as counter, no_exit(model):
-            build(2, **options).eval()(torch.empty(1, 3, *size))
+        with without_data(), no_exit(model):
+            operations, written = pass_costs(build(2, **options).eval(), torch.empty(1, 3, *size))
     except Exception as error:  # noqa: BLE001 (a user's network may fail in any way without data; it is planned anyway)
         log.info(
             "model '%s' cannot be measured without data (%s); its jobs are planned as if it were large", model, error
         )
         return UNKNOWN_OPERATIONS
-    return counter.get_total_flops()
+    return operations + OPERATIONS_PER_NUMBER * written
