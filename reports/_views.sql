@@ -245,7 +245,8 @@ where predictions.status = 'ok';
 comment on table right_answers is 'Whether each answer is right: the class comes first, the label has a probability of at least 0.5, or the value is off by no more than the tolerance (NULL if it is not annotated).';
 
 create temp view accuracy_means_samples as
-select dataset, model, clip_id, answer(rank = 1) as top1, answer(rank <= 5) as top5,
+select dataset, model, clip_id, answer(rank = 1) as top1,
+    answer(if(len(probabilities) <= 5, null, rank <= 5)) as top5, -- of five classes it is always among them
     share(target_probability) as target_probability, answer(predicted = predicted_when_blurred) as same_when_blurred
 from predictions
 where model in (from classifiers);

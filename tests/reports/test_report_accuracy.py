@@ -19,6 +19,16 @@ def test_rates_count_only_clips_with_a_prediction_and_have_wilson_intervals(tmp_
     assert (row["target_probability_low"], row["target_probability_high"]) == pytest.approx(expected, abs=0.0006)
 
 
+@pytest.mark.parametrize(("classes", "top5"), [(5, None), (6, 75)])
+def test_of_at_most_five_classes_it_says_nothing_that_the_label_is_among_the_first_five(tmp_path, classes, top5):
+    rows = [
+        prediction(name, rank, 0.5) | {"probabilities": [0.1] * classes}
+        for name, rank in zip("abcd", (1, 1, 3, 6), strict=True)
+    ]
+    (row,) = answer(write_audit(tmp_path, {**clips(*"abcd"), "predictions": rows}), "accuracy")
+    assert (row["clips"], row["top1_percent"], row["top5_percent"]) == (4, 50, top5)
+
+
 def test_a_model_whose_predictions_all_failed_has_no_rate(tmp_path):
     rows = [{"clip_id": "a", "status": "non_finite", "error": "NaN"}]
     (row,) = answer(write_audit(tmp_path, {**clips("a"), "predictions": rows}), "accuracy")
