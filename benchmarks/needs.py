@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stepaudit.extremal.answers import Answer
 from stepaudit.extremal.crisp import crisp
-from stepaudit.extremal.fills import Fills, measured, target_probability
+from stepaudit.extremal.fills import Fills, measure_fills, target_probability
 from stepaudit.extremal.perturbation import blend
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.extremal.sweep import Snapshot
@@ -42,15 +42,15 @@ def asked(
 
 
 @torch.no_grad()
-def reverified(model: nn.Module, clip: Tensor, target: int, answer: Answer, empty: dict[str, Tensor]) -> Answer:
+def reverified(model: nn.Module, clip: Tensor, target: int, answer: Answer, contents: dict[str, Tensor]) -> Answer:
     """The same masks, with the share that each keeps under other fills; they are not asked again with more shown.
 
     Args:
         clip: [3, T, H, W] in [0, 1].
-        empty: versions [1, 3, T, H, W] of the clip by the name of the fill.
+        contents: fills of the clip by name, each [1, 3, T, H, W].
     """
     with frozen(model):
-        fills = measured(model, empty, torch.tensor([target]), torch.tensor([answer.reference]), 1)
+        fills = measure_fills(model, contents, torch.tensor([target]), torch.tensor([answer.reference]), 1)
         asks = fills.asking(0, fills.names)
         masks = answer.masks if asks else []
         shares = [_kept(model, clip, target, mask.snapshot, fills, asks) for mask in masks]

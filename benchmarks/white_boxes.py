@@ -42,8 +42,8 @@ class WhiteBox(nn.Module):
 
     def needed(self, level: float, answer: Answer) -> float:
         """Share of the clip of the smallest set of voxels that keeps a level over a grey clip, by arithmetic."""
-        empty = answer.empty["grey"]
-        kept = empty + level * (answer.probability - empty)
+        on_fill = answer.fill_probabilities["grey"]
+        kept = on_fill + level * (answer.probability - on_fill)
         evidence = math.log(kept / (1 - kept)) / SLOPE + 0.5
         voxels = self.places.flatten(1).mean(dim=1)
         return evidence * (voxels.mean() if self.either else voxels.sum()).item()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepaudit.extremal.minimum_ratio import (
-    LEAST_RATIO,
+    MIN_RATIO,
     Evaluation,
     Minimum,
     keeps_first_place,
@@ -67,8 +67,8 @@ def test_below_the_grid_smaller_ratios_are_tried_until_one_fails():
 
 def test_a_clip_that_the_smallest_mask_of_all_preserves_is_left_censored():
     found, tried = search(lambda ratio: 1.0)
-    assert tried == [0.02, 0.01, 0.005, LEAST_RATIO]
-    assert found == Minimum(LEAST_RATIO, 0.0, LEAST_RATIO, "left", 1.0)
+    assert tried == [0.02, 0.01, 0.005, MIN_RATIO]
+    assert found == Minimum(MIN_RATIO, 0.0, MIN_RATIO, "left", 1.0)
 
 
 def test_a_clip_that_no_ratio_preserves_is_right_censored():
@@ -134,14 +134,14 @@ def test_a_steps_threshold_lies_in_the_bracket_and_the_search_is_short(grid, thr
     found, tried = search(step_at(threshold), grid, tolerance)
     assert len(set(tried)) == len(tried)
     widest = max((high / low for low, high in pairwise(grid)), default=1.0)
-    below = math.ceil(math.log2(grid[0] / LEAST_RATIO))
+    below = math.ceil(math.log2(grid[0] / MIN_RATIO))
     halvings = max(0, math.ceil(math.log2(math.log(max(2.0, widest)) / math.log1p(tolerance))))
     assert len(tried) <= len(grid) + below + halvings
     if found.censored == "right":
         assert threshold > grid[-1] == found.lower
         assert (found.ratio, found.upper) == (None, None)
     elif found.censored == "left":
-        assert threshold <= LEAST_RATIO == found.upper == found.ratio
+        assert threshold <= MIN_RATIO == found.upper == found.ratio
         assert found.lower == 0
     else:
         assert found.lower < threshold <= found.upper == found.ratio

@@ -28,7 +28,7 @@ class Mask:
     with_more: float | None = None
 
     def keeps(self, level: float) -> bool:
-        """True if it keeps the level, and stays so when more is shown; a mask that was not asked is not counted."""
+        """True if it keeps the level, also when more is shown; False if that was not tried."""
         return self.with_more is not None and not self.fails(level)
 
     def fails(self, level: float) -> bool:
@@ -44,7 +44,7 @@ class Control:
     shares: list[float]
 
     def upper(self, level: float) -> float:
-        """The smallest volume from which on every mask keeps the level; 1, the whole clip, if none does."""
+        """The smallest volume at and above which every mask keeps the level; 1, the whole clip, if there is none."""
         least = 1.0
         for volume, share in sorted(zip(self.volumes, self.shares, strict=True), reverse=True):
             if share < level:
@@ -54,7 +54,7 @@ class Control:
 
     @property
     def log2_area(self) -> float:
-        """Mean of log₂ of these over `LEVELS`."""
+        """Mean of log₂ of `upper` over `LEVELS`."""
         return sum(math.log2(self.upper(level)) for level in LEVELS) / len(LEVELS)
 
 
@@ -86,8 +86,8 @@ class Answer:
     Args:
         probability: of the target on the clip.
         reference: p₁, of the clip's own class.
-        empty: the target's probability on each empty version, by the name of the fill.
-        asks: names of the fills that ask something.
+        fill_probabilities: the target's probability on each fill alone, by name.
+        asks: names of the fills over which the clip adds enough for a share of it to be asked.
         masks: verified ones.
         passes: spent on the search and its verification; a forward pass counts a third.
         random: what random pieces keep; None if they were not asked.
@@ -98,7 +98,7 @@ class Answer:
 
     probability: float
     reference: float
-    empty: dict[str, float]
+    fill_probabilities: dict[str, float]
     asks: list[str]
     masks: list[Mask] = field(default_factory=list)
     passes: float = 0.0
@@ -109,7 +109,7 @@ class Answer:
 
     @property
     def vacuous(self) -> bool:
-        """True if no fill asks anything: the empty clip already has the answer."""
+        """True if nothing is needed: every fill alone already has the answer."""
         return not self.asks
 
     def smallest(self, level: float) -> Mask | None:
@@ -136,6 +136,7 @@ class Answer:
         return self._failing_below(level, math.inf if candidate is None else candidate.volume) is None
 
     def _failing_below(self, level: float, most: float) -> float | None:
+        """Volume of the largest mask smaller than `most` that fails at the level."""
         return max((mask.volume for mask in self.masks if mask.fails(level) and mask.volume < most), default=None)
 
     def candidate(self, level: float) -> Mask | None:
@@ -144,7 +145,7 @@ class Answer:
 
     @property
     def log2_area_lower(self) -> float | None:
-        """The same of the lower ends; None if one of them is missing, or the row is vacuous."""
+        """Mean of log₂ of `lower` over `LEVELS`; None if one of them is missing, or the row is vacuous."""
         ends = [self.lower(level) for level in LEVELS]
         return None if self.vacuous or None in ends else sum(math.log2(end) for end in ends if end) / len(LEVELS)
 

@@ -58,6 +58,7 @@ def kept_share(values: Tensor, counts: Sequence[int], tie: float = 0.0) -> Tenso
 
 
 def _share(values: Tensor, count: int, tie: float) -> Tensor:
+    """1 for the `count` largest values of each row; values within `tie` of the edge share what is left. Both [N, n]."""
     if count == 0:
         return torch.zeros_like(values)
     edge = values.kthvalue(values.shape[1] - count + 1, dim=1, keepdim=True).values
@@ -78,15 +79,15 @@ def by_count(counts: Sequence[float], device: torch.device, work: Callable[[slic
     Returns:
         [N, ...].
     """
-    groups, order = _groups(tuple(counts), device)
+    groups, order = _rows_by_count(tuple(counts), device)
     if len(groups) == 1:
         return work(slice(None), counts[0])
     return torch.cat([work(rows, count) for count, rows in groups])[order]
 
 
 @lru_cache(maxsize=64)
-def _groups(counts: tuple[float, ...], device: torch.device) -> tuple[list[tuple[float, Tensor]], Tensor]:
-    """Each count with the places of its rows, and where each row stands in all these."""
+def _rows_by_count(counts: tuple[float, ...], device: torch.device) -> tuple[list[tuple[float, Tensor]], Tensor]:
+    """Each distinct count with the indices of its rows, and the order that puts the joined rows back."""
     places: dict[float, list[int]] = {}
     for place, count in enumerate(counts):
         places.setdefault(count, []).append(place)

@@ -15,7 +15,7 @@ from stepaudit.extremal.temporal import CLIP_FRAMES
 
 KERNEL_SHARE = 11 / 112
 KERNEL_FRAMES = 7
-LEAST = 3  # frames and pixels of an ellipsoid; of less, only its middle is inside
+MIN_DIAMETER = 3  # frames and pixels of an ellipsoid; of less, only its middle is inside
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Core:
     @property
     def diameter(self) -> int:
         """H_K = W_K in pixels."""
-        return self.size or max(LEAST, round(KERNEL_SHARE * min(self.height, self.width)))
+        return self.size or max(MIN_DIAMETER, round(KERNEL_SHARE * min(self.height, self.width)))
 
     def kernel(self) -> Tensor:
         """k of eq. 8: ones inside the ellipsoid. [T_K, H_K, W_K]."""
@@ -86,10 +86,10 @@ class Core:
     def _tilings(self, masks: Tensor, kernel: Tensor) -> Tensor:
         """Sums over the placements of both tilings, [N, P]; some may lie outside."""
         return torch.cat(
-            [strided_sums(self._around(masks, shift), kernel, self._pitch).flatten(1) for shift in self._shifts], 1
+            [strided_sums(self._zero_padded(masks, shift), kernel, self._pitch).flatten(1) for shift in self._shifts], 1
         )
 
-    def _around(self, masks: Tensor, shift: int) -> Tensor:
+    def _zero_padded(self, masks: Tensor, shift: int) -> Tensor:
         """Masks with as many zeros around them as a tiling that begins `shift` pixels outside needs."""
         right, below = (-(size + shift - self.diameter) % self._pitch + self._pitch for size in masks.shape[:-3:-1])
         return functional.pad(masks, (shift, right, shift, below, self.frames // 2, (self.frames - 1) // 2))
@@ -105,11 +105,11 @@ class Core:
 
 
 def core_frames(of_sixteen: int, frames: int) -> int:
-    """Length of the ellipsoid for clips of this many frames, in proportion to that for clips of 16, and odd if that is:
+    """Length of the ellipsoid for clips of this many frames, in proportion to its length for clips of 16.
 
-    of an odd number of frames one is in the middle, where the ellipsoid is widest.
+    It is odd if that is: an odd number of frames has a middle one, where the ellipsoid is widest.
     """
-    return max(LEAST, of_sixteen + 2 * round(of_sixteen * (frames / CLIP_FRAMES - 1) / 2))
+    return max(MIN_DIAMETER, of_sixteen + 2 * round(of_sixteen * (frames / CLIP_FRAMES - 1) / 2))
 
 
 def template_loss(values: Tensor, ones: Sequence[float], parts: Tensor, tie: float = 0.0) -> Tensor:

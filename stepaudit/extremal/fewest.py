@@ -10,23 +10,23 @@ from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 
-MOST = 16  # elements; all their sets are listed
+MAX_ELEMENTS = 16  # elements; all their sets are listed
 
 Asked = tuple[int, bool]  # a set, bit i for element i, and whether something else is to be shown besides
 
 
 class Fewest:
-    """Search of the smallest set of n elements that keeps a level.
+    """Search of the smallest set of n elements that keeps a level; a set is an int whose bit i stands for element i.
 
     Args:
-        weights: n numbers, at most `MOST`; heavy elements are tried first, which decides the order alone.
+        weights: n numbers, at most `MAX_ELEMENTS`; heavy elements are tried first, which decides the order alone.
         level: share to keep; the set of all elements keeps 1.
         forgiven: share that may be lost when more is shown.
     """
 
     def __init__(self, weights: Sequence[float], level: float, forgiven: float):
-        if len(weights) > MOST:
-            raise ValueError(f"{len(weights)} elements; at most {MOST} can be searched")
+        if len(weights) > MAX_ELEMENTS:
+            raise ValueError(f"{len(weights)} elements; at most {MAX_ELEMENTS} can be searched")
         self.level, self.forgiven = level, forgiven
         self.by_weight = sorted(range(len(weights)), key=lambda element: -weights[element])
         sets = np.arange(2 ** len(weights))
@@ -39,19 +39,19 @@ class Fewest:
 
     @property
     def fewest(self) -> int:
-        """The smallest set found that suffices, as far as larger ones were asked about."""
+        """The smallest sufficient set so far, as a bit set."""
         left = [some for some in self.sufficient if self.open[self.place[some]]]
         return min(left, key=lambda some: (some.bit_count(), some))
 
     @property
     def lower(self) -> int:
-        """The greatest size of which every set is ruled out."""
+        """The greatest size at which every set is ruled out; the smallest sufficient set is larger."""
         return self._candidate().bit_count() - 1
 
     def questions(self) -> Generator[Asked, float, None]:
         """Sets to ask about, each to be answered by the share that it keeps; it may be stopped after any answer."""
-        yield from self._first()
-        yield from self._without_each()
+        yield from self._bisect_heaviest()
+        yield from self._drop_elements()
         while (candidate := self._candidate()).bit_count() < self.fewest.bit_count():
             yield from self._ask(candidate)
             yield from self._enlarge(candidate)
@@ -75,16 +75,16 @@ class Fewest:
     def _fails(self, some: int) -> bool:
         return self.shares[some] < self.level - self.forgiven
 
-    def _first(self) -> Generator[Asked, float, None]:
+    def _bisect_heaviest(self) -> Generator[Asked, float, None]:
         """Bisect for how many of the heaviest elements suffice."""
         least, most = 0, len(self.by_weight)
         while most - least > 1:
             middle = (least + most) // 2
-            heaviest = _as_set(self.by_weight[:middle])
+            heaviest = _bit_set(self.by_weight[:middle])
             yield from self._ask(heaviest)
             least, most = (least, middle) if heaviest in self.sufficient else (middle, most)
 
-    def _without_each(self) -> Generator[Asked, float, None]:
+    def _drop_elements(self) -> Generator[Asked, float, None]:
         """Leave elements of the smallest set out, one after the other, where the rest suffices."""
         for element in reversed(list(self._members(self.fewest))):
             yield from self._ask(self.fewest & ~(1 << element))
@@ -94,7 +94,7 @@ class Fewest:
         left = [element for element in reversed(self.by_weight) if not some >> element & 1]
         step = len(left) // 2
         while step and self._fails(some):
-            larger = some | _as_set(left[:step])
+            larger = some | _bit_set(left[:step])
             yield from self._ask(larger)
             if self._fails(larger):
                 some, left = larger, left[step:]
@@ -107,5 +107,5 @@ class Fewest:
         return (element for element in self.by_weight if some >> element & 1)
 
 
-def _as_set(elements: Sequence[int]) -> int:
+def _bit_set(elements: Sequence[int]) -> int:
     return sum(1 << element for element in elements)

@@ -22,11 +22,11 @@ from stepaudit.extremal.tubelets import Tubelet, cut, first_tubelets, seed_masks
 PASSES = 155  # of a path; a forward pass counts a third
 FALLING = 0.6  # share of these after which the level falls
 LEVEL_STEP = 0.1  # by so much it falls before, where nothing can go and nothing be cut
-MOST = 40  # tubelets
+MAX_TUBELETS = 40  # tubelets
 TOGETHER = (0.03, 0.06, 0.12, 0.2, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)  # shares of the tubelets that are hidden together
 FEW = 0.12  # of the tubelets: if no more can go, they are cut
 LOST = 0.03  # of the share kept: hiding all of the tubelets may lose so much below the level, a part of them a part
-LEAST_LOST = 0.005
+MIN_LOST = 0.005
 SLACK = 0.05  # the most by which the share kept may so fall below the level
 Condition = tuple[int, tuple[int, int]]  # place of a fill, and a shift in pixels
 
@@ -101,31 +101,32 @@ class Greedy:
         for path in paths:
             goal = path.step + passes
             while path.step < goal and not path.ended:
-                self._round(path)
+                self._hide_least_missed(path)
             if not path.snapshots:
-                self._note(path, path.tubelets)
+                self._add_snapshot(path, path.tubelets)
 
-    def _round(self, path: Path) -> None:
+    def _hide_least_missed(self, path: Path) -> None:
+        """One round: hide the tubelets that are missed least; cut them if few can go."""
         path.rounds += 1
         path.level = min(path.level, level_at(path.step))
-        order = self._by_loss(path)
+        order = self._ordered_by_loss(path)
         count = self._removable(path, order)
         path.tubelets = order[count:]
         if count:
-            self._note(path, path.tubelets)
+            self._add_snapshot(path, path.tubelets)
         if count < FEW * len(order):
-            self._go_on_smaller(path)
+            self._cut_tubelets(path)
 
-    def _go_on_smaller(self, path: Path) -> None:
+    def _cut_tubelets(self, path: Path) -> None:
         """Cut the tubelets; where that cannot be done, lower the level, or end at the last one."""
-        smaller = cut(path.tubelets, self.size, MOST)
+        smaller = cut(path.tubelets, self.size, MAX_TUBELETS)
         if len(smaller) == len(path.tubelets):
             path.ended = path.level <= LAST_LEVEL
             path.level = max(LAST_LEVEL, path.level - LEVEL_STEP)
         path.tubelets = smaller
 
-    def _by_loss(self, path: Path) -> list[Tubelet]:
-        """The tubelets, that first whose seeds are missed least, each hidden alone in one condition."""
+    def _ordered_by_loss(self, path: Path) -> list[Tubelet]:
+        """The tubelets by the probability lost when each is hidden alone, per seed, least first; in one condition."""
         shown = path.tubelets
         if len(shown) == 1:
             return shown
@@ -144,10 +145,10 @@ class Greedy:
         while high - low > 1:
             middle = (low + high) // 2
             share = self._share(path, order[counts[middle] :])
-            allowed = max(own - LOST * counts[middle] / count, min(own - LEAST_LOST, path.level - SLACK))
+            allowed = max(own - LOST * counts[middle] / count, min(own - MIN_LOST, path.level - SLACK))
             low, high = (middle, high) if share >= min(path.level, allowed) else (low, middle)
             if path.level < FIRST_LEVEL:
-                self._note(path, order[counts[middle] :])
+                self._add_snapshot(path, order[counts[middle] :])
         return counts[low]
 
     def _share(self, path: Path, tubelets: list[Tubelet]) -> float:
@@ -159,7 +160,7 @@ class Greedy:
         return sum(shares) / len(shares)
 
     def _conditions(self, path: Path) -> list[Condition]:
-        """The row's fills by turns, the mask moved to four sides; the verification has other fills and shifts."""
+        """Four conditions: the row's fills in turn, each with another shift; none is used in the verification."""
         far = shift_px(self.geometry)
         shifts = [(far, far // 2), (far // 2, -far), (-far, -(far // 2)), (-(far // 2), far)]
         fills = [path.fills[(path.rounds + place) % len(path.fills)] for place in range(len(shifts))]
@@ -171,13 +172,13 @@ class Greedy:
         (fill, shift), row, answers = condition, path.row, []
         levels = torch.stack([self.fills.clips[fill][row], self.clips[row]])[:, None]
         for part in parts(len(sets), self.at_once):
-            masks = moved(self._shown(sets[part], row), *shift) * self.free[row]
+            masks = moved(self._crisp_masks(sets[part], row), *shift) * self.free[row]
             shown = blend(levels.expand(-1, len(masks), -1, -1, -1, -1), masks)
             answers.append(target_probability(self.model, shown, self.targets[row].expand(len(masks))))
         path.step += len(sets) / 3
         return torch.cat(answers).cpu()
 
-    def _shown(self, sets: Sequence[Sequence[Tubelet]], row: int) -> Tensor:
+    def _crisp_masks(self, sets: Sequence[Sequence[Tubelet]], row: int) -> Tensor:
         """Crisp masks of sets of tubelets, [n, T, H, W]."""
         grids = torch.stack([seed_masks(tubelets, self.size) for tubelets in sets]).to(self.clips)
         return crisp(self.geometry(grids) * self.free[row], [self._ratio(tubelets) for tubelets in sets])
@@ -185,7 +186,7 @@ class Greedy:
     def _ratio(self, tubelets: Sequence[Tubelet]) -> float:
         return min(LARGEST, max(SMALLEST, sum(map(seeds, tubelets)) / prod(self.size)))
 
-    def _note(self, path: Path, tubelets: Sequence[Tubelet]) -> None:
+    def _add_snapshot(self, path: Path, tubelets: Sequence[Tubelet]) -> None:
         grid = seed_masks(tubelets, self.size).half().to(self.clips.device)
         path.snapshots.append(Snapshot(grid, self._ratio(tubelets)))
 

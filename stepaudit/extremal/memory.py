@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-ON_A_CPU = 2**30  # bytes; a CPU is no faster with more rows than fit into this
-OF_A_GPU = 0.8  # share of its free memory
+CPU_BYTES = 2**30  # bytes; a CPU is no faster with more rows than fit into this
+GPU_MEMORY_SHARE = 0.8  # share of its free memory
 
 
 def rows_at_once(work: Callable[[], object], own: int, shared: Iterable[Tensor], device: torch.device) -> int:
@@ -17,7 +17,7 @@ def rows_at_once(work: Callable[[], object], own: int, shared: Iterable[Tensor],
         own: other bytes of a row.
         shared: tensors that all rows share, the model's parameters.
     """
-    return max(1, int(_free(device) / max(1, own + bytes_saved(work, shared))))
+    return max(1, int(_available_bytes(device) / max(1, own + bytes_saved(work, shared))))
 
 
 def bytes_saved(work: Callable[[], object], shared: Iterable[Tensor] = ()) -> int:
@@ -35,9 +35,10 @@ def bytes_saved(work: Callable[[], object], shared: Iterable[Tensor] = ()) -> in
     return sum(size for place, size in sizes.items() if place not in shared_storages)
 
 
-def _free(device: torch.device) -> float:
+def _available_bytes(device: torch.device) -> float:
+    """Bytes that rows may take on a device."""
     if device.type != "cuda":
-        return ON_A_CPU
+        return CPU_BYTES
     free, _ = torch.cuda.mem_get_info(device)
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return OF_A_GPU * (free + unused)
+    return GPU_MEMORY_SHARE * (free + unused)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-LEAST_RATIO = 0.0025  # about one seed in one frame: no mask of the extremal family is smaller
+MIN_RATIO = 0.0025  # about one seed in one frame: no mask of the extremal family is smaller
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def next_ratio(masks: Sequence[Evaluation], bound: Bound, grid: Sequence[float],
     if satisfied is None:
         return next((ratio for ratio in grid if ratio > failed), None)
     if failed == 0.0:
-        return max(LEAST_RATIO, satisfied / 2) if satisfied > LEAST_RATIO else None
+        return max(MIN_RATIO, satisfied / 2) if satisfied > MIN_RATIO else None
     return None if satisfied <= (1 + tolerance) * failed else math.sqrt(failed * satisfied)
 
 

@@ -66,7 +66,7 @@ class _Blend(torch.autograd.Function):
     def forward(ctx, levels: Tensor, masks: Tensor) -> Tensor:
         depth = masks * (len(levels) - 1)
         below = depth.floor().clamp(max=len(levels) - 2)
-        low, high = _around(levels, below.nan_to_num().long())  # a model's NaN is no index; the mask stays NaN
+        low, high = _adjacent_levels(levels, below.nan_to_num().long())  # a model's NaN is no index; the mask stays NaN
         ctx.steps, ctx.difference = len(levels) - 1, high - low
         return torch.addcmul(low, ctx.difference, (depth - below)[:, None])
 
@@ -75,7 +75,7 @@ class _Blend(torch.autograd.Function):
         return None, (gradient * ctx.difference).sum(dim=1) * ctx.steps
 
 
-def _around(levels: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
+def _adjacent_levels(levels: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
     """Each pixel at the level below its mask value, and at the next."""
     if len(levels) == 2:
         return levels[0], levels[1]

@@ -31,7 +31,7 @@ def prepared(model: nn.Module, example: Tensor) -> Iterator[nn.Module]:
         model: in evaluation mode.
         example: clips [N, 3, T, H, W] to compare outputs on.
     """
-    with _unless_logits_change(model, example, _folded, _on_channels_last):
+    with _unless_logits_change(model, example, _batch_norms_folded, _convolutions_channels_last):
         yield model
 
 
@@ -46,7 +46,7 @@ def channels_last(model: nn.Module, example: Tensor) -> Iterator[nn.Module]:
     Args:
         example: clips [N, 3, T, H, W] to compare outputs on.
     """
-    with _unless_logits_change(model, example, _on_channels_last):
+    with _unless_logits_change(model, example, _convolutions_channels_last):
         yield model
 
 
@@ -64,6 +64,7 @@ def _unless_logits_change(model: nn.Module, example: Tensor, *changes: Callable)
 
 
 def _same_logits(model: nn.Module, example: Tensor, own: Tensor) -> bool:
+    """True if the model still runs and its logits on the example differ from `own` by no more than rounding."""
     try:
         logits = model(example)
     except torch.OutOfMemoryError:
@@ -75,8 +76,9 @@ def _same_logits(model: nn.Module, example: Tensor, own: Tensor) -> bool:
 
 
 @contextmanager
-def _folded(model: nn.Module) -> Iterator[None]:
-    with _swapping() as swap:
+def _batch_norms_folded(model: nn.Module) -> Iterator[None]:
+    """The model with batch norms folded into the convolutions before them, until the end of the block."""
+    with _restored_afterwards() as swap:
         for convolution, norm in _folds(model):
             kinds = cast(nn.Conv3d, _child(convolution)), cast(nn.BatchNorm3d, _child(norm))  # or 2-D; so says `_folds`
             swap(convolution, fuse_conv_bn_eval(*kinds))
@@ -85,8 +87,9 @@ def _folded(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _on_channels_last(model: nn.Module) -> Iterator[None]:
-    with _swapping() as swap:
+def _convolutions_channels_last(model: nn.Module) -> Iterator[None]:
+    """The model with its convolutions in channels-last form, if it is on a CPU, until the end of the block."""
+    with _restored_afterwards() as swap:
         if next((parameter.device.type for parameter in model.parameters()), None) == "cpu":
             for place in _places(model, CONVOLUTIONS):
                 if faster := _channels_last(_child(place)):
@@ -95,8 +98,8 @@ def _on_channels_last(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _swapping() -> Iterator[Callable[[Place, nn.Module], None]]:
-    """A function that puts a module in a place; at the end all that stood there are put back."""
+def _restored_afterwards() -> Iterator[Callable[[Place, nn.Module], None]]:
+    """A function that replaces the module at a place; all originals are put back at the end."""
     own: list[tuple[Place, nn.Module]] = []
 
     def swap(place: Place, module: nn.Module) -> None:
@@ -118,10 +121,10 @@ def _places(model: nn.Module, kinds: tuple[type, ...]) -> list[Place]:
     """Places of modules of exactly these kinds that have no hooks and only one place."""
     places = [(parent, name) for parent in model.modules() for name, child in parent._modules.items() if child]
     count = Counter(id(_child(place)) for place in places)
-    return [place for place in places if _plain(_child(place), kinds) and count[id(_child(place))] == 1]
+    return [place for place in places if _is_plain(_child(place), kinds) and count[id(_child(place))] == 1]
 
 
-def _plain(module: nn.Module, kinds: tuple[type, ...]) -> bool:
+def _is_plain(module: nn.Module, kinds: tuple[type, ...]) -> bool:
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return type(module) in kinds and not any(hooks)
 
@@ -133,15 +136,15 @@ def _folds(model: nn.Module) -> list[tuple[Place, Place]]:
     for parent in filter(_runs_in_order, model.modules()):
         names = list(parent._modules)
         for before, after in pairwise(names):
-            place = _last((parent, before))
+            place = _output_place((parent, before))
             norm = (parent, after)
             if place in convolutions and norm in norms and _child(norm).track_running_stats:
                 pairs.append((place, norm))
     return pairs
 
 
-def _last(place: Place) -> Place:
-    """The place of the module that computes this place's output."""
+def _output_place(place: Place) -> Place:
+    """The place of the last module within nested Sequentials, which computes this place's output."""
     while _runs_in_order(child := _child(place)) and child._modules:
         place = (child, list(child._modules)[-1])
     return place

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from stepaudit.extremal.answers import FORGIVEN
-from stepaudit.extremal.fewest import MOST, Asked, Fewest
+from stepaudit.extremal.fewest import MAX_ELEMENTS, Asked, Fewest
 from stepaudit.extremal.sufficiency import READINGS, Question
 from stepaudit.extremal.sweep import shift_px
 
 LEVEL = READINGS[0]  # of frames and tubes
 FRAMES_BUDGET = 200.0  # passes of a clip for its fewest frames; a forward pass counts a third
 PIECE_LEVEL = 0.75  # above one half, so that two halves of one thing do not count as two pieces
-MOST_PIECES = 5
+MAX_PIECES = 5
 
 
 def read(question: Question, names: Sequence[str]) -> None:
@@ -33,10 +33,10 @@ def read(question: Question, names: Sequence[str]) -> None:
         READ[name](question, rows)
 
 
-def _frames(question: Question, rows: Sequence[int]) -> None:
-    """The fewest whole frames; of clips of more than `MOST` frames, the fewest groups of as many neighbours."""
+def _read_frames(question: Question, rows: Sequence[int]) -> None:
+    """Add the fewest whole frames that keep the level; of more than `MAX_ELEMENTS` frames, the fewest groups."""
     frames = question.clips.shape[2]
-    groups = torch.arange(frames) * min(frames, MOST) // frames
+    groups = torch.arange(frames) * min(frames, MAX_ELEMENTS) // frames
     searches = {row: Fewest(_weights(question, row, groups), LEVEL, FORGIVEN) for row in rows}
     _ask_together(question, groups, {row: search.questions() for row, search in searches.items()})
     for row, search in searches.items():
@@ -68,14 +68,14 @@ def _ask_together(question: Question, groups: Tensor, searches: dict[int, Genera
             cost = question.cost(row)
             spent[row] += cost
             question.answers[row].readings.passes += cost
-            following = _following(searches[row], share)
+            following = _next_question(searches[row], share)
             if following is None or spent[row] + cost > FRAMES_BUDGET:
                 del asked[row]
             else:
                 asked[row] = following
 
 
-def _following(search: Generator[Asked, float, None], share: float) -> Asked | None:
+def _next_question(search: Generator[Asked, float, None], share: float) -> Asked | None:
     try:
         return search.send(share)
     except StopIteration:
@@ -99,33 +99,33 @@ class _Still(nn.Module):
         return self.model(pictures.squeeze(2).unflatten(1, (3, self.frames)))
 
 
-def _tube(question: Question, rows: Sequence[int]) -> None:
-    """The smallest region of the picture that is enough when it is shown in all frames, by the same search."""
+def _read_tube(question: Question, rows: Sequence[int]) -> None:
+    """Add the smallest region of the picture that keeps the level when it is shown in all frames."""
     model, still = _Still(question.model, question.clips.shape[2]), lambda clips: clips.flatten(1, 2)[:, :, None]
-    for row, answer in zip(rows, _asked_again(question, rows, model, still).answer(), strict=True):
+    for row, answer in zip(rows, _changed_question(question, rows, model, still).answer(), strict=True):
         readings = question.answers[row].readings
         readings.tube, readings.tube_lower = answer.upper(LEVEL), answer.lower(LEVEL)
         readings.passes += answer.passes
 
 
-def _disjoint(question: Question, rows: Sequence[int]) -> None:
-    """Pieces without a common voxel: each one found is hidden, with a margin, and the rest is searched again."""
+def _read_disjoint_pieces(question: Question, rows: Sequence[int]) -> None:
+    """Add the number of disjoint pieces: each one found is hidden, with a margin, and the rest is searched again."""
     free, asked, pieces = torch.ones_like(question.clips[:, 0]), question, {row: row for row in rows}
-    for count in range(1, MOST_PIECES + 1):
+    for count in range(1, MAX_PIECES + 1):
         for row in pieces:
             question.answers[row].readings.pieces = count
-        left = [row for row, place in pieces.items() if _hide(asked, place, free[row])]
+        left = [row for row, place in pieces.items() if _hide_piece(asked, place, free[row])]
         left = [row for row, share in zip(left, question.shares(left, free[left]), strict=True) if share >= PIECE_LEVEL]
-        if not left or count == MOST_PIECES:
+        if not left or count == MAX_PIECES:
             return
-        asked = _asked_again(question, left, question.model, free=free[left])
+        asked = _changed_question(question, left, question.model, free=free[left])
         for row, answer in zip(left, asked.answer(), strict=True):
             question.answers[row].readings.passes += answer.passes + question.cost(row)
         pieces = {row: place for place, row in enumerate(left)}
 
 
-def _hide(question: Question, row: int, free: Tensor) -> bool:
-    """Take a row's piece out of what is free [T, H, W]; False if only all of it is one."""
+def _hide_piece(question: Question, row: int, free: Tensor) -> bool:
+    """Set a row's piece and a margin to 0 in `free` [T, H, W]; False, without a change, if no mask is a piece."""
     mask = question.answers[row].smallest(PIECE_LEVEL)
     if mask is None:
         return False
@@ -135,14 +135,14 @@ def _hide(question: Question, row: int, free: Tensor) -> bool:
     return True
 
 
-def _asked_again(
+def _changed_question(
     question: Question,
     rows: Sequence[int],
     model: nn.Module,
     change: Callable[[Tensor], Tensor] = lambda clips: clips,
     free: Tensor | None = None,
 ) -> Question:
-    """The question of some rows for another form of model and clips, or with less that may be shown."""
+    """The question of some rows with another model, changed clips, or fewer voxels that may be shown (`free`)."""
     index, fills = list(rows), question.fills
     clips = change(question.clips[index])
     return Question(
@@ -150,7 +150,7 @@ def _asked_again(
         clips,
         question.targets[index],
         own=question.own[index],
-        fills={name: change(empty[index]) for name, empty in zip(fills.names, fills.clips, strict=True)},
+        fills={name: change(filled[index]) for name, filled in zip(fills.names, fills.clips, strict=True)},
         settings=question.settings,
         geometry=question.geometry,
         start=question.start[:, : clips.shape[2]],
@@ -161,4 +161,4 @@ def _asked_again(
     )
 
 
-READ = {"frames": _frames, "tube": _tube, "disjoint": _disjoint}
+READ = {"frames": _read_frames, "tube": _read_tube, "disjoint": _read_disjoint_pieces}

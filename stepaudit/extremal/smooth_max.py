@@ -92,35 +92,36 @@ class _SmoothMaximum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, seed_masks: Tensor, geometry: SmoothMax) -> Tensor:
         neighbours = _neighbours(seed_masks.flatten(0, 1), geometry)
-        used = _used(neighbours)
+        used = _nonzero_cells(neighbours)
         near = neighbours if used is None else neighbours.index_select(1, used)
         means, sums = _maximum(near, geometry)
         ctx.geometry, ctx.used = geometry, used
         ctx.save_for_backward(near, means, sums)
         cells = means if used is None else means.new_zeros(len(means), neighbours.shape[1]).index_copy_(1, used, means)
-        return _to_pixels(cells, geometry).unflatten(0, seed_masks.shape[:2])
+        return _cells_to_pixels(cells, geometry).unflatten(0, seed_masks.shape[:2])
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         geometry, used, (near, means, sums) = ctx.geometry, ctx.used, ctx.saved_tensors
-        cells = _to_cells(gradient.flatten(0, 1), geometry)
+        cells = _pixels_to_cells(gradient.flatten(0, 1), geometry)
         if used is None:
-            total = _of_neighbours(cells, near, means, sums, geometry)
+            total = _neighbour_gradients(cells, near, means, sums, geometry)
         else:
             weights = _weights(geometry, cells.device, cells.dtype)
             total = weights @ (cells / len(weights))  # where all seeds are 0, M is 0 and each exponential 1
-            total.index_copy_(1, used, _of_neighbours(cells.index_select(1, used), near, means, sums, geometry))
-        return _gathered(total, geometry).unflatten(0, gradient.shape[:2]), None
+            total.index_copy_(1, used, _neighbour_gradients(cells.index_select(1, used), near, means, sums, geometry))
+        return _sums_by_seed(total, geometry).unflatten(0, gradient.shape[:2]), None
 
 
 def _maximum(neighbours: Tensor, geometry: SmoothMax) -> tuple[Tensor, Tensor]:
     """Softmax-weighted mean and sum of exponentials of neighbours [J, M]: both [P, M]."""
-    parts = [_maximum_of_some(some, geometry) for some in neighbours.split(_cells_at_once(neighbours, geometry), 1)]
+    parts = [_maximum_at_once(some, geometry) for some in neighbours.split(_cells_at_once(neighbours, geometry), 1)]
     means, sums = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
     return means, sums
 
 
-def _maximum_of_some(neighbours: Tensor, geometry: SmoothMax) -> tuple[Tensor, Tensor]:
+def _maximum_at_once(neighbours: Tensor, geometry: SmoothMax) -> tuple[Tensor, Tensor]:
+    """`_maximum` of so many cells [J, M] that buffers stay in the cache."""
     weights = TEMPERATURE * _weights(geometry, neighbours.device, neighbours.dtype)
     total = neighbours.new_zeros(weights.shape[1], neighbours.shape[1])
     sums, value, power = torch.zeros_like(total), None, None
@@ -132,17 +133,20 @@ def _maximum_of_some(neighbours: Tensor, geometry: SmoothMax) -> tuple[Tensor, T
     return total.div_(sums).mul_(1 / TEMPERATURE), sums
 
 
-def _of_neighbours(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:
+def _neighbour_gradients(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:
     """Gradient of each neighbour of each cell [J, M] from that of the pixels [P, M].
 
     ∂M/∂v = exp(20 v) · (1 + 20 (v − M)) / Σ exp(20 v).
     """
     size = _cells_at_once(neighbours, geometry)
     parts = zip(*(tensor.split(size, dim=1) for tensor in (cells, neighbours, means, sums)), strict=True)
-    return torch.cat([_of_some_neighbours(c, n, m, s, geometry) for c, n, m, s in parts], dim=1)
+    return torch.cat([_neighbour_gradients_at_once(c, n, m, s, geometry) for c, n, m, s in parts], dim=1)
 
 
-def _of_some_neighbours(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:
+def _neighbour_gradients_at_once(
+    cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax
+) -> Tensor:
+    """`_neighbour_gradients` of so many cells that buffers stay in the cache."""
     weights = _weights(geometry, cells.device, cells.dtype)
     slope = cells / sums
     constant = torch.addcmul(slope, slope, means, value=-TEMPERATURE)
@@ -161,8 +165,8 @@ def _cells_at_once(neighbours: Tensor, geometry: SmoothMax) -> int:
     return max(1, VALUES_AT_ONCE // geometry.step**2)
 
 
-def _used(neighbours: Tensor) -> Tensor | None:
-    """Cells with a seed other than 0 around them, NaN too; None for all. A GPU is not asked: it would have to wait."""
+def _nonzero_cells(neighbours: Tensor) -> Tensor | None:
+    """Indices of cells with a nonzero (or NaN) seed around them; None for all. On a GPU always None: it would wait."""
     if neighbours.device.type != "cpu":
         return None
     used = (neighbours != 0).any(dim=0).nonzero()[:, 0]
@@ -186,7 +190,7 @@ def _neighbours(frames: Tensor, geometry: SmoothMax) -> Tensor:
     return windows.permute(3, 4, 0, 1, 2).reshape(side**2, -1)
 
 
-def _gathered(neighbours: Tensor, geometry: SmoothMax) -> Tensor:
+def _sums_by_seed(neighbours: Tensor, geometry: SmoothMax) -> Tensor:
     """The reverse of `_neighbours`: each seed's sum over the cells next to it. [F, h, w]."""
     around, side, (down, across) = geometry.lead + geometry.reach, 2 * geometry.reach + 1, geometry.cells
     split = neighbours.view(side, side, -1, down, across)
@@ -197,8 +201,8 @@ def _gathered(neighbours: Tensor, geometry: SmoothMax) -> Tensor:
     return total[:, around : around + geometry.grid[0], around : around + geometry.grid[1]]
 
 
-def _to_pixels(cells: Tensor, geometry: SmoothMax) -> Tensor:
-    """[P, M] to the padded masks [F, H', W']."""
+def _cells_to_pixels(cells: Tensor, geometry: SmoothMax) -> Tensor:
+    """Pixels by cell [P, M] to the padded masks [F, H', W']."""
     step, (down, across) = geometry.step, geometry.cells
     full = cells.view(step, step, -1, down, across).permute(2, 3, 0, 4, 1).flatten(3, 4).flatten(1, 2)
     first = geometry.lead * step - geometry.margin
@@ -206,8 +210,8 @@ def _to_pixels(cells: Tensor, geometry: SmoothMax) -> Tensor:
     return full[:, first : first + height, first : first + width]
 
 
-def _to_cells(pixels: Tensor, geometry: SmoothMax) -> Tensor:
-    """The reverse of `_to_pixels`, zeros where it had cut."""
+def _pixels_to_cells(pixels: Tensor, geometry: SmoothMax) -> Tensor:
+    """The reverse of `_cells_to_pixels`, zeros where it had cut."""
     step, cells, first = geometry.step, geometry.cells, geometry.lead * geometry.step - geometry.margin
     below, right = (count * step - first - size for count, size in zip(cells, pixels.shape[-2:], strict=True))
     full = functional.pad(pixels, (first, right, first, below))

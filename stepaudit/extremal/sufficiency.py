@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from stepaudit.extremal.answers import LEVELS, Answer, Control, Mask
 from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, crispness, elsewhere, moved, random_pieces
 from stepaudit.extremal.engine import in_parts
-from stepaudit.extremal.fills import SEARCH, VERIFY, fills_of, measured, parts, require_finite, target_probability
+from stepaudit.extremal.fills import SEARCH, VERIFY, fills_of, measure_fills, parts, require_finite, target_probability
 from stepaudit.extremal.greedy import Greedy
 from stepaudit.extremal.memory import rows_at_once
 from stepaudit.extremal.perturbation import blend
@@ -27,14 +27,14 @@ from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.extremal.sweep import Snapshot, Sweep, shift_px, sweep_settings
 from stepaudit.layers import frozen, probability_and_rank, reaches_clips, target_log_probability
 
-READINGS = (0.5, 0.9, 0.75)  # bracketed first
+READINGS = (0.5, 0.9, 0.75)  # levels that are bracketed first
 ITERATIONS = 155
-GOES_ON = 8  # iterations at a time, where the run did not find a mask that fails
+EXTRA_ITERATIONS = 8  # iterations at a time, where the run did not find a mask that fails
 FIRST_VERIFIED = 10  # snapshots, evenly spaced in log volume
 BUDGET = 200.0  # passes of a clip, class and start; a forward pass counts a third
 RESERVE = 6  # masks whose verification is still affordable when a run goes on
 BRACKET = 1.2  # a bracket is done when its upper end is at most so many times its lower end
-MORE = 0.05  # least volume of the random piece that is shown besides, to see whether the answer stays
+MIN_EXTRA_VOLUME = 0.05  # least volume of the random piece that is shown besides, to see whether the answer stays
 RANDOM_RATIOS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
 RANDOM_DRAWS = 2
 KEPT_CLIPS = 8  # copies of a clip in memory: its fills, and what blending keeps
@@ -67,7 +67,7 @@ def answers(
     """
     geometry = replace(geometry, padded=False)
 
-    def some(rows: slice) -> list[Answer]:
+    def answers_of(rows: slice) -> list[Answer]:
         question = Question(
             model,
             clips[rows],
@@ -90,7 +90,7 @@ def answers(
     with frozen(model), torch.enable_grad(), prepared(model, clips[:1]):
         by_gradient = reaches_clips(model, clips[:1])
         size = _rows_that_fit(model, clips, targets, geometry)
-        return [answer for part in in_parts(some, len(clips), size) for answer in part]
+        return [answer for part in in_parts(answers_of, len(clips), size) for answer in part]
 
 
 def _rows_that_fit(model: nn.Module, clips: Tensor, targets: Tensor, geometry: SmoothMax) -> int:
@@ -113,7 +113,7 @@ class Question:
         clips: [N, 3, T, H, W] in [0, 1].
         targets: [N] class indices.
         own: [N], the classes whose probability on the clip counts as the whole.
-        fills: empty versions of the clips by name, each [N, 3, T, H, W].
+        fills: fills of the clips by name, each [N, 3, T, H, W].
         settings: of the energy (`stepaudit.extremal.settings`).
         geometry: of the smooth maximum, without padding.
         start: [1, T, h, w], the first seed masks.
@@ -146,18 +146,18 @@ class Question:
         probability, reference = (probability_and_rank(logits, classes)[0] for classes in (targets, own))
         require_finite(probability)
         self.probability = probability.tolist()
-        self.fills = measured(model, fills, targets, reference, at_once)
+        self.fills = measure_fills(model, fills, targets, reference, at_once)
         self.by_gradient = by_gradient
-        self.search: Search = self._sweep(free) if by_gradient else self._greedy(free)
-        self.answers = [self._unanswered(row) for row in range(len(clips))]
+        self.search: Search = self._gradient_search(free) if by_gradient else self._greedy_search(free)
+        self.answers = [self._answer_without_masks(row) for row in range(len(clips))]
 
-    def _sweep(self, free: Tensor | None) -> Sweep:
+    def _gradient_search(self, free: Tensor | None) -> Sweep:
         chosen = sweep_settings(self.settings, ITERATIONS)
         return Sweep(
             self.model, self.clips, self.targets, self.fills, chosen, self.geometry, self.start, self.seed, free
         )
 
-    def _greedy(self, free: Tensor | None) -> Greedy:
+    def _greedy_search(self, free: Tensor | None) -> Greedy:
         size = tuple(self.start.shape[1:])
         return Greedy(
             self.model, self.clips, self.targets, self.fills, self.geometry, size, self.seed, free, self.at_once
@@ -167,23 +167,24 @@ class Question:
         """The answers of all rows."""
         fills = {row: places for row in range(len(self.answers)) if (places := self.search_fills(row))}
         self._advance(runs := self.search.begin(fills), self.search.passes)
-        self._verify([(run.row, each) for run in runs for each in _spread(run.snapshots, FIRST_VERIFIED)])
+        self._verify([(run.row, each) for run in runs for each in _evenly_spaced(run.snapshots, FIRST_VERIFIED)])
         while True:
             by_step: dict[float, list[Run]] = {}
             for run in runs:
-                if self._goes_on(run):
+                if self._should_continue(run):
                     by_step.setdefault(run.step, []).append(run)
             if not by_step:
                 break
             for together in by_step.values():
-                self._advance(together, GOES_ON)
+                self._advance(together, EXTRA_ITERATIONS)
                 self._verify([(run.row, run.snapshots[-1]) for run in together])
-        while asked := [each for run in runs for each in self._next(run)]:
+        while asked := [each for run in runs for each in self._next_verification(run)]:
             self._verify([(row, what) for row, what in asked if isinstance(what, Snapshot)])
             self._verify_with_more([(row, what) for row, what in asked if isinstance(what, Mask)])
         return self.answers
 
     def _advance(self, runs: Sequence[Run], passes: int) -> None:
+        """Let runs take at most so many passes more, and count them."""
         before = [run.step for run in runs]
         if runs:
             self.search.advance(runs, passes)
@@ -194,14 +195,14 @@ class Question:
         """Places of the fills that a row is searched with: where those of the search ask nothing, the others."""
         return self.fills.asking(row, SEARCH) or self.fills.asking(row, VERIFY)
 
-    def _goes_on(self, run: Run) -> bool:
-        """True if no mask of the run fails at some reading, though smaller ones can be made within the budget."""
+    def _should_continue(self, run: Run) -> bool:
+        """True if at a level of `READINGS` no mask failed yet, and the budget allows smaller masks."""
         answer = self.answers[run.row]
-        affordable = answer.passes + GOES_ON + RESERVE * self.cost(run.row) <= BUDGET
+        affordable = answer.passes + EXTRA_ITERATIONS + RESERVE * self.cost(run.row) <= BUDGET
         return affordable and not run.ended and any(map(answer.is_open_below, READINGS))
 
     def control(self, row: int) -> None:
-        """Note what random pieces, and the row's own smallest mask elsewhere, keep."""
+        """Add to a row's answer the shares kept by random pieces and by its own smallest mask moved elsewhere."""
         answer = self.answers[row]
         if answer.vacuous:
             return
@@ -215,14 +216,17 @@ class Question:
         if (mask := answer.smallest(READINGS[0])) is not None:
             answer.elsewhere = self.shares([row], elsewhere(self.shown([(row, mask.snapshot)])))[0]
 
-    def _unanswered(self, row: int) -> Answer:
+    def _answer_without_masks(self, row: int) -> Answer:
+        """A row's answer before any mask is verified."""
         fills = self.fills
         asks = [fills.names[place] for place in fills.asking(row, fills.names)]
-        empty = {name: values[row] for name, values in zip(fills.names, fills.empty, strict=True)}
-        spent = (1 + len(empty)) / 3
-        return Answer(self.probability[row], fills.reference[row], empty, asks, passes=spent, search=self.search.name)
+        on_fills = {name: values[row] for name, values in zip(fills.names, fills.probabilities, strict=True)}
+        spent = (1 + len(on_fills)) / 3
+        return Answer(
+            self.probability[row], fills.reference[row], on_fills, asks, passes=spent, search=self.search.name
+        )
 
-    def _next(self, run: Run) -> Iterator[tuple[int, Snapshot | Mask]]:
+    def _next_verification(self, run: Run) -> Iterator[tuple[int, Snapshot | Mask]]:
         """Next verification of a row, within its budget: a mask with more shown, or another one within a bracket."""
         row, answer = run.row, self.answers[run.row]
         if answer.passes + self.cost(row) > BUDGET:
@@ -233,12 +237,12 @@ class Question:
             return
         for level in (*READINGS, *LEVELS):
             for snapshots in (run.snapshots, run.early):
-                if (snapshot := _within_bracket(answer, level, snapshots)) is not None:
+                if (snapshot := _snapshot_in_bracket(answer, level, snapshots)) is not None:
                     yield row, snapshot
                     return
 
     def _frontier(self, answer: Answer) -> Iterator[Mask]:
-        """The smallest masks that do not fail, for all levels, those of the readings first."""
+        """The smallest mask that does not fail at each level, `READINGS` first."""
         for level in (*READINGS, *LEVELS):
             if (mask := answer.candidate(level)) is not None:
                 yield mask
@@ -248,6 +252,7 @@ class Question:
         return len(self._conditions(row)) / 3
 
     def _verify(self, asked: Sequence[tuple[int, Snapshot]]) -> None:
+        """Measure the crisp masks of snapshots under the verifying conditions, and add them to their rows' answers."""
         if not asked:
             return
         masks = self.shown(asked)
@@ -258,6 +263,7 @@ class Question:
             self.answers[row].passes += self.cost(row)
 
     def _verify_with_more(self, asked: Sequence[tuple[int, Mask]]) -> None:
+        """Measure verified masks again with a random piece shown besides, and note the share in their answers."""
         if not asked:
             return
         masks = self.shown([(row, mask.snapshot) for row, mask in asked])
@@ -268,8 +274,8 @@ class Question:
             self.answers[row].passes += self.cost(row)
 
     def with_more(self, masks: Tensor) -> Tensor:
-        """Masks [n, T, H, W] with a random piece shown besides, as large as the mask or larger."""
-        ratios = [min(LARGEST, max(MORE, volume)) for volume in masks.mean(dim=(1, 2, 3)).tolist()]
+        """Masks [n, T, H, W] united with a random piece at least as large as the mask."""
+        ratios = [min(LARGEST, max(MIN_EXTRA_VOLUME, volume)) for volume in masks.mean(dim=(1, 2, 3)).tolist()]
         pieces = random_pieces(ratios, tuple(self.clips.shape[2:]), self.geometry.sigma, self.seed)
         return torch.maximum(masks, pieces.to(masks))
 
@@ -317,7 +323,7 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _spread(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
+def _evenly_spaced(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
     """So many snapshots, the first and last of them by ratio, the others evenly between on a log scale."""
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.ratio)
     first, last = math.log(ordered[0].ratio), math.log(ordered[-1].ratio)
@@ -326,8 +332,8 @@ def _spread(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
     return list({id(snapshot): snapshot for snapshot in nearest}.values())
 
 
-def _within_bracket(answer: Answer, level: float, snapshots: Sequence[Snapshot]) -> Snapshot | None:
-    """A snapshot that was not verified yet and narrows the bracket of a level; None if there is none, or no need."""
+def _snapshot_in_bracket(answer: Answer, level: float, snapshots: Sequence[Snapshot]) -> Snapshot | None:
+    """An unverified snapshot that would narrow the bracket of a level; None if there is none or it is narrow enough."""
     lower, upper = answer.lower(level), answer.upper(level)
     if upper is not None and lower is not None and upper <= BRACKET * lower:
         return None

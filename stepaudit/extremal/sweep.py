@@ -167,13 +167,14 @@ class Sweep:
             energy = self.energy(pull * (self.tilt * slope * shown).sum(dim=(1, 2, 3)), masks, ratios, step)
             (towards,) = torch.autograd.grad(energy.sum(), seeds)
             if step % EVERY == 0 or step >= self.settings.iterations - 1:
-                self._note(runs, seeds.detach(), step)
+                self._add_snapshots(runs, seeds.detach(), step)
             with torch.no_grad():
                 seeds, moments = descended(seeds, towards, moments, step, self.settings)
         for run, own_seeds, own_moments in zip(runs, seeds.detach(), moments, strict=True):
             run.seeds, run.moments, run.step = own_seeds, own_moments, run.step + iterations
 
-    def _note(self, runs: Sequence[Run], seeds: Tensor, step: int) -> None:
+    def _add_snapshots(self, runs: Sequence[Run], seeds: Tensor, step: int) -> None:
+        """Add each run's seed masks, smoothed in time, to its snapshots."""
         is_early = step < (self.settings.iterations - 1) // 4
         stored = temporal_gaussian(seeds, self.settings.reach).half()
         for run, seed_masks in zip(runs, stored, strict=True):

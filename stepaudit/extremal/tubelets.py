@@ -7,20 +7,20 @@ from itertools import pairwise, product
 import torch
 from torch import Tensor
 
-FIRST = 4  # along each axis
+FIRST_PER_AXIS = 4  # along each axis
 
 Tubelet = tuple[slice, slice, slice]  # seeds in time, down and across
 Size = tuple[int, ...]  # [T, h, w]
 
 
 def first_tubelets(size: Size) -> list[Tubelet]:
-    """Equal tubelets that fill a grid of seeds, at most `FIRST` along each axis."""
+    """Equal tubelets that fill a grid of seeds, at most `FIRST_PER_AXIS` along each axis."""
     down_time, down, across = ([slice(*ends) for ends in _ends(length)] for length in size)
     return list(product(down_time, down, across))
 
 
 def _ends(length: int) -> list[tuple[int, int]]:
-    count = min(length, FIRST)
+    count = min(length, FIRST_PER_AXIS)
     return list(pairwise(length * place // count for place in range(count + 1)))
 
 
@@ -45,10 +45,10 @@ def halves(tubelet: Tubelet, size: Size) -> list[Tubelet]:
     axis = covered.index(max(covered))
     start, stop = tubelet[axis].start, tubelet[axis].stop
     middle = (start + stop) // 2
-    return [_with(tubelet, axis, slice(start, middle)), _with(tubelet, axis, slice(middle, stop))]
+    return [_replace_axis(tubelet, axis, slice(start, middle)), _replace_axis(tubelet, axis, slice(middle, stop))]
 
 
-def _with(tubelet: Tubelet, axis: int, part: slice) -> Tubelet:
+def _replace_axis(tubelet: Tubelet, axis: int, part: slice) -> Tubelet:
     first, second, third = (part if place == axis else own for place, own in enumerate(tubelet))
     return first, second, third
 

@@ -71,11 +71,11 @@ def test_out_of_memory_halves_the_batch_and_loses_no_row():
 
 
 def test_without_a_size_as_many_rows_are_optimised_at_once_as_fit_into_memory(monkeypatch):
-    monkeypatch.setattr(memory, "ON_A_CPU", 1)
+    monkeypatch.setattr(memory, "CPU_BYTES", 1)
     model = Noting()
     run(model)
     assert set(model.passes) == {1}
-    monkeypatch.setattr(memory, "ON_A_CPU", 2**30)
+    monkeypatch.setattr(memory, "CPU_BYTES", 2**30)
     model = Noting()
     run(model)
     assert model.passes.count(5) == 12

@@ -52,7 +52,7 @@ def truth(asked, level):
     cells = first_tubelets(GRID)
     for count in range(1, len(cells)):
         sets = list(combinations(cells, count))
-        masks = asked.search._shown(sets, 0)
+        masks = asked.search._crisp_masks(sets, 0)
         shares = asked.shares([0] * len(sets), masks)
         enough = [mask.mean().item() for mask, share in zip(masks, shares, strict=True) if share >= level]
         if enough:

@@ -30,10 +30,10 @@ def test_the_bytes_of_a_network_grow_with_its_layers_and_its_batch():
 
 def test_at_least_one_row_fits_and_more_as_memory_allows(monkeypatch):
     x = torch.rand(1000, requires_grad=True)
-    monkeypatch.setattr(memory, "ON_A_CPU", 12_345)
+    monkeypatch.setattr(memory, "CPU_BYTES", 12_345)
     assert memory.rows_at_once(lambda: x.exp(), 0, [], torch.device("cpu")) == 3
     assert memory.rows_at_once(lambda: x.exp(), 2000, [], torch.device("cpu")) == 2
-    monkeypatch.setattr(memory, "ON_A_CPU", 10)
+    monkeypatch.setattr(memory, "CPU_BYTES", 10)
     assert memory.rows_at_once(lambda: x.exp(), 0, [], torch.device("cpu")) == 1
 
 

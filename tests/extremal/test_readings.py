@@ -135,7 +135,7 @@ def test_two_copies_of_the_evidence_are_two_pieces_and_one_is_one():
 
 def test_no_more_pieces_are_searched_than_is_said(short, monkeypatch):
     """Sure as soon as a fifth of the clip is shown, wherever."""
-    monkeypatch.setattr(readings, "MOST_PIECES", 2)
+    monkeypatch.setattr(readings, "MAX_PIECES", 2)
     clip = texture(FRAMES, SIDE, 3)
 
     class AnyFifth(nn.Module):

@@ -44,7 +44,7 @@ def box(request):
 def test_a_white_box_knows_its_clip_and_not_the_empty_one(box):
     _, answer = box
     assert answer.probability > 0.99
-    assert max(answer.empty.values()) < 0.05
+    assert max(answer.fill_probabilities.values()) < 0.05
 
 
 def test_what_is_found_is_what_is_needed(box):
@@ -93,7 +93,7 @@ def test_a_model_of_the_mean_colour_is_asked_nothing_by_fills_of_this_colour():
     answer = needs(TwoClasses(lambda batch: 8 * ((batch.mean(dim=(1, 2, 3, 4)) - 0.5) / (own - 0.5) - 0.5)), clips)[0]
     assert answer.asks == ["grey"]
     for level in (0.5, 0.9):
-        kept = answer.empty["grey"] + level * (answer.probability - answer.empty["grey"])
+        kept = answer.fill_probabilities["grey"] + level * (answer.probability - answer.fill_probabilities["grey"])
         truth = 0.5 + math.log(kept / (1 - kept)) / 8
         assert answer.upper(level) == pytest.approx(truth, rel=0.15)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.white_boxes import texture, white_box
-from stepaudit.extremal.fills import fills_of, measured
+from stepaudit.extremal.fills import fills_of, measure_fills
 from stepaudit.extremal.settings import settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.extremal.sweep import FIRST_RATIO, LARGEST, SMALLEST, Steering, Sweep, shift_px, sweep_settings
@@ -20,7 +20,7 @@ def sweep(clips, model, seed=0, iterations=40):
     targets = torch.ones(len(clips), dtype=torch.long)
     with torch.no_grad():
         own = model(clips).softmax(dim=1)[:, 1]
-    fills = measured(model, fills_of(clips, None), targets, own, 16)
+    fills = measure_fills(model, fills_of(clips, None), targets, own, 16)
     chosen = sweep_settings(settings("ep3d", "corrected", "paper", None), iterations)
     start = torch.ones(1, FRAMES, *GEOMETRY.grid)
     return Sweep(model, clips, targets, fills, chosen, GEOMETRY, start, seed)

@@ -147,7 +147,7 @@ def test_readings_are_columns_of_the_label_s_rows_and_do_not_depend_on_when_the_
         (sufficiency, "ITERATIONS", 24),
         (sufficiency, "BUDGET", 30),
         (readings, "FRAMES_BUDGET", 30),
-        (fills, "ASKS", 1e-5),
+        (fills, "MIN_GAIN", 1e-5),
     ):
         monkeypatch.setattr(module, name, value)
     entry = whole.methods["ep3d"].model_copy(update={"batch_size": 1})
@@ -167,7 +167,7 @@ def test_readings_are_columns_of_the_label_s_rows_and_do_not_depend_on_when_the_
     for row in asked:
         assert row["fewest_frames_lower"] < len(row["fewest_frames"])
         assert (row["tube_lower"] or 0) < row["tube"] <= 1
-        assert 1 <= row["disjoint_pieces"] <= readings.MOST_PIECES
+        assert 1 <= row["disjoint_pieces"] <= readings.MAX_PIECES
         assert row["readings_passes"] > 0
     others = [row for row in found[0] if row not in asked]
     assert all(row["fewest_frames"] is row["tube"] is row["disjoint_pieces"] is None for row in others)

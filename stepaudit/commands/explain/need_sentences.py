@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from stepaudit.extremal.answers import Answer
 from stepaudit.extremal.crisp import LARGEST
-from stepaudit.extremal.fills import ASKS
+from stepaudit.extremal.fills import MIN_GAIN
 from stepaudit.extremal.greedy import Greedy
-from stepaudit.extremal.readings import MOST_PIECES, PIECE_LEVEL
+from stepaudit.extremal.readings import MAX_PIECES, PIECE_LEVEL
 from stepaudit.report.page.need_texts import percent, times
 
 HALF = 0.5
@@ -44,21 +44,21 @@ def sentences(answer: Answer, label: str, other_answer: Answer, other: str, of_f
 
 
 def _nothing(answer: Answer, label: str) -> str:
-    empty = _empty(answer)
-    if answer.reference < ASKS:
+    without = _fill_range(answer)
+    if answer.reference < MIN_GAIN:
         return (
-            f"The model does not find {label} in the clip: its probability is {answer.reference:.2f}, and {empty} "
+            f"The model does not find {label} in the clip: its probability is {answer.reference:.2f}, and {without} "
             "without the clip's content. So nothing can be asked."
         )
     return (
         f"Nothing of the clip is needed for {label}: its probability is {answer.reference:.2f} with the clip, and "
-        f"{empty} without its content."
+        f"{without} without its content."
     )
 
 
-def _empty(answer: Answer) -> str:
-    """Probabilities on the clip's empty versions."""
-    return f"{min(answer.empty.values()):.2f} to {max(answer.empty.values()):.2f}"
+def _fill_range(answer: Answer) -> str:
+    """Range of the target's probabilities on the fills alone, such as `0.02 to 0.10`."""
+    return f"{min(answer.fill_probabilities.values()):.2f} to {max(answer.fill_probabilities.values()):.2f}"
 
 
 def _enough(answer: Answer, label: str, level: float) -> str:
@@ -116,7 +116,7 @@ def _of_pieces(pieces: int, part: str) -> str:
     """Number of pieces that are each enough."""
     if pieces == 1:
         return f"A single piece is enough for {part}: with it hidden, the rest of the clip is not."
-    ending = "more were not searched" if pieces == MOST_PIECES else "with them hidden, the rest of the clip is not"
+    ending = "more were not searched" if pieces == MAX_PIECES else "with them hidden, the rest of the clip is not"
     return f"{pieces} pieces without a common voxel are each enough for {part}; {ending}."
 
 
@@ -144,9 +144,7 @@ def _of_other(answer: Answer, label: str, other_answer: Answer, other: str) -> s
     """Share of the clip that makes the model as sure of another class."""
     upper, own = other_answer.upper(HALF), answer.upper(HALF)
     if other_answer.vacuous:
-        return (
-            f"For {other} nothing can be asked: without the clip's content its probability is {_empty(other_answer)}."
-        )
+        return f"For {other} nothing can be asked: without the clip's content its probability is {_fill_range(other_answer)}."
     if upper is None or own is None:
         return f"No piece that was tried gives {other} half of that confidence."
     if upper <= own:
@@ -158,8 +156,8 @@ def _of_other(answer: Answer, label: str, other_answer: Answer, other: str) -> s
 
 
 def _not_counted(answer: Answer, label: str) -> Iterator[str]:
-    """The empty versions of the clip that ask nothing."""
-    if silent := [name for name in answer.empty if name not in answer.asks]:
+    """Sentence on the fills that are left out, because the clip adds too little to them."""
+    if silent := [name for name in answer.fill_probabilities if name not in answer.asks]:
         yield (
             f"Not counted: {', '.join(silent)}. On these empty versions of the clip {label} is less than 0.1 less "
             "probable than on the clip itself."
