@@ -17,7 +17,7 @@ from stepaudit.methods._evidence import Evidence
 Rule = Callable[..., Evidence | list[Evidence] | None]
 
 
-def _same(function: Callable, result: Tensor, input: Evidence, *_: Any, **_options: Any) -> Evidence:
+def _same_evidence(function: Callable, result: Tensor, input: Evidence, *_: Any, **_options: Any) -> Evidence:
     """The same evidence, also behind `detach`: models detach the recurrent state and still compute logits from it."""
     return Evidence(result, input.excitation, input.inhibition)
 
@@ -32,6 +32,7 @@ def _dropped(
     *,
     train: bool = True,
 ) -> Evidence:
+    """Dropout outside training, which changes nothing."""
     if training and train and p > 0:
         raise NotApplicableError("EB-R cannot follow units that are dropped at random outside training")
     return Evidence(result, input.excitation, input.inhibition)
@@ -41,7 +42,7 @@ def _constant(function: Callable, result: Tensor, *_: Any, **_options: Any) -> N
     """Gates are fixed weights: no probability goes into them."""
 
 
-def _alike(function: Callable, result: Any, *arguments: Any, **options: Any) -> Evidence | list[Evidence]:
+def _linear_alike(function: Callable, result: Any, *arguments: Any, **options: Any) -> Evidence | list[Evidence]:
     """Moving, adding up and averaging act alike on values, excitation and inhibition."""
     sides = [function(*_side(arguments, name), **_side(options, name)) for name in ("excitation", "inhibition")]
     if isinstance(result, Tensor):
@@ -50,6 +51,7 @@ def _alike(function: Callable, result: Any, *arguments: Any, **options: Any) -> 
 
 
 def _side(argument: Any, name: str) -> Any:
+    """The argument with evidence replaced by its side `name` (excitation or inhibition); constants (biases) are 0."""
     if isinstance(argument, Evidence):
         return getattr(argument, name)
     if isinstance(argument, dict):
@@ -96,6 +98,7 @@ def _normalised(
 
 
 def _rectified(function: Callable, result: Tensor, input: Evidence, *_: Any, **_options: Any) -> Evidence:
+    """ReLU: units above 0 keep their probability."""
     settled = Evidence(result, input.excitation, input.inhibition).settled()
     return Evidence(result, settled, torch.zeros_like(settled))
 
@@ -136,12 +139,14 @@ def _reversed_difference(function: Callable, result: Tensor, input: Any, other: 
 
 
 def _product(function: Callable, result: Tensor, input: Any, other: Any) -> Evidence:
+    """Product of a clip's units with a constant or a gate."""
     if isinstance(input, Evidence) and isinstance(other, Evidence):
         raise NotApplicableError("EB-R cannot follow a product of which both sides depend on the clip (attention?)")
     return input.scaled(other, result) if isinstance(input, Evidence) else other.scaled(input, result)
 
 
 def _quotient(function: Callable, result: Tensor, input: Any, other: Any, *, rounding_mode: Any = None) -> Evidence:
+    """Division by a constant."""
     if isinstance(other, Evidence) or rounding_mode is not None:
         raise NotApplicableError("EB-R cannot follow a division by what depends on the clip, nor rounding")
     return input.scaled(1 / other, result)
@@ -158,10 +163,10 @@ def _joint_output(function: Callable, result: Tensor, input: Evidence, dim: Any,
 
 
 _NAMES: dict[Rule, str] = {
-    _same: "detach detach_ data requires_grad_",
+    _same_evidence: "detach detach_ data requires_grad_",
     _dropped: "dropout dropout_ dropout1d dropout2d",
     _constant: "sigmoid sigmoid_ hardsigmoid new_zeros new_ones new_full new_empty zeros_like ones_like full_like",
-    _alike: "view reshape flatten unflatten squeeze unsqueeze permute transpose swapaxes movedim T mT flip clone "
+    _linear_alike: "view reshape flatten unflatten squeeze unsqueeze permute transpose swapaxes movedim T mT flip clone "
     "contiguous to float double cpu cuda chunk split tensor_split unbind select narrow index_select __getitem__ stack "
     "cat concat expand repeat sum mean avg_pool1d avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d",
     _linear: "linear conv1d conv2d",

@@ -24,9 +24,11 @@ class Excited(Tensor):
 
     @classmethod
     def __torch_function__(cls, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        stale = [tensor for tensor in _all_excited((args, kwargs)) if tensor.evidence.value._version != tensor.version]
-        arguments, options = _mapped((args, kwargs or {}), Excited, lambda tensor: tensor.evidence)
-        values = _mapped((arguments, options), Evidence, lambda evidence: evidence.value)
+        stale = [
+            tensor for tensor in _excited_tensors((args, kwargs)) if tensor.evidence.value._version != tensor.version
+        ]
+        arguments, options = _replace_parts((args, kwargs or {}), Excited, lambda tensor: tensor.evidence)
+        values = _replace_parts((arguments, options), Evidence, lambda evidence: evidence.value)
         with torch.no_grad():
             result = function(*values[0], **values[1])
         if _is_fact(result) or (result is None and function.__name__ == "__get__"):
@@ -35,12 +37,12 @@ class Excited(Tensor):
             raise NotApplicableError("EB-R cannot follow a tensor that is changed in place through a view of it")
         with torch.enable_grad():
             evidence = _call(_rule(function, args, options), function, result, *arguments, **options)
-        return _carried(evidence, result, args)
+        return _result_with_evidence(evidence, result, args)
 
 
 def excited(evidence: Evidence) -> Excited:
     """A tensor that looks to the model like `evidence.value`."""
-    return _with_evidence(evidence.value.as_subclass(Excited), evidence)
+    return _attach_evidence(evidence.value.as_subclass(Excited), evidence)
 
 
 @contextmanager
@@ -68,6 +70,7 @@ def explained(layer: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def _rule(function: Any, args: tuple, options: dict[str, Any]) -> Rule:
+    """The rule for a function of PyTorch. Raises NotApplicableError if there is none."""
     name = function.__self__.__name__ if function.__name__ == "__get__" else function.__name__
     in_place = name.endswith("_") and not name.endswith("__")
     if name not in RULES or "out" in options or (in_place and not isinstance(args[0], Excited)):
@@ -77,6 +80,7 @@ def _rule(function: Any, args: tuple, options: dict[str, Any]) -> Rule:
 
 
 def _call(rule: Rule, function: Callable, *arguments: Any, **options: Any) -> Evidence | list[Evidence] | None:
+    """Evidence by a rule. Raises NotApplicableError for arguments that the rule does not know."""
     try:
         signature(rule).bind(function, *arguments, **options)
     except TypeError as error:
@@ -84,17 +88,17 @@ def _call(rule: Rule, function: Callable, *arguments: Any, **options: Any) -> Ev
     return rule(function, *arguments, **options)
 
 
-def _carried(evidence: Evidence | list[Evidence] | None, result: Any, args: tuple) -> Any:
+def _result_with_evidence(evidence: Evidence | list[Evidence] | None, result: Any, args: tuple) -> Any:
     """The model's own result with the evidence; after a change in place, the very tensor that was changed."""
     if evidence is None:
         return result
     if not isinstance(evidence, Evidence):
         return type(result)([excited(part) for part in evidence])
     changed = args and isinstance(args[0], Excited) and result is args[0].evidence.value
-    return _with_evidence(args[0], evidence) if changed else excited(evidence)
+    return _attach_evidence(args[0], evidence) if changed else excited(evidence)
 
 
-def _with_evidence(tensor: Excited, evidence: Evidence) -> Excited:
+def _attach_evidence(tensor: Excited, evidence: Evidence) -> Excited:
     """The tensor with evidence, and the version of its value, which changes in place would raise."""
     tensor.evidence, tensor.version = evidence, evidence.value._version
     return tensor
@@ -109,18 +113,19 @@ def _is_fact(result: Any) -> bool:
     return isinstance(result, FACTS)
 
 
-def _all_excited(argument: Any) -> list[Excited]:
+def _excited_tensors(argument: Any) -> list[Excited]:
+    """All `Excited` tensors in an argument, at any depth."""
     tensors: list[Excited] = []
-    _mapped(argument, Excited, tensors.append)
+    _replace_parts(argument, Excited, tensors.append)
     return tensors
 
 
-def _mapped(argument: Any, kind: type, function: Callable[[Any], Any]) -> Any:
+def _replace_parts(argument: Any, kind: type, function: Callable[[Any], Any]) -> Any:
     """The argument with all its parts of a kind replaced, at any depth."""
     if isinstance(argument, kind):
         return function(argument)
     if isinstance(argument, dict):
-        return {key: _mapped(value, kind, function) for key, value in argument.items()}
+        return {key: _replace_parts(value, kind, function) for key, value in argument.items()}
     if isinstance(argument, tuple | list):
-        return type(argument)([_mapped(value, kind, function) for value in argument])
+        return type(argument)([_replace_parts(value, kind, function) for value in argument])
     return argument

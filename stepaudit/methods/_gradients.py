@@ -61,6 +61,7 @@ def mean_gradients(
 
 
 def _rows_that_fit(model: nn.Module, clip: Tensor, target: Tensor, score: str) -> int:
+    """Versions of clips whose gradients fit into memory together."""
     inputs = clip.detach().requires_grad_()
 
     def work() -> Tensor:
@@ -71,6 +72,7 @@ def _rows_that_fit(model: nn.Module, clip: Tensor, target: Tensor, score: str) -
 
 
 def _scores(forward: Callable[[Tensor], Tensor], clips: Tensor, targets: Tensor, score: str) -> Tensor:
+    """Each target's logit or probability, [N, 1]."""
     logits = forward(clips)
     values = logits if score == "logit" else logits.softmax(dim=1)
     return values.gather(1, targets[:, None])

@@ -74,16 +74,17 @@ class _Attention(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         name, kwargs = getattr(func, "__name__", ""), kwargs or {}
         if name in ATTENTION:
-            return self._written_out(*args, **kwargs)
+            return self._unfused_attention(*args, **kwargs)
         output = func(*args, **kwargs)
-        return self._seen(output) if name in SOFTMAX and output.ndim == 4 else output
+        return self._record(output) if name in SOFTMAX and output.ndim == 4 else output
 
-    def _seen(self, weights: Tensor) -> Tensor:
+    def _record(self, weights: Tensor) -> Tensor:
+        """Keep attention weights that gradients flow through."""
         if weights.requires_grad:
             self.weights.append(weights)
         return weights
 
-    def _written_out(
+    def _unfused_attention(
         self,
         query: Tensor,
         key: Tensor,
@@ -94,8 +95,9 @@ class _Attention(TorchFunctionMode):
         scale: float | None = None,
         **_options: Any,
     ) -> Tensor:
+        """`scaled_dot_product_attention` from its single steps, so that its weights are seen."""
         if is_causal or (attn_mask is not None and attn_mask.dtype == torch.bool):
             raise NotApplicableError("attention that may not look everywhere (a mask) is not rolled out")
         products = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
         products = products if attn_mask is None else products + attn_mask
-        return self._seen(functional.softmax(products, dim=-1)) @ value
+        return self._record(functional.softmax(products, dim=-1)) @ value

@@ -25,5 +25,6 @@ def attribute(
 
 
 def _bell(size: int, width: float) -> Tensor:
+    """A Gaussian around the middle of an axis of `size` pixels, `width` in shares of it; [size]."""
     offsets = (torch.arange(size) + 0.5) / size - 0.5
     return torch.exp(-(offsets**2) / (2 * width**2))

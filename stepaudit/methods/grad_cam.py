@@ -42,16 +42,18 @@ def attribute(
         raise NotApplicableError(
             f"{type(model).__name__} names no activation_layer, which Grad-CAM reads; set the model's `layer:`"
         )
-    pairs = [_placed(model, pair, clips) for pair in _activations_and_gradients(model, layer, clips, targets, score)]
+    pairs = [
+        _tokens_on_grid(model, pair, clips) for pair in _activations_and_gradients(model, layer, clips, targets, score)
+    ]
     _require_places(pairs[0][0], clips.shape[-2:])
-    grids = [_weighted(*pair) for pair in pairs]
+    grids = [_weighted_activations(*pair) for pair in pairs]
     if wrong := [len(grid) for grid in grids if len(grid) % len(clips)]:
         raise NotApplicableError(f"activation_layer gives {wrong[0]} maps for {len(clips)} clips: not as many for each")
     maps = torch.cat([grid.reshape(len(clips), -1, *grid.shape[-2:]) for grid in grids], dim=1)
     return Maps(scaled(maps), "trilinear", clips.shape[-3:])
 
 
-def _placed(model: nn.Module, pair: tuple[Tensor, Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
+def _tokens_on_grid(model: nn.Module, pair: tuple[Tensor, Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
     """Activations and gradients, those of tokens in the places that the model gives them (`activation_grid`)."""
     arrange = getattr(model, "activation_grid", None)
     if arrange is None:
@@ -73,7 +75,7 @@ def _require_places(activations: Tensor, size: tuple[int, ...]) -> None:
         )
 
 
-def _weighted(activations: Tensor, gradients: Tensor) -> Tensor:
+def _weighted_activations(activations: Tensor, gradients: Tensor) -> Tensor:
     """Σ_c of activations times their channel's mean gradient, rectified: [n, C, …] to [n, …]."""
     return (gradients.mean(dim=tuple(range(2, activations.ndim)), keepdim=True) * activations).sum(dim=1).relu()
 

@@ -42,17 +42,19 @@ def attribute(
     at_least_one(samples=samples)
     sigma = noise * (clips.amax(dim=(1, 2, 3, 4)) - clips.amin(dim=(1, 2, 3, 4)))
     generators = [_generator(clip, seed) for clip in clips]
-    noisy = (clips + sigma[:, None, None, None, None] * _drawn(clips, generators) for _ in range(samples))
+    noisy = (clips + sigma[:, None, None, None, None] * _noise(clips, generators) for _ in range(samples))
     with frozen(model):
         mean = mean_gradients(model, noisy, clips, targets, score)
     return Maps(scaled(strongest_channel(mean)), "nearest", clips.shape[-3:])
 
 
-def _drawn(clips: Tensor, generators: list[torch.Generator]) -> Tensor:
+def _noise(clips: Tensor, generators: list[torch.Generator]) -> Tensor:
+    """Standard normal noise of the clips' shape, each clip by its own generator."""
     return torch.stack([torch.randn(clips.shape[1:], generator=each) for each in generators]).to(clips)
 
 
 def _generator(clip: Tensor, seed: int) -> torch.Generator:
+    """Random generator that depends on the clip's content and the seed alone."""
     return torch.Generator().manual_seed(zlib.crc32(clip.detach().cpu().numpy().tobytes(), seed))
 
 

@@ -27,16 +27,17 @@ def rearranged(mask: Tensor, count: int) -> list[Tensor]:
     """
     generator = torch.Generator().manual_seed(0)
     values, sigma = mask.flatten().sort().values, SIGMA_SHARE * min(mask.shape[1:])
-    return [_along(_field(mask.shape, sigma, generator).to(mask.device), values) for _ in range(count)]
+    return [_in_order_of(_field(mask.shape, sigma, generator).to(mask.device), values) for _ in range(count)]
 
 
 def _field(shape: torch.Size, sigma: float, generator: torch.Generator) -> Tensor:
+    """Smooth noise of this shape."""
     noise = torch.randn(shape, generator=generator)
     return gaussian_blur(temporal_gaussian(noise[None], REACH)[0], sigma)
 
 
-def _along(field: Tensor, values: Tensor) -> Tensor:
-    """The sorted values, the greatest where the field is greatest."""
+def _in_order_of(field: Tensor, values: Tensor) -> Tensor:
+    """The values rearranged so that their order is that of the field."""
     result = torch.empty_like(values)
     result[field.flatten().argsort()] = values
     return result.view_as(field)

@@ -22,10 +22,11 @@ def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError
     Returns:
         T values; a NoAnnotationError where a frame has no box, or its boxes cover no pixel or all.
     """
-    return of_frames(importance, boxes, _of_frame)
+    return of_frames(importance, boxes, _frame_auc)
 
 
-def _of_frame(frame: Tensor, boxes: list[Box]) -> float | AuditError:
+def _frame_auc(frame: Tensor, boxes: list[Box]) -> float | AuditError:
+    """AUC of a frame [H, W]; an error if all or none of its pixels lie in the boxes."""
     inside = covered(boxes, frame.shape)
     if inside.all() or not inside.any():
         return NoAnnotationError(f"the boxes cover {inside.sum()} of {inside.numel()} pixels")

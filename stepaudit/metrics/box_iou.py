@@ -23,10 +23,11 @@ def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError
     Returns:
         T values; a NoAnnotationError where a frame has no box, or its boxes hold no pixel.
     """
-    return of_frames(importance, boxes, _of_frame)
+    return of_frames(importance, boxes, _frame_iou)
 
 
-def _of_frame(frame: Tensor, boxes: list[Box]) -> float | AuditError:
+def _frame_iou(frame: Tensor, boxes: list[Box]) -> float | AuditError:
+    """IoU of a frame [H, W], the mean over all choices among tied pixels; an error if the boxes hold no pixel."""
     inside = covered(boxes, frame.shape)
     size = int(inside.sum())
     if size == 0:
@@ -34,12 +35,12 @@ def _of_frame(frame: Tensor, boxes: list[Box]) -> float | AuditError:
     threshold = frame.flatten().topk(size).values[-1]
     above, tied = frame > threshold, frame == threshold
     counts = (int((tied & inside).sum()), int((tied & ~inside).sum()), size - int(above.sum()))
-    hits, probabilities = _drawn(*counts)
+    hits, probabilities = _hypergeometric(*counts)
     shared = int((above & inside).sum()) + hits
     return (probabilities * (shared / (2 * size - shared))).sum().item()
 
 
-def _drawn(good: int, bad: int, draws: int) -> tuple[Tensor, Tensor]:
+def _hypergeometric(good: int, bad: int, draws: int) -> tuple[Tensor, Tensor]:
     """Possible numbers of good pixels among `draws` from good and bad ones, and their probabilities."""
     hits = torch.arange(max(0, draws - bad), min(draws, good) + 1, dtype=torch.float64)
     return hits, torch.softmax(_log_choices(good, hits) + _log_choices(bad, draws - hits), dim=0)

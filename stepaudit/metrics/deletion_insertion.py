@@ -75,9 +75,9 @@ def score(
         UsageError: an option is out of its range.
     """
     length = max(1, round(TUBELET * clip.shape[1])) if frames is None else frames
-    _check(fills, units, shares, side, min(length, random_orders, at_once))
+    _check_options(fills, units, shares, side, min(length, random_orders, at_once))
     require_peak(importance)
-    points, seed, grids = _points(shares), content_hash(clip), grids_of(clip.shape[1:], units, side, length)
+    points, seed, grids = _shares_both_ways(shares), content_hash(clip), grids_of(clip.shape[1:], units, side, length)
     ranks = {unit: ranks_by_importance(importance.cpu(), grid, _generator(seed)) for unit, grid in grids.items()}
     values: dict[str, float] = {}
     with frozen(model), torch.no_grad():
@@ -86,14 +86,17 @@ def score(
             ends = masked.end_logits()
             key = (seed, fill, blur_sigma, target, at_once, *points, *ends.flatten().tolist())
             for unit, grid in grids.items():
-                measure = partial(_at_random, masked, grid, points, random_orders, seed)
+                measure = partial(_probabilities_at_random, masked, grid, points, random_orders, seed)
                 chance = cached(model, (*key, unit, side, length, random_orders), measure)
-                curves = _curves(masked.target_probabilities(ends), _by_rank(masked, ranks[unit], points), chance)
-                values |= _named(f"{fill}.{unit}", points, whole_shares(grid, points), curves)
+                curves = _curves(
+                    masked.target_probabilities(ends), _probabilities_by_rank(masked, ranks[unit], points), chance
+                )
+                values |= _named_points(f"{fill}.{unit}", points, whole_shares(grid, points), curves)
     return values
 
 
-def _check(fills: Sequence, units: Sequence, shares: Sequence[float], side: float, least: int) -> None:
+def _check_options(fills: Sequence, units: Sequence, shares: Sequence[float], side: float, least: int) -> None:
+    """Raise UsageError for options out of range; `least` is the smallest of the counts."""
     if not (fills and units and shares):
         raise UsageError("options 'fills', 'units' and 'shares' of deletion_insertion: give each at least one value")
     if not all(0 < share < 1 for share in shares):
@@ -104,23 +107,28 @@ def _check(fills: Sequence, units: Sequence, shares: Sequence[float], side: floa
         )
 
 
-def _points(shares: Sequence[float]) -> list[float]:
+def _shares_both_ways(shares: Sequence[float]) -> list[float]:
     """Shares of a curve in ascending order: each requested share and one minus it."""
     return sorted({round(each, 6) for share in shares for each in (share, 1 - share)})
 
 
 def _generator(seed: int) -> torch.Generator:
+    """Random generator of a seed."""
     return torch.Generator().manual_seed(seed)
 
 
-def _by_rank(masked: MaskedClip, ranks: Tensor, points: Sequence[float]) -> tuple[list[float], list[float]]:
+def _probabilities_by_rank(
+    masked: MaskedClip, ranks: Tensor, points: Sequence[float]
+) -> tuple[list[float], list[float]]:
     """Probability without the units that come first, and with nothing but them, for each share of them."""
     first = coming_first(ranks, points)
     values = masked.probabilities([*(~mask for mask in first), *first])
     return values[: len(points)], values[len(points) :]
 
 
-def _at_random(masked: MaskedClip, grid: Tensor, points: Sequence[float], orders: int, seed: int) -> list[float]:
+def _probabilities_at_random(
+    masked: MaskedClip, grid: Tensor, points: Sequence[float], orders: int, seed: int
+) -> list[float]:
     """Mean probability, over random orders, with nothing but the units that come first, for each share of them."""
     ranks = [ranks_at_random(grid, _generator(seed + order)) for order in range(1, orders + 1)]
     values = masked.probabilities([mask for rank in ranks for mask in coming_first(rank, points)])
@@ -139,7 +147,7 @@ def _curves(
     }
 
 
-def _named(
+def _named_points(
     part: str, points: Sequence[float], reached: Sequence[float], curves: dict[str, list[float]]
 ) -> dict[str, float]:
     """Each point of each curve, and the area under it, by the name of the part.
@@ -168,5 +176,5 @@ def passes(
     **_options: object,
 ) -> int:
     """Forward passes of the model for a map, random orders among them."""
-    points = len(_points(shares))
+    points = len(_shares_both_ways(shares))
     return len(fills) * (2 + len(units) * points * (2 + random_orders))

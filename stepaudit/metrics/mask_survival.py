@@ -97,10 +97,16 @@ def score(
     variants += [("shift", each) for each in moved(mask, max(1, round(shift * min(mask.shape[1:]))))]
     variants += [("random", each) for each in rearranged(mask, random_masks)]
     own = [(name, fills[perturbation], each) for name, each in variants]
-    rows = _probabilities(model, [*_filled(fills, mask, hard), *own], at_once)
+    rows = _probabilities(model, [*_probes_by_fill(fills, mask, hard), *own], at_once)
     own_class = {name: of_name[:, target].mean().item() for name, of_name in rows.items()}
-    rivals = {"rival_clip": _rival(rows["clip"], target), "rival": _rival(rows[f"soft.{perturbation}"], target)}
-    place, transfer = _place(hard, marked, judged), _transfer(peers, fills[perturbation], mask, target, at_once)
+    rivals = {
+        "rival_clip": _rival_probability(rows["clip"], target),
+        "rival": _rival_probability(rows[f"soft.{perturbation}"], target),
+    }
+    place, transfer = (
+        _shares_on_annotation(hard, marked, judged),
+        _peer_probabilities(peers, fills[perturbation], mask, target, at_once),
+    )
     return {**own_class, **rivals, **place, **transfer}
 
 
@@ -111,7 +117,7 @@ def _fills(clips: Tensor, own: Perturbation, other_sigma: float) -> dict[str, Te
     return {name: perturbation.levels(clips) for name, perturbation in named.items()}
 
 
-def _filled(fills: dict[str, Tensor], mask: Tensor, hard: Tensor) -> list[Probe]:
+def _probes_by_fill(fills: dict[str, Tensor], mask: Tensor, hard: Tensor) -> list[Probe]:
     """The whole clip, and with each fill the mask, the hard mask and no mask."""
     whole, empty = torch.ones_like(mask), torch.zeros_like(mask)
     probes = [("clip", next(iter(fills.values())), whole)]
@@ -134,14 +140,14 @@ def _probabilities(model: nn.Module, probes: list[Probe], at_once: int) -> dict[
     return {name: probabilities[[name == each for each in names]] for name in dict.fromkeys(names)}
 
 
-def _rival(probabilities: Tensor, target: int) -> float:
+def _rival_probability(probabilities: Tensor, target: int) -> float:
     """The greatest probability of another class than the target; [1, K], 0 where there is none."""
     others = probabilities[0].clone()
     others[target] = 0
     return others.max().item()
 
 
-def _place(hard: Tensor, marked: Tensor, judged: Tensor) -> dict[str, float | AuditError]:
+def _shares_on_annotation(hard: Tensor, marked: Tensor, judged: Tensor) -> dict[str, float | AuditError]:
     """Share of the hard mask on the annotation; without annotation there is no `outside` either."""
     if not marked.any():
         return dict.fromkeys(("inside", "annotated", "outside"), NoAnnotationError("no voxel is annotated"))
@@ -153,7 +159,7 @@ def _place(hard: Tensor, marked: Tensor, judged: Tensor) -> dict[str, float | Au
     }
 
 
-def _transfer(
+def _peer_probabilities(
     peers: dict[str, nn.Module], levels: Tensor, mask: Tensor, target: int, at_once: int
 ) -> dict[str, float | AuditError]:
     """Probabilities of other models, by part and peer."""
@@ -165,7 +171,7 @@ def _transfer(
     for name, peer in peers.items():
         rows = _probabilities(peer, probes, at_once)
         parts |= {f"{part}.{name}": row[0, target].item() for part, row in rows.items()}
-        parts[f"peer_rival.{name}"] = _rival(rows["peer_clip"], target)
+        parts[f"peer_rival.{name}"] = _rival_probability(rows["peer_clip"], target)
     return parts
 
 

@@ -105,7 +105,7 @@ def build(classes: int, *, path: str = "") -> nn.Module:
     library = _library()
     if not path:
         raise UsageError("huggingface: give the folder or the name of the model, `options: {path: my_videomae}`")
-    with _quiet(library), _reading(path):
+    with _quiet(library), _errors_as_usage(path):
         config = library.AutoConfig.from_pretrained(path)
         changes = {} if config.num_labels == classes else {"num_labels": classes, "ignore_mismatched_sizes": True}
         net, report = library.AutoModelForVideoClassification.from_pretrained(
@@ -125,14 +125,14 @@ def build(classes: int, *, path: str = "") -> nn.Module:
 def class_names(*, path: str) -> list[str] | None:
     """Names of its classes in the order of its logits; None if it does not name them. Raises UsageError as `build`."""
     library = _library()
-    with _quiet(library), _reading(path):
+    with _quiet(library), _errors_as_usage(path):
         return _names(library.AutoConfig.from_pretrained(path))
 
 
 def class_count(path: str) -> int:
     """Number of classes of a trained classifier. Raises UsageError as `build`."""
     library = _library()
-    with _quiet(library), _reading(path):
+    with _quiet(library), _errors_as_usage(path):
         return library.AutoConfig.from_pretrained(path).num_labels
 
 
@@ -162,7 +162,7 @@ def _quiet(library: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _reading(path: str) -> Iterator[None]:
+def _errors_as_usage(path: str) -> Iterator[None]:
     """Errors of the library as UsageError with the next step."""
     try:
         yield

@@ -25,7 +25,7 @@ ranges = {
 MEAN, STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
 KERNEL, WHOLE, HALF = [3, 3, 3], [1, 1, 1], [1, 2, 2]
 PATCH = (2, 4, 4)  # steps from one to the next in frames, rows, columns
-LEAST_FRAMES, LEAST_PIXELS = 2, 32  # that leave a token in the last stage
+MIN_FRAMES, MIN_PIXELS = 2, 32  # that leave a token in the last stage
 
 
 class MViTv2(Normalised):
@@ -120,10 +120,10 @@ def build(
     """
     if not 1 <= len(depths) <= 4 or min(depths) < 1 or sum(depths) < 2:
         raise UsageError(f"mvit_v2_s: depths {list(depths)}; give up to four numbers from 1 on, such as [1, 2, 11, 2]")
-    if frames < LEAST_FRAMES or size < LEAST_PIXELS:
+    if frames < MIN_FRAMES or size < MIN_PIXELS:
         raise UsageError(
-            f"mvit_v2_s: {frames} frames of {size} pixels leave no token; set `frames` to at least {LEAST_FRAMES} and "
-            f"`size` to at least {LEAST_PIXELS}"
+            f"mvit_v2_s: {frames} frames of {size} pixels leave no token; set `frames` to at least {MIN_FRAMES} and "
+            f"`size` to at least {MIN_PIXELS}"
         )
     backbone = _Backbone(
         num_classes=classes,

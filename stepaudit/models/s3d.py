@@ -25,7 +25,7 @@ STAGES = (
     ((256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128)),
 )
 POOLED = (2, 7, 7)  # of the last activation, at stride 1; the means are averaged after the classifier
-LEAST_FRAMES, LEAST_PIXELS = 5, 17  # of which the strides and poolings leave one
+MIN_FRAMES, MIN_PIXELS = 5, 17  # of which the strides and poolings leave one
 
 
 class S3D(Normalised):
@@ -49,10 +49,10 @@ class S3D(Normalised):
 
     def forward(self, clips: Tensor) -> Tensor:
         frames, height, width = clips.shape[2:]
-        if frames < LEAST_FRAMES or min(height, width) < LEAST_PIXELS:
+        if frames < MIN_FRAMES or min(height, width) < MIN_PIXELS:
             raise UsageError(
-                f"S3D halves its input: {frames} frames of {height} × {width} pixels, at least {LEAST_FRAMES} of "
-                f"{LEAST_PIXELS} × {LEAST_PIXELS} are needed; raise `frames`, `height` or `width` of `clips`"
+                f"S3D halves its input: {frames} frames of {height} × {width} pixels, at least {MIN_FRAMES} of "
+                f"{MIN_PIXELS} × {MIN_PIXELS} are needed; raise `frames`, `height` or `width` of `clips`"
             )
         return super().forward(clips)
 
@@ -63,7 +63,7 @@ class _Backbone(nn.Module):
     def __init__(self, classes: int, width: int, momentum: float, dropout: float):
         super().__init__()
         norm = partial(nn.BatchNorm3d, eps=0.001, momentum=momentum)
-        first, second = width, _scaled(192, width)
+        first, second = width, _scaled_channels(192, width)
         blocks, channels = _blocks(second, width, norm)
         self.features = nn.Sequential(
             TemporalSeparableConv(3, first, 7, 2, 3, norm),
@@ -91,13 +91,13 @@ def _blocks(channels: int, width: int, norm: partial) -> tuple[list[list[nn.Modu
     for stage in STAGES:
         stages.append([])
         for widths in stage:
-            scaled = [_scaled(value, width) for value in widths]
+            scaled = [_scaled_channels(value, width) for value in widths]
             stages[-1].append(SepInceptionBlock3D(channels, *scaled, norm))
             channels = scaled[0] + scaled[2] + scaled[4] + scaled[5]
     return stages, channels
 
 
-def _scaled(channels: int, width: int) -> int:
+def _scaled_channels(channels: int, width: int) -> int:
     return max(1, round(channels * width / 64))
 
 

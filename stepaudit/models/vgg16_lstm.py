@@ -16,7 +16,7 @@ ranges = {
     "dropout": (0, 1),
 }
 STAGES = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # of VGG16: channels in widths, convolutions
-SMALLEST = 2 ** len(STAGES)  # pixels of which the poolings leave one
+MIN_PIXELS = 2 ** len(STAGES)  # pixels of which the poolings leave one
 
 
 class VGG16LSTM(FrameLSTM):
@@ -60,9 +60,9 @@ class _Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        if min(height, width) < SMALLEST:
+        if min(height, width) < MIN_PIXELS:
             raise UsageError(
-                f"VGG16 halves its input five times: {height} × {width} pixels, at least {SMALLEST} are needed"
+                f"VGG16 halves its input five times: {height} × {width} pixels, at least {MIN_PIXELS} are needed"
             )
         return self.classifier(self.avgpool(self.features(images)).flatten(1))
 

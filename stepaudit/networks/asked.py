@@ -1,8 +1,8 @@
-"""The question to a network about a clip as two classes, so that methods and metrics know one kind of model.
+"""Multi-label and regression networks as classifiers, so that methods and metrics see one kind of model.
 
-Of a network with a logit for each label, class 1 is that the label is there, and class 0 that it is not. Of a
-regression class 1 is that the answer stays what it was (`adapters.Close`); methods that differentiate the output get
-the output.
+A network with a logit for each label becomes a classifier of two classes: class 1 if the label is there, class 0 if it
+is not. A regression becomes one of whether its value stays what it was (class 1, `adapters.Close`); methods that
+differentiate the output get the output itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,10 +45,11 @@ class Asked:
             return self.net
         question = (target, None if self.output else answer)
         if question not in self._models:
-            self._models[question] = self._made(target, answer)
+            self._models[question] = self._model_for(target, answer)
         return self._models[question]
 
-    def _made(self, target: int, answer: float | None) -> nn.Module:
+    def _model_for(self, target: int, answer: float | None) -> nn.Module:
+        """The network as a classifier for one question. Raises NotApplicableError where it cannot be asked."""
         if self.entry.gives == "sigmoid":
             return Adapter(self.net, column=target, gives="logit").eval()
         if self.output is None:
@@ -68,7 +69,7 @@ class Asked:
         return self.entry.gives == "regression" and bool(self.output)
 
     def targets(self, targets: Tensor) -> Tensor:
-        """The same of targets [N]."""
+        """The classes that stand for targets [N] in the models of `model`."""
         return torch.ones_like(targets) if self.entry.gives in SINGLE else targets
 
     def by_question(

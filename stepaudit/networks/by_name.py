@@ -61,30 +61,37 @@ def choose(name: str, *, weights: str | None = None, classes: str | None = None,
     Raises:
         UsageError: there is no such model or layer, or the weights cannot be loaded or do not fit.
     """
-    chosen = _choose(name, weights, classes)
+    chosen = _load_by_kind(name, weights, classes)
     return replace(chosen, net=named_layer.reading(chosen.net, layer))
 
 
-def _choose(name: str, weights: str | None, classes: str | None) -> Chosen:
+def _load_by_kind(name: str, weights: str | None, classes: str | None) -> Chosen:
+    """Load a checkpoint, a folder, an object of the user's own, or torchvision's weights, by the form of the name."""
     if Path(name).suffix == SUFFIX or Path(name).is_file():
-        _refuse(weights and "--weights", "a checkpoint holds its weights", classes and "--classes", "and its classes")
-        return _of_checkpoint(Path(name))
+        _refuse_options(
+            weights and "--weights", "a checkpoint holds its weights", classes and "--classes", "and its classes"
+        )
+        return _from_checkpoint(Path(name))
     if Path(name).is_dir():
-        _refuse(weights and "--weights", "the folder holds its weights", classes and "--classes", "and its classes")
-        return _of_folder(name)
+        _refuse_options(
+            weights and "--weights", "the folder holds its weights", classes and "--classes", "and its classes"
+        )
+        return _from_folder(name)
     if ":" in name:
-        return _of_object(name, weights, classes)
-    _refuse(classes and "--classes", "torchvision's weights know their classes")
-    return _of_torchvision(name, weights)
+        return _from_object(name, weights, classes)
+    _refuse_options(classes and "--classes", "torchvision's weights know their classes")
+    return _from_torchvision(name, weights)
 
 
-def _refuse(*pairs: str | None) -> None:
+def _refuse_options(*pairs: str | None) -> None:
+    """Raise UsageError for an option that is given; `pairs` are options (None if not given) and reasons, in turn."""
     for option, reason in zip(pairs[::2], pairs[1::2], strict=True):
         if option:
             raise UsageError(f"{option}: {reason}; leave it out")
 
 
-def _of_checkpoint(path: Path) -> Chosen:
+def _from_checkpoint(path: Path) -> Chosen:
+    """Model of a checkpoint of an audit."""
     if not path.is_file():
         raise UsageError(f"{path}: there is no such checkpoint; `make demo` or your own audit trains one, or {FORMS}")
     if path.suffix != SUFFIX:
@@ -117,7 +124,7 @@ def _audit_of(path: Path, entry: Model) -> config.Config | None:
     return audit if path.stem in audit.models and audit.models[path.stem].use == entry.use else None
 
 
-def _of_folder(name: str) -> Chosen:
+def _from_folder(name: str) -> Chosen:
     """Classifier of transformers in a folder."""
     component = registry.find("models", "huggingface")
     count = cast(Callable[[str], int], component.companion("class_count"))
@@ -132,7 +139,8 @@ def _of_folder(name: str) -> Chosen:
     return Chosen(net.eval(), name, net.classes, clips, "as its files say")
 
 
-def _of_torchvision(name: str, weights: str | None) -> Chosen:
+def _from_torchvision(name: str, weights: str | None) -> Chosen:
+    """Model with torchvision's weights of this name, or with those of a local file."""
     from torchvision.models import get_model, get_weight
 
     try:
@@ -187,7 +195,8 @@ def _own_size(net: nn.Module) -> Clips:
     return Clips() if size is None else Clips(frames=size[0], height=size[1], width=size[2])
 
 
-def _of_object(name: str, weights: str | None, classes: str | None) -> Chosen:
+def _from_object(name: str, weights: str | None, classes: str | None) -> Chosen:
+    """Model of `module:object`, filled with a file's weights if there is one."""
     names = class_names(classes) if classes else None
     net = built(name, names)
     if weights is not None:
@@ -225,7 +234,7 @@ def built(name: str, classes: Sequence[str] | None, seed: int = 0) -> nn.Module:
     """
     target = registry.find("models", name).load()
     with training.seeded(seed):
-        net = target if isinstance(target, nn.Module) else _called(target, name, classes)
+        net = target if isinstance(target, nn.Module) else _call_factory(target, name, classes)
     if not isinstance(net, nn.Module):
         raise UsageError(
             f"model '{name}' is a {type(net).__name__}; name a torch.nn.Module, or a function that gives one"
@@ -247,7 +256,7 @@ def class_names(text: str) -> list[str]:
     return names
 
 
-def _called(function: Callable, name: str, classes: Sequence[str] | None) -> nn.Module:
+def _call_factory(function: Callable, name: str, classes: Sequence[str] | None) -> nn.Module:
     """Result of a function with no argument, or with the number of classes."""
     try:
         needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]

@@ -25,7 +25,7 @@ from stepaudit.store.tables import as_json
 
 KEY, FORMAT = "stepaudit", 1
 SAFETENSORS = ".safetensors"
-OWN = "own_classes"  # of a network that was trained on more classes than the data set's
+OWN_CLASSES = "own_classes"  # of a network that was trained on more classes than the data set's
 COUNTER = ".num_batches_tracked"
 SHOWN = 3  # names of a file in a message
 NEEDED = {"use", "options", "classes"}
@@ -52,7 +52,7 @@ def trained(job: Job, device: torch.device) -> nn.Module:
 def load(path: Path, entry: Model, classes: list[str]) -> nn.Module:
     """Trained model of a checkpoint. Raises UsageError if it is of another model or of other classes."""
     about, state = _matching(path, entry, classes)
-    own = about.get(OWN)
+    own = about.get(OWN_CLASSES)
     model = build(entry, len(own or classes))
     try:
         model.load_state_dict(state)
@@ -71,7 +71,7 @@ def matching(path: Path, entry: Model, classes: list[str]) -> dict[str, Tensor]:
 def _matching(path: Path, entry: Model, classes: list[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Metadata and weights of a checkpoint. Raises UsageError as `load`."""
     about, state = read(path)
-    names = outputs.names(entry, classes, about.get(OWN))
+    names = outputs.names(entry, classes, about.get(OWN_CLASSES))
     expected_values = {"use": entry.use, "options": entry.options, "classes": names, "gives": entry.gives}
     for key, expected in expected_values.items():
         if (given := about.get(key, "softmax")) != json.loads(as_json(expected)):
@@ -174,8 +174,8 @@ def load_initial(model: nn.Module, weights: str, *, whole: bool = False) -> None
     Raises:
         UsageError: the file cannot be read, a parameter is missing or has another shape, or several prefixes fit.
     """
-    state = _state(weights)
-    module, head = _to_fill(model.model if isinstance(model, Adapter) else model, state)
+    state = _read_weights(weights)
+    module, head = _module_to_fill(model.model if isinstance(model, Adapter) else model, state)
     own = module.state_dict()
     names = [name for name in own if not (head and name.startswith(head))]
     prefix = _prefix(names, state, weights)
@@ -183,7 +183,7 @@ def load_initial(model: nn.Module, weights: str, *, whole: bool = False) -> None
         heads = [name for name in own if name not in names]
         fits = all(getattr(state.get(prefix + name), "shape", None) == own[name].shape for name in heads)
         names += heads if fits else []
-    given = {name: state.get(f"{prefix}{name}") for name in _needed(names, state, prefix)}
+    given = {name: state.get(f"{prefix}{name}") for name in _required_names(names, state, prefix)}
     if wrong := sorted(name for name, value in given.items() if getattr(value, "shape", None) != own[name].shape):
         raise UsageError(
             f"weights '{weights}' do not fit {type(model).__name__}: {len(wrong)} of {len(given)} parameters are "
@@ -251,7 +251,7 @@ def _difference(own: Tensor, given: Tensor | None, state: dict[str, Tensor]) -> 
     )
 
 
-def _to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str | None]:
+def _module_to_fill(model: nn.Module, state: dict[str, Tensor]) -> tuple[nn.Module, str | None]:
     """Module that receives the weights, and the prefix of its head, which keeps its own; None without a head."""
     backbone, head = getattr(model, "backbone", None), getattr(model, "head", None)
     if not isinstance(backbone, nn.Module):
@@ -271,7 +271,7 @@ def _prefix(names: list[str], state: dict[str, Tensor], weights: str) -> str:
     if "" in fitting or not fitting:
         return ""
     first, *others = fitting
-    needed = _needed(names, state, first)
+    needed = _required_names(names, state, first)
     if any(not torch.equal(state[first + name], state[other + name]) for other in others for name in needed):
         raise UsageError(
             f"weights '{weights}': {len(fitting)} sets of other weights in it fit, {', '.join(map(repr, fitting))}; "
@@ -287,12 +287,13 @@ def _prefixes(names: list[str], state: dict[str, Tensor]) -> list[str]:
     return [each for each in ends if each[-1:] in ("", ".") and all(each + name in state for name in needed)]
 
 
-def _needed(names: list[str], state: dict[str, Tensor], prefix: str) -> list[str]:
+def _required_names(names: list[str], state: dict[str, Tensor], prefix: str) -> list[str]:
     """Names of required weights, without the counters of batches that older files lack."""
     return [name for name in names if f"{prefix}{name}" in state or not name.endswith(COUNTER)]
 
 
-def _state(weights: str) -> dict[str, Tensor]:
+def _read_weights(weights: str) -> dict[str, Tensor]:
+    """State dict of a local file, or of torchvision's weights of this name. Raises UsageError."""
     path = Path(weights)
     if path.is_file():
         return from_safetensors(path)[1] if path.suffix == SAFETENSORS else from_torch(path)

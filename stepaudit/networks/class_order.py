@@ -19,7 +19,7 @@ def names_in(content: Any, depth: int = DEPTH) -> list[str] | None:
     """
     if not isinstance(content, Mapping) or not depth:
         return None
-    named = (_ordered(content[key]) for key in KEYS if key in content)
+    named = (_names_in_order(content[key]) for key in KEYS if key in content)
     inner = (names_in(value, depth - 1) for value in content.values() if isinstance(value, Mapping))
     return next((names for names in (*named, *inner) if names), None)
 
@@ -66,7 +66,7 @@ def _first_unsorted(classes: Sequence[str]) -> int | None:
     return next((place for place, number in enumerate(sorted(numbers)) if number != numbers[place]), None)
 
 
-def _ordered(names: Any) -> list[str] | None:
+def _names_in_order(names: Any) -> list[str] | None:
     """Names of a list, or of a dictionary from names to places or the reverse, in order; None if it is none."""
     if isinstance(names, Mapping):
         pairs = [(name, place) if isinstance(place, int) else (place, name) for name, place in names.items()]

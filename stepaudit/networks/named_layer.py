@@ -21,14 +21,14 @@ def reading(model: nn.Module, name: str | None) -> nn.Module:
     """
     if name is None:
         return model
-    place, kind = _place(model, name), type(model)
+    place, kind = _full_name(model, name), type(model)
     read = property(lambda self: self.get_submodule(place), doc="The module that was asked for.")
     # A class of its own: a module that is set as an attribute would be a second part, and a property cannot be set.
     model.__class__ = type(kind.__name__, (kind,), {"activation_layer": read, "__module__": kind.__module__})
     return model
 
 
-def _place(model: nn.Module, name: str) -> str:
+def _full_name(model: nn.Module, name: str) -> str:
     """Full name of the module that is meant."""
     known = [each for each, _ in model.named_modules() if each]
     matches = [name] if name in known else [each for each in known if each.endswith(f".{name}")]

@@ -25,7 +25,7 @@ def own_classes(entry: Model) -> list[str] | None:
     """
     if entry.outputs is None:
         return None
-    names = _listed(entry.classes) if entry.classes else _carried(entry)
+    names = _names_from_option(entry.classes) if entry.classes else _names_from_weights(entry)
     if not names:
         raise UsageError(
             f"`outputs: {entry.outputs}`: the network of '{entry.use}' does not name its classes; set `classes` to a "
@@ -53,15 +53,16 @@ def selected(model: nn.Module, own: Sequence[str] | None, chosen: Sequence[str])
         UsageError: it has no class of a name, or several.
     """
     if own is not None:
-        model.register_forward_hook(partial(_take, [_place(name, own) for name in chosen]))
+        model.register_forward_hook(partial(_select_columns, [_index_of_class(name, own) for name in chosen]))
     return model
 
 
-def _take(places: list[int], _model: nn.Module, _inputs: Any, output: Any) -> Any:
+def _select_columns(places: list[int], _model: nn.Module, _inputs: Any, output: Any) -> Any:
     return output[:, places] if isinstance(output, Tensor) and output.ndim == 2 else output
 
 
-def _place(name: str, own: Sequence[str]) -> int:
+def _index_of_class(name: str, own: Sequence[str]) -> int:
+    """Index of the output of a class. Raises UsageError if there is none, or more than one."""
     places = [place for place, each in enumerate(own) if plain(each) == plain(name)]
     if not places:
         nearest = did_you_mean(name, list(own)).partition(" (known")[0]
@@ -73,25 +74,25 @@ def _place(name: str, own: Sequence[str]) -> int:
     return places[0]
 
 
-def _listed(text: str) -> list[str]:
+def _names_from_option(text: str) -> list[str]:
     """Names in a file, or those of torchvision's weights."""
     if not Path(text).is_file():
-        return _of_torchvision(text) or []
+        return _torchvision_classes(text) or []
     lines = Path(text).read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
-def _carried(entry: Model) -> list[str] | None:
+def _names_from_weights(entry: Model) -> list[str] | None:
     """Names that the weights of a model carry."""
     if entry.weights and Path(entry.weights).is_file():
         return classes_in(Path(entry.weights)) if Path(entry.weights).suffix != ".safetensors" else None
     if entry.weights:
-        return _of_torchvision(entry.weights)
+        return _torchvision_classes(entry.weights)
     companion = registry.find("models", entry.use).companion("class_names")
     return companion(**entry.options) if companion else None
 
 
-def _of_torchvision(weights: str) -> list[str] | None:
+def _torchvision_classes(weights: str) -> list[str] | None:
     from torchvision.models import get_weight
 
     try:

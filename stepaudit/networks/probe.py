@@ -132,27 +132,27 @@ def ask(
     with frozen(model), torch.random.fork_rng(), _observing(model) as seen:
         try:
             with torch.no_grad():
-                alone = _call(model, clip)
+                alone = _seeded_call(model, clip)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            if finding := _of_device(error) or _of_another_form(model, clip):
+            if finding := _device_finding(error) or _input_form_finding(model, clip):
                 return Answers(None, [finding])
             error.add_note(failed(model, clip))
             raise
-        if finding := _of_output(model, alone, classes, gives=gives):
+        if finding := _output_finding(model, alone, classes, gives=gives):
             return Answers(None, [finding])
         try:
-            inputs, again = _with_gradients(model, clip, seed=1)
-            of_gradient = list(_of_gradient(model, clip, inputs, again, gives))
+            inputs, again = _inputs_and_logits(model, clip, seed=1)
+            of_gradient = list(_gradient_findings(model, clip, inputs, again, gives))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            return Answers(alone.shape[1], [_memory("a clip with its gradients")])
+            return Answers(alone.shape[1], [_memory_finding("a clip with its gradients")])
         findings = [
-            *_of_function(model, clip, alone, again.detach(), seen, gives),
+            *_batch_and_state_findings(model, clip, alone, again.detach(), seen, gives),
             *of_gradient,
-            *_of_structure(model, seen),
+            *_structure_findings(model, seen),
         ]
     if rebuild is not None and all(each.severity != "error" for each in findings):
         findings += of_weights(model, rebuild, clip, gives)
@@ -184,11 +184,12 @@ def of_models(config: Config) -> Iterator[tuple[str, Answers]]:
     numbers = work.class_numbers(config) or {2}
     for name, entry in config.models.items():
         for classes in sorted(numbers) if entry.of is None else ():  # a control is the network of another model
-            if (answers := _of_model(config, name, classes)) is not None:
+            if (answers := _answers_of_model(config, name, classes)) is not None:
                 yield name, answers
 
 
-def _of_model(config: Config, name: str, classes: int) -> Answers | None:
+def _answers_of_model(config: Config, name: str, classes: int) -> Answers | None:
+    """Answers of a network with its initial weights; None for a large network of stepaudit."""
     entry, clips = config.models[name], config.clips_of(name)
     try:
         classes = len(outputs.own_classes(entry) or range(classes))
@@ -207,7 +208,7 @@ def _of_model(config: Config, name: str, classes: int) -> Answers | None:
         sentence, _, step = str(error).partition("; ")
         return Answers(None, [Finding("unusable", "error", sentence, step)])
     except Exception as error:  # noqa: BLE001 (a network of the user's may fail in any way: that is the answer)
-        text = f"it fails on a clip of {clips.size} ({_first(error)})"
+        text = f"it fails on a clip of {clips.size} ({_first_line(error)})"
         return Answers(None, [Finding("fails", "error", text, f"set the `clips` that it takes, or {ADVICE}")])
 
 
@@ -221,7 +222,7 @@ def gradient_trouble(model: nn.Module, clips: Tensor) -> str:
     """The reason why no gradient of the logits reaches the first clip; empty if one does."""
     clip = clips[:1].detach()
     with frozen(model), torch.random.fork_rng():
-        return _trouble(model, clip, *_with_gradients(model, clip))
+        return _gradient_trouble(model, clip, *_inputs_and_logits(model, clip))
 
 
 @dataclass
@@ -259,13 +260,14 @@ def _observing(model: nn.Module) -> Iterator[_Seen]:
             handle.remove()
 
 
-def _call(model: nn.Module, clips: Tensor, seed: int = 0) -> Any:
+def _seeded_call(model: nn.Module, clips: Tensor, seed: int = 0) -> Any:
+    """Output of a network with a fixed random state."""
     torch.manual_seed(seed)
     with no_exit(type(model).__name__):
         return model(clips)
 
 
-def _other(clip: Tensor) -> Tensor:
+def _noise_clip(clip: Tensor) -> Tensor:
     """Another clip, of noise."""
     return torch.rand(clip.shape, generator=torch.Generator().manual_seed(1)).to(clip)
 
@@ -273,7 +275,7 @@ def _other(clip: Tensor) -> Tensor:
 # The output.
 
 
-def _of_output(
+def _output_finding(
     model: nn.Module, output: Any, classes: int | None, count: int = 1, gives: str = "softmax"
 ) -> Finding | None:
     """A finding if the output is no logits [count, classes]."""
@@ -295,7 +297,7 @@ def _logits_within(output: Any, count: int) -> list[str | int]:
     return [key for key, each in parts if isinstance(each, Tensor) and each.ndim == 2 and len(each) == count]
 
 
-def _of_device(error: Exception) -> Finding | None:
+def _device_finding(error: Exception) -> Finding | None:
     """A finding if a network fails because it chooses a device by itself."""
     text = str(error)
     if not any(sign in text for sign in OTHER_DEVICE):
@@ -304,11 +306,11 @@ def _of_device(error: Exception) -> Finding | None:
     return Finding("device", "error", sentence, "move them to the clip's, `x.to(clips.device)`, not by `x.cuda()`")
 
 
-def _of_another_form(model: nn.Module, clip: Tensor) -> Finding | None:
+def _input_form_finding(model: nn.Module, clip: Tensor) -> Finding | None:
     """A finding if a network that fails on a clip accepts it in another form."""
     name, frames = type(model).__name__, clip.shape[2]
     forms: dict[str, tuple[str, dict]] = {
-        "": (f"{name} has weights in {_kind(model)}", {}),
+        "": (f"{name} has weights in {_dtype_name(model)}", {}),
         'layout="NTCHW"': (f"{name} takes frames before channels, [N, T, C, H, W]", {"layout": "NTCHW"}),
         'layout="NTHWC"': (f"{name} takes the channels last, [N, T, H, W, C]", {"layout": "NTHWC"}),
     }
@@ -318,7 +320,7 @@ def _of_another_form(model: nn.Module, clip: Tensor) -> Finding | None:
     for argument, (sentence, options) in forms.items():
         try:
             with torch.no_grad():
-                output = _call(Adapter(model, **options), clip)
+                output = _seeded_call(Adapter(model, **options), clip)
         except torch.OutOfMemoryError:
             raise
         except Exception:  # noqa: BLE001 (it does not take this form, either)
@@ -333,54 +335,54 @@ def _of_another_form(model: nn.Module, clip: Tensor) -> Finding | None:
     return None
 
 
-def _kind(model: nn.Module) -> str:
+def _dtype_name(model: nn.Module) -> str:
     return str(next((each.dtype for each in model.parameters()), torch.float32)).removeprefix("torch.")
 
 
 # Whether the answer is a function of the clip.
 
 
-def _of_function(
+def _batch_and_state_findings(
     model: nn.Module, clip: Tensor, alone: Tensor, again: Tensor, seen: _Seen, gives: str
 ) -> Iterator[Finding]:
     """Findings on logits that depend on more than the clip: `again` had another random state."""
     share = rounding(model) * (10 if clip.is_cuda else 1)  # there other sizes have other kernels, which round by 1e-3
     with torch.no_grad():
         if _differ(alone, again, share / 10):
-            same_seed = _call(model, clip)
-            finding = _stateful if _differ(alone, same_seed, share / 10) else _random
-            yield finding(_gap(alone, again, gives))
+            same_seed = _seeded_call(model, clip)
+            finding = _stateful_finding if _differ(alone, same_seed, share / 10) else _random_finding
+            yield finding(_difference_text(alone, again, gives))
             return
         try:
-            both = _call(model, torch.cat([_other(clip), clip]))
+            both = _seeded_call(model, torch.cat([_noise_clip(clip), clip]))
         except Exception as error:  # noqa: BLE001 (it took one clip, so that this is about their number)
             if is_out_of_memory(error):
-                yield _memory("a batch of two clips")
+                yield _memory_finding("a batch of two clips")
                 return
-            text = f"it takes one clip, and fails on two ({_first(error)})"
+            text = f"it takes one clip, and fails on two ({_first_line(error)})"
             yield Finding("batch", "error", text, "let `forward` take any number of clips")
             return
-    if of_both := _of_output(model, both, alone.shape[1], count=2, gives=gives):
+    if of_both := _output_finding(model, both, alone.shape[1], count=2, gives=gives):
         yield of_both
     elif _differ(alone, both[1:], share):
-        gap = _gap(alone, both[1:], gives)
+        gap = _difference_text(alone, both[1:], gives)
         yield Finding("batch", "error", f"its answer to a clip depends on the others of the batch ({gap})", RUNNING)
     if len({each.data_ptr() for each in seen.outputs[:2]}) == 1:
         step = "nothing to do: its values are copied after each call"
         yield Finding("same_tensor", "note", "it returns the same tensor at every call", step)
 
 
-def _memory(what: str) -> Finding:
+def _memory_finding(what: str) -> Finding:
     return Finding("memory", "warning", f"{what} does not fit into memory", "choose smaller clips, or another device")
 
 
-def _random(gap: str) -> Finding:
+def _random_finding(gap: str) -> Finding:
     text = f"it draws at random: the same clip has other logits each time ({gap})"
     step = "is there dropout that stays on? Use `nn.Dropout`, or `functional.dropout(…, training=self.training)`"
     return Finding("random", "error", text, step)
 
 
-def _stateful(gap: str) -> Finding:
+def _stateful_finding(gap: str) -> Finding:
     text = f"it keeps state from call to call: the same clip has other logits ({gap})"
     return Finding("state", "error", text, "reset what it remembers at the beginning of `forward`")
 
@@ -392,32 +394,33 @@ def _differ(one: Tensor, other: Tensor, share: float) -> bool:
     return bool((one - other).abs().max() > share * greatest)
 
 
-def _gap(one: Tensor, other: Tensor, gives: str) -> str:
-    return _apart((answers(one, gives) - answers(other, gives)).abs().max().item(), gives)
+def _difference_text(one: Tensor, other: Tensor, gives: str) -> str:
+    """The greatest difference of two answers in words."""
+    return _format_difference((answers(one, gives) - answers(other, gives)).abs().max().item(), gives)
 
 
-def _apart(gap: float, gives: str) -> str:
+def _format_difference(gap: float, gives: str) -> str:
     return f"{'values' if gives == 'regression' else 'probabilities'} differ by {gap:.2g}"
 
 
 # Gradients.
 
 
-def _with_gradients(model: nn.Module, clip: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+def _inputs_and_logits(model: nn.Module, clip: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
     """A copy of a clip that gradients are taken to, and its logits."""
     inputs = clip.clone().requires_grad_()
     with torch.enable_grad():
-        return inputs, _call(model, inputs, seed)
+        return inputs, _seeded_call(model, inputs, seed)
 
 
-def _of_gradient(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor, gives: str) -> Iterator[Finding]:
+def _gradient_findings(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor, gives: str) -> Iterator[Finding]:
     """Findings on the way back from the logits to the clip."""
     function = logits.grad_fn
     while function is not None and function.name().rstrip("0123456789").removesuffix("Backward") in SHAPING:
         function = function.next_functions[-1][0]
     if gives in SIGMOIDS and function is not None and function.name().startswith("Sigmoid"):
         yield Finding("sigmoid", "error", *SIGMOIDS[gives])
-    if trouble := _trouble(model, clip, inputs, logits):
+    if trouble := _gradient_trouble(model, clip, inputs, logits):
         step = (
             "only methods that need none, such as rise and occlusion, can explain it, and how little it needs is "
             "searched by forward passes alone; compute with gradients for others"
@@ -425,15 +428,16 @@ def _of_gradient(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor,
         yield Finding("no_gradient", "warning", f"no gradient reaches the clip: it {trouble}", step)
 
 
-def _trouble(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor) -> str:
-    slope = _slope(inputs, logits)
+def _gradient_trouble(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor) -> str:
+    """The reason why no gradient reaches the clip; empty if one does."""
+    slope = _gradient_or_reason(inputs, logits)
     if isinstance(slope, str):
         return slope
-    other = _other(clip)
-    if slope.any() or _any(_slope(*_with_gradients(model, other))):
+    other = _noise_clip(clip)
+    if slope.any() or _is_nonzero(_gradient_or_reason(*_inputs_and_logits(model, other))):
         return ""
     with torch.no_grad():  # flat at both clips: the network sees nothing there, or it rounds
-        near = [(_call(model, each), _call(model, (each + SMALL).clamp(0, 1))) for each in (clip, other)]
+        near = [(_seeded_call(model, each), _seeded_call(model, (each + SMALL).clamp(0, 1))) for each in (clip, other)]
     return (
         "is 0 although the answer changes with the clip (rounding?)"
         if any(_differ(*each, 1e-6) for each in near)
@@ -441,11 +445,11 @@ def _trouble(model: nn.Module, clip: Tensor, inputs: Tensor, logits: Tensor) -> 
     )
 
 
-def _any(slope: Tensor | str) -> bool:
+def _is_nonzero(slope: Tensor | str) -> bool:
     return isinstance(slope, Tensor) and bool(slope.any())
 
 
-def _slope(inputs: Tensor, logits: Tensor) -> Tensor | str:
+def _gradient_or_reason(inputs: Tensor, logits: Tensor) -> Tensor | str:
     """Gradient of a weighted sum of the logits, or the reason why there is none."""
     if not logits.requires_grad:
         return CUT
@@ -455,7 +459,7 @@ def _slope(inputs: Tensor, logits: Tensor) -> Tensor | str:
     except RuntimeError as error:  # NotImplementedError among them
         if is_out_of_memory(error):
             raise
-        return f"cannot be computed ({_first(error)})"
+        return f"cannot be computed ({_first_line(error)})"
     return CUT if slope is None else slope
 
 
@@ -469,7 +473,7 @@ def of_weights(
     if apart := rebuilding.difference(model, rebuild, clip, gives):
         text = (
             "it computes with more than its state_dict holds: built again with the same weights it gives other "
-            f"answers ({_apart(apart, gives)})"
+            f"answers ({_format_difference(apart, gives)})"
         )
         step = (
             "others than these are neither trained nor saved: hold layers as attributes or in `nn.ModuleList`, not in "
@@ -478,7 +482,8 @@ def of_weights(
         yield Finding("unsaved", "error", text, step)
 
 
-def _of_structure(model: nn.Module, seen: _Seen) -> Iterator[Finding]:
+def _structure_findings(model: nn.Module, seen: _Seen) -> Iterator[Finding]:
+    """Findings on `activation_layer`, writes into the input, and TorchScript."""
     layer = getattr(model, "activation_layer", None)
     if layer is not None and not isinstance(layer, nn.Module):
         text = f"its activation_layer is a {type(layer).__name__}, no module"
@@ -493,5 +498,5 @@ def _of_structure(model: nn.Module, seen: _Seen) -> Iterator[Finding]:
         yield Finding("torchscript", "note", text, "give the network in Python for those")
 
 
-def _first(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

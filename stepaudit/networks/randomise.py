@@ -59,7 +59,7 @@ def layers(model: nn.Module, clips: Tensor) -> list[str]:
         clips: [N, 3, T, H, W] in [0, 1].
     """
     called: dict[str, int] = {}
-    hooks = [module.register_forward_hook(_noting(called, name)) for name, module in model.named_modules()]
+    hooks = [module.register_forward_hook(_order_recorder(called, name)) for name, module in model.named_modules()]
     try:
         with frozen(model), torch.no_grad():
             model(clips)
@@ -70,7 +70,9 @@ def layers(model: nn.Module, clips: Tensor) -> list[str]:
     return sorted(holding, key=lambda name: called[_nearest(name, called)])
 
 
-def _noting(called: dict[str, int], name: str) -> Callable[[nn.Module, tuple, object], None]:
+def _order_recorder(called: dict[str, int], name: str) -> Callable[[nn.Module, tuple, object], None]:
+    """A forward hook that notes the place of a module in the order of first calls."""
+
     def note(_module: nn.Module, _inputs: tuple, _output: object) -> None:
         called.setdefault(name, len(called))
 

@@ -69,7 +69,7 @@ def fit(
             rate = settings.learning_rate * settings.step_factor ** ((epoch - 1) // settings.step_epochs)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss, accuracy = _epoch(model, train, settings, device, optimizer, gives)
+            loss, accuracy = _train_epoch(model, train, settings, device, optimizer, gives)
             measured = evaluate(model, *validation, settings.batch_size, device, gives)
             rank = (float(epoch), 0.0) if measured is None else (measured[1] or 0.0, -measured[0])
             if rank > best:
@@ -78,12 +78,13 @@ def fit(
             log.append(dict(zip(LOGGED, values, strict=True)))
             if epochs is not None:
                 epochs.keep(epoch, _state(model, optimizer, log, best, chosen, weights))
-            advance(1, _progress(loss, accuracy, measured))
+            advance(1, _progress_text(loss, accuracy, measured))
         model.load_state_dict(weights)
     return [{**row, "best": row["epoch"] == chosen} for row in log]
 
 
-def _progress(loss: float, accuracy: float | None, measured: tuple[float, float | None] | None) -> str:
+def _progress_text(loss: float, accuracy: float | None, measured: tuple[float, float | None] | None) -> str:
+    """Losses and accuracies of an epoch in words; `measured` is the validation's loss and accuracy."""
     if accuracy is None:
         return f"loss {loss:.3g}" + (f", validation {measured[0]:.3g}" if measured else "")
     return f"loss {loss:.3f}, accuracy {accuracy:.1%}, validation {(measured and measured[1]) or 0:.1%}"
@@ -154,7 +155,8 @@ def seeded(seed: int):
         yield
 
 
-def _epoch(model, train, settings, device, optimizer, gives) -> tuple[float, float | None]:
+def _train_epoch(model, train, settings, device, optimizer, gives) -> tuple[float, float | None]:
+    """Train for one epoch. Returns mean loss and accuracy (None if it has none); raises UsageError if it diverges."""
     clips, targets = train
     model.train()
     total = correct = 0.0

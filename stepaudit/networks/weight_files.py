@@ -38,7 +38,7 @@ def from_torch(path: Path) -> dict[str, Tensor]:
     Raises:
         UsageError: it cannot be read, or holds no state dict.
     """
-    tensors = dict(_named_tensors(_content(path)))
+    tensors = dict(_named_tensors(_read_content(path)))
     if not tensors:
         raise UsageError(f"{path}: holds no state dict; save `model.state_dict()`")
     return tensors
@@ -50,13 +50,14 @@ def classes_in(path: Path) -> list[str] | None:
     Raises:
         UsageError: it cannot be read.
     """
-    return class_order.names_in(_content(path))
+    return class_order.names_in(_read_content(path))
 
 
-def _content(path: Path) -> Any:
+def _read_content(path: Path) -> Any:
+    """Unpickled content of a file in PyTorch's format. Raises UsageError if it cannot be read."""
     try:
         _require_file(path)
-        return _from_zip(path) if is_zipfile(path) else _from_pickles(path)
+        return _read_zip(path) if is_zipfile(path) else _read_pickles(path)
     except Exception as error:  # torch.load raises anything on a damaged file
         reason = plain_files.disguise(path) or first_line(error)
         raise UsageError(f"{path}: cannot be read as a state dict ({reason})") from error
@@ -89,7 +90,7 @@ def _require_file(path: Path) -> None:
         raise OSError("it is no file")  # a pipe never ends
 
 
-def _from_zip(path: Path) -> Any:
+def _read_zip(path: Path) -> Any:
     """Content of PyTorch's newer format. Tensors are memory-mapped, so they are no larger than the file.
 
     Raises:
@@ -107,7 +108,7 @@ def _from_zip(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
-def _from_pickles(path: Path) -> Any:
+def _read_pickles(path: Path) -> Any:
     """Content of PyTorch's older format: pickles, with the tensors behind them.
 
     Raises:

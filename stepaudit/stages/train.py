@@ -52,7 +52,7 @@ def run(job: Job) -> None:
         else:
             _check_class_order(job, net, classes)
     if own := _own_classes(entry):
-        details[checkpoint.OWN] = own
+        details[checkpoint.OWN_CLASSES] = own
     checkpoint.save(net, path, entry, outputs.names(entry, classes, own), details)
     tables.write(rows, "training_log", job.file("training_log"))
     ledger.remove(path)
@@ -75,7 +75,7 @@ def _without_labels(job: Job) -> list[str]:
 def _own_classes(entry: Model) -> list[str] | None:
     """Names of a network's own classes, if the data set's are some of them; a given checkpoint says them itself."""
     if entry.checkpoint is not None:
-        return checkpoint.read(entry.checkpoint)[0].get(checkpoint.OWN)
+        return checkpoint.read(entry.checkpoint)[0].get(checkpoint.OWN_CLASSES)
     return outputs.own_classes(entry)
 
 

@@ -66,7 +66,7 @@ def test_a_checkpoint_keeps_which_outputs_it_gives(entry, tmp_path, kind):
     own = entry(outputs=kind)
     model = checkpoint.for_classes(own, WANTED).eval()
     names = outputs.names(own, WANTED, OWN)
-    checkpoint.save(model, tmp_path / "c.safetensors", own, names, {checkpoint.OWN: OWN})
+    checkpoint.save(model, tmp_path / "c.safetensors", own, names, {checkpoint.OWN_CLASSES: OWN})
     loaded = checkpoint.load(tmp_path / "c.safetensors", own, WANTED)
     explained = checkpoint.load(tmp_path / "c.safetensors", Model(use="r3d_18", options={"width": 2}), names)
     with torch.no_grad():

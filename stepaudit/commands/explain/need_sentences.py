@@ -144,7 +144,8 @@ def _of_other(answer: Answer, label: str, other_answer: Answer, other: str) -> s
     """Share of the clip that makes the model as sure of another class."""
     upper, own = other_answer.upper(HALF), answer.upper(HALF)
     if other_answer.vacuous:
-        return f"For {other} nothing can be asked: without the clip's content its probability is {_fill_range(other_answer)}."
+        without = _fill_range(other_answer)
+        return f"For {other} nothing can be asked: without the clip's content its probability is {without}."
     if upper is None or own is None:
         return f"No piece that was tried gives {other} half of that confidence."
     if upper <= own:
