@@ -12,7 +12,7 @@ from stepaudit.extremal.smooth_max import SmoothMax
 
 TOLERANCE = 1e-3  # of rounding, outside of [0, 1]
 FAINT = 0.1  # a voxel with less of its contrast counts as hidden
-SMALLEST = 2.0**-14  # below it float16 loses digits
+MIN_FLOAT16 = 2.0**-14  # below it float16 loses digits
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _value_problem(least: float, greatest: float) -> str | None:
     """Reason why maps of these values cannot be stored; None if they can."""
     if least < -TOLERANCE or greatest > 1 + TOLERANCE:
         return f"has values from {least:.3g} to {greatest:.3g}; scale each map to [0, 1]"
-    if 0 < greatest < SMALLEST:
+    if 0 < greatest < MIN_FLOAT16:
         return f"is {greatest:.3g} at most, too little for float16; scale each map to a greatest value of 1"
     return None
 

@@ -433,7 +433,7 @@ def test_more_panels_than_a_reader_looks_at_are_left_out():
     row = {"frame": [0, 1], "percent": [50, 50], "low": [40, 40], "high": [60, 60], "clips": [9, 9], "label": None}
     rows = [{"dataset": "d", "model": f"m{number}", "method": "a", "contender": "a", **row} for number in range(90)]
     chart = volume_profiles(rows, looks.Looks(["a"]))
-    assert len(rows_of(chart)) == drawing.MOST_PANELS
+    assert len(rows_of(chart)) == drawing.MAX_PANELS
     assert "The first 24 of 90 series" in chart.title
 
 

@@ -46,7 +46,7 @@ def test_every_clip_that_was_cut_is_listed_with_its_own_middle_frame_and_answers
 
 
 def test_of_too_many_clips_those_are_listed_that_models_get_wrong(tmp_path, monkeypatch):
-    monkeypatch.setattr(clip_list, "MOST", 44)
+    monkeypatch.setattr(clip_list, "MAX_CLIPS", 44)
     made = listed(listed_clips.audit(tmp_path))
     assert (made.clips, made.left_out) == (COUNT, COUNT - 44)
     assert {clip["label"] for clip in made.data["clips"]} == {"owl", "<b>dog</b>"}
@@ -69,7 +69,7 @@ CLICK, WRONG, FIRST = "A click on a cell of", "of those 44 of 66 that most model
 def test_the_page_says_which_clips_are_listed_and_what_a_click_does_only_where_it_is_so(
     tmp_path, monkeypatch, labelled, most, said
 ):
-    monkeypatch.setattr(clip_list, "MOST", most)
+    monkeypatch.setattr(clip_list, "MAX_CLIPS", most)
     text = report.run(listed_clips.audit(tmp_path, labelled=labelled)).read_text()
     note = text.partition('id="all-clips-title"')[2].partition("</p>")[0]
     assert {words for words in (CLICK, WRONG, FIRST) if words in re.sub("<[^>]*>", "", note)} == said

@@ -404,7 +404,7 @@ def test_how_alike_two_maps_are_is_spearmans_correlation_and_their_overlap(case)
 def test_a_sample_of_clips_depends_on_their_names_alone():
     clips = [f"c{index}" for index in range(500)]
     chosen = map_similarity.sample(clips)
-    assert len(chosen) == map_similarity.MOST_CLIPS
+    assert len(chosen) == map_similarity.MAX_CLIPS
     assert map_similarity.sample(clips[::-1]) == chosen
     assert set(map_similarity.sample([*clips, "new"])) - {"new"} <= set(chosen)
 

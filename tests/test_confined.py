@@ -220,7 +220,7 @@ def test_a_damaged_database_is_bad_input(audit, tmp_path, offset):
 
 
 def test_an_answer_too_large_to_hold_says_what_to_do(audit, monkeypatch):
-    monkeypatch.setattr(database, "MOST_ROWS", 1000)
+    monkeypatch.setattr(database, "MAX_ROWS", 1000)
     assert len(database.query(audit, "from range(999)")[1]) == 999
     with pytest.raises(UsageError, match=r"1,000 rows or more; add a `limit`"):
         database.query(audit, "from range(1000000000000)")

@@ -272,7 +272,7 @@ def test_the_first_good_clip_of_each_class_is_shown(tmp_path):
 
 def test_no_more_clips_of_a_rule_than_a_page_can_hold(tmp_path):
     (group,) = shown(audit(tmp_path, clips(*"abcdefghijklmnopq"))).groups
-    assert len(group.cards) == gallery_sources.MOST
+    assert len(group.cards) == gallery_sources.MAX_CLIPS_PER_RULE
 
 
 def test_the_map_that_a_rule_speaks_of_is_shown_or_else_the_one_nearest_to_the_paper_s_ratio():
@@ -419,7 +419,7 @@ def test_failures_are_listed_with_their_reasons_those_by_nature_last_and_the_res
         ("a3", "maps", "r3d", "middle", "not_applicable", "needs an LSTM", 1),
     ]
     assert found.left_out == 0
-    monkeypatch.setattr(gallery_sources, "MOST_FAILURES", 1)
+    monkeypatch.setattr(gallery_sources, "MAX_FAILURES", 1)
     found = shown(folder)
     assert ([row["clip_id"] for row in found.failures.rows], found.failures.left_out) == (["a2"], 2)
     assert "2 further rows" in page(found)
@@ -483,11 +483,11 @@ def test_a_damaged_map_leaves_the_others(tmp_path):
 def test_pictures_beyond_the_budget_are_left_out_and_said_to_be(tmp_path, monkeypatch):
     folder = audit(tmp_path, clips("a1", "b1", "c1"))
     cards = shown(folder).groups[0].cards
-    monkeypatch.setattr(gallery, "MOST_BYTES", cards[0].bytes + cards[1].bytes)
+    monkeypatch.setattr(gallery, "MAX_PICTURE_BYTES", cards[0].bytes + cards[1].bytes)
     found = shown(folder)
     assert [card.data is None for card in found.groups[0].cards] == [False, False, True]
     assert found.groups[0].cards[2].note == gallery_cards.LEFT_OUT
-    assert found.bytes <= gallery.MOST_BYTES
+    assert found.bytes <= gallery.MAX_PICTURE_BYTES
 
 
 def test_an_audit_of_nothing_has_no_gallery(tmp_path):

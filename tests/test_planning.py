@@ -66,7 +66,7 @@ def test_a_faster_machine_gets_larger_shards(tmp_path):
 
 def test_no_job_has_so_few_clips_that_a_control_finds_no_other(tmp_path):
     made = planned(tmp_path, jobs={"minutes": 0.01})
-    assert SEGMENTS / shards(made, "slow") > planning.LEAST_CLIPS / 2
+    assert SEGMENTS / shards(made, "slow") > planning.MIN_CLIPS / 2
 
 
 def test_where_there_would_be_too_many_jobs_they_are_fewer_and_longer(tmp_path):

@@ -186,7 +186,7 @@ def test_a_header_that_claims_billions_of_chunks_takes_no_memory(tmp_path):
 
 
 def test_a_file_of_countless_boxes_ends_the_look_at_its_layout(tmp_path, monkeypatch):
-    monkeypatch.setattr(cut_short, "MOST_BOXES", 3)
+    monkeypatch.setattr(cut_short, "MAX_BOXES", 3)
     path = tmp_path / "boxes.mp4"
     path.write_bytes(box(b"free", b"") * 3 + (100).to_bytes(4) + b"mdat")
     assert not cut_short.is_cut_short(path)  # the piece of media that is missing stands behind the third

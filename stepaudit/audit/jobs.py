@@ -12,7 +12,7 @@ from stepaudit.audit.plan import shard_names, sharing_clips, split_of
 from stepaudit.errors import UsageError, did_you_mean
 from stepaudit.store.schema import SPLITS, TABLES
 
-MOST_JOBS = 200_000
+MAX_JOBS = 200_000
 KEYS = ("dataset", "size", "model", "method", "shard")
 CHECKPOINTS = "checkpoints"  # a folder beside the tables
 STAGES = {  # tables that each stage writes, and sections whose components decide its rows
@@ -286,8 +286,8 @@ def require_few(config: Config) -> None:
     """Raise UsageError for more jobs than Snakemake can look after, before any of them is listed."""
     parts = [part for dataset in config.datasets for part in _parts(config, dataset)]
     count = sum(times * config.plan.shards(*part) for times, part in parts)
-    if count > MOST_JOBS:
-        raise UsageError(f"{count:,} jobs, at most {MOST_JOBS:,} are possible; set `shards` to less, or to `auto`")
+    if count > MAX_JOBS:
+        raise UsageError(f"{count:,} jobs, at most {MAX_JOBS:,} are possible; set `shards` to less, or to `auto`")
 
 
 def _parts(config: Config, dataset: str) -> Iterator[tuple[int, tuple[str, ...]]]:

@@ -14,8 +14,8 @@ from stepaudit.errors import UsageError
 from stepaudit.store import writing
 
 FILE = "plan.json"
-LARGEST = 2**26  # bytes; 50,000 parts take 6 MB
-MOST = 2**17  # shards of a part
+MAX_BYTES = 2**26  # bytes; 50,000 parts take 6 MB
+MAX_SHARDS = 2**17  # shards of a part
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,17 @@ def read(folder: Path) -> Plan:
     """The plan of the audit in a folder; an empty one if there is none yet. Raises UsageError if it is damaged."""
     path = folder / FILE
     try:
-        if path.stat().st_size > LARGEST or not path.is_file():
-            raise ValueError(f"no plain file, or larger than {LARGEST // 2**20} MB")
+        if path.stat().st_size > MAX_BYTES or not path.is_file():
+            raise ValueError(f"no plain file, or larger than {MAX_BYTES // 2**20} MB")
         entries = json.loads(path.read_text(encoding="utf-8"))
-        sound = all(type(entry["shards"]) is int and 0 < entry["shards"] <= MOST for entry in entries.values())
+        sound = all(type(entry["shards"]) is int and 0 < entry["shards"] <= MAX_SHARDS for entry in entries.values())
     except FileNotFoundError:
         return Plan({})
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: no readable plan ({error}); delete it, and the audit is planned again") from error
     if not sound:
         raise UsageError(
-            f"{path}: a number of shards is none from 1 to {MOST}; delete it, and the audit is planned again"
+            f"{path}: a number of shards is none from 1 to {MAX_SHARDS}; delete it, and the audit is planned again"
         )
     return Plan(entries)
 

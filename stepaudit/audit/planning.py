@@ -20,7 +20,7 @@ from stepaudit.errors import UsageError
 from stepaudit.store.database import require_readable_name
 from stepaudit.store.schema import SPLITS
 
-LEAST_CLIPS = 8  # of a job: a control by another clip's annotation needs other clips
+MIN_CLIPS = 8  # of a job: a control by another clip's annotation needs other clips
 DOUBLINGS = 24
 
 log = logging.getLogger(__name__)
@@ -259,5 +259,5 @@ def _most(config: Config, clips: int) -> int | None:
 
 def _shards(total: int, cost: float, seconds: float, clips: int) -> int:
     """A power of two of parts, so that each lasts about `seconds` and has at most `clips`, but no fewer than a few."""
-    shards = min(max(total * cost / seconds, total / clips), max(1.0, total / LEAST_CLIPS))
+    shards = min(max(total * cost / seconds, total / clips), max(1.0, total / MIN_CLIPS))
     return 1 << max(0, ceil(shards) - 1).bit_length()

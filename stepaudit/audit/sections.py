@@ -55,9 +55,9 @@ class Between:
 
 
 Once = AfterValidator(_require_unique)  # equal entries would give rows with the same key
-MOST_LISTED = 1000  # ratios, seeds and the like: each is a map, or a row, of every clip
-MOST_SHARDS = 100_000
-LEAST_STRIDE = 16  # windows that begin within the length of one
+MAX_LISTED = 1000  # ratios, seeds and the like: each is a map, or a row, of every clip
+MAX_SHARDS = 100_000
+MIN_STRIDE_PART = 16  # windows that begin within the length of one
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Between(1, 1_000_000)]
@@ -86,12 +86,12 @@ def _with_homes(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _number_or_auto(value: Any) -> int | str:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SHARDS):
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SHARDS):
         return value
-    raise ValueError(f"Input should be `auto` or a whole number from 1 to {MOST_SHARDS}, got {value!r}")
+    raise ValueError(f"Input should be `auto` or a whole number from 1 to {MAX_SHARDS}, got {value!r}")
 
 
-Shards = Annotated[Annotated[int, Between(1, MOST_SHARDS)] | Literal["auto"], BeforeValidator(_number_or_auto)]
+Shards = Annotated[Annotated[int, Between(1, MAX_SHARDS)] | Literal["auto"], BeforeValidator(_number_or_auto)]
 
 
 class Closed(BaseModel):
@@ -147,10 +147,10 @@ class Windows(Closed):
 
     @model_validator(mode="after")
     def _clips_differ(self):
-        if self.step < self.seconds / LEAST_STRIDE:
+        if self.step < self.seconds / MIN_STRIDE_PART:
             raise ValueError(
                 f"a `stride` of {self.step:g} s repeats nearly the same clip again and again; set it to "
-                f"{self.seconds / LEAST_STRIDE:g} or more, 1/{LEAST_STRIDE} of `seconds`"
+                f"{self.seconds / MIN_STRIDE_PART:g} or more, 1/{MIN_STRIDE_PART} of `seconds`"
             )
         return self
 
@@ -352,12 +352,12 @@ class Model(Component):
 class Method(Component):
     kind = "methods"
     ratios: Annotated[list[Ratio], Once] | None = Field(
-        max_length=MOST_LISTED, default=None, description="Preservation ratios, for methods that need them."
+        max_length=MAX_LISTED, default=None, description="Preservation ratios, for methods that need them."
     )
     seeds: Annotated[list[Seed], Once] = Field(
         default=[0],
         min_length=1,
-        max_length=MOST_LISTED,
+        max_length=MAX_LISTED,
         description="One map, and one search of the minimum preservation ratio, for each seed.",
     )
     batch_size: Batch = Field(default=16, description="Rows (clip × ratio) explained together.")
@@ -416,7 +416,7 @@ class Preserve(Closed):
     grid: list[Ratio] = Field(
         default=[0.02, 0.05, 0.1, 0.2, 0.4, 0.7],
         min_length=1,
-        max_length=MOST_LISTED,
+        max_length=MAX_LISTED,
         description="Of `probability` and `top1`: ratios tried first, the same for all models.",
     )
     tolerance: Annotated[float, Between(0.01, 10)] = Field(

@@ -13,10 +13,10 @@ import yaml
 
 from stepaudit.errors import UsageError
 
-LARGEST = 2**20  # bytes: a configuration of a hundred models has 20,000
-MOST_VALUES = 50_000  # of a file, repeated ones included
-DEEPEST = 32  # sections in sections; a configuration has six
-LONGEST_NUMBER = 40  # characters
+MAX_BYTES = 2**20  # bytes: a configuration of a hundred models has 20,000
+MAX_VALUES = 50_000  # of a file, repeated ones included
+MAX_DEPTH = 32  # sections in sections; a configuration has six
+MAX_NUMBER_LENGTH = 40  # characters
 LIMIT = 2**63
 
 
@@ -37,7 +37,7 @@ def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
 
 def _short(node: yaml.ScalarNode) -> yaml.ScalarNode:
     """The node. Raises an error for numbers that are too long, or that YAML reads in base 8 or 60."""
-    if len(node.value) > LONGEST_NUMBER:  # the time that `1:1:1:…`, a number of base 60, takes grows with its square
+    if len(node.value) > MAX_NUMBER_LENGTH:  # the time that `1:1:1:…`, a number of base 60, takes grows with its square
         raise yaml.constructor.ConstructorError(None, None, "too long a number", node.start_mark)
     if re.match(r"[-+]?0[\d_]|.*:", node.value):
         problem = (
@@ -70,14 +70,14 @@ def read(path: Path) -> Any:
         )
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
             f"{path}: cannot be read ({reason}); name a configuration file, such as config/config.yaml"
         ) from error
-    if len(content) > LARGEST:
-        raise UsageError(f"{path}: larger than {LARGEST // 2**20} MB; name a configuration file")
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{path}: larger than {MAX_BYTES // 2**20} MB; name a configuration file")
     return parse(content, str(path))
 
 
@@ -100,8 +100,8 @@ def check(value: Any, origin: str) -> None:
 
 def _values(value: Any, origin: str, depth: int, known: dict[int, int]) -> int:
     """Number of values in a nested value; an alias counts at each use, but is walked through once."""
-    if depth > DEEPEST:
-        raise UsageError(f"{origin}: more than {DEEPEST} sections in each other, or one in itself; write it out")
+    if depth > MAX_DEPTH:
+        raise UsageError(f"{origin}: more than {MAX_DEPTH} sections in each other, or one in itself; write it out")
     if not isinstance(value, list | tuple | dict):
         _check_scalar(value, origin)
         return 1
@@ -110,9 +110,9 @@ def _values(value: Any, origin: str, depth: int, known: dict[int, int]) -> int:
         if isinstance(value, dict):
             _check_keys(value, origin)
         known[id(value)] = 1 + sum(_values(each, origin, depth + 1, known) for each in inner)
-    if known[id(value)] > MOST_VALUES:
+    if known[id(value)] > MAX_VALUES:
         raise UsageError(
-            f"{origin}: more than {MOST_VALUES} values (each use of an alias counts); remove aliases, or split the file"
+            f"{origin}: more than {MAX_VALUES} values (each use of an alias counts); remove aliases, or split the file"
         )
     return known[id(value)]
 
@@ -144,7 +144,7 @@ def _count(text: str, origin: str) -> None:
         if isinstance(event, yaml.AliasEvent):
             values = known.get(event.anchor, 1)
         elif isinstance(event, yaml.CollectionStartEvent):
-            known[event.anchor] = MOST_VALUES  # if it stands in itself
+            known[event.anchor] = MAX_VALUES  # if it stands in itself
             open_sections.append([event.anchor, 1])
         elif isinstance(event, yaml.CollectionEndEvent):
             name, values = open_sections.pop()
@@ -152,7 +152,7 @@ def _count(text: str, origin: str) -> None:
         elif isinstance(event, yaml.ScalarEvent):
             known[event.anchor], values = 1, 1
         open_sections[-1][1] += values
-        if open_sections[-1][1] > MOST_VALUES or len(open_sections) > DEEPEST:
+        if open_sections[-1][1] > MAX_VALUES or len(open_sections) > MAX_DEPTH:
             raise UsageError(
-                f"{origin}: more than {MOST_VALUES} values, repeated ones included, or {DEEPEST} sections in each other"
+                f"{origin}: more than {MAX_VALUES} values, repeated ones included, or {MAX_DEPTH} sections in each other"
             )

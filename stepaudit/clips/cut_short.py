@@ -11,8 +11,8 @@ import numpy as np
 FIRST = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")  # of the boxes that an MP4 or QuickTime file begins with
 HEAD = 2**16  # bytes in which AVI and FLV files say how long they are
 PIECES = ((188, 0), (192, 4))  # bytes of a packet of a transport stream, and where it holds a 'G'
-MOST = 2**28  # bytes of a header that is read; that of ten hours takes some 20 MB
-MOST_BOXES = 100_000  # of the outermost ones; a fragmented MP4 of ten hours has some ten thousand
+MAX_HEADER_BYTES = 2**28  # bytes of a header that is read; that of ten hours takes some 20 MB
+MAX_BOXES = 100_000  # of the outermost ones; a fragmented MP4 of ten hours has some ten thousand
 
 
 def is_cut_short(path: Path) -> bool:
@@ -67,7 +67,7 @@ def _layout(file: IO[bytes], size: int) -> tuple[bytes | None, int | None, int]:
     The first two are None if there are none such, the last one is 0 if no index lists fragments.
     """
     header, media_end, fragments_end, place = None, None, 0, 0
-    for _ in range(MOST_BOXES):
+    for _ in range(MAX_BOXES):
         if place + 8 > size:
             break
         file.seek(place)
@@ -77,10 +77,10 @@ def _layout(file: IO[bytes], size: int) -> tuple[bytes | None, int | None, int]:
             break
         lead = 16 if length == 1 else 8
         length = {0: size - place, 1: int.from_bytes(start[8:])}.get(length, length)
-        if kind == b"moov" and length < MOST:
+        if kind == b"moov" and length < MAX_HEADER_BYTES:
             file.seek(place + lead)
             header = file.read(length - lead)
-        if kind == b"sidx" and length < MOST:
+        if kind == b"sidx" and length < MAX_HEADER_BYTES:
             file.seek(place + lead)
             fragments_end = max(fragments_end, place + length + _fragment_bytes(file.read(length - lead)))
         if kind == b"mdat" and place + length >= size:

@@ -26,7 +26,7 @@ from stepaudit.clips import seeking
 from stepaudit.clips.cut_short import is_cut_short
 from stepaudit.clips.geometry import Geometry
 from stepaudit.clips.seeking import Packets, Window
-from stepaudit.clips.stills import MOST_PIXELS, Pictures, frames_in, picture_size
+from stepaudit.clips.stills import MAX_PIXELS, Pictures, frames_in, picture_size
 from stepaudit.errors import BadVideoError
 from stepaudit.store.plain_files import disguise
 
@@ -109,7 +109,7 @@ def decoded(
         BadVideoError: no frame decodes, or not all within `seconds`, they are too large or too many, or the file is
             damaged, so that nobody knows which frame is which.
     """
-    if geometry.scaled_height * geometry.scaled_width > MOST_PIXELS:
+    if geometry.scaled_height * geometry.scaled_width > MAX_PIXELS:
         raise BadVideoError(f"{path.name}: {geometry.source_width}×{geometry.source_height} are too narrow for a clip")
     if _is_folder(path):
         yield Pictures(frames_in(path)[start:stop], geometry)
@@ -364,7 +364,7 @@ def _is_folder(path: Path) -> bool:
 
 def _source(path: Path, **options):
     """Input of ffmpeg: a local file of a known container, since a playlist inside a '.mp4' could name others."""
-    limits = {"protocol_whitelist": "file,pipe", "format_whitelist": CONTAINERS, "max_pixels": MOST_PIXELS}
+    limits = {"protocol_whitelist": "file,pipe", "format_whitelist": CONTAINERS, "max_pixels": MAX_PIXELS}
     return ffmpeg.input(f"file:{path}", **limits | options, threads=1)
 
 

@@ -12,12 +12,12 @@ from stepaudit.errors import BadVideoError
 
 SIDE, FRAMES = 16, 8  # pixels of a small frame, and frames that are compared
 NOISE = 2.0  # grey levels; a smaller step of brightness counts as none
-LEAST = 1 / 3  # share of neighbouring pixels with a step; flatter frames look all alike
+MIN_STEPS_SHARE = 1 / 3  # share of neighbouring pixels with a step; flatter frames look all alike
 ALIKE = 0.65  # likeness; of 12,561 pairs of UCF-101 clips it finds 5 of the 52 of one source, and no other
 READ, DECODED = 48, 4 * SIDE  # frames that are read of a video, and pixels that they are scaled to first
 SECONDS = 10.0  # for each video
 BLOCK = 64  # clips compared at once
-MOST = 2_000_000_000  # pairs of frames
+MAX_FRAME_PAIRS = 2_000_000_000  # pairs of frames
 
 
 def small_frames(frames: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ def fingerprint(small: np.ndarray) -> np.ndarray:
     flat = np.concatenate([step.reshape(*small.shape[:-2], -1) for step in steps], axis=-1)
     signs = np.where(np.abs(flat) > NOISE, np.sign(flat), 0)
     count = np.count_nonzero(signs, axis=-1, keepdims=True)
-    return np.where(count >= LEAST * signs.shape[-1], signs / np.sqrt(count.clip(1)), 0).astype(np.float32)
+    return np.where(count >= MIN_STEPS_SHARE * signs.shape[-1], signs / np.sqrt(count.clip(1)), 0).astype(np.float32)
 
 
 def likeness(tested: np.ndarray, trained: np.ndarray) -> Iterator[np.ndarray]:
@@ -59,7 +59,7 @@ def likeness(tested: np.ndarray, trained: np.ndarray) -> Iterator[np.ndarray]:
         tested: fingerprints, [N, n, D].
         trained: [M, n, D].
     """
-    apart = ceil(sqrt(len(tested) * len(trained) * tested.shape[1] * trained.shape[1] / MOST))
+    apart = ceil(sqrt(len(tested) * len(trained) * tested.shape[1] * trained.shape[1] / MAX_FRAME_PAIRS))
     by_frame = np.ascontiguousarray(trained[:, :: max(1, apart)].swapaxes(0, 1))
     for first in range(0, len(tested), BLOCK):
         clips = tested[first : first + BLOCK, :: max(1, apart)]

@@ -16,7 +16,7 @@ from stepaudit.clips.geometry import Geometry
 from stepaudit.errors import AuditError, BadVideoError
 
 STILLS = frozenset({".png", ".jpg", ".jpeg"})
-MOST_PIXELS = 2**26  # of a frame, as it is and as it is scaled: twice those of 8K
+MAX_PIXELS = 2**26  # of a frame, as it is and as it is scaled: twice those of 8K
 SCANS = 100  # of a JPEG; a progressive one has ten or so, each a pass over all its pixels
 RENAME = "add what is missing, or number the frames 1, 2, 3 …"
 FORMATS = ("PNG", "JPEG")  # Pillow knows forty more, some of which start other programs
@@ -107,7 +107,7 @@ def _picture(file: Path) -> Iterator[Image.Image]:
         # Mapped, because reading from a file reserves as much as a chunk of it claims to have.
         with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
             image = Image.open(cast(IO[bytes], content), formats=FORMATS)  # mmap has all methods that Pillow calls
-            if image.width * image.height > MOST_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 raise BadVideoError(f"{name}: {image.width}×{image.height} are too many pixels")
             if image.format != "PNG" and len(re.findall(b"\xff\xda", content)) > SCANS:
                 raise BadVideoError(f"{name}: more than {SCANS} scans")  # hours of passes over all pixels

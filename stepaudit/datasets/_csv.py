@@ -16,8 +16,8 @@ from stepaudit.store.plain_files import disguise
 
 SEPARATORS = ",;\t"
 LIMIT = 2**31  # of frames and pixels: a column of the tables holds no more
-MOST_COLUMNS = 200  # EPIC-KITCHENS' widest file has 14
-LONGEST_HEADER = 2**16  # characters
+MAX_COLUMNS = 200  # EPIC-KITCHENS' widest file has 14
+MAX_HEADER_LENGTH = 2**16  # characters
 SHOWN = 80  # characters of a cell in a message
 MANY = 20  # names; a message that lists more of them helps nobody
 
@@ -125,14 +125,14 @@ def open_file(path: Path) -> TextIO:
 
 def _separator(file: TextIO) -> str:
     """The separator that is most frequent in the first line."""
-    header = file.readline(LONGEST_HEADER)
+    header = file.readline(MAX_HEADER_LENGTH)
     file.seek(0)
     return max(SEPARATORS, key=header.count)
 
 
 def _check_columns(path: Path, columns: list[str], required: Collection[str], optional: Collection[str]) -> None:
     known = [*required, *optional]
-    if len(columns) > MOST_COLUMNS:
+    if len(columns) > MAX_COLUMNS:
         raise UsageError(
             f"{path}, line 1: {len(columns)} columns; the first line names columns of {', '.join(required)}"
         )

@@ -20,7 +20,7 @@ VIDEOS = "EPIC_video_info.csv"
 VIDEO, UID = re.compile(r"P\d{1,9}_\d{1,9}", re.ASCII), re.compile(r"\d{1,18}", re.ASCII)
 RESOLUTION = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})", re.ASCII)
 BRACKETS = str.maketrans("()", "[]")
-LONGEST, FASTEST = 10**6, 1000  # seconds, frames a second
+MAX_SECONDS, MAX_FPS = 10**6, 1000  # seconds, frames a second
 
 Boxes = dict[tuple[str, str], dict[int, list[Box]]]  # by video and label, then by frame
 
@@ -132,7 +132,7 @@ def _action(row: Row, kind: str, names: dict[str, str], videos: dict[str, Info])
 
 def _frame(row: Row, column: str) -> int:
     frame = row.integer(column)
-    if frame > LONGEST * RATE:
+    if frame > MAX_SECONDS * RATE:
         raise row.complaint(column, f"no video has {frame} frames")
     return frame
 
@@ -141,7 +141,7 @@ def _info(row: Row) -> Info:
     size = RESOLUTION.fullmatch(row.text("resolution"))
     if size is None:
         raise row.complaint("resolution", "write width x height, such as 1920x1080")
-    duration, fps = (_positive(row, name, most) for name, most in (("duration", LONGEST), ("fps", FASTEST)))
+    duration, fps = (_positive(row, name, most) for name, most in (("duration", MAX_SECONDS), ("fps", MAX_FPS)))
     return Info(int(size[1]), int(size[2]), fps, int(duration * RATE))
 
 

@@ -12,7 +12,7 @@ from stepaudit.datasets._epic import RATE, Action, Info
 from stepaudit.errors import UsageError
 
 BEFORE, AFTER = "before", "after"  # sides of the background
-LEAST = 4  # the action and the background each fill at least a quarter: 4 of 16 frames
+PARTS = 4  # the action and the background each fill at least one part of the clip: 4 of 16 frames
 TAIL = RATE // 2  # unused annotation frames at a video's end: its duration may claim a few too many
 
 Stretch = tuple[int, int]
@@ -128,19 +128,20 @@ def join(action: Action, side: str, room: int, random: Random) -> Stretch:
         room: its frames; at least the least share of the action's.
     """
     length = action.stop - action.start
-    least = _least(length)
+    least = _min_frames(length)
     part = random.randint(max(least, length - room), length - least)
     if side == AFTER:
         return action.stop - part, action.stop - part + length
     return action.start + part - length, action.start + part
 
 
-def _least(length: int) -> int:
-    return -(-length // LEAST)
+def _min_frames(length: int) -> int:
+    """Least frames of the action, and of the background, in a clip of `length` annotation frames."""
+    return -(-length // PARTS)
 
 
 def _side(action: Action, room: dict[str, int], missing: Counter) -> str | None:
     """Side with the most missing clips, of those with enough background; None if there is none."""
     length = action.stop - action.start
-    sides = [side for side in room if missing[side] and _least(length) <= min(room[side], length // 2)]
+    sides = [side for side in room if missing[side] and _min_frames(length) <= min(room[side], length // 2)]
     return max(sides, key=lambda side: missing[side], default=None)

@@ -13,7 +13,7 @@ from typing import Literal
 from stepaudit.clips import decoding
 from stepaudit.clips.geometry import nearest_frame
 from stepaudit.clips.stills import frames_in
-from stepaudit.datasets._epic import FASTEST, RATE, Action, Box, Boxes, Info
+from stepaudit.datasets._epic import MAX_FPS, RATE, Action, Box, Boxes, Info
 from stepaudit.datasets._epic_files import Files, find
 from stepaudit.errors import BadVideoError, UsageError
 
@@ -93,8 +93,8 @@ def open_media(
     Raises:
         UsageError: the template or the rate is wrong, or nothing is there.
     """
-    if fps is not None and not 0 < fps <= FASTEST:
-        raise UsageError(f"option `fps`: {fps} does not lie between 0 and {FASTEST}")
+    if fps is not None and not 0 < fps <= MAX_FPS:
+        raise UsageError(f"option `fps`: {fps} does not lie between 0 and {MAX_FPS}")
     if kind == "clips":
         return Sampled(find(root, template, ("video", "uid")), box_distance)
     return Whole(find(root, template, ("video",)), videos, RATE if kind == "frames" else fps)

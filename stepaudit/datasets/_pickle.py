@@ -18,7 +18,7 @@ import numpy as np
 
 from stepaudit.errors import UsageError
 
-LARGEST = 64 * 2**20  # bytes of a file: UCF101-24's has 3.5 MB; a byte can ask for an object of 64
+MAX_FILE_BYTES = 64 * 2**20  # bytes of a file: UCF101-24's has 3.5 MB; a byte can ask for an object of 64
 COPIES = 4  # times the file's size: what all of its arrays and texts together may fill
 KINDS = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,8}")
 OPCODES = (
@@ -182,8 +182,8 @@ def load_arrays(path: Path) -> Any:
 
 def _content(path: Path) -> bytes:
     try:
-        if path.stat().st_size > LARGEST or path.is_char_device() or path.is_fifo():  # the last two never end
-            raise UsageError(f"{path}: larger than {LARGEST // 2**20} MB, or no file; name the annotation file")
+        if path.stat().st_size > MAX_FILE_BYTES or path.is_char_device() or path.is_fifo():  # the last two never end
+            raise UsageError(f"{path}: larger than {MAX_FILE_BYTES // 2**20} MB, or no file; name the annotation file")
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); name the annotation file") from error

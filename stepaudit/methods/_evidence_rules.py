@@ -51,7 +51,7 @@ def _linear_alike(function: Callable, result: Any, *arguments: Any, **options: A
 
 
 def _side(argument: Any, name: str) -> Any:
-    """The argument with evidence replaced by its side `name` (excitation or inhibition); constants (biases) are 0."""
+    """The argument with evidence replaced by its side `name`, excitation or inhibition; constants (biases) are 0."""
     if isinstance(argument, Evidence):
         return getattr(argument, name)
     if isinstance(argument, dict):

@@ -18,7 +18,7 @@ from stepaudit.running import fork_child
 from stepaudit.running.fork_imports import Imports, Modules
 
 SHORT = 10.0  # seconds that a connected client has to send its request
-LARGEST = 1 << 20  # bytes of a request
+MAX_REQUEST_BYTES = 1 << 20  # bytes of a request
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Server:
         try:
             client.settimeout(SHORT)
             _require_same_user(client)
-            message, descriptors, _, _ = socket.recv_fds(client, LARGEST, 3)
+            message, descriptors, _, _ = socket.recv_fds(client, MAX_REQUEST_BYTES, 3)
             request = fork_child.Request(**json.loads(message))
             reason = self._imports.unfit(request)
         except Exception as error:  # noqa: BLE001 (the client's own process meets it, and says where)

@@ -23,7 +23,7 @@ from stepaudit.store import writing
 
 GRACE = 30.0  # seconds that an interrupted call has to end
 CHECKS = 10  # of the clock, within the limit
-SLOWEST, FASTEST = 1.0, 0.02  # seconds between two checks
+MAX_SECONDS_BETWEEN_CHECKS, MIN_SECONDS_BETWEEN_CHECKS = 1.0, 0.02  # seconds between two checks
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Watchdog:
             raise TimedOutError(f"not done within {self.seconds:g} s; if it is only slow, raise `batch_seconds`")
 
     def _watch(self) -> None:
-        pause = min(SLOWEST, max(FASTEST, self.seconds / CHECKS))
+        pause = min(MAX_SECONDS_BETWEEN_CHECKS, max(MIN_SECONDS_BETWEEN_CHECKS, self.seconds / CHECKS))
         while not self._closed.wait(pause):
             self._last_resort()
             call, now = self._call, time.monotonic()

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from stepaudit.errors import UsageError
 from stepaudit.store import read_only
-from stepaudit.store.read_only import MOST_ROWS, little_memory, require_no_links
+from stepaudit.store.read_only import MAX_ROWS, little_memory, require_no_links
 
 FILE = "audit.duckdb"
 NO_STATEMENT = 'no statement; write one such as "from coverage"'
@@ -23,7 +23,7 @@ def query(folder: Path, sql: str) -> tuple[list[str], list[tuple]]:
         UsageError: there is no database yet, it cannot be opened, or DuckDB refuses the statement.
     """
     with little_memory(), connect(folder, small=True) as connection:
-        return fetch(connection, sql, most=MOST_ROWS)
+        return fetch(connection, sql, most=MAX_ROWS)
 
 
 def require_readable_name(folder: Path) -> None:
@@ -65,7 +65,7 @@ def fetch(
         UsageError: with DuckDB's message, or for too many rows.
     """
     with explained():
-        names, parts = _executed(connection, sql, values, MOST_ROWS if most is None else most)
+        names, parts = _executed(connection, sql, values, MAX_ROWS if most is None else most)
         rows = next(parts)
         if most is None:
             rows += [row for part in parts for row in part]

@@ -24,7 +24,7 @@ READ_ONLY: Settings = {
 }
 SMALL: Settings = {"memory_limit": "4GB", "threads": "4"}  # of a query that somebody types, maybe on a login node
 HEADROOM = 6 * 2**30  # bytes above what the process has: a list or a text can evade DuckDB's own limit
-MOST_ROWS = 1_000_000  # of an answer that is held in Python
+MAX_ROWS = 1_000_000  # of an answer that is held in Python
 
 
 def connect(path: Path, *, spills: bool = False, small: bool = False) -> duckdb.DuckDBPyConnection:

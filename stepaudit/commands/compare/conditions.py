@@ -14,7 +14,7 @@ from typing import NoReturn
 from stepaudit.commands.compare.quantities import FIELDS, Quantity, check_name, select
 from stepaudit.errors import UsageError, did_you_mean
 
-MOST_BRACKETS = 20
+MAX_BRACKETS = 20
 WORDS = re.compile(r"\[([^\[\]]*)\]")
 Range = tuple[float, float]
 
@@ -78,8 +78,8 @@ def parse(text: str) -> Condition:
     """Parse a condition. Raises UsageError, with the place or the nearest name, if it is not one."""
     source = text.strip()
     masked = WORDS.sub(lambda match: f"[{'0' * len(match[1])}]", source)  # words in brackets need not be Python
-    if len(re.findall(r"\(|\bnot\b", masked)) > MOST_BRACKETS:
-        _fail(text, f"it has more than {MOST_BRACKETS} brackets; write several conditions")
+    if len(re.findall(r"\(|\bnot\b", masked)) > MAX_BRACKETS:
+        _fail(text, f"it has more than {MAX_BRACKETS} brackets; write several conditions")
     if "\n" in masked or "#" in masked:
         _fail(text, "it must be one line without a comment")
     try:

@@ -7,7 +7,7 @@ from stepaudit.commands.compare.comparison import Comparison
 from stepaudit.commands.compare.predictions import is_right
 from stepaudit.report.pictures import figure_sources, figures, pictures
 
-EACH, MOST, FRAMES = 3, 8, 8  # clips of a rule, clips in all, frames of a strip
+EACH, MAX_CLIPS, FRAMES = 3, 8, 8  # clips of a rule, clips in all, frames of a strip
 ALIKE = 0.999  # rank correlation of maps that look the same
 
 
@@ -39,7 +39,8 @@ def examples(comparison: Comparison) -> list[Example]:
         chosen |= {row["clip_id"]: (row, why) for row in [row for row in rows if row["clip_id"] not in chosen][:EACH]}
     strips = _Strips(comparison, [*masks[:1], *others[:1]])
     return [
-        Example(clip, why, facts(row), list(strips.of_clip(clip))) for clip, (row, why) in list(chosen.items())[:MOST]
+        Example(clip, why, facts(row), list(strips.of_clip(clip)))
+        for clip, (row, why) in list(chosen.items())[:MAX_CLIPS]
     ]
 
 

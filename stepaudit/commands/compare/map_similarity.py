@@ -20,7 +20,7 @@ from stepaudit.store.tables import parquet_files
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_CLIPS = 200  # whose maps are compared, for each method and ratio
+MAX_CLIPS = 200  # whose maps are compared, for each method and ratio
 BLOCK = 64  # clips whose maps are in memory at a time
 COLUMNS = ["clip_id", "ratio", "seed", "status", "grid", "grid_shape", "upsampling"]
 BETWEEN_SEEDS = """
@@ -29,7 +29,7 @@ BETWEEN_SEEDS = """
 """
 
 
-def sample(clips: Sequence[str], count: int = MOST_CLIPS) -> list[str]:
+def sample(clips: Sequence[str], count: int = MAX_CLIPS) -> list[str]:
     """At most `count` clips, chosen by their names alone, so that every comparison takes the same."""
     return sorted(sorted(clips, key=lambda clip: sha256(clip.encode()).digest())[:count])
 
@@ -50,7 +50,7 @@ def quantities(pair: Pair, rows: Sequence[dict]) -> list[Quantity]:
     seeds = {
         words(row["method"], row["ratio"]): row["rank"] for row in pair.a.rows(BETWEEN_SEEDS, dataset=pair.dataset)
     }
-    sampled = [f"of {MOST_CLIPS} of {len(pair.clips)} clips"] if len(pair.clips) > MOST_CLIPS else []
+    sampled = [f"of {MAX_CLIPS} of {len(pair.clips)} clips"] if len(pair.clips) > MAX_CLIPS else []
     result = []
     for name, column, least in (("map_rank_correlation", "rank", -1), ("map_iou", "iou", 0)):
         parts = [row | {"part": row[column], "whole": 1} for row in rows if row[column] is not None]

@@ -13,13 +13,13 @@ from stepaudit.commands.compare.text import HEADERS, cells, is_shown, verdict_li
 from stepaudit.report import charts
 from stepaudit.report.page.page import Chart, template
 
-MOST_CLIPS = 500  # rows of the table of clips; compare.json has all
+MAX_CLIPS = 500  # rows of the table of clips; compare.json has all
 
 
 def render(comparison: Comparison, verdicts: Sequence[Verdict]) -> str:
     """HTML of the page. Every text but the charts is escaped."""
     quantities, clips = comparison.quantities, comparison.clips
-    facts = [examples.facts(row) for row in clips[:MOST_CLIPS]]
+    facts = [examples.facts(row) for row in clips[:MAX_CLIPS]]
     return template("compare.html.jinja").render(
         pair=comparison.pair,
         verdicts=list(zip(verdicts, verdict_lines(verdicts), strict=True)),
@@ -35,7 +35,7 @@ def render(comparison: Comparison, verdicts: Sequence[Verdict]) -> str:
             [row["clip_id"], row["label"], a[2:], b[2:], "; ".join(others)]
             for row, (a, b, *others) in zip(clips, facts, strict=False)
         ],
-        left_out=max(0, len(clips) - MOST_CLIPS),
+        left_out=max(0, len(clips) - MAX_CLIPS),
         failures=comparison.failures,
     )
 

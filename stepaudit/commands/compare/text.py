@@ -9,7 +9,7 @@ from stepaudit.commands.compare.quantities import Quantity
 from stepaudit.store.formats import format_rows
 
 DETAILS = ("map_iou", "adversarial_increase", "vacuous_increase", "metric_increase")
-MOST = 12  # differences of metrics in the short table
+MAX_METRIC_ROWS = 12  # differences of metrics in the short table
 HEADERS = ("quantity", "A", "B", "value", "95 % interval", "p", "clips", "note")
 
 
@@ -23,7 +23,7 @@ def text(comparison: Comparison, *, everything: bool = False) -> str:
     head = [f"A: {pair.a}", f"B: {pair.b}", f"{len(pair.clips)} clips of {pair.dataset}; differences are B less A", ""]
     texts = [*findings.sentences(comparison), *(f"Note: {note}." for note in comparison.notes)]
     clear = sorted((each for each in quantities if each.name in DETAILS and is_shown(each)), key=findings.clearness)
-    chosen = [each for each in quantities if everything or each.name not in DETAILS or each in clear[:MOST]]
+    chosen = [each for each in quantities if everything or each.name not in DETAILS or each in clear[:MAX_METRIC_ROWS]]
     table = format_rows(HEADERS, [cells(each) for each in chosen], "table")
     hidden = len(quantities) - len(chosen)
     rest = f"\n{hidden} more: --list shows all, --out writes them.\n" if hidden else ""

@@ -15,8 +15,8 @@ from stepaudit.commands.doctor.findings import Finding, fine, problem, warning
 from stepaudit.running import footprint
 from stepaudit.store import package_files
 
-LEAST_PYTHON = (3, 11)
-LEAST_MB = 4000  # PyTorch, a narrow model and a batch
+MIN_PYTHON = (3, 11)
+MIN_MB = 4000  # PyTorch, a narrow model and a batch
 PLUGIN = "snakemake_executor_plugin_slurm"
 PROFILE = Path("slurm", "profile.yaml")
 SECONDS = 60
@@ -26,8 +26,8 @@ ADVICE = "install stepaudit again in an environment of its own, `pip install --e
 def python(running: tuple[int, ...] = sys.version_info[:3]) -> Finding:
     """The version of Python."""
     text = ".".join(map(str, running[:3]))
-    if tuple(running[:2]) < LEAST_PYTHON:
-        least = ".".join(map(str, LEAST_PYTHON))
+    if tuple(running[:2]) < MIN_PYTHON:
+        least = ".".join(map(str, MIN_PYTHON))
         return problem("python", f"{text} is too old", f"make an environment with Python {least} or later")
     return fine("python", f"{text}, {sys.executable}")
 
@@ -137,7 +137,7 @@ def memory_mb() -> float:
 def memory(limit_mb: float) -> Finding:
     """Check the memory of the machine, or of the control group or Slurm job."""
     text = f"{limit_mb / 1000:.1f} GB"
-    if limit_mb < LEAST_MB:
+    if limit_mb < MIN_MB:
         return warning("memory", f"{text} is little for PyTorch", "run on a larger machine, or `snakemake --cores 1`")
     return fine("memory", text)
 

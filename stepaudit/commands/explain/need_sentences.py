@@ -10,7 +10,7 @@ from stepaudit.extremal.readings import MAX_PIECES, PIECE_LEVEL
 from stepaudit.report.page.need_texts import percent, times
 
 HALF = 0.5
-MOST_DIGITS = 5
+MAX_DIGITS = 5
 WITHOUT_GRADIENT = (
     "No gradient of the model reaches the clip: the pieces were searched by forward passes alone, which finds somewhat "
     "larger ones."
@@ -122,7 +122,7 @@ def _of_pieces(pieces: int, part: str) -> str:
 
 def percents(first: float, second: float) -> tuple[str, str]:
     """Two shares in percent, with more digits where they would look alike."""
-    pairs = [(percent(first, digits), percent(second, digits)) for digits in range(2, MOST_DIGITS + 1)]
+    pairs = [(percent(first, digits), percent(second, digits)) for digits in range(2, MAX_DIGITS + 1)]
     return next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
 
 

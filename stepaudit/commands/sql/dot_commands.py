@@ -19,7 +19,7 @@ HELP = {
 }
 KINDS = ("table", "view", "report")
 WIDTH = 110  # of sentences, characters
-MOST_SHOWN = 1000  # rows of an answer on a screen
+MAX_ROWS_SHOWN = 1000  # rows of an answer on a screen
 
 
 def is_one(text: str) -> bool:
@@ -67,7 +67,7 @@ def output(connection: duckdb.DuckDBPyConnection, text: str, format: str = "tabl
     raise UsageError(f"no command '{command}'{did_you_mean(command, names)}")
 
 
-def first_rows(connection: duckdb.DuckDBPyConnection, sql: str, format: str, most: int = MOST_SHOWN) -> str:
+def first_rows(connection: duckdb.DuckDBPyConnection, sql: str, format: str, most: int = MAX_ROWS_SHOWN) -> str:
     """The first rows of a statement's answer as text, with a line below them if there are more."""
     names, rows = next(database.batches(connection, sql, most + 1))
     text = formats.format_rows(names, rows[:most], format)

@@ -13,9 +13,9 @@ from stepaudit.report.charts.looks import settings
 from stepaudit.report.page import page
 
 KEYS = ("dataset", "model", "method", "label")  # filters of the page
-MOST_BYTES = 400_000  # of a chart's data
-MOST_PANELS = 24
-MOST_POINTS = 400  # of a series, where not all fit
+MAX_DATA_BYTES = 400_000  # of a chart's data
+MAX_PANELS = 24
+MAX_POINTS = 400  # of a series, where not all fit
 GRADIENT = re.compile(r"gradient_\d+")  # Vega's names
 WIDTHS = (440, 300)  # of one panel alone, and of several side by side
 
@@ -79,13 +79,13 @@ def menu(column: str, values: Sequence[str], words: str) -> dict:
 
 def fitted(rows: Sequence[dict]) -> tuple[list[dict], str]:
     """The rows that fit on the page, if need be without classes and with fewer points; sentences about the others."""
-    if _bytes(rows) > MOST_BYTES:
+    if _bytes(rows) > MAX_DATA_BYTES:
         rows = [{key: row[key] for key in row if key != "label"} for row in rows if row.get("label") is None]
-    fitting, said = [row for row in rows if row["panel_place"] < MOST_PANELS], ""
-    if _bytes(fitting) > MOST_BYTES and any(_points(row) > MOST_POINTS for row in fitting):
+    fitting, said = [row for row in rows if row["panel_place"] < MAX_PANELS], ""
+    if _bytes(fitting) > MAX_DATA_BYTES and any(_points(row) > MAX_POINTS for row in fitting):
         fitting = list(map(_subsampled, fitting))
-        said = f" Of longer series {MOST_POINTS} points, evenly spaced."
-    while _bytes(fitting) > MOST_BYTES:
+        said = f" Of longer series {MAX_POINTS} points, evenly spaced."
+    while _bytes(fitting) > MAX_DATA_BYTES:
         fitting = fitting[: len(fitting) * 3 // 4]
     if len(fitting) < len(rows):
         said += f" The first {len(fitting)} of {len(rows)} series; the CSV has all."
@@ -97,15 +97,15 @@ def _points(row: dict) -> int:
 
 
 def _subsampled(row: dict) -> dict:
-    """A series with no more than `MOST_POINTS` of its points, evenly spaced, the first and the last among them.
+    """A series with no more than `MAX_POINTS` of its points, evenly spaced, the first and the last among them.
 
     Args:
         row: lists of one length hold a value a point; other values are of the whole series.
     """
     points = _points(row)
-    if points <= MOST_POINTS:
+    if points <= MAX_POINTS:
         return row
-    indices = [index * (points - 1) // (MOST_POINTS - 1) for index in range(MOST_POINTS)]
+    indices = [index * (points - 1) // (MAX_POINTS - 1) for index in range(MAX_POINTS)]
     return {
         key: [value[index] for index in indices] if isinstance(value, list) else value for key, value in row.items()
     }

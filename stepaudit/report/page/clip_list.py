@@ -16,7 +16,7 @@ from stepaudit.report.pictures import pictures
 from stepaudit.store import arrays
 from stepaudit.store.database import records
 
-MOST = 1000  # clips
+MAX_CLIPS = 1000  # clips
 SHEET = 60  # clips of a picture, and of a page of the list
 SIDE = 72  # px, height of a frame
 QUALITY = 60
@@ -76,14 +76,14 @@ class ClipList:
 
 
 def clip_list(connection: DuckDBPyConnection, folder: Path, anchors: Mapping[tuple[str, str], str]) -> ClipList:
-    """At most `MOST` test clips, those that most models get wrong first, in the order of data sets and classes.
+    """At most `MAX_CLIPS` test clips, those that most models get wrong first, in the order of data sets and classes.
 
     Args:
         connection: to the audit's database.
         folder: of the audit; clips without pixels there have no picture.
         anchors: HTML ids of clips that stand in the gallery, by data set and clip.
     """
-    rows = records(connection, LISTED, {"most": MOST})
+    rows = records(connection, LISTED, {"most": MAX_CLIPS})
     frames = _frames(rows, folder)
     sheets: list[dict] = []
     places: dict[tuple[str, str], list[int]] = {}

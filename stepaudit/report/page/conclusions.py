@@ -21,7 +21,7 @@ from stepaudit.report.page.kind_texts import of_cues, of_kinds
 from stepaudit.report.page.need_texts import of_needs, of_pairs
 from stepaudit.store.database import records
 
-MOST = 6
+MAX_SENTENCES = 6
 TRAINED = "model not in (select model from controls)"
 READ = (  # reports and views
     *("dataset_summary", "model_doubts", "model_overview", "accuracy_means", "validation_means"),
@@ -115,7 +115,7 @@ POINTING = {
 
 
 def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusion]:
-    """The findings of an audit, at most `MOST`, the most important first."""
+    """The findings of an audit, at most `MAX_SENTENCES`, the most important first."""
     models = records(connection, MODELS)
     findings = [
         of_guesses(models),
@@ -131,7 +131,7 @@ def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusi
         _sanity(connection),
         _pointing(connection, "temporal_pointing"),
     ]
-    return [*[each for each in findings if each][: MOST - 1], _failures(connection)]
+    return [*[each for each in findings if each][: MAX_SENTENCES - 1], _failures(connection)]
 
 
 def _needs(connection: DuckDBPyConnection, config: Config) -> Conclusion | None:

@@ -11,9 +11,19 @@ from duckdb import DuckDBPyConnection
 
 from stepaudit.report.page import gallery_cards
 from stepaudit.report.page.gallery_cards import Card, Reason
-from stepaudit.report.page.gallery_sources import MOST, ORDER, RULES, Rule, Sources, by_clip, choices, failures, key_of
+from stepaudit.report.page.gallery_sources import (
+    MAX_CLIPS_PER_RULE,
+    ORDER,
+    RULES,
+    Rule,
+    Sources,
+    by_clip,
+    choices,
+    failures,
+    key_of,
+)
 
-MOST_BYTES = 20_000_000  # of all pictures together
+MAX_PICTURE_BYTES = 20_000_000  # of all pictures together
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ def examples(connection: DuckDBPyConnection, folder: Path) -> Gallery:
     rows = choices(connection)
     sources = Sources(connection, rows)
     cards: dict[tuple[str, str], Card] = {}
-    room = MOST_BYTES
+    room = MAX_PICTURE_BYTES
     for key, own in by_clip(rows).items():
         every_still = own[0]["rule"] == rows[0]["rule"]
         card = gallery_cards.make(own, sources, folder, every_still=every_still, room=room > 0)
@@ -68,7 +78,7 @@ def examples(connection: DuckDBPyConnection, folder: Path) -> Gallery:
     failed, count = failures(connection)
     anchors = {key: card.anchor for key, card in cards.items()}
     groups = [_group(rule, rows, cards) for rule in RULES if any(row["rule"] == rule.name for row in rows)]
-    return Gallery(groups, Failures(failed, count - len(failed)), anchors, MOST_BYTES - room)
+    return Gallery(groups, Failures(failed, count - len(failed)), anchors, MAX_PICTURE_BYTES - room)
 
 
 def _group(rule: Rule, rows: Sequence[dict], cards: dict[tuple[str, str], Card]) -> Group:
@@ -77,5 +87,5 @@ def _group(rule: Rule, rows: Sequence[dict], cards: dict[tuple[str, str], Card])
     own = [cards[key] for key in keys if cards[key].reasons[0].group == rule.group]
     others = [cards[key] for key in keys if cards[key].reasons[0].group != rule.group]
     named = [(card.anchor, card.clip_id, each) for card in others for each in card.reasons if each.group == rule.group]
-    sql = f"from gallery_choices where rule = '{rule.name}' and place <= {rule.each} order by {ORDER} limit {MOST}"
+    sql = f"from gallery_choices where rule = '{rule.name}' and place <= {rule.each} order by {ORDER} limit {MAX_CLIPS_PER_RULE}"
     return Group(rule.group, rule.title, rule.sentence, sql, own, named)

@@ -18,7 +18,7 @@ from stepaudit.report.pictures.clip_frames import ClipFrames
 from stepaudit.store import arrays
 
 STRIP_FRAMES = 8
-MOST_PX = 144  # height of a frame; larger ones are made smaller
+MAX_HEIGHT_PX = 144  # height of a frame; larger ones are made smaller
 QUALITY = 80
 FINE = 20_000  # values of a grid from which on every third grey level is used: noise does not compress
 COARSER = 3
@@ -125,7 +125,7 @@ def _grey(values: np.ndarray) -> np.ndarray:
 
 def _reduced(frames: np.ndarray) -> np.ndarray:
     height, width = frames.shape[1:3]
-    if height <= MOST_PX:
+    if height <= MAX_HEIGHT_PX:
         return frames
-    size = (round(width * MOST_PX / height), MOST_PX)
+    size = (round(width * MAX_HEIGHT_PX / height), MAX_HEIGHT_PX)
     return np.stack([np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)) for frame in frames])

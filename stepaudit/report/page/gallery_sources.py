@@ -10,8 +10,8 @@ from duckdb import DuckDBPyConnection
 from stepaudit.store.database import records
 
 RATIO = 0.1  # as in the figures of Li et al. 2021
-MOST = 12  # clips of a rule
-MOST_FAILURES = 60
+MAX_CLIPS_PER_RULE = 12  # clips of a rule
+MAX_FAILURES = 60
 # Rules that findings name, too.
 SMALLEST, MEDIAN, WRONG = "smallest ratio", "median need", "gets wrong"
 BACKGROUND, ADVERSARIAL, CLASS = "follows the background", "adversarial", "class"
@@ -154,18 +154,18 @@ class Sources:
 
 
 def choices(connection: DuckDBPyConnection) -> list[dict]:
-    """Rows of `gallery_choices` in the order of the rules; at most `MOST` of each."""
+    """Rows of `gallery_choices` in the order of the rules; at most `MAX_CLIPS_PER_RULE` of each."""
     rows = records(connection, CHOICES, {"place": max(rule.each for rule in RULES)})
     return [
         row
         for rule in RULES
-        for row in [row for row in rows if row["rule"] == rule.name and row["place"] <= rule.each][:MOST]
+        for row in [row for row in rows if row["rule"] == rule.name and row["place"] <= rule.each][:MAX_CLIPS_PER_RULE]
     ]
 
 
 def failures(connection: DuckDBPyConnection) -> tuple[list[dict], int]:
-    """Failures by clip, model, method and reason, at most `MOST_FAILURES`, and their total number."""
-    rows = records(connection, FAILURES, {"most": MOST_FAILURES})
+    """Failures by clip, model, method and reason, at most `MAX_FAILURES`, and their total number."""
+    rows = records(connection, FAILURES, {"most": MAX_FAILURES})
     return rows, rows[0]["failures"] if rows else 0
 
 

@@ -13,8 +13,8 @@ from stepaudit.report.pictures import pictures
 from stepaudit.store import arrays
 from stepaudit.store.database import records
 
-MOST = 48  # clips
-MOST_PICTURES = 60
+MAX_CLIPS = 48  # clips
+MAX_PICTURES = 60
 QUALITY = 85
 USES = """
     with uses as (
@@ -53,7 +53,7 @@ def mean_maps(connection: DuckDBPyConnection, folder: Path) -> list[MeanMap]:
     """
     made: list[MeanMap] = []
     scenes: dict[tuple[str, str], np.ndarray | None] = {}
-    for use in records(connection, USES, {"most": MOST_PICTURES}):
+    for use in records(connection, USES, {"most": MAX_PICTURES}):
         place = use["dataset"], use["size"]
         if place not in scenes:
             scenes[place] = _scene(*place, folder)
@@ -77,7 +77,7 @@ def half_of(importance: np.ndarray) -> float:
 def _made(use: dict, scene: np.ndarray | None, folder: Path) -> MeanMap:
     blank = MeanMap(use["dataset"], use["model"], use["method"], [])
     try:
-        maps = list(islice(arrays.full_maps(use, folder), MOST))
+        maps = list(islice(arrays.full_maps(use, folder), MAX_CLIPS))
     except UsageError as error:
         return replace(blank, note=str(error).replace(f"{folder}/", "").replace(str(folder), "<audit>"))
     if not maps:
@@ -97,7 +97,7 @@ def _facts(ratio: float | None, clips: int, mean: np.ndarray) -> list[str]:
 def _scene(dataset: str, size: str, folder: Path) -> np.ndarray | None:
     """Mean picture of the test clips, uint8 [H, W, 3]; None if there are no pixels."""
     try:
-        clips = [frames.mean(axis=0) for frames in islice(arrays.all_pixels(dataset, size, folder), MOST)]
+        clips = [frames.mean(axis=0) for frames in islice(arrays.all_pixels(dataset, size, folder), MAX_CLIPS)]
     except UsageError:
         return None
     return np.mean(clips, axis=0).round().astype(np.uint8) if clips else None

@@ -14,8 +14,8 @@ from stepaudit.store.database import fetch, records
 from stepaudit.store.formats import duration
 from stepaudit.store.tables import as_json
 
-MOST_LISTED = 4  # names in a sentence
-MOST_NAMES = 500  # of a filter
+MAX_LISTED = 4  # names in a sentence
+MAX_FILTER_NAMES = 500  # of a filter
 ENOUGH = 20  # clips of two classes: with fewer, guesses are one-to-one too often
 MOSTLY = 0.8  # of the clips
 COUNTS = """
@@ -186,7 +186,7 @@ def overview(connection: DuckDBPyConnection, config: Config) -> dict[str, Grid]:
 
 
 def filters(connection: DuckDBPyConnection, config: Config) -> dict[str, list[str]]:
-    """The names of each filter of the page; filters with one name or more than `MOST_NAMES` are left out."""
+    """The names of each filter of the page; filters with one name or more than `MAX_FILTER_NAMES` are left out."""
     labels = fetch(connection, "select distinct label from test_clips where label is not null order by label")[1]
     names = {
         "dataset": list(config.datasets),
@@ -194,7 +194,7 @@ def filters(connection: DuckDBPyConnection, config: Config) -> dict[str, list[st
         "method": list(config.methods),
         "label": [label for (label,) in labels],
     }
-    return {kind: values for kind, values in names.items() if 1 < len(values) <= MOST_NAMES}
+    return {kind: values for kind, values in names.items() if 1 < len(values) <= MAX_FILTER_NAMES}
 
 
 def labels(connection: DuckDBPyConnection, rows: Sequence[dict]) -> dict[tuple[str, str], str]:
@@ -225,9 +225,9 @@ def versions(connection: DuckDBPyConnection) -> dict[str, str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """`a, b and c`; of more than `MOST_LISTED` the first, and the number of the others."""
-    if len(names) > MOST_LISTED:
-        names = [*names[: MOST_LISTED - 1], f"{len(names) + 1 - MOST_LISTED} more"]
+    """`a, b and c`; of more than `MAX_LISTED` the first, and the number of the others."""
+    if len(names) > MAX_LISTED:
+        names = [*names[: MAX_LISTED - 1], f"{len(names) + 1 - MAX_LISTED} more"]
     return f"{', '.join(names[:-1])} and {names[-1]}" if names[1:] else names[0]
 
 

@@ -6,7 +6,7 @@ from stepaudit.report.statistics.intervals import Array
 from stepaudit.report.statistics.medians import interval_rank
 
 CLOSE = 1e-9  # change of a probability at which the iteration ends
-MOST = 20_000  # iterations
+MAX_ITERATIONS = 20_000  # iterations
 WORK = 2_000_000  # iterations times values: of thousands of clips the median is known long before the last digits
 
 
@@ -20,7 +20,7 @@ def turnbull(low: Array, high: Array) -> tuple[Array, Array, Array]:
     left, right = _innermost(open_low, high)
     first, stop = np.searchsorted(left, open_low, side="left"), np.searchsorted(right, high, side="right")
     shares = np.full(len(left), 1 / len(left))
-    for _ in range(min(MOST, WORK // (len(low) + len(left)))):
+    for _ in range(min(MAX_ITERATIONS, WORK // (len(low) + len(left)))):
         updated = shares * _weights(shares, first, stop)
         change, shares = np.abs(updated - shares).max(), updated
         if change < CLOSE:

@@ -16,7 +16,7 @@ from stepaudit.report.statistics.intervals import LEVEL, Array, wilson
 SCALE = 0.5  # of ρ's half-Cauchy
 RHO = np.concatenate([[0.0], np.geomspace(0.05, 2000, 150)])
 WEIGHTS = np.gradient(RHO) / (1 + (RHO / SCALE) ** 2)
-LEAST_WITHIN = 1e-4  # of the variance of all clips: clips of a class are never taken to be more alike
+MIN_WITHIN_SHARE = 1e-4  # of the variance of all clips: clips of a class are never taken to be more alike
 NEGLIGIBLE = 1e-8  # weight of a ρ that changes nothing that is shown
 EXACT = 30  # degrees of freedom; for more, Wallace's approximation is within 3e-5
 ROUNDING = 1e-12  # spread below this share of the values' squares is rounding
@@ -96,7 +96,7 @@ def _mixture(values: Array, classes: np.ndarray) -> tuple[Array, Array]:
     if len(sizes) == 1:
         return np.ones(1), np.array([np.sqrt(spread / (clips - 1) / clips)])
     means = np.bincount(numbers, values) / sizes
-    least = LEAST_WITHIN * spread * (clips - len(sizes)) / (clips - 1)
+    least = MIN_WITHIN_SHARE * spread * (clips - len(sizes)) / (clips - 1)
     within = max(((values - means[numbers]) ** 2).sum(), least)
     growth = 1 + sizes * RHO[:, None] ** 2
     parts = sizes / growth

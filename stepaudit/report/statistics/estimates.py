@@ -11,7 +11,7 @@ from stepaudit.report.statistics import cells
 from stepaudit.report.statistics.cells import Cells, Sums, Use
 from stepaudit.report.statistics.estimate_tables import TABLES
 from stepaudit.report.statistics.intervals import DRAWS, Array, holm, in_groups, ratio_intervals, sign_flip_test
-from stepaudit.report.statistics.reliability import FEWEST_CLIPS, FEWEST_METHODS, ranking_alpha, split_half
+from stepaudit.report.statistics.reliability import MIN_CLIPS, MIN_METHODS, ranking_alpha, split_half
 from stepaudit.store.schema import Table
 
 DRAWS_A_PAIR = 100  # so that Holm's correction of a large family can still reject
@@ -181,10 +181,10 @@ def _reliability(measured: Cells) -> dict:
 
 def _no_ranking(totals: Array, frames: Array) -> str | None:
     methods, clips = totals.shape
-    if methods < FEWEST_METHODS:
-        return f"fewer than {FEWEST_METHODS} methods"
-    if clips < FEWEST_CLIPS:
-        return f"fewer than {FEWEST_CLIPS} clips on which all methods were measured"
+    if methods < MIN_METHODS:
+        return f"fewer than {MIN_METHODS} methods"
+    if clips < MIN_CLIPS:
+        return f"fewer than {MIN_CLIPS} clips on which all methods were measured"
     means = totals / frames
     if np.ptp(means, axis=0).max() <= 1e-9 * np.abs(means).max():
         return "all methods have the same value on every clip"

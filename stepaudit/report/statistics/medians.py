@@ -6,7 +6,7 @@ import numpy as np
 
 from stepaudit.report.statistics.intervals import BLOCK, RESAMPLES, Array
 
-FEWEST = 6  # clips, for an interval of a median
+MIN_CLIPS = 6  # clips, for an interval of a median
 
 
 def lower_median(values: Array) -> Array:
@@ -15,13 +15,13 @@ def lower_median(values: Array) -> Array:
 
 
 def median_difference_interval(ends: Array, *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """95 % interval of B's median less A's: percentiles of the bootstrap over clips; NaN below `FEWEST` clips.
+    """95 % interval of B's median less A's: percentiles of the bootstrap over clips; NaN below `MIN_CLIPS` clips.
 
     Args:
         ends: [N, 4], A's low and high end and B's low and high end for N clips, equal where a value is known.
     """
     clips = len(ends)
-    if clips < FEWEST:
+    if clips < MIN_CLIPS:
         return np.nan, np.nan
     random = np.random.default_rng(seed)
     lows, highs = [], []

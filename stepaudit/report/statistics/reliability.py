@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 HALVES = 500
-FEWEST_METHODS = 3  # two can only be in the same or the other order
-FEWEST_CLIPS = 4  # two in each half
+MIN_METHODS = 3  # two can only be in the same or the other order
+MIN_CLIPS = 4  # two in each half
 
 
 def split_half(totals: Array, frames: Array, *, seed: int = 0, halves: int = HALVES) -> float:
@@ -27,7 +27,7 @@ def split_half(totals: Array, frames: Array, *, seed: int = 0, halves: int = HAL
         three methods or four clips.
     """
     methods, clips = totals.shape
-    if methods < FEWEST_METHODS or clips < FEWEST_CLIPS:
+    if methods < MIN_METHODS or clips < MIN_CLIPS:
         return float("nan")
     order = np.random.default_rng(seed).random((halves, clips)).argsort(axis=1)
     first = (order < clips // 2).astype(float)
@@ -74,7 +74,7 @@ def ranking_alpha(values: Array) -> float:
         NaN with fewer than three methods or two clips, or if every clip ranks all methods equal.
     """
     methods, clips = values.shape
-    return krippendorff_alpha(ranks(values.T)) if methods >= FEWEST_METHODS and clips > 1 else float("nan")
+    return krippendorff_alpha(ranks(values.T)) if methods >= MIN_METHODS and clips > 1 else float("nan")
 
 
 def ranks(values: Array) -> Array:
