@@ -128,7 +128,7 @@ def done(place):
 
 
 def test_without_an_encoder_only_the_film_is_missing_and_that_is_said_first(explain, monkeypatch, tmp_path):
-    monkeypatch.setattr(encoding, "_problem", lambda binary: "no libx264")
+    monkeypatch.setattr(encoding, "_encoding_error", lambda binary: "no libx264")
     status, out, err = explain("--method", "center")
     assert status == 0, err
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES_OF_A_MAP - {"overlay.mp4"}

@@ -50,7 +50,7 @@ def test_the_lowest_limit_of_the_control_groups_counts(tmp_path):
     group = tmp_path / "own"
     group.mkdir()
     (group / "memory.max").write_text("max\n")
-    assert min(footprint._of_groups(tmp_path), default=INF) in (2048, INF)  # INF where there is no /proc
+    assert min(footprint._cgroup_limits(tmp_path), default=INF) in (2048, INF)  # INF where there is no /proc
 
 
 def test_the_shells_limit_counts():

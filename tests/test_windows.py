@@ -72,41 +72,41 @@ def steady(count: int, rate: float = 25) -> np.ndarray:
 
 
 def test_windows_follow_each_other_and_the_last_one_ends_with_the_segment():
-    found = windows.stretches(steady(130), 0, 130, Windows(seconds=2))
+    found = windows.window_bounds(steady(130), 0, 130, Windows(seconds=2))
     assert [(first, last) for first, last, *_ in found] == [(0, 50), (50, 100), (80, 130)]
     assert np.allclose([each[2:] for each in found], [(0, 2), (2, 4), (3.2, 5.2)])
 
 
 def test_windows_overlap_or_leave_gaps_by_their_stride():
-    overlapping = windows.stretches(steady(100), 0, 100, Windows(seconds=2, stride=1))
+    overlapping = windows.window_bounds(steady(100), 0, 100, Windows(seconds=2, stride=1))
     assert [each[:2] for each in overlapping] == [(0, 50), (25, 75), (50, 100)]
-    apart = windows.stretches(steady(250), 0, 250, Windows(seconds=1, stride=4))
+    apart = windows.window_bounds(steady(250), 0, 250, Windows(seconds=1, stride=4))
     assert [each[:2] for each in apart] == [(0, 25), (100, 125), (200, 225)]
-    ending = windows.stretches(steady(210), 0, 210, Windows(seconds=1, stride=4))
+    ending = windows.window_bounds(steady(210), 0, 210, Windows(seconds=1, stride=4))
     assert [each[:2] for each in ending] == [(0, 25), (100, 125), (185, 210)]  # the next would end at 9 s of 8.4
 
 
 def test_a_segment_shorter_than_a_window_is_one_and_one_of_equal_length_too():
-    assert [each[:2] for each in windows.stretches(steady(30), 0, 30, Windows(seconds=2))] == [(0, 30)]
-    assert [each[:2] for each in windows.stretches(steady(50), 0, 50, Windows(seconds=2))] == [(0, 50)]
-    assert [each[:2] for each in windows.stretches(steady(60), 59, 60, Windows(seconds=2))] == [(59, 60)]
+    assert [each[:2] for each in windows.window_bounds(steady(30), 0, 30, Windows(seconds=2))] == [(0, 30)]
+    assert [each[:2] for each in windows.window_bounds(steady(50), 0, 50, Windows(seconds=2))] == [(0, 50)]
+    assert [each[:2] for each in windows.window_bounds(steady(60), 59, 60, Windows(seconds=2))] == [(59, 60)]
 
 
 def test_a_segment_in_the_middle_has_windows_of_its_own_frames_in_seconds_of_the_video():
-    found = windows.stretches(steady(500), 100, 200, Windows(seconds=2))
+    found = windows.window_bounds(steady(500), 100, 200, Windows(seconds=2))
     assert [each[:2] for each in found] == [(100, 150), (150, 200)]
     assert np.allclose([each[2:] for each in found], [(4, 6), (6, 8)])
 
 
 def test_seconds_are_true_where_the_frame_rate_varies():
     times = np.concatenate([np.arange(40) / 40, 1 + np.arange(20) / 10])  # a second of 40 frames, two of ten each
-    found = windows.stretches(times, 0, 60, Windows(seconds=1))
+    found = windows.window_bounds(times, 0, 60, Windows(seconds=1))
     assert [each[:2] for each in found] == [(0, 40), (40, 50), (50, 60)]
 
 
 def test_a_window_in_which_no_frame_begins_holds_the_one_that_is_shown():
     times = np.array([*np.arange(25) / 25, 4.0, 4.04])
-    found = windows.stretches(times, 0, 27, Windows(seconds=1))
+    found = windows.window_bounds(times, 0, 27, Windows(seconds=1))
     assert [each[:2] for each in found][:4] == [(0, 25), (24, 25), (24, 25), (24, 25)]
     assert found[-1][1] == 27
 
@@ -119,7 +119,7 @@ def test_every_frame_of_every_length_is_in_a_window(tmp_path, ending):
             ffmpeg("-i", path, "-c:v", "mpeg4", path.with_suffix(f".{ending}"))
         times = decoding.frame_times(path.with_suffix(f".{ending}"))
         assert np.allclose(times, np.arange(count) * 1001 / 30000, atol=2e-3)
-        found = windows.stretches(times, 0, count, Windows(seconds=1))
+        found = windows.window_bounds(times, 0, count, Windows(seconds=1))
         assert set(itertools.chain(*(range(*each[:2]) for each in found))) == set(range(count))
         assert all(29 <= last - first <= 31 for first, last, *_ in found)
 
@@ -210,8 +210,8 @@ def test_a_long_video_is_decoded_once_for_all_of_its_windows(tmp_path, monkeypat
     write_numbered(tmp_path / "videos" / "train" / "a" / "1.mp4", 30)
     made = audit(tmp_path, tmp_path / "videos", windows={"seconds": 1, "stride": stride})
     indexed(made)
-    scaled, asked = decoding._scaled, []
-    monkeypatch.setattr(decoding, "_scaled", lambda *given: asked.append(given[2]) or scaled(*given))
+    scaled, asked = decoding._scaled_output, []
+    monkeypatch.setattr(decoding, "_scaled_output", lambda *given: asked.append(given[2]) or scaled(*given))
     clips = extracted(made, "test")
     assert [row["status"] for row in clips] == ["ok"] * (10 if stride == 1 else 19)
     assert all(

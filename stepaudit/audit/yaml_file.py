@@ -154,5 +154,6 @@ def _count(text: str, origin: str) -> None:
         open_sections[-1][1] += values
         if open_sections[-1][1] > MAX_VALUES or len(open_sections) > MAX_DEPTH:
             raise UsageError(
-                f"{origin}: more than {MAX_VALUES} values, repeated ones included, or {MAX_DEPTH} sections in each other"
+                f"{origin}: more than {MAX_VALUES} values, repeated ones included, or {MAX_DEPTH} sections in each "
+                "other"
             )

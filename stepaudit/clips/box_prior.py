@@ -26,12 +26,13 @@ def of_training(job: Job) -> Tensor:
     try:
         return torch.from_numpy(np.load(path))
     except (OSError, ValueError):  # not there yet, or damaged
-        prior = _prior(job, clips)
+        prior = _mean_training_boxes(job, clips)
         writing.write_with(path, lambda file: np.save(file, prior.numpy()))
         return prior
 
 
-def _prior(job: Job, clips: list[dict]) -> Tensor:
+def _mean_training_boxes(job: Job, clips: list[dict]) -> Tensor:
+    """Share of the annotated clips whose boxes cover each voxel, [T, H, W]."""
     size, boxes = job.config.clips_of(job.model), defaultdict(list)
     for row in tables.read("clip_boxes", *job.training_boxes):
         boxes[row["clip_id"], row["view"]].append(row)

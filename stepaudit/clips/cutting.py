@@ -50,14 +50,16 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int, spans: Spa
             raise BadVideoError(f"{path.name}: {len(frames)} of {segment['stop'] - start} frames decoded")
         if len(frames) < clips.frames:
             raise TooShortError(f"{path.name}: {len(frames)} frames, a clip takes {clips.frames}")
-        chosen = [_choose(view, len(frames), clips.frames, f"{seed}/{segment['clip_id']}/{view}") for view in views]
+        chosen = [
+            _chosen_frames(view, len(frames), clips.frames, f"{seed}/{segment['clip_id']}/{view}") for view in views
+        ]
         available = start + len(frames) if segment["stop"] is None else None
         pictures = [np.ascontiguousarray(frames[indices]) for indices in chosen]
     return [
         {
             "view": view,
             "frames": [start + index for index in indices],
-            "in_action": _in_action(segment, [start + index for index in indices]),
+            "in_action": _frames_in_action(segment, [start + index for index in indices]),
             "source_height": source_height,
             "source_width": source_width,
             "source_frames": available,
@@ -92,13 +94,15 @@ def middle(path: Path, clips: Clips, *, start: int | None = None, stop: int | No
     return cut({**segment, "action_start": None, "action_stop": None}, ["middle"], clips, seed=0)[0]
 
 
-def _choose(view: str, available: int, count: int, seed: str) -> list[int]:
+def _chosen_frames(view: str, available: int, count: int, seed: str) -> list[int]:
+    """Frame from each of `count` equal parts of a segment: the middle one, or a random one."""
     if view == "middle":
         return geometry.middle_frames(0, available, count)
     return geometry.random_frames(0, available, count, Random(seed))
 
 
-def _in_action(segment: dict, frames: list[int]) -> list[bool] | None:
+def _frames_in_action(segment: dict, frames: list[int]) -> list[bool] | None:
+    """True for frames within the annotated action; None without an annotation."""
     start, stop = segment["action_start"], segment["action_stop"]
     if start is None or stop is None:
         return None

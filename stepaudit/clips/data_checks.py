@@ -69,9 +69,9 @@ def annotation_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[Doubt
     """
     boxed = {row["video_id"] for row in boxes}
     annotated = [row for row in segments if row["video_id"] in boxed or row["action_stop"] is not None]
-    sample = _spread([row for row in annotated if row["split"] == "test"] or annotated)
-    by_frame = _by_frame(boxes, {row["video_id"] for row in sample})
-    opened = [(row, seen) for row in sample if (seen := _opened(Path(row["path"]), row["stop"]))]
+    sample = _sample([row for row in annotated if row["split"] == "test"] or annotated)
+    by_frame = _boxes_by_frame(boxes, {row["video_id"] for row in sample})
+    opened = [(row, seen) for row in sample if (seen := _video_size(Path(row["path"]), row["stop"]))]
     checked = [(row["video_id"], misfit(row, by_frame[row["video_id"]], *seen)) for row, seen in opened]
     if errors := [f"{name}: {error}" for name, error in checked if error]:
         text = f"annotation of {len(errors)} of {len(opened)} segments opened cannot be used: {errors[0]}"
@@ -82,6 +82,7 @@ def annotation_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[Doubt
 
 
 def _corner_doubts(videos: list[tuple[dict[int, list[dict]], int, int]]) -> Iterator[str]:
+    """Boxes that all lie near the top left corner, as those of other pixel units do."""
     shares = []
     for boxes, height, width in videos:
         if boxes:
@@ -96,6 +97,7 @@ def _corner_doubts(videos: list[tuple[dict[int, list[dict]], int, int]]) -> Iter
 
 
 def _label_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[str]:
+    """Test segments whose video has boxes, but none with the segment's label."""
     labels, of_video = {row["label"] for row in boxes}, defaultdict(set)
     for row in boxes:
         of_video[row["video_id"]].add(row["label"])
@@ -112,6 +114,7 @@ def _label_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[str]:
 
 
 def _class_doubts(segments: list[dict]) -> Iterator[str]:
+    """Classes without a test or training segment."""
     labels = sorted({row["label"] for row in _labelled(segments)})
     for split, meaning in (("test", "are not explained"), ("train", "cannot be learned")):
         present = {row["label"] for row in segments if row["split"] == split}
@@ -120,14 +123,15 @@ def _class_doubts(segments: list[dict]) -> Iterator[str]:
 
 
 def _size_doubts(segments: list[dict]) -> Iterator[str]:
+    """Video files that are much larger than the median one."""
     files = {row["path"] for row in segments if row["stop"] is None}
     sizes = {path: Path(path).stat().st_size for path in sorted(files) if Path(path).is_file()}
     usual = median(sizes.values()) if sizes else 0
     if large := sorted((path for path in sizes if sizes[path] > LARGER * usual), key=lambda path: -sizes[path]):
         names = some(Path(path).name for path in large)
         yield (
-            f"unlike the others: {names}, {_bytes(sizes[large[0]])} where the median video has {_bytes(usual)}; a clip "
-            "spreads its frames over the whole video: cut it, or name stretches of it in `segments`"
+            f"unlike the others: {names}, {_format_bytes(sizes[large[0]])} where the median video has "
+            f"{_format_bytes(usual)}; a clip spreads its frames over the whole video: cut it, or name stretches of it in `segments`"
         )
 
 
@@ -163,7 +167,7 @@ def _duplicate_doubts(segments: list[dict]) -> Iterator[str]:
     files = {Path(row["path"]): (row["label"], row["split"] == "test") for row in segments}
     by_name = sorted(files, key=lambda path: (files[path][0] or "", path.name, str(path)))
     trained = [number for number, path in enumerate(by_name) if not files[path][1]]
-    tested = _spread([number for number, path in enumerate(by_name) if files[path][1]])
+    tested = _sample([number for number, path in enumerate(by_name) if files[path][1]])
     places = [bisect(trained, number) for number in tested]
     near = sorted({number for place in places for number in trained[max(0, place - NEAR) : place + NEAR]})
     if alike := near_duplicates.pairs([by_name[number] for number in tested], [by_name[number] for number in near]):
@@ -178,7 +182,7 @@ def _labelled(segments: list[dict]) -> list[dict]:
     return [row for row in segments if row["label"] is not None]
 
 
-def _opened(path: Path, stop: int | None) -> tuple[int, int, int | None] | None:
+def _video_size(path: Path, stop: int | None) -> tuple[int, int, int | None] | None:
     """Height, width and number of frames, which is None if the segment ends earlier or that takes too long."""
     try:
         height, width = decoding.source_size(path, seconds=SECONDS)
@@ -193,7 +197,8 @@ def _opened(path: Path, stop: int | None) -> tuple[int, int, int | None] | None:
         return height, width, None
 
 
-def _by_frame(boxes: list[dict], videos: set[str]) -> dict[str, dict[int, list[dict]]]:
+def _boxes_by_frame(boxes: list[dict], videos: set[str]) -> dict[str, dict[int, list[dict]]]:
+    """Boxes of some videos, by video and frame."""
     by_frame: dict[str, dict[int, list[dict]]] = defaultdict(lambda: defaultdict(list))
     for row in boxes:
         if row["video_id"] in videos:
@@ -201,10 +206,10 @@ def _by_frame(boxes: list[dict], videos: set[str]) -> dict[str, dict[int, list[d
     return by_frame
 
 
-def _spread(rows: list[Any]) -> list[Any]:
+def _sample(rows: list[Any]) -> list[Any]:
     """At most `SAMPLE` rows, evenly spread."""
     return rows[:: -(-len(rows) // SAMPLE)] if rows else []
 
 
-def _bytes(count: float) -> str:
+def _format_bytes(count: float) -> str:
     return f"{count / 1e6:.1f} MB"

@@ -38,7 +38,7 @@ CONTAINERS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,h264,hevc,m4v,g
 SCALER = "bilinear+accurate_rnd+full_chroma_int+bitexact"
 STALLED = 600.0  # seconds without a new frame; a video may be as long as it likes
 SQUARE = 0.02  # that pixels may be wider or narrower than high, as by a rounded header, and count as square
-LATE = 100  # frames; a stretch that begins earlier is decoded from the first frame on
+LATE = 100  # frames; a segment that begins earlier is decoded from the first frame on
 MEMORY = 4 * 2**30  # bytes that ffmpeg may reserve: 8K of ten bits with 16 reference frames takes half of it
 SPOOL = 4 * 2**30  # bytes of scaled frames: 75 minutes of 112 × 112 at 25 a second
 REORDERED = 16  # frames that a decoder may hold back; in a file that is cut short, as many before the end are in doubt
@@ -76,11 +76,11 @@ def source_size(path: Path, *, seconds: float = inf) -> tuple[int, int]:
     if _is_folder(path):
         return picture_size(frames_in(path)[0])
     first, heard = _source(path)["V:0"].output("pipe:", format="framecrc", **{"frames:v": 1}), bytearray()
-    complaints = _run(first, path, heard.extend, seconds)
+    complaints = _run_ffmpeg(first, path, heard.extend, seconds)
     head = {name: re.search(rb"^#%b 0: (\d+)[x/](\d+)" % name, heard, re.MULTILINE) for name in (b"dimensions", b"sar")}
     size, pixel = head[b"dimensions"], head[b"sar"]
     if size is None or not re.search(rb"^0,", heard, re.MULTILINE):
-        raise BadVideoError(f"{path.name}: {disguise(path) or _no_frame(complaints)}")
+        raise BadVideoError(f"{path.name}: {disguise(path) or _no_frame_text(complaints)}")
     shape = int(pixel[1]) / int(pixel[2]) if pixel and b"0" not in pixel.groups() else 1
     return int(size[2]), int(size[1]) if abs(shape - 1) < SQUARE else max(round(int(size[1]) * shape), 1)
 
@@ -116,11 +116,14 @@ def decoded(
         return
     with tempfile.TemporaryFile() as spool:
         frame = (geometry.height, geometry.width, 3)
-        if (joined := _of_joined(path, geometry, start, stop, spans, seconds)) is not None:
+        if (joined := _frames_from_joined_segment(path, geometry, start, stop, spans, seconds)) is not None:
             yield joined
             return
-        count = _sought(path, geometry, start, stop, spool, seconds)
-        if count is None and (shared := _of_shared(path, geometry, start, stop, spans, seconds)) is not None:
+        count = _write_frames_by_seeking(path, geometry, start, stop, spool, seconds)
+        if (
+            count is None
+            and (shared := _frames_from_shared_pass(path, geometry, start, stop, spans, seconds)) is not None
+        ):
             yield shared
             return
         if count is None:
@@ -148,15 +151,17 @@ def _decoded_times(path: Path, seconds: float) -> np.ndarray:
     """Seconds at which each frame is shown, by decoding all of them."""
     frames, heard = _source(path)["V:0"].filter("settb", "1/1000000").filter("scale", 16, 16), bytearray()
     printed = frames.filter("signalstats").filter("metadata", "print", key="lavfi.signalstats.YAVG", file="-")
-    complaints = _run(printed.output("pipe:", format="null", **_one_for_one()), path, heard.extend, seconds)
+    complaints = _run_ffmpeg(
+        printed.output("pipe:", format="null", **_keep_frames_option()), path, heard.extend, seconds
+    )
     times = np.array([int(time) for time in re.findall(rb"^frame:\d+ +pts:(-?\d+)", heard, re.MULTILINE)]) / 1e6
     damage = [*_damage(complaints), *(["the file ends too early"] if is_cut_short(path) else [])]
     if not len(times) or damage:
-        raise BadVideoError(f"{path.name}: {_no_frame(complaints) if not damage else _plain(damage[0])}")
+        raise BadVideoError(f"{path.name}: {_no_frame_text(complaints) if not damage else _without_prefix(damage[0])}")
     return np.maximum.accumulate(times)
 
 
-def _of_joined(
+def _frames_from_joined_segment(
     path: Path,
     geometry: Geometry,
     start: int,
@@ -164,7 +169,7 @@ def _of_joined(
     spans: Sequence[tuple[int, int | None]],
     seconds: float,
 ) -> np.ndarray | None:
-    """The frames [start, stop) of a longer stretch that several spans share; None if seeking does without, or fails."""
+    """The frames [start, stop), cut from a longer segment that is decoded once for several spans; else None."""
     if stop is None or len(spans) < 2 or any(last is None for _, last in spans):
         return None
     try:
@@ -173,16 +178,16 @@ def _of_joined(
         return None
     key = (path, file.st_size, file.st_mtime_ns)
     whole = [(first, last) for first, last in spans if last is not None]
-    joined = _stretches(*key, tuple(whole), SPOOL // (geometry.height * geometry.width * 3), seconds)
+    joined = _joined_segments(*key, tuple(whole), SPOOL // (geometry.height * geometry.width * 3), seconds)
     around = next(((first, last) for first, last in joined if first <= start and stop <= last), (start, stop))
     if around == (start, stop):
         return None
-    frames = _stretch(*key, geometry, *around, seconds)
+    frames = _segment_frames(*key, geometry, *around, seconds)
     return None if frames is None else frames[start - around[0] : stop - around[0]]
 
 
 @lru_cache(maxsize=8)
-def _stretches(
+def _joined_segments(
     path: Path, size: int, time: int, spans: tuple[tuple[int, int], ...], most: int, seconds: float
 ) -> list[tuple[int, int]]:
     """Spans joined where a key frame lies before several of them; none where packets prove nothing."""
@@ -191,12 +196,12 @@ def _stretches(
 
 
 @lru_cache(maxsize=1)
-def _stretch(
+def _segment_frames(
     path: Path, _size: int, _time: int, geometry: Geometry, start: int, stop: int, seconds: float
 ) -> np.ndarray | None:
     """The frames [start, stop); None if they do not all decode, or any complaint puts them in doubt."""
     with tempfile.TemporaryFile() as spool:
-        count = _sought(path, geometry, start, stop, spool, seconds)
+        count = _write_frames_by_seeking(path, geometry, start, stop, spool, seconds)
         try:
             count = _write_frames(path, geometry, start, stop, spool, seconds) if count is None else count
         except BadVideoError:
@@ -205,7 +210,7 @@ def _stretch(
         return np.memmap(spool, np.uint8, "r", shape=(count, *frame)) if count == stop - start else None
 
 
-def _sought(
+def _write_frames_by_seeking(
     path: Path, geometry: Geometry, start: int, stop: int | None, spool: IO[bytes], seconds: float
 ) -> int | None:
     """Write the frames [start, stop) to `spool`, decoded from the key frame before them. Returns their number.
@@ -213,13 +218,13 @@ def _sought(
     None, with an empty `spool`, where it is not proved that they are those of the whole video.
     """
     frame = geometry.height * geometry.width * 3
-    window = _window(path, start, stop, seconds) if start >= LATE else None
+    window = _seek_window(path, start, stop, seconds) if start >= LATE else None
     if window is None or window.count > SPOOL // frame:
         return None
     times = {"start": window.first} | ({} if window.last is None else {"end": window.last})
     source = _source(path, format_whitelist=seeking.CONTAINERS, ss=window.seek, seek_timestamp=1, noaccurate_seek=None)
-    command = _scaled(source["V:0"].filter("trim", **times), geometry, window.count + 1).global_args("-copyts")
-    complaints = _run(command, path, spool.write, seconds)
+    command = _scaled_output(source["V:0"].filter("trim", **times), geometry, window.count + 1).global_args("-copyts")
+    complaints = _run_ffmpeg(command, path, spool.write, seconds)
     if spool.tell() == window.count * frame and not _damage(complaints):
         return window.count
     spool.seek(0)
@@ -238,12 +243,14 @@ def _write_frames(
     spans, reach = [(start, end)], end
     if cut := is_cut_short(path):
         spans, reach = [(start, end), (end + REORDERED - 1, end + REORDERED)], end + REORDERED
-    complaints = _run(_scaled(_source(path)["V:0"], geometry, reach), path, _within(spans, frame, spool), seconds)
+    complaints = _run_ffmpeg(
+        _scaled_output(_source(path)["V:0"], geometry, reach), path, _span_writer(spans, frame, spool), seconds
+    )
     count = min(spool.tell() // frame, end - start)
     if count > most:
         raise BadVideoError(f"{path.name}: more than {most} frames; name a shorter segment of it")
     if count == 0:
-        raise BadVideoError(f"{path.name}: {_no_frame(complaints, f' from frame {start} on')}")
+        raise BadVideoError(f"{path.name}: {_no_frame_text(complaints, f' from frame {start} on')}")
     damage = _damage(complaints)
     if cut and spool.tell() // frame == count:
         damage.append("the file ends before the last frame that its header lists")
@@ -251,12 +258,12 @@ def _write_frames(
         promised = "" if stop is None else f" of {stop - start}"
         raise BadVideoError(
             f"{path.name}: {count}{promised} frames decoded, and it is damaged, so that their numbers are in doubt "
-            f"({_plain(damage[0])}); look at it, and encode it again: ffmpeg -i {path.name} repaired.mp4"
+            f"({_without_prefix(damage[0])}); look at it, and encode it again: ffmpeg -i {path.name} repaired.mp4"
         )
     return count
 
 
-def _of_shared(
+def _frames_from_shared_pass(
     path: Path,
     geometry: Geometry,
     start: int,
@@ -265,15 +272,15 @@ def _of_shared(
     seconds: float,
 ) -> np.ndarray | None:
     """The frames [start, stop) from a pass over the video for all spans; None if that does not help, or is in doubt."""
-    if len(spans) < 2 or _window(path, max(first for first, _ in spans), None, seconds) is not None:
+    if len(spans) < 2 or _seek_window(path, max(first for first, _ in spans), None, seconds) is not None:
         return None
     try:
         file = path.stat()
     except OSError:
         return None
     most = SPOOL // (geometry.height * geometry.width * 3)
-    joined = _joined(_with_it(spans, start, most), most)
-    frames = _shared(path, file.st_size, file.st_mtime_ns, geometry, joined, seconds)
+    joined = _merge_spans(_spans_decoded_together(spans, start, most), most)
+    frames = _frames_of_spans(path, file.st_size, file.st_mtime_ns, geometry, joined, seconds)
     if frames is None:
         return None
     before = sum(min(last, start) - first for first, last in joined if first < start)
@@ -281,8 +288,10 @@ def _of_shared(
     return part if len(part) else None
 
 
-def _with_it(spans: Sequence[tuple[int, int | None]], start: int, most: int) -> Sequence[tuple[int, int | None]]:
-    """The spans that are kept with the one from `start` on: at most so many frames, where all ends are known."""
+def _spans_decoded_together(
+    spans: Sequence[tuple[int, int | None]], start: int, most: int
+) -> Sequence[tuple[int, int | None]]:
+    """The spans decoded in one pass with the one from `start` on: at most `most` frames if all ends are known."""
     chosen: list[tuple[int, int | None]] = []
     count = 0
     for first, last in sorted(spans, key=lambda span: span[0]):
@@ -297,8 +306,8 @@ def _with_it(spans: Sequence[tuple[int, int | None]], start: int, most: int) -> 
     return chosen
 
 
-def _joined(spans: Sequence[tuple[int, int | None]], most: int) -> tuple[tuple[int, int], ...]:
-    """Spans in order, without overlap; one to the end of the video has one frame more than `most`."""
+def _merge_spans(spans: Sequence[tuple[int, int | None]], most: int) -> tuple[tuple[int, int], ...]:
+    """Spans in order, overlapping ones merged; a span to the end of the video gets `most` + 1 frames."""
     joined: list[tuple[int, int]] = []
     for first, stop in sorted((first, first + most + 1 if stop is None else stop) for first, stop in spans):
         if joined and first <= joined[-1][1]:
@@ -309,7 +318,7 @@ def _joined(spans: Sequence[tuple[int, int | None]], most: int) -> tuple[tuple[i
 
 
 @lru_cache(maxsize=1)
-def _shared(
+def _frames_of_spans(
     path: Path, _size: int, _time: int, geometry: Geometry, spans: tuple[tuple[int, int], ...], seconds: float
 ) -> np.ndarray | None:
     """The frames of all spans, one after the other; None if they are too many, or any complaint puts them in doubt."""
@@ -317,9 +326,12 @@ def _shared(
         return None
     frame = (geometry.height, geometry.width, 3)
     with tempfile.TemporaryFile() as spool:
-        take, command = _within(spans, prod(frame), spool), _scaled(_source(path)["V:0"], geometry, spans[-1][1])
+        take, command = (
+            _span_writer(spans, prod(frame), spool),
+            _scaled_output(_source(path)["V:0"], geometry, spans[-1][1]),
+        )
         try:
-            complaints = _run(command, path, take, seconds)
+            complaints = _run_ffmpeg(command, path, take, seconds)
         except BadVideoError:
             return None
         if _damage(complaints) or not 0 < spool.tell() <= SPOOL:
@@ -327,8 +339,8 @@ def _shared(
         return np.memmap(spool, np.uint8, "r", shape=(spool.tell() // prod(frame), *frame))
 
 
-def _within(spans: Sequence[tuple[int, int]], size: int, spool: IO[bytes]) -> Callable[[bytes], object]:
-    """A function that writes those of the frames given to it, of `size` bytes each, that lie in a span."""
+def _span_writer(spans: Sequence[tuple[int, int]], size: int, spool: IO[bytes]) -> Callable[[bytes], object]:
+    """A function that takes a video's bytes, `size` for each frame, and writes those of frames within a span."""
     ahead, position = [(first * size, stop * size) for first, stop in spans], 0
 
     def take(data: bytes) -> None:
@@ -368,23 +380,25 @@ def _source(path: Path, **options):
     return ffmpeg.input(f"file:{path}", **limits | options, threads=1)
 
 
-def _scaled(frames, geometry: Geometry, most: int):
+def _scaled_output(frames, geometry: Geometry, most: int):
+    """ffmpeg's output of at most `most` frames, scaled and cropped by the geometry, as raw RGB bytes."""
     scaled = (
         frames.filter("scale", geometry.scaled_width, geometry.scaled_height, flags=SCALER)
         .filter("format", "rgb24")
         .filter("crop", geometry.width, geometry.height, geometry.left, geometry.top)
     )
-    return scaled.output("pipe:", format="rawvideo", pix_fmt="rgb24", **{"frames:v": most}, **_one_for_one())
+    return scaled.output("pipe:", format="rawvideo", pix_fmt="rgb24", **{"frames:v": most}, **_keep_frames_option())
 
 
 @cache
-def _one_for_one() -> dict[str, str]:
+def _keep_frames_option() -> dict[str, str]:
     """Option against repeated and dropped frames; ffmpeg 5.1 renamed it, and ffmpeg 9 removed the old name."""
     options = subprocess.run([ffmpeg_binary(), "-hide_banner", "-h", "long"], capture_output=True, check=False).stdout
     return {"fps_mode" if b"-fps_mode" in options else "vsync": "passthrough"}
 
 
-def _window(path: Path, start: int, stop: int | None, seconds: float) -> Window | None:
+def _seek_window(path: Path, start: int, stop: int | None, seconds: float) -> Window | None:
+    """Where to seek for the frames [start, stop); None if packets do not prove which frames they are."""
     try:
         file = path.stat()
     except OSError:
@@ -402,12 +416,12 @@ def _packets(path: Path, _size: int, _time: int, seconds: float) -> Packets | No
     # Twice: all packets, and those of an H.264 video that hold a picture after which nothing before is needed.
     options = {"format": "framecrc", "c": "copy", "copyinkf": None, "bsf:v:1": "filter_units=pass_types=5"}
     command = ffmpeg.output(video, video, "pipe:", **options).global_args("-copyts")
-    complaints = _run(command, path, listing.extend, seconds)
+    complaints = _run_ffmpeg(command, path, listing.extend, seconds)
     return None if _damage(complaints) else seeking.packets(bytes(listing))
 
 
-def _run(command, path: Path, take: Callable[[bytes], object], seconds: float) -> list[str]:
-    """Run ffmpeg, and give its output to `take`. Returns its error lines.
+def _run_ffmpeg(command, path: Path, take: Callable[[bytes], object], seconds: float) -> list[str]:
+    """Run ffmpeg and pass its output to `take`. Returns its error lines.
 
     Raises:
         BadVideoError: it took longer than `seconds`, or more memory than allowed, or stopped to put out anything.
@@ -415,7 +429,7 @@ def _run(command, path: Path, take: Callable[[bytes], object], seconds: float) -
     """
     limits = ("-max_alloc", str(MEMORY // 2), "-filter_complex_threads", "1")
     quiet = command.global_args("-nostdin", "-hide_banner", "-loglevel", "level+warning", *limits)
-    code, output_end = _ended(quiet.compile(cmd=ffmpeg_binary()), path, take, seconds)
+    code, output_end = _run_to_end(quiet.compile(cmd=ffmpeg_binary()), path, take, seconds)
     complaints = output_end.decode(errors="replace").replace(f"file:{path}: ", "").strip()
     if code in STOPPED:
         raise OSError(f"{path}: ffmpeg ended with {code}: {complaints}")
@@ -424,9 +438,10 @@ def _run(command, path: Path, take: Callable[[bytes], object], seconds: float) -
     return complaints.splitlines()
 
 
-def _no_frame(complaints: list[str], behind: str = "") -> str:
+def _no_frame_text(complaints: list[str], behind: str = "") -> str:
+    """Error for a video of which no frame decodes, with ffmpeg's last complaint."""
     lines = [line for line in complaints if SERIOUS.search(line)] or complaints or ["no complaint of ffmpeg"]
-    reason = _plain(lines[-1])
+    reason = _without_prefix(lines[-1])
     if any("not on whitelist" in line for line in complaints):
         reason = f"none of the kinds that are read, {CONTAINERS}; convert it to .mp4"
     return f"no frame decodes{behind} ({reason})"
@@ -437,19 +452,19 @@ def _damage(complaints: list[str]) -> list[str]:
     return [line for line in complaints if SERIOUS.search(line) and not SOUND.search(line)]
 
 
-def _plain(complaint: str) -> str:
+def _without_prefix(complaint: str) -> str:
     return PREFIX.sub("", complaint)
 
 
-def _ended(arguments: list[str], path: Path, take: Callable[[bytes], object], seconds: float) -> tuple[int, bytes]:
-    """Run a program with limited memory to its end. Returns its exit status and the end of its stderr."""
+def _run_to_end(arguments: list[str], path: Path, take: Callable[[bytes], object], seconds: float) -> tuple[int, bytes]:
+    """Run a program with a memory limit. Returns its exit status and the end of its stderr."""
     pipe = subprocess.PIPE
     with subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, bufsize=0) as process:
         try:
             if hasattr(resource, "prlimit"):  # elsewhere than on Linux, `-max_alloc` has to do
                 with suppress(ProcessLookupError):
                     resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
-            end = _drained(cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr), take, seconds)
+            end = _drain(cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr), take, seconds)
             if end is None:
                 raise BadVideoError(f"{path.name}: not decoded within {min(seconds, STALLED):g} s")
             return process.wait(), end
@@ -457,7 +472,7 @@ def _ended(arguments: list[str], path: Path, take: Callable[[bytes], object], se
             process.kill()
 
 
-def _drained(output: IO[bytes], errors: IO[bytes], take: Callable[[bytes], object], seconds: float) -> bytes | None:
+def _drain(output: IO[bytes], errors: IO[bytes], take: Callable[[bytes], object], seconds: float) -> bytes | None:
     """Give a program's output to `take`. Returns the end of its stderr, or None if it is too slow."""
     end, began, latest = b"", monotonic(), monotonic()
     with DefaultSelector() as waiting:

@@ -29,7 +29,7 @@ def encoder() -> str:
         except RuntimeError as error:  # this wheel of imageio-ffmpeg has none
             reasons["imageio-ffmpeg"] = str(error)
             continue
-        if not (reason := _problem(name)):
+        if not (reason := _encoding_error(name)):
             return name
         reasons[name] = reason
     tried = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
@@ -37,7 +37,7 @@ def encoder() -> str:
 
 
 @cache
-def _problem(binary: str) -> str:
+def _encoding_error(binary: str) -> str:
     """Error of an ffmpeg that is to write a frame as H.264; empty if it can."""
     frame = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s="16x16", r=25)
     command = frame.output("pipe:", format="null", **X264).global_args("-loglevel", "error").compile(cmd=binary)

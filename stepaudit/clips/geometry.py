@@ -58,8 +58,8 @@ class Geometry:
             box: x0, y0, x1, y1 in source pixels, the last two exclusive.
         """
         horizontal, vertical = self.scale
-        x0, x1 = (_within(x * horizontal - self.left, self.width) for x in (box[0], box[2]))
-        y0, y1 = (_within(y * vertical - self.top, self.height) for y in (box[1], box[3]))
+        x0, x1 = (_clamped(x * horizontal - self.left, self.width) for x in (box[0], box[2]))
+        y0, y1 = (_clamped(y * vertical - self.top, self.height) for y in (box[1], box[3]))
         return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
     @property
@@ -73,7 +73,7 @@ def middle_frames(start: int, stop: int, count: int) -> list[int]:
     Raises:
         TooShortError: there are fewer frames than parts.
     """
-    return [(first + last) // 2 for first, last in _parts(start, stop, count)]
+    return [(first + last) // 2 for first, last in _equal_parts(start, stop, count)]
 
 
 def random_frames(start: int, stop: int, count: int, random: Random) -> list[int]:
@@ -82,7 +82,7 @@ def random_frames(start: int, stop: int, count: int, random: Random) -> list[int
     Raises:
         TooShortError: there are fewer frames than parts.
     """
-    return [random.randrange(first, last) for first, last in _parts(start, stop, count)]
+    return [random.randrange(first, last) for first, last in _equal_parts(start, stop, count)]
 
 
 def nearest_frame(frame: int, annotated: Collection[int], distance: int) -> int | None:
@@ -98,7 +98,8 @@ def nearest_distance(frames: Collection[int], annotated: Collection[int]) -> int
     return min(abs(frame - other) for frame, others in zip(frames, around, strict=True) for other in others)
 
 
-def _parts(start: int, stop: int, count: int) -> list[tuple[int, int]]:
+def _equal_parts(start: int, stop: int, count: int) -> list[tuple[int, int]]:
+    """`count` nearly equal parts of [start, stop), half-open. Raises TooShortError if a part would have no frame."""
     length = stop - start
     if length < count:
         raise TooShortError(f"{length} frame{'s' * (length != 1)}, a clip takes {count}")
@@ -106,5 +107,5 @@ def _parts(start: int, stop: int, count: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _within(value: float, size: int) -> float:
+def _clamped(value: float, size: int) -> float:
     return min(max(value, 0.0), float(size))

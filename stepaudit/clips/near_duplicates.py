@@ -72,7 +72,9 @@ def likeness(tested: np.ndarray, trained: np.ndarray) -> Iterator[np.ndarray]:
 
 def pairs(tested: Sequence[Path], trained: Sequence[Path]) -> list[tuple[Path, Path]]:
     """Each test video that shows the scene of a training video, with the training video most like it."""
-    prints = [[(path, one) for path in paths if (one := _of_video(path)) is not None] for paths in (tested, trained)]
+    prints = [
+        [(path, one) for path in paths if (one := _video_fingerprint(path)) is not None] for paths in (tested, trained)
+    ]
     if not all(prints):
         return []
     greatest = np.concatenate([*likeness(*(np.stack([one for _, one in each]) for each in prints))])
@@ -82,7 +84,7 @@ def pairs(tested: Sequence[Path], trained: Sequence[Path]) -> list[tuple[Path, P
     ]
 
 
-def _of_video(path: Path) -> np.ndarray | None:
+def _video_fingerprint(path: Path) -> np.ndarray | None:
     """Fingerprint of the beginning of a video, [FRAMES, D]; None if it does not decode."""
     try:
         size = decoding.source_size(path, seconds=SECONDS)

@@ -26,7 +26,7 @@ def measure(frames: Frames) -> dict[str, float | None]:
     """
     luma = (frames @ LUMA).astype(np.float32)
     changes, is_cut = np.abs(np.diff(luma, axis=0)).mean(axis=(1, 2)), cuts(frames)
-    inner = _inside(luma)
+    inner = _without_borders(luma)
     return {
         "brightness": float(luma.mean()),
         "contrast": float(luma.std(axis=(1, 2)).mean()),
@@ -61,7 +61,7 @@ def still_edges(luma: Luma) -> float | None:
     return float((is_edge & still[1:-1, 1:-1]).sum() / still.size)
 
 
-def _inside(luma: Luma) -> Luma:
+def _without_borders(luma: Luma) -> Luma:
     """The picture without flat borders, which are the same in all frames; empty if all of it is flat."""
     rows = _unflat(luma.max(axis=(0, 2)), luma.min(axis=(0, 2)))
     part = luma[:, rows]

@@ -1,4 +1,4 @@
-"""Seeking to a late stretch of a video, if its packets prove that decoding from there gives the same frames."""
+"""Seeking to a late segment of a video, if its packets prove that decoding from there gives the same frames."""
 
 import re
 from collections.abc import Sequence

@@ -32,9 +32,10 @@ class Pictures:
         return len(self.files)
 
     def __getitem__(self, indices: Sequence[int]) -> np.ndarray:
-        return np.stack([self._read(self.files[index]) for index in indices])
+        return np.stack([self._scaled_picture(self.files[index]) for index in indices])
 
-    def _read(self, file: Path) -> np.ndarray:
+    def _scaled_picture(self, file: Path) -> np.ndarray:
+        """Picture of a file, scaled and cropped by the geometry, [H, W, 3]. Raises BadVideoError for another size."""
         to = self.geometry
         with _picture(file) as image:
             if image.size != (to.source_width, to.source_height):
@@ -63,10 +64,10 @@ def frames_in(folder: Path) -> list[Path]:
     if len(series) > 1:
         names = ", ".join(f"{name} ({count})" for name, count in series.most_common(4))
         raise BadVideoError(f"{folder.name}: {len(series)} series of pictures, {names}; keep those of one in it")
-    return _in_order(folder.name, {file: re.findall(r"((?<=\d)\.)?(\d+)", file.stem) for file in files})
+    return _sorted_by_number(folder.name, {file: re.findall(r"((?<=\d)\.)?(\d+)", file.stem) for file in files})
 
 
-def _in_order(folder: str, written: dict[Path, list[tuple[str, str]]]) -> list[Path]:
+def _sorted_by_number(folder: str, written: dict[Path, list[tuple[str, str]]]) -> list[Path]:
     """Files in the order of their numbers. Raises BadVideoError if that is in doubt, or one is missing.
 
     Args:

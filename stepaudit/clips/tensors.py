@@ -72,11 +72,11 @@ def tensors(requests: Sequence[Request], device: torch.device) -> tuple[Tensor, 
         if request.prediction:
             require_ok(request.prediction)
         if request.target is None:
-            raise NotApplicableError(_without_target(request))
+            raise NotApplicableError(_no_target_reason(request))
     return clips, torch.tensor([request.target for request in requests], device=device)
 
 
-def _without_target(request: Request) -> str:
+def _no_target_reason(request: Request) -> str:
     """The reason why there is no class to ask for."""
     if request.is_single:
         return "nothing to ask for: a label or a value stands against no other class, and the clip has no further label"

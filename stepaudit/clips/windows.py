@@ -1,4 +1,4 @@
-"""Windows of long footage: stretches of equal time of a segment, each a segment of its own."""
+"""Windows of long footage: parts of equal time of a segment, each a segment of its own."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ def cut(segments: Iterable[dict], windows: Windows) -> Iterator[dict]:
         if not start < stop <= len(seen):
             yield row
             continue
-        for first, last, second, last_second in stretches(seen, start, stop, windows):
+        for first, last, second, last_second in window_bounds(seen, start, stop, windows):
             place = {"clip_id": f"{row['clip_id']}@{second:09.3f}s", "start": first, "stop": last}
             yield {**row, **place, "window_of": row["clip_id"], "second": second, "last_second": last_second}
 
@@ -52,7 +52,7 @@ def segment_of(clip_id: str) -> str:
     return NAME.sub("", clip_id)
 
 
-def stretches(times: np.ndarray, start: int, stop: int, windows: Windows) -> list[tuple[int, int, float, float]]:
+def window_bounds(times: np.ndarray, start: int, stop: int, windows: Windows) -> list[tuple[int, int, float, float]]:
     """Windows of the frames [start, stop).
 
     The last window is moved back to end with the segment: it is of full length, and overlaps the one before by more

@@ -42,7 +42,7 @@ def _constant(function: Callable, result: Tensor, *_: Any, **_options: Any) -> N
     """Gates are fixed weights: no probability goes into them."""
 
 
-def _linear_alike(function: Callable, result: Any, *arguments: Any, **options: Any) -> Evidence | list[Evidence]:
+def _both_sides(function: Callable, result: Any, *arguments: Any, **options: Any) -> Evidence | list[Evidence]:
     """Moving, adding up and averaging act alike on values, excitation and inhibition."""
     sides = [function(*_side(arguments, name), **_side(options, name)) for name in ("excitation", "inhibition")]
     if isinstance(result, Tensor):
@@ -166,7 +166,7 @@ _NAMES: dict[Rule, str] = {
     _same_evidence: "detach detach_ data requires_grad_",
     _dropped: "dropout dropout_ dropout1d dropout2d",
     _constant: "sigmoid sigmoid_ hardsigmoid new_zeros new_ones new_full new_empty zeros_like ones_like full_like",
-    _linear_alike: "view reshape flatten unflatten squeeze unsqueeze permute transpose swapaxes movedim T mT flip clone "
+    _both_sides: "view reshape flatten unflatten squeeze unsqueeze permute transpose swapaxes movedim T mT flip clone "
     "contiguous to float double cpu cuda chunk split tensor_split unbind select narrow index_select __getitem__ stack "
     "cat concat expand repeat sum mean avg_pool1d avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d",
     _linear: "linear conv1d conv2d",

@@ -32,10 +32,10 @@ class Epochs:
     def last(self) -> dict[str, Any] | None:
         """State of the last finished epoch; None if there is none."""
         for epoch in range(self.requested, 0, -1):
-            if _name(epoch) in self._ledger:
+            if _epoch_name(epoch) in self._ledger:
                 interruption.keeps(epoch, self.requested, "epochs")
                 log.info("goes on after epoch %d of %d", epoch, self.requested)
-                return torch.load(self._ledger.path(_name(epoch)), map_location="cpu", weights_only=True)
+                return torch.load(self._ledger.path(_epoch_name(epoch)), map_location="cpu", weights_only=True)
         interruption.keeps(0, self.requested, "epochs")
         return None
 
@@ -47,11 +47,11 @@ class Epochs:
         """
         written = io.BytesIO()
         torch.save(state, written)
-        self._ledger.put(_name(epoch), lambda path: writing.write_bytes(path, written.getbuffer()))
-        self._ledger.drop(_name(epoch - 1))
+        self._ledger.put(_epoch_name(epoch), lambda path: writing.write_bytes(path, written.getbuffer()))
+        self._ledger.drop(_epoch_name(epoch - 1))
         interruption.keeps(epoch, self.requested, "epochs")
         interruption.pause()
 
 
-def _name(epoch: int) -> str:
+def _epoch_name(epoch: int) -> str:
     return f"epoch-{epoch:06d}.pt"

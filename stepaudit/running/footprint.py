@@ -33,7 +33,7 @@ def peak_mb() -> float:
 
 def limit_mb(root: Path = Path("/sys/fs/cgroup"), environment: Mapping[str, str] = os.environ) -> float:
     """Lowest memory limit of this process, MB: of its control groups, its shell and its Slurm job."""
-    limits = [*_of_groups(root), *_of_slurm(environment)]
+    limits = [*_cgroup_limits(root), *_slurm_limits(environment)]
     limits += [resource.getrlimit(kind)[0] / MB for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
     return min((limit for limit in limits if 0 < limit < 1 << 40), default=float("inf"))
 
@@ -54,7 +54,7 @@ def too_much(first: float, now: float, limit: float, growth: float | None) -> st
     return None
 
 
-def _of_groups(root: Path) -> Iterator[float]:
+def _cgroup_limits(root: Path) -> Iterator[float]:
     """Limits of the process's control groups (version 1 and 2) and of those around them."""
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
@@ -67,7 +67,8 @@ def _of_groups(root: Path) -> Iterator[float]:
                         yield int((folder / name).read_text(encoding="utf-8")) / MB
 
 
-def _of_slurm(environment: Mapping[str, str]) -> Iterator[float]:
+def _slurm_limits(environment: Mapping[str, str]) -> Iterator[float]:
+    """Memory limits of the Slurm job, MB."""
     with suppress(KeyError, ValueError):
         yield float(environment["SLURM_MEM_PER_NODE"])
     with suppress(KeyError, ValueError):

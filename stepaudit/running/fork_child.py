@@ -56,7 +56,7 @@ class Request:
         tempfile.tempdir = None  # found again, by the new environment
         _reopen_streams()
         for number in HANDLED:
-            signal.signal(number, signal.SIG_IGN if number in self.ignored else _default(number))
+            signal.signal(number, signal.SIG_IGN if number in self.ignored else _initial_handler(number))
         _new_random_states()
 
 
@@ -67,7 +67,7 @@ def _reopen_streams() -> None:
     sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
-def _default(number: signal.Signals) -> Any:
+def _initial_handler(number: signal.Signals) -> Any:
     return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
 
 

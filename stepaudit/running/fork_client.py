@@ -21,13 +21,13 @@ def status(arguments: Sequence[str]) -> int | None:
     name = os.environ.get(fork_child.VARIABLE)
     if not name:
         return None
-    request = _request(arguments)
+    request = _request_of_process(arguments)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         try:
             server.connect(f"\0{name}")
             signal.pthread_sigmask(signal.SIG_BLOCK, fork_child.HANDLED)  # until there is a job to leave them to
             socket.send_fds(server, [json.dumps(asdict(request)).encode()], [0, 1, 2])
-            with _forwarded(server, request.ignored):
+            with _signals_forwarded(server, request.ignored):
                 answer = json.loads(server.recv(4096))
         except (OSError, ValueError):  # there is none, or it has ended, and its jobs with it
             return None
@@ -39,7 +39,8 @@ def status(arguments: Sequence[str]) -> int | None:
     return 128 - ended if ended is not None and ended < 0 else ended  # as a shell reports a signal
 
 
-def _request(arguments: Sequence[str]) -> fork_child.Request:
+def _request_of_process(arguments: Sequence[str]) -> fork_child.Request:
+    """Request with this process's arguments, folder, environment and ignored signals."""
     ignored = [int(number) for number in fork_child.HANDLED if signal.getsignal(number) == signal.SIG_IGN]
     umask = os.umask(0o077)
     os.umask(umask)
@@ -47,7 +48,7 @@ def _request(arguments: Sequence[str]) -> fork_child.Request:
 
 
 @contextmanager
-def _forwarded(server: socket.socket, ignored: Sequence[int]) -> Iterator[None]:
+def _signals_forwarded(server: socket.socket, ignored: Sequence[int]) -> Iterator[None]:
     """Leave signals to the job, which ends in its own way."""
 
     def forward(number: int, _: object) -> None:

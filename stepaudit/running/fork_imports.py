@@ -32,15 +32,16 @@ class Imports:
         if name := fork_child.differing(request.environment):
             return f"{name} has another value"
         self._import(self._modules[command])
-        if changed := [path for path, stamp in self._files.items() if _stamp(path) != stamp]:
+        if changed := [path for path, stamp in self._files.items() if _time_and_size(path) != stamp]:
             return f"{changed[0]} has changed since it was imported"
         return f"an imported module has started the thread {threads[0]}" if (threads := _other_threads()) else ""
 
     def _import(self, modules: list[str]) -> None:
+        """Import modules that are missing, and note the state of their files."""
         if missing := [name for name in modules if name not in sys.modules]:
             for name in missing:
                 import_module(name)
-            self._files = {path: _stamp(path) for path in _files_read(modules)} | self._files
+            self._files = {path: _time_and_size(path) for path in _files_read(modules)} | self._files
             gc.collect()
             gc.freeze()  # collections of a job need not look at what is imported
 
@@ -52,7 +53,8 @@ def _files_read(modules: list[str]) -> set[str]:
     return {*filter(None, loaded), *map(str, source_code.files(ours))}
 
 
-def _stamp(path: str) -> tuple[int, int]:
+def _time_and_size(path: str) -> tuple[int, int]:
+    """Modification time and size of a file; zeros if it is gone."""
     try:
         about = Path(path).stat()
     except OSError:

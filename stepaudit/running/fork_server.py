@@ -65,6 +65,7 @@ class Server:
         return [*jobs, self._listener, self._lifeline] if self._open else jobs
 
     def _handle_events(self, running: _Running, ready: list) -> None:
+        """Pass signals from a client to its job; after the job's end, its exit status to the client."""
         if running.client in ready:
             numbers = running.client.recv(64)
             for number in numbers or [signal.SIGKILL]:  # nothing: the client was killed, and so is its job
@@ -73,11 +74,12 @@ class Server:
             self._forget(running)
 
     def _forget(self, running: _Running) -> None:
+        """Remove a job that has ended, and send its exit status to the client."""
         status = os.waitpid(running.process, 0)[1]
         self._running.remove(running)
         os.close(running.ended)
         with running.client as client:
-            _answer(client, {"status": os.waitstatus_to_exitcode(status)})
+            _send(client, {"status": os.waitstatus_to_exitcode(status)})
 
     def _accept(self) -> fork_child.Request | None:
         """Fork for a client. Returns the request in the new process, None here."""
@@ -96,7 +98,7 @@ class Server:
         _close(descriptors)
         if reason:
             with client:
-                _answer(client, {"declined": reason})
+                _send(client, {"declined": reason})
         return None
 
     def _fork(self, client: socket.socket) -> bool:
@@ -114,12 +116,14 @@ class Server:
 
 
 def _require_same_user(client: socket.socket) -> None:
+    """Raise ValueError for a client of another user."""
     user = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
     if user != os.getuid():
         raise ValueError("of another user")
 
 
-def _answer(client: socket.socket, answer: dict) -> None:
+def _send(client: socket.socket, answer: dict) -> None:
+    """Send an answer to a client, which may have ended."""
     try:
         client.send(json.dumps(answer).encode())
     except OSError:

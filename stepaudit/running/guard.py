@@ -28,7 +28,7 @@ class Guard:
     Args:
         folder: of the job's finished parts, where calls that hang are noted.
         plugin: name of the plugin in messages.
-        load: makes the model and the plugin; called again after the model was needs_reload.
+        load: makes the model and the plugin; called again when the model has to be loaded again.
     """
 
     def __init__(self, config: Config, folder: Path, plugin: str, load: Callable[[], Loaded] | None = None):
@@ -64,7 +64,7 @@ class Guard:
             if self._most is not None and len(rows) > self._most:
                 raise torch.OutOfMemoryError("so many rows did not fit into memory before")
             first = next(place for place, row in enumerate(batch) if row is rows[0])
-            model, called = self._ready()
+            model, called = self._load_once()
             try:
                 return self.call(
                     lambda: called(rows) if use is None else use(called, rows),
@@ -103,7 +103,7 @@ class Guard:
             TimedOutError: it took too long.
         """
         process = self._process = self._process or ProcessState()
-        before = self._state(model)
+        before = self._model_state(model)
         needs_reload = False
         try:
             with self._watchdog.limited(key), no_exit(plugin or self.plugin):
@@ -115,7 +115,7 @@ class Guard:
             raise
         except Exception as error:
             if len(clips) == 1 or not is_out_of_memory(error):  # of several, fewer are tried
-                error.add_note(self._crashed(plugin or self.plugin, "failed on", clips))
+                error.add_note(self._crash_text(plugin or self.plugin, "failed on", clips))
             raise
         finally:
             if self._undo_side_effects(plugin or self.plugin, process, before) or needs_reload:
@@ -128,7 +128,8 @@ class Guard:
         """Accept the present settings of the process: loading a plugin may change them."""
         self._process = None
 
-    def _ready(self) -> Loaded:
+    def _load_once(self) -> Loaded:
+        """The loaded plugin and its model; loads them at the first call."""
         if self._loaded is None:
             if self._load is None:
                 raise ValueError("this guard has no `load`")
@@ -138,7 +139,7 @@ class Guard:
             except (AuditError, UsageError, StorageError):
                 raise
             except Exception as error:
-                error.add_note(self._crashed(self.plugin, "failed while it was loaded", []))
+                error.add_note(self._crash_text(self.plugin, "failed while it was loaded", []))
                 raise
             self.renew()
         return self._loaded
@@ -146,7 +147,8 @@ class Guard:
     def _forget(self) -> None:
         self._loaded = None
 
-    def _state(self, model: nn.Module | None) -> ModelState | None:
+    def _model_state(self, model: nn.Module | None) -> ModelState | None:
+        """State of a model before the first call; None without a model."""
         if model is None:
             return None
         if id(model) not in self._models:
@@ -166,12 +168,14 @@ class Guard:
         return needs_reload
 
     def _check_memory(self) -> None:
+        """Ask the job to stop if its memory has grown too much."""
         now = footprint.resident_mb()
         self._first = self._first or now
         if reason := footprint.too_much(self._first, now, self._limit, self._growth):
             interruption.ask(f"{self.plugin}: {reason}")
 
-    def _crashed(self, plugin: str, what: str, clips: Sequence[str]) -> str:
+    def _crash_text(self, plugin: str, what: str, clips: Sequence[str]) -> str:
+        """Message about a plugin that failed on some clips, with the finished work."""
         named = [f"'{clip}'" for clip in dict.fromkeys(clips)]
         shown = ", ".join(named[:SHOWN]) + (f" or {len(named) - SHOWN} others" if len(named) > SHOWN else "")
         finished = interruption.finished()

@@ -80,14 +80,14 @@ def ask(reason: str) -> None:
 def pause() -> None:
     """End the job with status 75 if it was asked to stop. Called where all finished rows are on the disk."""
     if _State.reason is not None and _State.finished:
-        _say(_State.reason)
+        _write_message(_State.reason)
         raise Stopped(AGAIN)
 
 
 def end(reason: str, status: int = AGAIN) -> NoReturn:
     """End the process and its children at once."""
     _end_children()
-    _say(reason)
+    _write_message(reason)
     os._exit(status)
 
 
@@ -105,7 +105,8 @@ def _watch(signals: int) -> None:
             ask("stopped before the time limit")
 
 
-def _say(reason: str) -> None:
+def _write_message(reason: str) -> None:
+    """Write to stderr why the job ends, and what is finished."""
     text = "; ".join(part for part in (f"stepaudit: {reason}", _State.finished, "run again") if part)
     terminal = sys.stderr is not None and sys.stderr.isatty()
     with suppress(OSError, ValueError):  # nobody may read it any more

@@ -68,20 +68,20 @@ def noted(job: Job) -> Iterator[None]:
     """Keep a job's note up to date while it runs; a disk that cannot be written does not stop the job."""
     path, now = job.config.folder / FOLDER / job.stage / f"{job.name}.json", time.time()
     note = Note(socket.gethostname(), os.getpid(), os.environ.get("SLURM_JOB_ID", ""), now, now)
-    _write(note, path)
+    _write_note(note, path)
 
     def update(count: progress.Count) -> None:
         if time.time() - note.noted >= SECONDS_BETWEEN_NOTES:
             note.noted, note.done, note.total, note.failed = time.time(), count.done, count.total, count.failed
             note.seconds_left, note.clips_per_second = count.seconds_left, count.clips_per_second
-            _write(note, path)
+            _write_note(note, path)
 
     try:
         with progress.heard(update):
             yield
     except Exception as error:
         note.noted, note.error = time.time(), f"{error}".partition("\n")[0] or type(error).__name__
-        _write(note, path)
+        _write_note(note, path)
         raise
     with suppress(OSError):
         writing.remove(path)
@@ -98,7 +98,8 @@ def read(folder: Path) -> dict[tuple[str, str], Note]:
     return notes
 
 
-def _write(note: Note, path: Path) -> None:
+def _write_note(note: Note, path: Path) -> None:
+    """Write a note; a failure is only logged."""
     try:
         writing.write_text(path, json.dumps(asdict(note)))
     except (OSError, StorageError) as error:

@@ -40,7 +40,7 @@ class Ledger:
         with writing.explained(output):
             self._lock()
             writing.remove(output.with_name(f".{output.name}.tmp"))  # of a writer that was killed
-            self._clear(fingerprint)
+            self._drop_other_fingerprint(fingerprint)
             self._sound = self._checked(_read(self.folder / LEDGER))
             self._forget_the_rest()
 
@@ -69,6 +69,7 @@ class Ledger:
         remove(self.output)
 
     def _lock(self) -> None:
+        """Take the lock of the output. Raises UsageError if another process has it."""
         lock = self.folder / LOCK
         if not locks.take(lock):
             raise UsageError(
@@ -76,7 +77,8 @@ class Ledger:
                 "it, and run again"
             )
 
-    def _clear(self, fingerprint: str) -> None:
+    def _drop_other_fingerprint(self, fingerprint: str) -> None:
+        """Remove finished work of another fingerprint."""
         if _read(self.folder / FINGERPRINT) != fingerprint:
             self._remove_all_but(LOCK)
             writing.write_text(self.folder / FINGERPRINT, fingerprint)
@@ -121,6 +123,7 @@ def _read(path: Path) -> str:
 
 
 def _is_sound(path: Path, digest: str) -> bool:
+    """True if a file can be read and has this checksum."""
     try:
         return sha256(path) == digest
     except OSError:  # a disk that cannot read it any more

@@ -39,7 +39,7 @@ def take(path: Path) -> bool:
             break
         os.close(file)  # its holder has just removed the file: whoever comes next would make another
     os.ftruncate(file, 0)
-    os.write(file, _name().encode())
+    os.write(file, _process_name().encode())
     _held[path] = file
     return True
 
@@ -62,6 +62,7 @@ def give_back(path: Path, *, remove: bool = False) -> None:
 
 
 def _take_lock(file: int, path: Path) -> bool:
+    """True if the lock was taken, or the file system has no locks; False if another process has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -90,6 +91,6 @@ def _close_in_child() -> None:
 os.register_at_fork(after_in_child=_close_in_child)
 
 
-def _name() -> str:
+def _process_name() -> str:
     job = os.environ.get("SLURM_JOB_ID")
     return f"process {os.getpid()} on {socket.gethostname()}" + (f", Slurm job {job}" if job else "")

@@ -39,12 +39,12 @@ class Parts:
         return self._ledger.folder
 
     def __contains__(self, batch: int) -> bool:
-        name = _name(batch)
-        return name in self._ledger and self._readable(name)
+        name = _part_name(batch)
+        return name in self._ledger and self._has_schema(name)
 
     def add(self, batch: int, rows: Iterable[dict]) -> None:
         """Keeps the finished rows of a batch; then the job may end, if it was asked to."""
-        self._ledger.put(_name(batch), lambda path: tables.write(rows, self.table, path))
+        self._ledger.put(_part_name(batch), lambda path: tables.write(rows, self.table, path))
         self._batches.add(batch)
         self._report()
         interruption.pause()
@@ -52,11 +52,11 @@ class Parts:
     def finish(self, count: int) -> None:
         """Writes the output from all `count` batches, in order, and removes the parts."""
         schema = TABLES[self.table].schema
-        data = [tables.read_arrow(self.table, self._ledger.path(_name(batch))) for batch in range(count)]
+        data = [tables.read_arrow(self.table, self._ledger.path(_part_name(batch))) for batch in range(count)]
         tables.write_arrow(pa.concat_tables(data) if data else schema.empty_table(), self.output)
         self._ledger.remove()
 
-    def _readable(self, name: str) -> bool:
+    def _has_schema(self, name: str) -> bool:
         """True if a part has this table's schema; another, as after an update, is removed."""
         try:
             tables.check_schema(self.table, self._ledger.path(name))
@@ -71,5 +71,5 @@ class Parts:
         interruption.keeps(sum(self.sizes[batch] for batch in self._batches if batch in known), sum(self.sizes))
 
 
-def _name(batch: int) -> str:
+def _part_name(batch: int) -> str:
     return f"{batch:06d}.parquet"

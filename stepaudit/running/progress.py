@@ -95,12 +95,12 @@ def progress(description: str, total: int, clips: int | None = None) -> Iterator
         columns = [TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()]
         with Progress(*columns, TextColumn("{task.fields[text]}", markup=False), console=console) as bar:
             task = bar.add_task(description, total=total, text="")
-            with _innermost(
-                _counting(count, lambda: bar.update(task, completed=count.done, text=count.text()))
+            with _as_innermost(
+                _advance_function(count, lambda: bar.update(task, completed=count.done, text=count.text()))
             ) as advance:
                 yield advance
     else:
-        with _innermost(_counting(count, _Lines(count))) as advance:
+        with _as_innermost(_advance_function(count, _Lines(count))) as advance:
             yield advance
 
 
@@ -121,7 +121,8 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def _innermost(advance: Callable[..., None]) -> Iterator[Callable[..., None]]:
+def _as_innermost(advance: Callable[..., None]) -> Iterator[Callable[..., None]]:
+    """Make `advance` the innermost progress, which `note` writes beside."""
     _open.append(advance)
     try:
         yield advance
@@ -129,7 +130,9 @@ def _innermost(advance: Callable[..., None]) -> Iterator[Callable[..., None]]:
         _open.pop()
 
 
-def _counting(count: Count, show: Callable[[], None]) -> Callable[..., None]:
+def _advance_function(count: Count, show: Callable[[], None]) -> Callable[..., None]:
+    """Function that counts finished pieces, shows the progress and tells the listeners."""
+
     def advance(pieces: int = 1, note: str = "", rows: Sequence[Mapping[str, Any]] = (), cached: bool = False) -> None:
         count.add(pieces, note, rows, cached)
         show()

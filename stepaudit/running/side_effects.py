@@ -52,7 +52,7 @@ def settings_kept(plugin: str) -> Iterator[None]:
     finally:
         for name, value in before.items():
             read, put = SETTINGS[name]
-            if not _same(read(), value):
+            if not _equal(read(), value):
                 put(value)
                 log.warning("%s changed %s when it was loaded; undone", plugin, name)
 
@@ -70,7 +70,7 @@ class ProcessState:
         """Restore changed settings. Returns their names."""
         changed = []
         for name, (read, put) in self._settings.items():
-            if not _same(read(), self._before[name]):
+            if not _equal(read(), self._before[name]):
                 put(self._before[name])
                 changed.append(name)
         return changed
@@ -90,16 +90,16 @@ class ModelState:
 
     def restore(self) -> tuple[list[str], bool]:
         """Undo changes. Returns their names, and True if the model must be loaded again all the same."""
-        modes = _different(self._mode(), self._modes)
+        modes = _changed_indices(self._mode(), self._modes)
         for place in modes:
             self._modules[place].training = self._modes[place]
-        frozen = _different(self._training(), self._trainable)
+        frozen = _changed_indices(self._training(), self._trainable)
         for place in frozen:
             self._parameters[place].requires_grad_(self._trainable[place])
         gradients = [place for place, grad in enumerate(self._grads()) if grad is not self._gradients[place]]
         for place in gradients:
             self._parameters[place].grad = self._gradients[place]
-        hooked = _different(hooks := self._hooked(), self._hooks)
+        hooked = _changed_indices(hooks := self._hooked(), self._hooks)
         for place in hooked:
             for own, before in zip(hooks[place], self._hooks[place], strict=True):
                 own.clear()
@@ -132,12 +132,13 @@ class ModelState:
         return [(each.data_ptr(), 0 if each.is_inference() else each._version) for each in self._tensors]
 
 
-def _different(now: list, before: list) -> list[int]:
+def _changed_indices(now: list, before: list) -> list[int]:
     """Places of a list whose values have changed."""
     return [] if now == before else [place for place, value in enumerate(now) if value != before[place]]
 
 
-def _same(one: Any, other: Any) -> bool:
+def _equal(one: Any, other: Any) -> bool:
+    """Equality of values; tensors must have equal values on the CPU, or be the same object."""
     if isinstance(one, torch.Tensor) or isinstance(other, torch.Tensor):
         if one is other:
             return True

@@ -98,11 +98,13 @@ class Watchdog:
             self._note.truncate()
 
     def _interrupt(self, *_: object) -> None:
+        """Signal handler: raise TimedOutError in a call that is over its deadline."""
         call = self._call
         if call is not None and time.monotonic() >= call.deadline:
             raise TimedOutError(f"not done within {self.seconds:g} s; if it is only slow, raise `batch_seconds`")
 
     def _watch(self) -> None:
+        """Loop of the watching thread: interrupt calls over their deadline; after a grace period end the process."""
         pause = min(MAX_SECONDS_BETWEEN_CHECKS, max(MIN_SECONDS_BETWEEN_CHECKS, self.seconds / CHECKS))
         while not self._closed.wait(pause):
             self._last_resort()
@@ -110,14 +112,15 @@ class Watchdog:
             if call is None or now < call.deadline:
                 continue
             if now >= call.deadline + self.grace:
-                self._end()
+                self._end_process()
             signal.pthread_kill(self._main, signal.SIGALRM)  # again and again: it may be caught
 
     def _last_resort(self) -> None:
         """End the process with status 1 unless this is called again in time."""
         faulthandler.dump_traceback_later(self.seconds + 2 * self.grace, file=self._note, exit=True)
 
-    def _end(self) -> None:
+    def _end_process(self) -> None:
+        """Write the stacks of all threads, and end the process."""
         faulthandler.cancel_dump_traceback_later()
         faulthandler.dump_traceback(self._note)
         interruption.end(

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from stepaudit.audit.sections import Clips, Windows
 from stepaudit.clips import cutting, decoding
 from stepaudit.clips.tensors import to_tensor
-from stepaudit.clips.windows import stretches
+from stepaudit.clips.windows import window_bounds
 from stepaudit.commands.explain.arguments import Request
 from stepaudit.commands.explain.explanation import logits_of
 from stepaudit.errors import AuditError, UsageError
@@ -57,7 +57,7 @@ def places(request: Request, asked: Windows) -> list[Place]:
     start, stop = request.start or 0, min(len(times), request.stop or len(times))
     if start >= stop:
         raise UsageError(f"--start {start}: {request.video.name} has {len(times)} frames; give one before the last")
-    return [Place(*each) for each in stretches(times, start, stop, asked)]
+    return [Place(*each) for each in window_bounds(times, start, stop, asked)]
 
 
 def at(windows: Sequence[Place], second: float) -> Place:

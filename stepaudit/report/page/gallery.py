@@ -87,5 +87,6 @@ def _group(rule: Rule, rows: Sequence[dict], cards: dict[tuple[str, str], Card])
     own = [cards[key] for key in keys if cards[key].reasons[0].group == rule.group]
     others = [cards[key] for key in keys if cards[key].reasons[0].group != rule.group]
     named = [(card.anchor, card.clip_id, each) for card in others for each in card.reasons if each.group == rule.group]
-    sql = f"from gallery_choices where rule = '{rule.name}' and place <= {rule.each} order by {ORDER} limit {MAX_CLIPS_PER_RULE}"
+    chosen = f"from gallery_choices where rule = '{rule.name}' and place <= {rule.each}"
+    sql = f"{chosen} order by {ORDER} limit {MAX_CLIPS_PER_RULE}"
     return Group(rule.group, rule.title, rule.sentence, sql, own, named)
