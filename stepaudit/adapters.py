@@ -80,7 +80,7 @@ class Adapter(nn.Module):
         self.order = [AXES.index(axis) for axis in layout]
         self.frames, self.pathways, self.size, self.scale = frames, pathways, size, scale
         self.take, self.column, self.gives = take, column, gives
-        self.layer = _existing(activation_layer, model)
+        self.layer = _require_module(activation_layer, model)
         self.patch = patch
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1, 1), persistent=False)
@@ -117,9 +117,9 @@ class Adapter(nn.Module):
         if self.pathways is None:
             output = self.model(self._ordered(values))
         else:
-            output = self.model([self._ordered(_from_first_to_last(values, count)) for count in self.pathways])
+            output = self.model([self._ordered(_evenly_spaced_frames(values, count)) for count in self.pathways])
         name = type(self.model).__name__
-        output = output if self.take is None else _taken(output, self.take, name)
+        output = output if self.take is None else _take_part(output, self.take, name)
         output = output if self.column is None else _column(output, self.column, name)
         output = OUTPUTS[self.gives](output, name)
         return output.float() if isinstance(output, Tensor) and output.is_floating_point() else output
@@ -204,7 +204,7 @@ def choose_frames(clips: Tensor, count: int | None) -> Tensor:
     return clips.index_select(2, places.long())
 
 
-def _from_first_to_last(clips: Tensor, count: int) -> Tensor:
+def _evenly_spaced_frames(clips: Tensor, count: int) -> Tensor:
     """Frames at equal steps from the first to the last, rounded down: [N, 3, T, H, W] to [N, 3, count, H, W]."""
     return clips.index_select(2, torch.linspace(0, clips.shape[2] - 1, count, device=clips.device).long())
 
@@ -217,7 +217,8 @@ def resize(clips: Tensor, size: tuple[int, int] | None) -> Tensor:
     return images.unflatten(1, clips.shape[1:3])
 
 
-def _existing(name: str | None, model: nn.Module) -> str | None:
+def _require_module(name: str | None, model: nn.Module) -> str | None:
+    """The name. Raises UsageError if the model has no module of this name."""
     modules = dict(model.named_modules())
     if name is not None and name not in modules:
         raise UsageError(f"activation_layer: {type(model).__name__} has no module '{name}'; {readable(model)}")
@@ -234,7 +235,7 @@ def readable(model: nn.Module) -> str:
     return ", ".join(hints) or "it has no convolution to name"
 
 
-def _taken(output: Any, take: int | str, name: str) -> Any:
+def _take_part(output: Any, take: int | str, name: str) -> Any:
     """One of several outputs."""
     try:
         if isinstance(output, Tensor):
@@ -263,7 +264,7 @@ def _log(probabilities: Any, name: str) -> Any:
     return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
 
-def _one(output: Any, name: str) -> Tensor:
+def _single_values(output: Any, name: str) -> Tensor:
     """One value a clip, [N, 1]."""
     if not isinstance(output, Tensor) or output.numel() != len(output) or not output.is_floating_point():
         raise UsageError(f"gives one value for each clip: {name} returns {described(output)}; leave `gives` out")
@@ -272,7 +273,7 @@ def _one(output: Any, name: str) -> Tensor:
 
 def _two(output: Any, name: str) -> Tensor:
     """Logits [N, 2] from one value a clip: the softmax of class 1 is its sigmoid."""
-    values = _one(output, name)
+    values = _single_values(output, name)
     return torch.cat([torch.zeros_like(values), values], dim=1)
 
 
@@ -292,7 +293,7 @@ OUTPUTS: dict[str, Callable[[Any, str], Any]] = {
     "probabilities": _log,
     "logit": _two,
     "probability": _two_logs,
-    "value": _one,
+    "value": _single_values,
 }
 # By what a model `gives` in the configuration, what an adapter around it is given.
 ADAPTED: dict[str, Literal["logit", "value"]] = {"logit": "logit", "regression": "value"}

@@ -15,7 +15,7 @@ from stepaudit.errors import UsageError, printable
 from stepaudit.version import __version__
 
 
-def _at_home(word: str) -> str:
+def _expand_home(word: str) -> str:
     """A word of the command line with `~` expanded where a shell does not: in quotes, or in `--out=~/maps`."""
     if "~" not in word:
         return word
@@ -29,7 +29,7 @@ class _Commands(TyperGroup):
     """All commands: `--debug` may stand anywhere, and a closed pipe of their output ends them silently."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        others = [_at_home(each) for each in args if each != "--debug"]
+        others = [_expand_home(each) for each in args if each != "--debug"]
         return super().parse_args(ctx, ["--debug", *others] if len(others) < len(args) else others)
 
     def invoke(self, ctx: Any) -> object:

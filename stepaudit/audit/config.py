@@ -36,7 +36,7 @@ from stepaudit.store.tables import as_json
 SECTIONS = ("datasets", "models", "methods", "metrics")
 
 
-def _nameable(folder: Path) -> Path:
+def _require_folder_name(folder: Path) -> Path:
     """The folder, if Snakemake accepts its name. Raises ValueError otherwise."""
     if set("{}") & set(str(folder)):
         raise ValueError(f"{folder}: Snakemake takes {{…}} in a path for a wildcard; choose a folder without braces")
@@ -47,7 +47,7 @@ class Config(Closed):
     """A whole audit."""
 
     audit: Name = Field(description="Name of the audit; results go to `<results>/<audit>`.")
-    results: Annotated[UserPath, AfterValidator(_nameable)] = Field(
+    results: Annotated[UserPath, AfterValidator(_require_folder_name)] = Field(
         default=Path("results"), description="Folder of all results, relative to where you run."
     )
     seed: int = Field(default=0, description="Of splits, views and training.")
@@ -94,7 +94,7 @@ class Config(Closed):
 
     @model_validator(mode="before")
     @classmethod
-    def _names_are_uses(cls, data: Any) -> Any:
+    def _fill_in_uses(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
         filled = {key: with_uses(value) if key in SECTIONS else value for key, value in data.items()}
@@ -103,7 +103,8 @@ class Config(Closed):
         return filled
 
     @model_validator(mode="after")
-    def _controls_fit(self):
+    def _check_controls(self):
+        """Raise ValueError if a control sets what it takes from its model."""
         for name, model in self.models.items():
             if model.of is None:
                 continue
@@ -113,7 +114,7 @@ class Config(Closed):
         return self
 
     @model_validator(mode="after")
-    def _labels_are_asked_one_by_one(self):
+    def _check_label_targets(self):
         labels = [name for name, model in self.models.items() if model.gives == "sigmoid"]
         if labels and self.target == "predicted":
             raise ValueError(
@@ -123,7 +124,8 @@ class Config(Closed):
         return self
 
     @model_validator(mode="after")
-    def _names_are_known(self):
+    def _check_names(self):
+        """Raise ValueError for names of methods in `preserve` that do not exist, or have no search."""
         searching = [name for name, method in self.methods.items() if method.ratios]
         _require_known("preserve.methods: no method '{}' with ratios", self.preserve.methods, searching)
         for name in self.preserve.methods:
@@ -200,6 +202,7 @@ class Config(Closed):
 
 
 def _require_known(message: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Raise ValueError, with the nearest known name, if a name is unknown; `message` has a place for it."""
     for name in names:
         if name not in known:
             raise ValueError(f"{message.format(name)}{did_you_mean(name, list(known))}")
@@ -234,13 +237,14 @@ def overridden(data: dict, changes: Mapping) -> dict:
             below = result.get(key)
             result[key] = overridden(below if isinstance(below, dict) else {}, change)
         else:
-            result[key] = _typed(change)
+            result[key] = _parse_values(change)
     return result
 
 
-def _typed(value: Any) -> Any:
+def _parse_values(value: Any) -> Any:
+    """Values given to `--config` as text, parsed as YAML."""
     if isinstance(value, list):
-        return [_typed(item) for item in value]
+        return [_parse_values(item) for item in value]
     return yaml_file.parse(value, "--config") if isinstance(value, str) else value
 
 

@@ -46,7 +46,7 @@ def parts(job: Job) -> dict[str, str | None]:
     return {
         "settings": fingerprint([__version__, SCHEMA_VERSION, _shards(job), _sections(job)]),
         "code": fingerprint(code) if all(source_code.located(module)[0] for module in job.modules) else None,
-        **{f"data set '{job.dataset}'": data for data in [_data(job)] if data},
+        **{f"data set '{job.dataset}'": data for data in [_data_fingerprint(job)] if data},
         **{str(path): _checksum(path) for path in job.given},
     }
 
@@ -60,7 +60,7 @@ def changed(job: Job, before: str) -> list[str]:
     return [name for name, now in parts(job).items() if now is not None and then.get(name, now) != now]
 
 
-def _data(job: Job) -> str | None:
+def _data_fingerprint(job: Job) -> str | None:
     """Fingerprint of the files, or of the rows of a shard, of the job's data set; None for stages that read tables."""
     sources = job.config.sources(job.dataset)
     if job.stage == "index" or (job.stage == "extract" and not job.shard):

@@ -10,7 +10,7 @@ OF_TRAINING = ("training", "training_on")
 
 def whole_models(models: Any, datasets: Any) -> Any:
     """The section `models` with inherited settings of controls, without settings for data sets that are left out."""
-    return _without_training_on(with_uses(_with_controls(models)), _left_out(datasets))
+    return _drop_training_on(with_uses(_fill_in_controls(models)), _names_left_out(datasets))
 
 
 def with_uses(entries: Any) -> Any:
@@ -22,11 +22,11 @@ def with_uses(entries: Any) -> Any:
     return {name: {"use": name, **entry} if isinstance(entry, dict) else entry for name, entry in filled.items()}
 
 
-def _left_out(entries: Any) -> set[str]:
+def _names_left_out(entries: Any) -> set[str]:
     return {name for name, entry in entries.items() if entry is False} if isinstance(entries, dict) else set()
 
 
-def _without_training_on(models: Any, left_out: set[str]) -> Any:
+def _drop_training_on(models: Any, left_out: set[str]) -> Any:
     """The models, whose `training_on` has no entry for a data set that is left out."""
     if not isinstance(models, dict):
         return models
@@ -37,7 +37,7 @@ def _without_training_on(models: Any, left_out: set[str]) -> Any:
     return changed
 
 
-def _with_controls(models: Any) -> Any:
+def _fill_in_controls(models: Any) -> Any:
     """The models, controls with the settings of their models; controls of models that are left out are dropped.
 
     Raises:
@@ -53,11 +53,11 @@ def _with_controls(models: Any) -> Any:
         able = [key for key, other in models.items() if not (isinstance(other, dict) and other.get("of"))]
         if of not in able:
             raise ValueError(f"models.{name}.of: no model '{of}' to be a control of{did_you_mean(of, able)}")
-        changed[name] = models[of] is not False and _inheriting(entry, models[of] or {}, of)
+        changed[name] = models[of] is not False and _inherit_settings(entry, models[of] or {}, of)
     return changed
 
 
-def _inheriting(entry: dict, origin: Any, of: str) -> dict:
+def _inherit_settings(entry: dict, origin: Any, of: str) -> dict:
     """A control's entry with the settings of its model."""
     if not isinstance(origin, dict):
         return {"use": of, **entry}

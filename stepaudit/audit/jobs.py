@@ -81,7 +81,7 @@ class Job:
 
     def file(self, table: str, shard: str = "") -> Path:
         """File of a table for the job's keys, of its own shard or another: partitions are folders `key=value`."""
-        folders = (f"{key}={self._partition(key)}" for key in TABLES[table].partitions)
+        folders = (f"{key}={self._partition_value(key)}" for key in TABLES[table].partitions)
         name = shard or self.shard if table in DIVISIONS else "all"
         return Path(self.config.folder, table, *folders, f"{name}.parquet")
 
@@ -115,7 +115,7 @@ class Job:
         """Name of its own part of the plan."""
         return self.part(PLANNED[self.stage], split_of(self.shard))
 
-    def _partition(self, key: str) -> str:
+    def _partition_value(self, key: str) -> str:
         if key == "size" and not self.size:
             return self.config.clips_of(self.model).size
         return getattr(self, key)
@@ -309,10 +309,10 @@ def in_groups(config: Config) -> list[list[Job]]:
     controls = [name for name in config.models if name not in originals]
     return [
         [Job(config, "index", dataset) for dataset in config.datasets],
-        _extracted(config),
-        _of_models(config, "train", originals),
-        _of_models(config, "train", controls),  # which may be made of what the others have learned
-        _divided(_of_models(config, "predict", list(config.models))),
+        _extract_jobs(config),
+        _model_jobs(config, "train", originals),
+        _model_jobs(config, "train", controls),  # which may be made of what the others have learned
+        _split_by_shard(_model_jobs(config, "predict", list(config.models))),
         explaining(config, "attribute"),
         explaining(config, "preserve"),
         explaining(config, "score"),
@@ -325,8 +325,8 @@ def explaining(config: Config, stage: str) -> list[Job]:
     methods = config.preserve.methods if search else config.methods
     models = [name for name, entry in config.models.items() if entry.of is None or not search]
     # Methods first: the slow ones of all pairs are under way before the quick ones, and no worker waits long.
-    parts = [replace(job, method=method) for method, job in product(methods, _of_models(config, stage, models))]
-    return _divided(parts)
+    parts = [replace(job, method=method) for method, job in product(methods, _model_jobs(config, stage, models))]
+    return _split_by_shard(parts)
 
 
 def files_of(config: Config) -> list[Path]:
@@ -339,7 +339,8 @@ def tables_of(config: Config) -> set[Path]:
     return {path.relative_to(config.folder) for group in in_groups(config) for job in group for path in job.tables}
 
 
-def _extracted(config: Config) -> list[Job]:
+def _extract_jobs(config: Config) -> list[Job]:
+    """Jobs of the stage extract: for each size and shard of the splits that are cut."""
     parts = [Job(config, "extract", dataset, size=size) for dataset, size in product(config.datasets, config.sizes)]
     return [
         replace(job, shard=shard)
@@ -349,9 +350,10 @@ def _extracted(config: Config) -> list[Job]:
     ]
 
 
-def _of_models(config: Config, stage: str, models: list[str]) -> list[Job]:
+def _model_jobs(config: Config, stage: str, models: list[str]) -> list[Job]:
+    """Jobs of a stage for these models, on all data sets."""
     return [Job(config, stage, dataset, model) for dataset, model in product(config.datasets, models)]
 
 
-def _divided(parts: list[Job]) -> list[Job]:
+def _split_by_shard(parts: list[Job]) -> list[Job]:
     return [replace(job, shard=shard) for job in parts for shard in _shards_of(job)]

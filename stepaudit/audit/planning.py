@@ -46,7 +46,7 @@ def planned(config: Config) -> Config:
     valid = {name: saved[name] for name, by in fingerprints.items() if saved.get(name, {}).get("decided_by") == by}
     if len(valid) == len(fingerprints):
         return config.with_plan(Plan(valid))
-    entries = _result({"config": config.model_dump(mode="json"), "valid": valid})["entries"]
+    entries = _answer_of_process({"config": config.model_dump(mode="json"), "valid": valid})["entries"]
     return config.with_plan(Plan({name: {**entries[name], "decided_by": by} for name, by in fingerprints.items()}))
 
 
@@ -56,7 +56,7 @@ def with_sources(config: Config) -> Config:
     for name, each in present.items():
         _require_there(config, name, each)
     unread = [name for name, each in present.items() if each.version != config.sources(name).version and each.files]
-    rows = _result({"config": config.model_dump(mode="json"), "read": unread})["rows"] if unread else {}
+    rows = _answer_of_process({"config": config.model_dump(mode="json"), "read": unread})["rows"] if unread else {}
     for dataset in unread:
         present[dataset] = replace(present[dataset], test=None, rest="")
         if rows[dataset] is not None:
@@ -146,7 +146,7 @@ def _fingerprints(config: Config) -> dict[str, str]:
     return {name: by[:16] for name, by in parts.items()}
 
 
-def _result(request: dict) -> dict[str, Any]:
+def _answer_of_process(request: dict) -> dict[str, Any]:
     """`_answer` in a process of its own: PyTorch, of 0.8 GB, and a user's reader shall leave nothing in this one."""
     if "torch" in sys.modules:
         return _answer(request)
@@ -159,7 +159,7 @@ def _result(request: dict) -> dict[str, Any]:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Result of the process of `_result`."""
+    """Result of the process of `_answer_of_process`."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         return _answer(request)
@@ -168,10 +168,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answer(request: dict) -> dict[str, Any]:
+    """Rows of data sets (`read` in the request), or the completed entries of the plan."""
     config = parse(request["config"])
     if "read" in request:
         return {"rows": {dataset: _rows(config, dataset) for dataset in request["read"]}}
-    return {"entries": _completed(config, request["valid"])}
+    return {"entries": _complete_entries(config, request["valid"])}
 
 
 def _rows(config: Config, dataset: str) -> list[Row] | None:
@@ -184,7 +185,7 @@ def _rows(config: Config, dataset: str) -> list[Row] | None:
         return None
 
 
-def _completed(config: Config, valid: Entries) -> Entries:
+def _complete_entries(config: Config, valid: Entries) -> Entries:
     """All entries of a plan with jobs of about `jobs.minutes`, or longer ones where there would be too many jobs."""
     counts = {dataset: work.count(config, dataset) for dataset in config.datasets}
     costs = {
@@ -193,7 +194,7 @@ def _completed(config: Config, valid: Entries) -> Entries:
     }
     for doubling in range(DOUBLINGS):
         entries = _entries(config, valid, counts, costs, 2**doubling)
-        if _jobs(config, entries) <= config.jobs.most:
+        if _count_jobs(config, entries) <= config.jobs.most:
             break
     if doubling:
         minutes = 2**doubling * config.jobs.minutes
@@ -201,7 +202,7 @@ def _completed(config: Config, valid: Entries) -> Entries:
     return entries
 
 
-def _jobs(config: Config, entries: Entries) -> int:
+def _count_jobs(config: Config, entries: Entries) -> int:
     """Number of jobs of a plan: maps are made, scored, and by some methods searched; clips are cut in each size."""
     searched = {name for name, entry in config.models.items() if entry.of is None}
     jobs = 0
@@ -240,7 +241,9 @@ def _entries(config: Config, valid: Entries, counts: dict, costs: dict, factor: 
 
     for dataset, split in product(config.datasets, SPLITS):
         slowest = max(cost for (of, *_), cost in costs.items() if of == dataset) if split == "test" else 0.0
-        plan_part(f"clips/{dataset}/{split}", counts[dataset][split], slowest, _most(config, counts[dataset][split]))
+        plan_part(
+            f"clips/{dataset}/{split}", counts[dataset][split], slowest, _max_shards(config, counts[dataset][split])
+        )
     for dataset, model in product(config.datasets, config.models):
         total, most = counts[dataset]["test"], entries[f"clips/{dataset}/test"]["shards"]
         plan_part(f"predictions/{dataset}/{model}", total, work.prediction_seconds(config, model), most)
@@ -251,7 +254,7 @@ def _entries(config: Config, valid: Entries, counts: dict, costs: dict, factor: 
     return entries
 
 
-def _most(config: Config, clips: int) -> int | None:
+def _max_shards(config: Config, clips: int) -> int | None:
     """The most shards of a split: all windows of a segment, decoded once, beside those of another for the controls."""
     pairs = clips // work.WINDOWS // 2
     return None if config.clips.windows is None else 1 << max(0, pairs.bit_length() - 1)

@@ -134,7 +134,7 @@ class Component:
         if function is not None:
             return function.returns is not None and _is_list(function.returns)
         annotation = inspect.signature(self.load()).return_annotation
-        return annotation is not inspect.Signature.empty and _is_list(_expression(annotation))
+        return annotation is not inspect.Signature.empty and _is_list(_parse_annotation(annotation))
 
     def declares(self, name: str) -> bool:
         """True if the component's module sets `name = True`, such as `ignores_model` beside a method's function."""
@@ -185,7 +185,7 @@ def find(kind: str, use: str) -> Component:
     """The component of this name, or of `module:object`. Raises UsageError with the nearest name."""
     if ":" in use:
         absent = _absent_allowed.get() and not source_code.located(use.partition(":")[0])[0]
-        return Component(kind, use, use, None if absent else _source(use.partition(":")[0], use))
+        return Component(kind, use, use, None if absent else _source_file(use.partition(":")[0], use))
     known = components(kind)
     if use not in known and _absent_allowed.get():
         return Component(kind, use, use, None)
@@ -203,7 +203,7 @@ def components(kind: str) -> dict[str, Component]:
     ]
     for point in entry_points(group=f"stepaudit.{kind}"):
         origin = point.value if ":" in point.value else f"{point.value}:{FUNCTIONS[kind]}"
-        registered.append(Component(kind, point.name, origin, _source(origin.partition(":")[0], origin)))
+        registered.append(Component(kind, point.name, origin, _source_file(origin.partition(":")[0], origin)))
     by_name: dict[str, Component] = {}
     for component in registered:
         if component.name in by_name:
@@ -213,7 +213,8 @@ def components(kind: str) -> dict[str, Component]:
     return by_name
 
 
-def _source(module: str, origin: str) -> Path | None:
+def _source_file(module: str, origin: str) -> Path | None:
+    """Source file of a module; None if it has none. Raises UsageError if there is no such module."""
     exists, path = source_code.located(module)
     if not exists:
         raise UsageError(f"cannot find the module of '{origin}'; is it installed, or in the folder you run from?")
@@ -222,6 +223,7 @@ def _source(module: str, origin: str) -> Path | None:
 
 @cache
 def _parse(source: Path | None, origin: str) -> tuple[ast.FunctionDef | None, ast.Module | None]:
+    """The function of a component and its module, parsed; None without a source."""
     if source is None:
         return None, None
     try:
@@ -233,7 +235,7 @@ def _parse(source: Path | None, origin: str) -> tuple[ast.FunctionDef | None, as
     return (functions[-1] if functions else None), module
 
 
-def _expression(annotation: Any) -> ast.expr:
+def _parse_annotation(annotation: Any) -> ast.expr:
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     return ast.parse(text, mode="eval").body
 
@@ -262,6 +264,7 @@ def _is_function(node: ast.stmt, name: str) -> bool:
 
 
 def _type_problem(annotation: str, value: Any) -> str | None:
+    """Sentence for a value that does not fit a type annotation; None if it fits, or the type is unknown."""
     try:
         kind = TypeAdapter(type_of(annotation))
     except (KeyError, TypeError, ValueError, SyntaxError, RecursionError, PydanticUserError):
@@ -287,23 +290,24 @@ def with_quotes(message: str, value: Any) -> str:
 
 def type_of(annotation: str) -> Any:
     """Type that an annotation names; nothing is run, the code is untrusted. Raises KeyError for other types."""
-    return _type(ast.parse(annotation, mode="eval").body)
+    return _type_of_node(ast.parse(annotation, mode="eval").body)
 
 
-def _type(node: ast.expr) -> Any:
+def _type_of_node(node: ast.expr) -> Any:
+    """Type of a parsed annotation. Raises KeyError, TypeError or ValueError for other expressions."""
     match node:
         case ast.Constant(value=None):
             return None
         case ast.Name(id=name):
             return ANNOTATION_NAMES[name]
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _type(left) | _type(right)
+            return _type_of_node(left) | _type_of_node(right)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
             values = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             return Literal[tuple(ast.literal_eval(value) for value in values)]
         case ast.Subscript(value=ast.Name(id=name), slice=inner):
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            return ANNOTATION_NAMES[name][tuple(... if _is_dots(part) else _type(part) for part in parts)]
+            return ANNOTATION_NAMES[name][tuple(... if _is_dots(part) else _type_of_node(part) for part in parts)]
     raise KeyError(ast.unparse(node))
 
 

@@ -68,7 +68,7 @@ Batch = Annotated[int, Between(1, 65_536)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]  # three of them are a file's name
 
 
-def _at_home(value: Any) -> Any:
+def _expand_home(value: Any) -> Any:
     """A text or a path with a leading `~` expanded; other values unchanged. Raises ValueError for an unknown home."""
     try:
         return at_home(value) if isinstance(value, str) else at_home(value) if isinstance(value, Path) else value
@@ -76,16 +76,17 @@ def _at_home(value: Any) -> Any:
         raise ValueError(str(error)) from None
 
 
-Home = BeforeValidator(_at_home)
+Home = BeforeValidator(_expand_home)
 UserPath = Annotated[Path, Home]
 
 
-def _with_homes(options: dict[str, Any]) -> dict[str, Any]:
+def _expand_homes(options: dict[str, Any]) -> dict[str, Any]:
     """Options with the leading `~` of each path expanded."""
-    return {name: _at_home(value) for name, value in options.items()}
+    return {name: _expand_home(value) for name, value in options.items()}
 
 
 def _number_or_auto(value: Any) -> int | str:
+    """The value. Raises ValueError unless it is `auto` or a possible number of shards."""
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SHARDS):
         return value
     raise ValueError(f"Input should be `auto` or a whole number from 1 to {MAX_SHARDS}, got {value!r}")
@@ -104,7 +105,7 @@ class Component(Closed):
     """A named component: `use` is a registered name or `module:object`, by default the entry's own name."""
 
     use: str = Field(description="Registered name or `module:object`; default: the entry's own name.")
-    options: Annotated[dict[str, Any], AfterValidator(_with_homes)] = Field(
+    options: Annotated[dict[str, Any], AfterValidator(_expand_homes)] = Field(
         default={}, description="The component's own options (`stepaudit list`)."
     )
 
@@ -112,13 +113,13 @@ class Component(Closed):
 
     @field_validator("use")
     @classmethod
-    def _known(cls, use: str) -> str:
+    def _check_use(cls, use: str) -> str:
         cls.find(use)
         return use
 
     @field_validator("options")
     @classmethod
-    def _options_known(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    def _check_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if "use" in info.data and (problems := cls.find(info.data["use"]).problems(options)):
             raise ValueError("; ".join(problems))
         return options
@@ -146,7 +147,7 @@ class Windows(Closed):
         return self.seconds if self.stride is None else self.stride
 
     @model_validator(mode="after")
-    def _clips_differ(self):
+    def _check_stride(self):
         if self.step < self.seconds / MIN_STRIDE_PART:
             raise ValueError(
                 f"a `stride` of {self.step:g} s repeats nearly the same clip again and again; set it to "
@@ -287,7 +288,7 @@ class Model(Component):
     )
 
     @model_validator(mode="after")
-    def _whole_control(self):
+    def _check_control(self):
         if self.of is None and (self.randomise or self.shuffle_labels):
             key = "randomise" if self.randomise else "shuffle_labels"
             raise ValueError(f"`{key}` makes a control; name the model that it is a control of, `of: <model>`")
@@ -301,7 +302,7 @@ class Model(Component):
         return self
 
     @model_validator(mode="after")
-    def _one_origin(self):
+    def _check_origin(self):
         if self.checkpoint is not None and self.weights is not None:
             raise ValueError(
                 "`checkpoint` holds all weights, so that `weights` would have no effect; remove one of them"
@@ -309,7 +310,7 @@ class Model(Component):
         return self
 
     @model_validator(mode="after")
-    def _own_outputs(self):
+    def _check_outputs(self):
         if self.classes is not None and self.outputs is None:
             raise ValueError("`classes` names a network's own classes; say which count, `outputs: all` or `restricted`")
         if self.outputs is not None and any([self.training.epochs, *self.training_on, self.shuffle_labels]):
@@ -317,7 +318,7 @@ class Model(Component):
         return self
 
     @model_validator(mode="after")
-    def _one_value(self):
+    def _check_tolerance(self):
         if (self.gives == "regression") != (self.tolerance is not None):
             raise ValueError("`tolerance` and `gives: regression` go together; set both, such as `tolerance: 0.5`")
         if self.outputs is not None and self.gives in ("logit", "regression"):
@@ -326,7 +327,7 @@ class Model(Component):
 
     @field_validator("training_on")
     @classmethod
-    def _training_on_fits(cls, changes: dict[str, dict], info: ValidationInfo) -> dict[str, dict]:
+    def _check_training_on(cls, changes: dict[str, dict], info: ValidationInfo) -> dict[str, dict]:
         base = info.data.get("training", Training())
         for dataset, change in changes.items():
             try:
@@ -368,7 +369,7 @@ class Method(Component):
     )
 
     @model_validator(mode="after")
-    def _ratios_fit(self):
+    def _check_ratios(self):
         component = self.find(self.use)
         needs = "ratios" in component.requires
         if needs and not self.ratios:
@@ -435,14 +436,14 @@ class Preserve(Closed):
         ]
 
     @model_validator(mode="after")
-    def _readings_have_a_search(self):
+    def _check_readings(self):
         if self.readings and ("sufficiency", "label") not in self.questions:
             raise ValueError("`readings` go with the bound `sufficiency` and the class `label`; add both, or remove it")
         return self
 
     @field_validator("grid")
     @classmethod
-    def _ascending(cls, grid: list[float]) -> list[float]:
+    def _check_ascending(cls, grid: list[float]) -> list[float]:
         if grid != sorted(set(grid)):
             raise ValueError("the ratios must ascend, each once")
         return grid

@@ -27,7 +27,7 @@ def digest(modules: tuple[str, ...]) -> tuple[str, ...]:
     """
     sources: dict[str, Path] = {}
     for module in modules:
-        sources |= _imported(module)
+        sources |= _imported_files(module)
     return tuple(sha256(sources[name]) for name in sorted(sources))
 
 
@@ -40,7 +40,7 @@ def own_files(modules: Iterable[str]) -> list[Path]:
 
 def files(modules: Iterable[str]) -> set[Path]:
     """Source files that `digest` reads, which a process has parsed once it has asked."""
-    return {path for module in modules for path in _imported(module).values()}
+    return {path for module in modules for path in _imported_files(module).values()}
 
 
 def located(module: str) -> tuple[bool, Path | None]:
@@ -68,7 +68,7 @@ def located(module: str) -> tuple[bool, Path | None]:
 
 
 @cache
-def _imported(module: str) -> dict[str, Path]:
+def _imported_files(module: str) -> dict[str, Path]:
     """Source files by module: of the module itself and of all direct and indirect imports that count."""
     files: dict[str, Path] = {}
     open_modules = [module]
@@ -98,12 +98,13 @@ def _imports(name: str, path: Path) -> list[str]:
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # it may be anybody's
         return []
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    names = {name for node in ast.walk(tree) for name in _of_statement(node, package)}
+    names = {name for node in ast.walk(tree) for name in _imported_names(node, package)}
     with_parents = {".".join(name.split(".")[:count]) for name in names for count in range(1, name.count(".") + 2)}
     return sorted(with_parents)
 
 
-def _of_statement(node: ast.AST, package: str) -> Iterator[str]:
+def _imported_names(node: ast.AST, package: str) -> Iterator[str]:
+    """Full names of what an import statement may import."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

@@ -86,7 +86,7 @@ class Sources:
         """The sources with checksums of all files that have not changed since they were listed."""
         new = [path for path, file in self.files.items() if file.content is None and key_of(path) == file.key]
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            contents = dict(zip(new, pool.map(_content, new), strict=True))
+            contents = dict(zip(new, pool.map(_content_digest, new), strict=True))
         return replace(
             self,
             files={path: replace(file, content=contents.get(path, file.content)) for path, file in self.files.items()},
@@ -107,7 +107,7 @@ def rows_of(segments: Iterable[dict], boxes: Iterable[dict]) -> list[Row]:
 def read(folder: Path, dataset: str) -> Sources:
     """The sources of a data set, as saved in an audit's folder; empty ones if there are none, or they are damaged."""
     try:
-        saved = json.loads(_path(folder, dataset).read_text(encoding="utf-8"))
+        saved = json.loads(_saved_path(folder, dataset).read_text(encoding="utf-8"))
         files = {path: File(*entry) for path, entry in saved["files"].items()}
         return Sources(saved["reader"], files, saved["test"], saved["rest"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -118,7 +118,7 @@ def save(sources: Sources, folder: Path, dataset: str) -> None:
     """Write the sources of a data set into an audit's folder, if they have changed."""
     files = {path: [file.key, file.version, file.content] for path, file in sources.files.items()}
     content = {"reader": sources.reader, "test": sources.test, "rest": sources.rest, "files": files}
-    path, text = _path(folder, dataset), json.dumps(content, ensure_ascii=False)
+    path, text = _saved_path(folder, dataset), json.dumps(content, ensure_ascii=False)
     if not (path.is_file() and path.read_text(encoding="utf-8") == text):
         writing.write_text(path, text)
 
@@ -136,11 +136,11 @@ def now(saved: Sources, root: Path, options: Mapping, results: Path, most: int |
         UsageError: there are more files.
     """
     named = [root / value for value in options.values() if isinstance(value, str) and value]
-    keys = _below(root, results, most)
+    keys = _files_below(root, results, most)
     for path in [*(str(path) for path in named if path.is_file()), *saved.files]:
         if path not in keys and (key := key_of(path)):
             keys[path] = key
-    return {path: _file(path, key, saved.files.get(path)) for path, key in keys.items()}
+    return {path: _updated_file(path, key, saved.files.get(path)) for path, key in keys.items()}
 
 
 def changes(before: Mapping[str, File], after: Mapping[str, File]) -> str:
@@ -160,20 +160,20 @@ def changes(before: Mapping[str, File], after: Mapping[str, File]) -> str:
 
 def key_of(path: str) -> str | None:
     """Size and time of a file, or a checksum of those of a folder's pictures; None if there is no such file."""
-    return _of_pictures(_entries(path)) if Path(path).is_dir() else _key(Path(path))
+    return _pictures_key(_entries(path)) if Path(path).is_dir() else _key(Path(path))
 
 
-def _below(root: Path, results: Path, most: int | None) -> dict[str, str]:
+def _files_below(root: Path, results: Path, most: int | None) -> dict[str, str]:
     """Keys of all files below a folder by path, but for hidden ones, links in a circle and `results`."""
     keys: dict[str, str] = {}
-    seen, open_folders = {_place(results)}, [str(root)]
+    seen, open_folders = {_device_and_inode(results)}, [str(root)]
     while open_folders:
         folder = open_folders.pop()
-        if (place := _place(folder)) is None or place in seen:
+        if (place := _device_and_inode(folder)) is None or place in seen:
             continue
         seen.add(place)
         entries = _entries(folder)
-        if pictures := _of_pictures(entries):
+        if pictures := _pictures_key(entries):
             keys[folder] = pictures
         for entry in entries:
             if entry.is_dir():
@@ -187,6 +187,7 @@ def _below(root: Path, results: Path, most: int | None) -> dict[str, str]:
 
 
 def _entries(folder: str) -> list[os.DirEntry]:
+    """Entries of a folder that are not hidden; none if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not entry.name.startswith(".") and _is_unicode(entry.name)]
@@ -199,6 +200,7 @@ def _is_unicode(name: str) -> bool:
 
 
 def _key(entry: os.DirEntry | Path) -> str | None:
+    """Size and modification time of a file; None for anything else."""
     try:
         about = entry.stat()
     except OSError:  # a link to nothing
@@ -206,12 +208,14 @@ def _key(entry: os.DirEntry | Path) -> str | None:
     return f"{about.st_size} {about.st_mtime_ns}" if S_ISREG(about.st_mode) else None
 
 
-def _of_pictures(entries: Iterable[os.DirEntry]) -> str | None:
+def _pictures_key(entries: Iterable[os.DirEntry]) -> str | None:
+    """Number of the pictures among these entries and a digest of their names, sizes and times; None without any."""
     pictures = sorted((entry.name, _key(entry)) for entry in entries if entry.name.lower().endswith(PICTURES))
     return f"{len(pictures)} {_digest(pictures)}" if pictures else None
 
 
-def _place(folder: str | Path) -> tuple[int, int] | None:
+def _device_and_inode(folder: str | Path) -> tuple[int, int] | None:
+    """Identity of a folder, for links in a circle; None if it is gone."""
     try:
         about = Path(folder).stat()
     except OSError:
@@ -219,20 +223,22 @@ def _place(folder: str | Path) -> tuple[int, int] | None:
     return about.st_dev, about.st_ino
 
 
-def _file(path: str, key: str, saved: File | None) -> File:
-    if saved is None or (saved.key != key and (saved.content is None or _content(path) != saved.content)):
+def _updated_file(path: str, key: str, saved: File | None) -> File:
+    """The file with its present key, and a new fingerprint if its content has changed."""
+    if saved is None or (saved.key != key and (saved.content is None or _content_digest(path) != saved.content)):
         return File(key, key)
     return replace(saved, key=key)
 
 
-def _content(path: str) -> str | None:
+def _content_digest(path: str) -> str | None:
+    """Checksum of a file, or of all pictures of a folder; None if it cannot be read."""
     try:
-        return checksums.content(Path(path)) if Path(path).is_file() else _digest(list(_contents(path)))
+        return checksums.content(Path(path)) if Path(path).is_file() else _digest(list(_picture_digests(path)))
     except OSError:
         return None
 
 
-def _contents(folder: str) -> Iterator[tuple[str, str]]:
+def _picture_digests(folder: str) -> Iterator[tuple[str, str]]:
     for entry in sorted(_entries(folder), key=lambda entry: entry.name):
         if entry.name.lower().endswith(PICTURES):
             yield entry.name, checksums.content(Path(entry.path))
@@ -242,5 +248,5 @@ def _digest(value: object) -> str:
     return sha256(as_json(value).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-def _path(folder: Path, dataset: str) -> Path:
+def _saved_path(folder: Path, dataset: str) -> Path:
     return folder / FOLDER / f"{dataset}.json"

@@ -105,13 +105,13 @@ def _passes(config: Config, kind: str, name: str, model: str) -> float:
 
 def _pass_seconds(config: Config, model: str) -> float:
     """Seconds for a forward pass of one clip."""
-    clips, kind = config.clips_of(model), _kind(config.device)
+    clips, kind = config.clips_of(model), _device_kind(config.device)
     speed = OPERATIONS_PER_SECOND[kind] if config.jobs.gflops is None else 1e9 * config.jobs.gflops
     return _operations(config, model, clips.frames, clips.height, clips.width) / speed + SECONDS_PER_PASS[kind]
 
 
 @cache
-def _kind(device: str) -> str:
+def _device_kind(device: str) -> str:
     if device != "auto":
         return device
     import torch
@@ -132,6 +132,7 @@ def _operations(config: Config, model: str, *size: int) -> float:
 
 
 def _counted_operations(config: Config, model: str, size: tuple[int, ...]) -> float:
+    """Floating point operations of a model by PyTorch's counter, without weights or memory."""
     import torch
 
     from stepaudit.layers import pass_costs, without_data

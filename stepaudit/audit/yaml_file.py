@@ -25,17 +25,17 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 
 def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
-    number = loader.construct_yaml_int(_short(node))
+    number = loader.construct_yaml_int(_require_short(node))
     if abs(number) >= LIMIT:
         raise yaml.constructor.ConstructorError(None, None, "too large a number", node.start_mark)
     return number
 
 
 def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
-    return loader.construct_yaml_float(_short(node))
+    return loader.construct_yaml_float(_require_short(node))
 
 
-def _short(node: yaml.ScalarNode) -> yaml.ScalarNode:
+def _require_short(node: yaml.ScalarNode) -> yaml.ScalarNode:
     """The node. Raises an error for numbers that are too long, or that YAML reads in base 8 or 60."""
     if len(node.value) > MAX_NUMBER_LENGTH:  # the time that `1:1:1:…`, a number of base 60, takes grows with its square
         raise yaml.constructor.ConstructorError(None, None, "too long a number", node.start_mark)
@@ -85,7 +85,7 @@ def parse(content: bytes | str, origin: str) -> Any:
     """The value of a YAML text. Raises UsageError if it is not valid, or holds more than plain values."""
     try:
         text = content.decode() if isinstance(content, bytes) else content
-        _count(text, origin)
+        _limit_events(text, origin)
         value = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date without such a day, for one
         raise UsageError(f"{origin}: no YAML ({str(error)[:1000]})") from error
@@ -95,10 +95,10 @@ def parse(content: bytes | str, origin: str) -> Any:
 
 def check(value: Any, origin: str) -> None:
     """Raises UsageError for too many values, or one that JSON cannot hold."""
-    _values(value, origin, 0, {})
+    _count_values(value, origin, 0, {})
 
 
-def _values(value: Any, origin: str, depth: int, known: dict[int, int]) -> int:
+def _count_values(value: Any, origin: str, depth: int, known: dict[int, int]) -> int:
     """Number of values in a nested value; an alias counts at each use, but is walked through once."""
     if depth > MAX_DEPTH:
         raise UsageError(f"{origin}: more than {MAX_DEPTH} sections in each other, or one in itself; write it out")
@@ -109,7 +109,7 @@ def _values(value: Any, origin: str, depth: int, known: dict[int, int]) -> int:
         inner = list(value.values()) if isinstance(value, dict) else value
         if isinstance(value, dict):
             _check_keys(value, origin)
-        known[id(value)] = 1 + sum(_values(each, origin, depth + 1, known) for each in inner)
+        known[id(value)] = 1 + sum(_count_values(each, origin, depth + 1, known) for each in inner)
     if known[id(value)] > MAX_VALUES:
         raise UsageError(
             f"{origin}: more than {MAX_VALUES} values (each use of an alias counts); remove aliases, or split the file"
@@ -125,6 +125,7 @@ def _check_keys(section: dict, origin: str) -> None:
 
 
 def _check_scalar(value: Any, origin: str) -> None:
+    """Raise UsageError for bytes and sets, and for text that no file can hold."""
     if isinstance(value, bytes | set):
         raise UsageError(f"{origin}: {value!r:.80} is no plain value; write a text, a number, a list or a section")
     if isinstance(value, str) and ("\0" in value or not _is_unicode(value)):
@@ -135,7 +136,7 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
-def _count(text: str, origin: str) -> None:
+def _limit_events(text: str, origin: str) -> None:
     """Raises UsageError for too many values, before they are constructed: merged sections (`<<`) are copied."""
     open_sections: list[list] = [[None, 0]]  # the name of each, and its values so far
     known: dict[str | None, int] = {}

@@ -131,7 +131,8 @@ def _size_doubts(segments: list[dict]) -> Iterator[str]:
         names = some(Path(path).name for path in large)
         yield (
             f"unlike the others: {names}, {_format_bytes(sizes[large[0]])} where the median video has "
-            f"{_format_bytes(usual)}; a clip spreads its frames over the whole video: cut it, or name stretches of it in `segments`"
+            f"{_format_bytes(usual)}; a clip spreads its frames over the whole video: cut it, or name "
+            "stretches of it in `segments`"
         )
 
 

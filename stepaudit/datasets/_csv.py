@@ -40,20 +40,20 @@ class Row:
 
     def integer(self, column: str) -> int:
         """Whole number in a cell, also as 4.0. Raises UsageError if it is none, or larger than any video."""
-        number = self._parsed(column)
+        number = self._parse_number(column)
         if not number.is_integer():
             raise self.complaint(
                 column, f"'{self.text(column)[:SHOWN]}' is no whole number; frames are counted, seconds are not taken"
             )
-        self._limit(column, number)
+        self._check_limit(column, number)
         return int(number)
 
     def number(self, column: str) -> float:
         """Number in a cell. Raises UsageError if it is none, or larger than any video."""
-        number = self._parsed(column)
+        number = self._parse_number(column)
         if not math.isfinite(number):
             raise self.complaint(column, f"'{self.text(column)[:SHOWN]}' is no finite number")
-        self._limit(column, number)
+        self._check_limit(column, number)
         return number
 
     def one_of(self, column: str, known: Collection[str]) -> str:
@@ -64,7 +64,7 @@ class Row:
             raise self.complaint(column, f"'{text[:SHOWN]}'{hint}")
         return text
 
-    def _parsed(self, column: str) -> float:
+    def _parse_number(self, column: str) -> float:
         """Number in a cell; NaN if it is none."""
         text = self.text(column)
         try:
@@ -72,7 +72,7 @@ class Row:
         except ValueError:
             return math.nan
 
-    def _limit(self, column: str, number: float) -> None:
+    def _check_limit(self, column: str, number: float) -> None:
         if abs(number) >= LIMIT:
             raise self.complaint(column, f"{self.text(column)[:SHOWN]} is larger than any video")
 
@@ -131,6 +131,7 @@ def _separator(file: TextIO) -> str:
 
 
 def _check_columns(path: Path, columns: list[str], required: Collection[str], optional: Collection[str]) -> None:
+    """Raise UsageError for missing, unknown, repeated or too many columns."""
     known = [*required, *optional]
     if len(columns) > MAX_COLUMNS:
         raise UsageError(

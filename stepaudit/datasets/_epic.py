@@ -77,7 +77,7 @@ def read_classes(folder: Path, kind: Literal["noun", "verb"]) -> dict[str, str]:
 def read_videos(folder: Path) -> dict[str, Info]:
     """Every video's own size, rate and length."""
     rows = _rows(folder / VIDEOS, ("video", "resolution", "duration", "fps"))
-    return {_named(row, "video", VIDEO): _info(row) for row in rows}
+    return {_checked_name(row, "video", VIDEO): _video_info(row) for row in rows}
 
 
 def read_boxes(folder: Path, videos: dict[str, Info]) -> Boxes:
@@ -90,7 +90,7 @@ def read_boxes(folder: Path, videos: dict[str, Info]) -> Boxes:
     boxes: Boxes = defaultdict(dict)
     for row in _rows(folder / OBJECTS, ("noun_class", "video_id", "frame", "bounding_boxes")):
         video = row.one_of("video_id", videos)
-        frame = _frame(row, "frame") - 1
+        frame = _frame_number(row, "frame") - 1
         if frame < 0:
             raise row.complaint("frame", "frames count from 1")
         if objects := _boxes(row, videos[video]):
@@ -113,7 +113,7 @@ def _rows(path: Path, columns: Collection[str]) -> list[Row]:
     return read_rows(path, columns, [name for name in read_header(path) if name not in columns])
 
 
-def _named(row: Row, column: str, form: re.Pattern) -> str:
+def _checked_name(row: Row, column: str, form: re.Pattern) -> str:
     """Name of a video or an action. Paths are made of it, so that no other text, such as `../`, may stand there."""
     text = row.text(column)
     if not form.fullmatch(text):
@@ -122,30 +122,33 @@ def _named(row: Row, column: str, form: re.Pattern) -> str:
 
 
 def _action(row: Row, kind: str, names: dict[str, str], videos: dict[str, Info]) -> Action:
+    """Action of a line. `kind`: `verb` or `noun`, whose names are its labels."""
     label = names[row.one_of(f"{kind}_class", names)]
-    first, last = _frame(row, "start_frame"), _frame(row, "stop_frame")
+    first, last = _frame_number(row, "start_frame"), _frame_number(row, "stop_frame")
     if not 0 <= first <= last:
         raise row.complaint("stop_frame", f"{last} must not be smaller than start_frame, {first}")
-    video, uid = row.one_of("video_id", videos), _named(row, "uid", UID)
+    video, uid = row.one_of("video_id", videos), _checked_name(row, "uid", UID)
     return Action(uid, video, label, row.cells.get(kind) != label, max(first - 1, 0), max(last, 1))
 
 
-def _frame(row: Row, column: str) -> int:
+def _frame_number(row: Row, column: str) -> int:
+    """Number of an annotation frame. Raises UsageError if no video is so long."""
     frame = row.integer(column)
     if frame > MAX_SECONDS * RATE:
         raise row.complaint(column, f"no video has {frame} frames")
     return frame
 
 
-def _info(row: Row) -> Info:
+def _video_info(row: Row) -> Info:
     size = RESOLUTION.fullmatch(row.text("resolution"))
     if size is None:
         raise row.complaint("resolution", "write width x height, such as 1920x1080")
-    duration, fps = (_positive(row, name, most) for name, most in (("duration", MAX_SECONDS), ("fps", MAX_FPS)))
+    duration, fps = (_positive_number(row, name, most) for name, most in (("duration", MAX_SECONDS), ("fps", MAX_FPS)))
     return Info(int(size[1]), int(size[2]), fps, int(duration * RATE))
 
 
-def _positive(row: Row, column: str, most: float) -> float:
+def _positive_number(row: Row, column: str, most: float) -> float:
+    """Number above 0 and at most `most`. Raises UsageError otherwise."""
     number = row.number(column)
     if not 0 < number <= most:
         raise row.complaint(column, f"{number:g} does not lie between 0 and {most}")

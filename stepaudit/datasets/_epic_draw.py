@@ -15,7 +15,7 @@ BEFORE, AFTER = "before", "after"  # sides of the background
 PARTS = 4  # the action and the background each fill at least one part of the clip: 4 of 16 frames
 TAIL = RATE // 2  # unused annotation frames at a video's end: its duration may claim a few too many
 
-Stretch = tuple[int, int]
+Span = tuple[int, int]
 
 
 def largest_classes(actions: list[Action], count: int) -> list[str]:
@@ -71,8 +71,8 @@ def training(
 
 def draw_joined(
     available: dict[str, list[Action]], annotated: Iterable[Action], videos: dict[str, Info], count: int, seed: int
-) -> dict[Action, Stretch]:
-    """Stretches of annotation frames that join a part of an action with background, for `count` actions of each label.
+) -> dict[Action, Span]:
+    """Spans of annotation frames that join a part of an action with background, for `count` actions of each label.
 
     The background lies after the action in half of all, and before it in the others. Actions with too little background
     on that side are passed over, so that there may be fewer.
@@ -90,7 +90,7 @@ def draw_joined(
             if not missing.total():
                 break
             room = background(action, taken[action.video], videos[action.video].frames - TAIL)
-            if side := _side(action, room, missing):
+            if side := _side_most_missing(action, room, missing):
                 missing[side] -= 1
                 drawn[action] = join(action, side, room[side], Random(f"{seed}/{action.name}"))
     return drawn
@@ -120,8 +120,8 @@ def background(action: Action, annotated: Iterable[Action], frames: int) -> dict
     return {BEFORE: max(action.start - before, 0), AFTER: max(min(after, frames) - action.stop, 0)}
 
 
-def join(action: Action, side: str, room: int, random: Random) -> Stretch:
-    """Stretch as long as the action: a random part of it, and the background that touches that part.
+def join(action: Action, side: str, room: int, random: Random) -> Span:
+    """Span as long as the action: a random part of it, and the background that touches that part.
 
     Args:
         side: of the background.
@@ -140,7 +140,7 @@ def _min_frames(length: int) -> int:
     return -(-length // PARTS)
 
 
-def _side(action: Action, room: dict[str, int], missing: Counter) -> str | None:
+def _side_most_missing(action: Action, room: dict[str, int], missing: Counter) -> str | None:
     """Side with the most missing clips, of those with enough background; None if there is none."""
     length = action.stop - action.start
     sides = [side for side in room if missing[side] and _min_frames(length) <= min(room[side], length // 2)]

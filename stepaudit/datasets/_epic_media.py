@@ -17,7 +17,7 @@ from stepaudit.datasets._epic import MAX_FPS, RATE, Action, Box, Boxes, Info
 from stepaudit.datasets._epic_files import Files, find
 from stepaudit.errors import BadVideoError, UsageError
 
-STRETCHES = ("start", "stop", "action_start", "action_stop")
+SEGMENT_ENDS = ("start", "stop", "action_start", "action_stop")
 
 Kind = Literal["videos", "frames", "clips"]
 ByFrame = dict[int, list[Box]]
@@ -37,19 +37,19 @@ class Whole:
 
     def segment(self, action: Action, start: int, stop: int) -> dict:
         """Pictures of the annotation frames [start, stop), and those of the action among them."""
-        inner = self._moved(action, max(start, action.start), min(stop, action.stop))
-        ends = dict(zip(STRETCHES, (*self._moved(action, start, stop), *inner), strict=True))
+        inner = self._picture_span(action, max(start, action.start), min(stop, action.stop))
+        ends = dict(zip(SEGMENT_ENDS, (*self._picture_span(action, start, stop), *inner), strict=True))
         return {"path": str(self.files.path(action)), **ends}
 
     def boxes(self, action: Action, boxes: ByFrame) -> ByFrame:
         """Boxes of an object by picture, in the action's whole video."""
-        return {self._picture(action, frame): objects for frame, objects in boxes.items()}
+        return {self._nearest_picture(action, frame): objects for frame, objects in boxes.items()}
 
-    def _moved(self, action: Action, start: int, stop: int) -> tuple[int, int]:
-        first = self._picture(action, start)
-        return first, max(self._picture(action, stop), first + 1)
+    def _picture_span(self, action: Action, start: int, stop: int) -> tuple[int, int]:
+        first = self._nearest_picture(action, start)
+        return first, max(self._nearest_picture(action, stop), first + 1)
 
-    def _picture(self, action: Action, frame: int) -> int:
+    def _nearest_picture(self, action: Action, frame: int) -> int:
         """Picture nearest in time to an annotation frame."""
         return floor(frame * (self.fps or self.videos[action.video].fps) / RATE + 0.5)
 
@@ -69,15 +69,15 @@ class Sampled:
         return action.name
 
     def segment(self, action: Action, start: int, stop: int) -> dict:
-        """All pictures of the action. Raises UsageError for any other stretch."""
+        """All pictures of the action. Raises UsageError for any other segment."""
         path = self.files.path(action)
         if (start, stop) != (action.start, action.stop):
             raise UsageError(f"{path}: it shows the action alone; set `media` to videos or frames, or `test` to plain")
-        return {"path": str(path), **dict.fromkeys(STRETCHES)}
+        return {"path": str(path), **dict.fromkeys(SEGMENT_ENDS)}
 
     def boxes(self, action: Action, boxes: ByFrame) -> ByFrame:
         """Boxes of an object by picture: of the nearest annotated frame within `box_distance`."""
-        frames = _middle_frames(action, _count(self.files.path(action)))
+        frames = _middle_frames(action, _count_pictures(self.files.path(action)))
         near = {picture: nearest_frame(frame, boxes, self.box_distance) for picture, frame in enumerate(frames)}
         return {picture: boxes[frame] for picture, frame in near.items() if frame is not None}
 
@@ -109,7 +109,7 @@ def box_rows(pictures: Pictures, actions: Iterable[Action], boxes: Boxes, videos
         if key not in rows:
             sizes[path] = sizes.get(path) or picture_size(path, videos[action.video])
             shown = pictures.boxes(action, boxes[action.video, action.label])
-            rows[key] = _rows(*key, shown, sizes[path], videos[action.video])
+            rows[key] = _box_rows(*key, shown, sizes[path], videos[action.video])
     return [row for of_object in rows.values() for row in of_object]
 
 
@@ -122,13 +122,13 @@ def picture_size(path: Path, info: Info) -> tuple[int, int]:
 
 
 def segment_rows(
-    pictures: Pictures, chosen: dict[str, list[Action]], labels: list[str], stretches: dict[Action, tuple[int, int]]
+    pictures: Pictures, chosen: dict[str, list[Action]], labels: list[str], spans: dict[Action, tuple[int, int]]
 ) -> list[dict]:
-    """Rows of `segments`: actions of each split, whole or as a stretch of annotation frames."""
+    """Rows of the table `segments`: each action whole, or its annotation frames in `spans`."""
     rows = []
     for split, actions in chosen.items():
         for action in actions:
-            shown = pictures.segment(action, *stretches.get(action, (action.start, action.stop)))
+            shown = pictures.segment(action, *spans.get(action, (action.start, action.stop)))
             keys = {"clip_id": action.name, "video_id": pictures.video_id(action), "group": action.video}
             rows.append({**keys, "split": split, "label": action.label, "target": labels.index(action.label), **shown})
     return rows
@@ -141,7 +141,7 @@ def _middle_frames(action: Action, count: int) -> Iterator[int]:
     return ((first + last) // 2 for first, last in pairwise(edges))
 
 
-def _count(folder: Path) -> int:
+def _count_pictures(folder: Path) -> int:
     """Number of pictures; 0 if they are no series of frames, as the stage `extract` will say."""
     try:
         return len(frames_in(folder))
@@ -149,7 +149,8 @@ def _count(folder: Path) -> int:
         return 0
 
 
-def _rows(video_id: str, label: str, boxes: ByFrame, size: tuple[int, int], info: Info) -> list[dict]:
+def _box_rows(video_id: str, label: str, boxes: ByFrame, size: tuple[int, int], info: Info) -> list[dict]:
+    """Rows of the table `boxes` in the pictures' pixels; `size` is their height and width."""
     across, down = size[1] / info.width, size[0] / info.height
     return [
         {"video_id": video_id, "frame": frame, "label": label}

@@ -52,11 +52,12 @@ class _Array(np.ndarray):
 
     def __setstate__(self, state: tuple) -> None:
         shape, dtype, fortran, data = state[-4:]
-        content: Any = (1, _shape(shape, dtype, data), dtype.dtype, bool(fortran), _bytes(data))
+        content: Any = (1, _checked_shape(shape, dtype, data), dtype.dtype, bool(fortran), _bytes(data))
         super().__setstate__(content)
 
 
-def _shape(shape: tuple, dtype: _Dtype, data: bytes | str) -> tuple[int, ...]:
+def _checked_shape(shape: tuple, dtype: _Dtype, data: bytes | str) -> tuple[int, ...]:
+    """The shape. Raises UnpicklingError unless it fits the content."""
     if any(type(side) is not int or side < 0 for side in shape) or prod(shape) * dtype.dtype.itemsize != len(data):
         raise pickle.UnpicklingError("an array is not as large as its content")
     return tuple(shape)
@@ -78,10 +79,11 @@ def _scalar(dtype: _Dtype, data: bytes | str) -> np.generic:
 
 
 def _frombuffer(data: bytes, dtype: _Dtype, shape: tuple, order: Literal["C", "F"]) -> np.ndarray:
-    return np.frombuffer(data, dtype.dtype).reshape(_shape(shape, dtype, data), order=order)
+    return np.frombuffer(data, dtype.dtype).reshape(_checked_shape(shape, dtype, data), order=order)
 
 
-def _encoded(text: str, encoding: str) -> bytes:
+def _encode_latin1(text: str, encoding: str) -> bytes:
+    """Bytes of a text, as Python 2 pickled them; no other encoding is admitted."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it asks for the encoding {str(encoding)[:40]!r}")
     return text.encode("latin1")
@@ -95,7 +97,7 @@ ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy._core.multiarray", "_reconstruct"): _empty,
     ("numpy._core.multiarray", "scalar"): _scalar,
     ("numpy._core.numeric", "_frombuffer"): _frombuffer,
-    ("_codecs", "encode"): _encoded,
+    ("_codecs", "encode"): _encode_latin1,
 }
 
 
@@ -171,7 +173,7 @@ def load_arrays(path: Path) -> Any:
     Raises:
         UsageError: the file cannot be read, is too large, is damaged, or holds anything else.
     """
-    content = _content(path)
+    content = _read_content(path)
     try:
         return _Arrays(content).load()
     except Exception as error:  # a damaged pickle raises anything
@@ -180,7 +182,8 @@ def load_arrays(path: Path) -> Any:
         ) from error
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
+    """Bytes of a file. Raises UsageError if it is too large or cannot be read."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES or path.is_char_device() or path.is_fifo():  # the last two never end
             raise UsageError(f"{path}: larger than {MAX_FILE_BYTES // 2**20} MB, or no file; name the annotation file")

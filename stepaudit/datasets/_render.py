@@ -14,7 +14,7 @@ STRIPES, STRIPES_PER_FRAME = 0.08, 10  # of a background: amplitude, of a bright
 TINT = 0.24  # difference of a tinted background's strongest colour from grey is half of it
 
 
-def _upward(u: np.ndarray, v: np.ndarray, radius: float) -> np.ndarray:
+def _triangle_distance(u: np.ndarray, v: np.ndarray, radius: float) -> np.ndarray:
     """Distance to the edge of an equilateral triangle that points up."""
     return np.maximum(v, np.abs(u) * np.sqrt(0.75) - v / 2) - radius / 2
 
@@ -28,11 +28,11 @@ SHAPES: dict[str, Shape] = {
     "cross": lambda u, v: np.maximum(
         np.maximum(np.abs(u), np.abs(v)) - 1.166, np.minimum(np.abs(u), np.abs(v)) - 0.408
     ),
-    "star": lambda u, v: np.minimum(_upward(u, v, 1.347), _upward(u, -v, 1.347)),
+    "star": lambda u, v: np.minimum(_triangle_distance(u, v, 1.347), _triangle_distance(u, -v, 1.347)),
 }
 DECOYS: dict[str, Shape] = {
     "ring": lambda u, v: np.abs(np.hypot(u, v) - 0.866) - 0.289,
-    "triangle": lambda u, v: _upward(u, v, 1.555),
+    "triangle": lambda u, v: _triangle_distance(u, v, 1.555),
 }
 
 
@@ -70,7 +70,7 @@ def render(scene: Scene, seed: int, name: str, *, noise: float, erase: str = "no
         noise: standard deviation of the sensor noise, of a brightness range of 1.
         erase: 'object', 'decoy' or 'none'.
     """
-    frames = _filmed(scene, stream(seed, scene.backdrop, "background"))
+    frames = _film_background(scene, stream(seed, scene.backdrop, "background"))
     for role in ("decoy", "object"):
         if role != erase:
             _paint(frames, getattr(scene, role))
@@ -83,6 +83,7 @@ def render(scene: Scene, seed: int, name: str, *, noise: float, erase: str = "no
 
 
 def _paint(frames: np.ndarray, actor: Actor) -> None:
+    """Draw an actor into frames [n, H, W, 3], in place."""
     alphas, corners = coverage(actor, *frames.shape[1:3])
     side = alphas.shape[-1]
     for frame, alpha, (left, top) in zip(frames[actor.start : actor.stop], alphas, corners, strict=True):
@@ -90,7 +91,7 @@ def _paint(frames: np.ndarray, actor: Actor) -> None:
         patch += alpha[..., None] * (np.asarray(actor.colour, np.float32) - patch)
 
 
-def _filmed(scene: Scene, random: np.random.Generator) -> np.ndarray:
+def _film_background(scene: Scene, random: np.random.Generator) -> np.ndarray:
     """The background in every frame, [n, H, W, 3]."""
     if scene.pan is None:
         return np.repeat(_background(scene, random)[None], scene.frames, axis=0)
@@ -102,8 +103,8 @@ def _filmed(scene: Scene, random: np.random.Generator) -> np.ndarray:
 
 def _background(scene: Scene, random: np.random.Generator) -> np.ndarray:
     """Smooth coloured noise with a finer texture on it, [H, W, 3], darker than any actor."""
-    coarse = [_smooth(random, scene, cell=random.uniform(24, 48)) for _ in range(3)]
-    grey, fine = _smooth(random, scene, cell=32), _smooth(random, scene, cell=random.uniform(5, 9))
+    coarse = [_smooth_noise(random, scene, cell=random.uniform(24, 48)) for _ in range(3)]
+    grey, fine = _smooth_noise(random, scene, cell=32), _smooth_noise(random, scene, cell=random.uniform(5, 9))
     base = random.uniform(0.22, 0.4) + random.uniform(-0.04, 0.04, 3)
     picture = base + 0.03 * np.stack(coarse, axis=-1) + (0.06 * grey + 0.04 * fine)[..., None]
     if scene.stripes is not None:
@@ -120,6 +121,6 @@ def _stripes(random: np.random.Generator, scene: Scene, direction: float) -> np.
     return STRIPES * np.sin(2 * np.pi * (random.uniform() + STRIPES_PER_FRAME * way))
 
 
-def _smooth(random: np.random.Generator, scene: Scene, cell: float) -> np.ndarray:
+def _smooth_noise(random: np.random.Generator, scene: Scene, cell: float) -> np.ndarray:
     grid = random.standard_normal((int(scene.height / cell) + 2, int(scene.width / cell) + 2), dtype=np.float32)
     return np.asarray(Image.fromarray(grid).resize((scene.width, scene.height), Image.Resampling.BICUBIC))

@@ -173,10 +173,10 @@ def _draw_actor(
     down = 0 if motion == "horizontal" else amplitude
     track = Track(
         motion,
-        x=_off_centre(random, edge, width)
+        x=_draw_off_centre(random, edge, width)
         if motion == "vertical"
         else random.uniform(edge + across, width - edge - across),
-        y=_off_centre(random, edge, height)
+        y=_draw_off_centre(random, edge, height)
         if motion == "horizontal"
         else random.uniform(edge + down, height - edge - down),
         amplitude=amplitude,
@@ -184,19 +184,19 @@ def _draw_actor(
         speed=speed * size * random.uniform(0.85, 1.15),
         slope=int(random.choice([-1, 1])),
     )
-    start, stop = _draw_stretch(random, part, frames)
+    start, stop = _draw_segment(random, part, frames)
     red, green, blue = random.uniform(0.7, 1, 3)
     return Actor(shape, size, (red, green, blue), track, start, stop)
 
 
-def _off_centre(random: np.random.Generator, edge: float, length: int) -> float:
+def _draw_off_centre(random: np.random.Generator, edge: float, length: int) -> float:
     """Position near either side, so that the frame's centre does not lie on the actor."""
     place = random.uniform(edge, max(edge, 0.3 * length))
     return place if random.random() < 0.5 else length - place
 
 
-def _draw_stretch(random: np.random.Generator, part: str, frames: int) -> tuple[int, int]:
-    """Stretch of the head, middle or tail third, shorter by up to a twelfth of the third at either end."""
+def _draw_segment(random: np.random.Generator, part: str, frames: int) -> tuple[int, int]:
+    """Segment in the head, middle or tail third, shorter by up to a twelfth of the third at either end."""
     index = PARTS.index(part)
     first, last = index * frames // 3, (index + 1) * frames // 3
     slack = (last - first) // 12

@@ -56,12 +56,12 @@ def find_videos(root: Path, *, unlabelled: bool = False) -> list[Found]:
         UsageError: the root is not there or holds no video, or split folders stand beside others.
     """
     videos = [
-        Found(_composed(path.relative_to(root).as_posix()), path, _composed(folder.path.name), folder.split)
+        Found(_nfc_name(path.relative_to(root).as_posix()), path, _nfc_name(folder.path.name), folder.split)
         for folder in _class_folders(root)
         for path in folder.videos
     ]
     if unlabelled or not videos:
-        videos += [Found(_composed(path.name), path, None, None) for path in _visible(root) if _is_video(path)]
+        videos += [Found(_nfc_name(path.name), path, None, None) for path in _visible(root) if _is_video(path)]
     if not videos:
         raise UsageError(f"{root}: no video in it; put {READ}, in one folder per class")
     if twice := [name for name, count in Counter(video.name for video in videos).items() if count > 1]:
@@ -81,11 +81,11 @@ def left_out(root: Path, *, unlabelled: bool = False) -> list[str]:
     folders = _class_folders(root)
     taken = {root} if unlabelled or not any(folder.videos for folder in folders) else set()
     return [
-        *_loose(root, {root, *(folder.path.parent for folder in folders)} - taken),
-        *_without_video(root, folders),
-        *_other_files(root, folders),
-        *_pictures_beside_videos(root, folders),
-        *_odd_classes(folders),
+        *_loose_video_notes(root, {root, *(folder.path.parent for folder in folders)} - taken),
+        *_empty_class_notes(root, folders),
+        *_other_file_notes(root, folders),
+        *_mixed_class_notes(root, folders),
+        *_class_name_notes(folders),
     ]
 
 
@@ -94,10 +94,10 @@ def _class_folders(root: Path) -> list[ClassFolder]:
         raise UsageError(
             f"{root.absolute()}: no such folder; set `root` to the folder that holds a folder for each class"
         )
-    return [_class_folder(folder, split) for parent, split in _parents(root) for folder in _folders(parent)]
+    return [_class_folder(folder, split) for parent, split in _split_folders(root) for folder in _folders(parent)]
 
 
-def _parents(root: Path) -> list[tuple[Path, str | None]]:
+def _split_folders(root: Path) -> list[tuple[Path, str | None]]:
     """Folders of class folders, each with its split, or None. A folder called `train` with videos in it is a class."""
     named = {folder: split_of(folder.name) for folder in _folders(root)}
     classes = [folder for folder, split in named.items() if split is None or _holds_videos(folder)]
@@ -117,7 +117,7 @@ def _parents(root: Path) -> list[tuple[Path, str | None]]:
 
 
 def _holds_videos(folder: Path) -> bool:
-    return any(_has(path, STILLS) if path.is_dir() else _is_video(path) for path in _visible(folder))
+    return any(_has_file(path, STILLS) if path.is_dir() else _is_video(path) for path in _visible(folder))
 
 
 def _class_folder(folder: Path, split: str | None) -> ClassFolder:
@@ -128,7 +128,7 @@ def _class_folder(folder: Path, split: str | None) -> ClassFolder:
     videos: list[Path] = []
     others: list[Path] = []
     for path in entries:
-        inside = _visible(path) if path.is_dir() and not _has(path, STILLS) else []
+        inside = _visible(path) if path.is_dir() and not _has_file(path, STILLS) else []
         if any(below.is_dir() or _is_video(below) for below in inside):
             raise UsageError(
                 f"{path}: no folder of frames; have videos, and folders of frames, right in a class folder"
@@ -138,7 +138,8 @@ def _class_folder(folder: Path, split: str | None) -> ClassFolder:
     return ClassFolder(folder, split, tuple(videos), tuple(others))
 
 
-def _loose(root: Path, parents: Iterable[Path]) -> Iterator[str]:
+def _loose_video_notes(root: Path, parents: Iterable[Path]) -> Iterator[str]:
+    """Note on videos beside the class folders."""
     loose = [path.relative_to(root) for parent in sorted(parents) for path in _visible(parent) if _is_video(path)]
     if loose:
         many = f"{len(loose)} videos lie" if len(loose) > 1 else "1 video lies"
@@ -148,12 +149,14 @@ def _loose(root: Path, parents: Iterable[Path]) -> Iterator[str]:
         )
 
 
-def _without_video(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
+def _empty_class_notes(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
+    """Note on class folders without a video."""
     if empty := [folder.path.relative_to(root) for folder in folders if not folder.videos]:
         yield f"left out: class folders without a video ({some(empty)}); add videos, or delete the folders"
 
 
-def _other_files(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
+def _other_file_notes(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
+    """Note on files and folders in class folders that are no videos."""
     others = [path for folder in folders for path in folder.others]
     if others:
         kinds = Counter("folders" if path.is_dir() else path.suffix.lower() or "without ending" for path in others)
@@ -164,7 +167,8 @@ def _other_files(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
         )
 
 
-def _pictures_beside_videos(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
+def _mixed_class_notes(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
+    """Note on folders of pictures in class folders with video files."""
     mixed = [folder for folder in folders if 0 < sum(map(_is_video, folder.videos)) < len(folder.videos)]
     if pictures := [path.relative_to(root) for folder in mixed for path in folder.videos if not _is_video(path)]:
         yield (
@@ -173,8 +177,9 @@ def _pictures_beside_videos(root: Path, folders: list[ClassFolder]) -> Iterator[
         )
 
 
-def _odd_classes(folders: list[ClassFolder]) -> Iterator[str]:
-    names = {_composed(folder.path.name) for folder in folders}
+def _class_name_notes(folders: list[ClassFolder]) -> Iterator[str]:
+    """Notes on classes called like a split, and on names that differ in capitals alone."""
+    names = {_nfc_name(folder.path.name) for folder in folders}
     if splits := sorted(name for name in names if split_of(name)):
         yield f"{some(splits)}: taken for a class, not for a split, since videos lie right in it"
     capitals = Counter(name.casefold() for name in names)
@@ -186,7 +191,7 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS and not path.is_dir()
 
 
-def _has(folder: Path, endings: Collection[str]) -> bool:
+def _has_file(folder: Path, endings: Collection[str]) -> bool:
     """True if a visible file in the folder has one of the endings. It stops at the first: there may be thousands."""
     try:
         with os.scandir(folder) as entries:
@@ -195,7 +200,7 @@ def _has(folder: Path, endings: Collection[str]) -> bool:
         raise UsageError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
 
 
-def _composed(name: str) -> str:
+def _nfc_name(name: str) -> str:
     return normalize("NFC", name)
 
 

@@ -27,20 +27,24 @@ def load_tubes(path: Path) -> dict[str, list[Tube]]:
     """Tubes of each annotated video, by `Class/v_Class_gXX_cYY`. Raises UsageError for any other content."""
     content = load_arrays(path)
     try:
-        return {_name(name): [_tube(tube) for tube in video["annotations"]] for name, video in content.items()}
+        return {
+            _checked_name(name): [_checked_tube(tube) for tube in video["annotations"]]
+            for name, video in content.items()
+        }
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise UsageError(
             f"{path}: no dict of videos with `annotations` ({str(error)[:200]}); name UCF101-24's pyannot.pkl"
         ) from error
 
 
-def _name(name: str) -> str:
+def _checked_name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise ValueError(f"{name[:80]!r} names no video")
     return str(name)
 
 
-def _tube(tube: dict[str, Any]) -> Tube:
+def _checked_tube(tube: dict[str, Any]) -> Tube:
+    """Tube of an entry. Raises ValueError for values that no video has."""
     boxes, start, stop = tube["boxes"], int(tube["sf"]), int(tube["ef"])
     if not isinstance(boxes, np.ndarray) or boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype.kind not in "iuf":
         raise ValueError("boxes are no array of four numbers each")

@@ -2,7 +2,7 @@
 
 Actions and frames are those of the official files, see `epic_object`. A test clip joins a part of an action with the
 background beside it: frames without an annotated action. The paper says only that the part is random. Here its length
-is random: it touches the background, so that both are one stretch of the video, and the whole is as long as the
+is random: it touches the background, so that both are one segment of the video, and the whole is as long as the
 action; the action fills between a quarter and three quarters of it.
 """
 

@@ -27,8 +27,8 @@ from stepaudit.errors import UsageError, some
 from stepaudit.store.schema import SPLITS
 
 ranges = {"test_share": (0, 1), "seed": (0, 2_147_483_647)}
-STRETCHES = (("start", "stop"), ("action_start", "action_stop"))
-FRAMES = [column for pair in STRETCHES for column in pair]
+SEGMENT_ENDS = (("start", "stop"), ("action_start", "action_stop"))
+FRAMES = [column for pair in SEGMENT_ENDS for column in pair]
 EDGES = ["x0", "y0", "x1", "y1"]
 UNUSED = "unused"
 ANNOTATED = ["labels", "value"]  # about a clip, in place of its folder's name
@@ -81,14 +81,16 @@ def read(
     """
     present = find_videos(root, unlabelled=unlabelled)
     folders = {video.name: Place(video.split, _group(group, video.name)) for video in present}
-    places = _with_drawn_split(present, _listed(root / videos, folders) if videos else folders, test_share, seed)
+    places = _complete_splits(
+        present, _places_from_csv(root / videos, folders) if videos else folders, test_share, seed
+    )
     used = [video for video in present if places[video.name].split != UNUSED]
-    stretches = _stretches(root / segments, folders) if segments else {}
+    listed = _segments_from_csv(root / segments, folders) if segments else {}
     rows = [
         row
         for video in used
-        for stretch in stretches.get(video.name, [{"clip_id": video.name}])
-        for row in _segments(video, places[video.name], stretch)
+        for segment in listed.get(video.name, [{"clip_id": video.name}])
+        for row in _segments(video, places[video.name], segment)
     ]
     classes = sorted({row["label"] for row in rows} - {None})
     rows = [{**row, "target": None if row["label"] is None else classes.index(row["label"])} for row in rows]
@@ -117,21 +119,22 @@ def _group(pattern: str | None, name: str) -> str | None:
     return group
 
 
-def _listed(path: Path, folders: dict[str, Place]) -> dict[str, Place]:
+def _places_from_csv(path: Path, folders: dict[str, Place]) -> dict[str, Place]:
     """Places of all videos by the CSV, or by their folders where a cell is empty."""
     places: dict[str, Place] = {}
     for row in read_rows(path, ["video"], ["split", "group", *ANNOTATED]):
         name = row.one_of("video", folders)
         if name in places:
             raise row.complaint("video", f"'{name}' stands on an earlier line, too")
-        places[name] = _place(row, folders[name])
+        places[name] = _place_of_row(row, folders[name])
     if missing := sorted(set(folders) - set(places)):
         names = some([f"'{name}'" for name in missing], shown=1)
         raise UsageError(f"{path}: no line for {names}; add it, with split '{UNUSED}' to leave it out")
     return places
 
 
-def _place(row: Row, folder: Place) -> Place:
+def _place_of_row(row: Row, folder: Place) -> Place:
+    """Split, group, labels and value of a video, from a line of the CSV or else from its folder."""
     split = folder.split
     if "split" in row.cells:
         split = split_of(row.text("split")) or row.one_of("split", (*SPLITS, UNUSED))
@@ -155,7 +158,7 @@ def _value(row: Row) -> float | None:
     return row.number("value") if row.cells.get("value") else None
 
 
-def _with_drawn_split(videos: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
+def _complete_splits(videos: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
     """Places with splits. If none has a split, groups are drawn for 'test', and the others are for training.
 
     Videos without a label or a value are for testing, where nothing else says.
@@ -164,12 +167,12 @@ def _with_drawn_split(videos: list[Found], places: dict[str, Place], share: floa
     tested = {name: replace(place, split=place.split or "test") for name, place in places.items() if name in without}
     annotated = {name: place for name, place in places.items() if name not in without}
     if annotated:
-        annotated = _drawn([video for video in videos if video.name not in without], annotated, share, seed)
+        annotated = _draw_splits([video for video in videos if video.name not in without], annotated, share, seed)
     return {**annotated, **tested}
 
 
-def _drawn(videos: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
-    """Places of annotated videos with splits, see `_with_drawn_split`."""
+def _draw_splits(videos: list[Found], places: dict[str, Place], share: float, seed: int) -> dict[str, Place]:
+    """Places of annotated videos with splits, see `_complete_splits`."""
     if any(place.split for place in places.values()):
         return places
     if not 0 < share < 1:
@@ -189,9 +192,9 @@ def _drawn(videos: list[Found], places: dict[str, Place], share: float, seed: in
     return {name: replace(place, split=splits[name]) for name, place in places.items()}
 
 
-def _segments(video: Found, place: Place, stretch: dict) -> list[dict]:
-    """Rows of a stretch of a video, one for each of its labels; with several, a label ends the clip's name."""
-    labels = stretch.get("labels") or place.labels or (video.label,)
+def _segments(video: Found, place: Place, segment: dict) -> list[dict]:
+    """Rows of a segment of a video, one for each of its labels; with several, a label ends the clip's name."""
+    labels = segment.get("labels") or place.labels or (video.label,)
     row = {
         "video_id": video.name,
         "path": str(video.path),
@@ -200,29 +203,30 @@ def _segments(video: Found, place: Place, stretch: dict) -> list[dict]:
         "value": place.value,
         **dict.fromkeys(FRAMES),
         **{
-            name: value for name, value in stretch.items() if name != "labels" and (name in FRAMES or value is not None)
+            name: value for name, value in segment.items() if name != "labels" and (name in FRAMES or value is not None)
         },
     }
     clip_id = row["clip_id"]
     return [{**row, "label": label, "clip_id": f"{clip_id}#{label}" if labels[1:] else clip_id} for label in labels]
 
 
-def _stretches(path: Path, folders: dict[str, Place]) -> dict[str, list[dict]]:
+def _segments_from_csv(path: Path, folders: dict[str, Place]) -> dict[str, list[dict]]:
     """Segments of each video in the CSV. A segment's clip_id is the video's, with its frames behind it."""
-    stretches: dict[str, list[dict]] = defaultdict(list)
+    segments: dict[str, list[dict]] = defaultdict(list)
     for row in read_rows(path, ["video"], [*FRAMES, *ANNOTATED]):
         name = row.one_of("video", folders)
         frames = {column: row.integer(column) if row.cells.get(column) else None for column in FRAMES}
-        _check_stretches(row, frames)
+        _check_segment(row, frames)
         clip_id = f"{name}:{frames['start'] or 0}-{'' if frames['stop'] is None else frames['stop']}"
-        if clip_id in {other["clip_id"] for other in stretches[name]}:
+        if clip_id in {other["clip_id"] for other in segments[name]}:
             raise row.complaint("video", f"'{name}' has these frames on an earlier line, too")
-        stretches[name].append({"clip_id": clip_id, **frames, "labels": _labels(row), "value": _value(row)})
-    return stretches
+        segments[name].append({"clip_id": clip_id, **frames, "labels": _labels(row), "value": _value(row)})
+    return segments
 
 
-def _check_stretches(row: Row, frames: dict[str, int | None]) -> None:
-    for first, last in STRETCHES:
+def _check_segment(row: Row, frames: dict[str, int | None]) -> None:
+    """Raise UsageError for frames that are no segment."""
+    for first, last in SEGMENT_ENDS:
         start, stop = frames[first] or 0, frames[last]
         if start < 0:
             raise row.complaint(first, f"{start} is negative; frames count from 0")

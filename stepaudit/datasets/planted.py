@@ -95,7 +95,7 @@ def read(
         UsageError: an unknown class, an object too large or too fast, classes that nothing tells apart, too few scenes
             for the stripes, or an ffmpeg that cannot encode.
     """
-    _check(classes, train_per_class, test_per_class, object_size, speed)
+    _check_options(classes, train_per_class, test_per_class, object_size, speed)
     _check_look(classes, scenes, evidence, colours, background)
     options = {
         "classes": list(classes), "train_per_class": train_per_class, "test_per_class": test_per_class, "seed": seed,
@@ -103,13 +103,13 @@ def read(
     }  # fmt: skip
     signs: dict[str, str] = {"colours": colours, "background": background, "tint": tint}
     looks = {**signs, "evidence": evidence, "camera": camera, "visible": visible, "longest": longest}
-    folder = _folder(root, options | {name: look for name, look in looks.items() if look != DEFAULT_LOOKS[name]})
+    folder = _videos_folder(root, options | {name: look for name, look in looks.items() if look != DEFAULT_LOOKS[name]})
     moving = speed if evidence == "moving" else 0.0
     look = {"object_size": object_size, "speed": moving, "scenes": scenes, "pans": camera == "moving"}
     look |= {"throughout": visible == "throughout", "longest": longest}
     videos = plan_videos(tuple(classes), train_per_class, test_per_class, seed, look, signs, broken)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda video: _make(video, _path(folder, video), seed, noise, erase), videos))
+        list(pool.map(lambda video: _write_video(video, _path(folder, video), seed, noise, erase), videos))
     labels = sorted(classes)
     segments = [_segment(video, _path(folder, video), labels.index(video.label)) for video in videos]
     return segments, [row for video in videos for row in _boxes(video)]
@@ -131,7 +131,10 @@ def count(
     }
 
 
-def _check(classes: Sequence[str], train_per_class: int, test_per_class: int, object_size: float, speed: float) -> None:
+def _check_options(
+    classes: Sequence[str], train_per_class: int, test_per_class: int, object_size: float, speed: float
+) -> None:
+    """Raise UsageError for unknown or repeated classes, and numbers out of range."""
     known = [f"{shape}-{motion}" for shape, motion in product(SHAPES, MOTIONS)]
     for name in classes:
         if name not in known:
@@ -145,6 +148,7 @@ def _check(classes: Sequence[str], train_per_class: int, test_per_class: int, ob
 
 
 def _check_look(classes: Sequence[str], scenes: int, evidence: str, colours: str, background: str) -> None:
+    """Raise UsageError for looks that do not tell the classes apart."""
     shapes = [name.split("-")[0] for name in classes]
     if evidence == "static" and colours == "drawn" and len(set(shapes)) < len(shapes):
         raise UsageError(
@@ -155,7 +159,7 @@ def _check_look(classes: Sequence[str], scenes: int, evidence: str, colours: str
         raise UsageError(f"planted: stripes in {len(classes)} directions need at least as many scenes; raise `scenes`")
 
 
-def _folder(root: Path, options: dict) -> Path:
+def _videos_folder(root: Path, options: dict) -> Path:
     """Folder of the videos of these options, named by their hash; `options.json` in it lists them."""
     text = json.dumps({"generator": GENERATOR, **options}, indent=2, sort_keys=True) + "\n"
     folder = root / hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -167,7 +171,8 @@ def _path(folder: Path, video: Video) -> Path:
     return folder / video.label / f"{video.name}.mp4"
 
 
-def _make(video: Video, path: Path, seed: int, noise: float, erase: str) -> None:
+def _write_video(video: Video, path: Path, seed: int, noise: float, erase: str) -> None:
+    """Render and encode a video, or write the broken file that it is to be; an existing file stays."""
     if path.exists():
         return
     if video.broken == "no_video":

@@ -53,19 +53,21 @@ def read(
         UsageError: a part or a whole class is missing, a class is unknown, or there are too few videos to draw from.
     """
     tubes = load_tubes(root / annotations)
-    listed = {split: _listed(root / split_lists / f"{split}list{split_list:02d}.txt") for split in ("train", "test")}
+    listed = {
+        split: _read_split_list(root / split_lists / f"{split}list{split_list:02d}.txt") for split in ("train", "test")
+    }
     known = sorted({_label(name) for names in listed.values() for name in names})
     labels = sorted(classes or {_label(name) for name in tubes})
     _check_classes(labels, known, root / videos)
     segments = []
     for split, count in (("train", train_per_class), ("test", per_class)):
         names = [name for name in listed[split] if not partial or (root / videos / name).exists()]
-        chosen = _draw(names, labels, split, count, seed, tubes)
+        chosen = _draw_videos(names, labels, split, count, seed, tubes)
         segments += [_segment(root / videos / name, split, labels, tubes) for name in chosen]
     return segments, [row for segment in segments for row in _boxes(segment, tubes)]
 
 
-def _listed(path: Path) -> list[str]:
+def _read_split_list(path: Path) -> list[str]:
     """The videos of a split list, `Class/v_Class_gXX_cYY.avi`. The class number behind some is not needed.
 
     The lists that come with the corrected boxes name the same videos without `.avi`.
@@ -80,7 +82,7 @@ def _listed(path: Path) -> list[str]:
         raise UsageError(f"{path}: no list of videos ({error}); download the file again") from error
     if odd := [name for name in names if not NAME.fullmatch(name)]:
         raise UsageError(f"{path}: {odd[0][:80]!r} is no `Class/v_Class_gXX_cYY.avi`; download the file again")
-    return [f"{_key(name)}.avi" for name in names]
+    return [f"{_tube_key(name)}.avi" for name in names]
 
 
 def _label(name: str) -> str:
@@ -89,6 +91,7 @@ def _label(name: str) -> str:
 
 
 def _check_classes(labels: list[str], known: list[str], folder: Path) -> None:
+    """Raise UsageError for unknown classes and missing folders."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: not there; unpack UCF101.rar there, or set `root` and `videos`")
     for label in labels:
@@ -103,13 +106,13 @@ def _check_classes(labels: list[str], known: list[str], folder: Path) -> None:
         )
 
 
-def _draw(
+def _draw_videos(
     names: list[str], labels: list[str], split: str, count: int | None, seed: int, tubes: dict[str, list[Tube]]
 ) -> list[str]:
     """The videos of the chosen classes; `count` of each if it is given, annotated ones if they are to be tested."""
     by_label = defaultdict(list)
     for name in names:
-        if count is None or split == "train" or _key(name) in tubes:
+        if count is None or split == "train" or _tube_key(name) in tubes:
             by_label[_label(name)].append(name)
     if count is not None:
         for label in labels:
@@ -120,7 +123,7 @@ def _draw(
     return [name for label in labels for name in by_label[label]]
 
 
-def _key(name: str) -> str:
+def _tube_key(name: str) -> str:
     return name.removesuffix(".avi")
 
 

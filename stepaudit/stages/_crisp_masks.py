@@ -36,7 +36,7 @@ def rows(
             clips,
             tools.asked.targets(targets),
             own=tools.asked.targets(own),
-            backgrounds=_pixels(behind, clips),
+            backgrounds=_stacked_pixels(behind, clips),
             seed=requests[0].seed,
             controls=asked == "label",
             readings=readings,
@@ -70,13 +70,14 @@ def background(request: Request, others: Sequence[Request]) -> dict | None:
     """
     own = segment_of(request.clip_id)
     sound = [other for other in others if other.clip["status"] == "ok" and segment_of(other.clip_id) != own]
-    # A stretch with several labels stands among them once for each.
+    # A segment with several labels stands among them once for each.
     sound = [other for other in sound if other.clip["sha256"] != request.clip["sha256"]]
     different = [other for other in sound if other.target not in (None, request.target)]
     lot = lambda clip: hashlib.sha256(f"{request.seed} {request.clip_id} {clip['clip_id']}".encode()).hexdigest()  # noqa: E731
     return min((other.clip for other in different or sound), key=lot, default=None)
 
 
-def _pixels(behind: Sequence[dict | None], clips: Tensor) -> Tensor | None:
+def _stacked_pixels(behind: Sequence[dict | None], clips: Tensor) -> Tensor | None:
+    """Pixels of the background clips, [N, 3, T, H, W]; None if a clip has none."""
     pictures = [clip for clip in behind if clip is not None]
     return to_tensor(pictures).to(clips) if len(pictures) == len(behind) else None

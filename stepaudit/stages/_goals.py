@@ -1,4 +1,4 @@
-"""Targets of training: the class of a clip, all labels of its stretch of video, or its value."""
+"""Targets of training: the class of a clip, all labels of its segment of video, or its value."""
 
 from collections import defaultdict
 
@@ -9,34 +9,34 @@ from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError
 from stepaudit.store import tables
 
-Stretch = tuple[str, int | None, int | None]
+SegmentKey = tuple[str, int | None, int | None]
 
 
 class Goals:
     """Goals of the clips of a job's data set, by what its model gives.
 
-    A stretch with several labels has a row of `clips` for each of them; it is learned once, with all its labels.
+    A segment with several labels has a row of `clips` for each of them; it is learned once, with all its labels.
     """
 
     def __init__(self, job: Job):
         self.gives, self.dataset = job.config.models[job.model].gives, job.dataset
         self.segments = {row["clip_id"]: row for row in tables.read("segments", job.file("segments"))}
-        self.labels: dict[Stretch, set[int]] = defaultdict(set)
+        self.labels: dict[SegmentKey, set[int]] = defaultdict(set)
         for row in self.segments.values():
             if row["target"] is not None:
-                self.labels[_stretch(row)].add(row["target"])
+                self.labels[_segment_key(row)].add(row["target"])
         self.count = len(set().union(*self.labels.values()))
 
     def is_first(self, clip: dict) -> bool:
-        """True for one of the rows of a stretch, where its labels belong together."""
-        own = self.labels[_stretch(self.segments[clip["clip_id"]])]
+        """True for one of the rows of a segment, where its labels belong together."""
+        own = self.labels[_segment_key(self.segments[clip["clip_id"]])]
         return self.gives != "sigmoid" or clip["target"] == min(own, default=None)
 
     def of(self, clip: dict) -> int | list[float]:
         """The goal of a row of `clips`. Raises UsageError for a clip without the value that a regression learns."""
         segment = self.segments[clip["clip_id"]]
         if self.gives == "sigmoid":
-            own = self.labels[_stretch(segment)]
+            own = self.labels[_segment_key(segment)]
             return [float(target in own) for target in range(self.count)]
         if self.gives == "regression":
             if segment["value"] is None:
@@ -55,5 +55,6 @@ class Goals:
         return torch.tensor(goals, dtype=torch.long)
 
 
-def _stretch(segment: dict) -> Stretch:
+def _segment_key(segment: dict) -> SegmentKey:
+    """Video, first and last frame of a segment, by which rows of one segment are found."""
     return segment["video_id"], segment["start"], segment["stop"]

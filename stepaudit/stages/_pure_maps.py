@@ -21,11 +21,11 @@ def require_pure(rows: Sequence[dict], alone: Callable[[int], dict], method: str
         if rows[place]["status"] != "ok":
             continue
         with suppress(AuditError):
-            if _apart(rows[place], once := alone(place)):
-                raise UsageError(_problem(len(rows), _apart(once, alone(place)), method))
+            if _maps_differ(rows[place], once := alone(place)):
+                raise UsageError(_impurity_text(len(rows), _maps_differ(once, alone(place)), method))
 
 
-def _problem(count: int, random: bool, method: str) -> str:
+def _impurity_text(count: int, random: bool, method: str) -> str:
     if random or count == 1:
         return (
             f"method '{method}' gives the same clip another map each time; draw with a generator that `seed` seeds, "
@@ -37,7 +37,7 @@ def _problem(count: int, random: bool, method: str) -> str:
     )
 
 
-def _apart(one: dict, other: dict) -> bool:
+def _maps_differ(one: dict, other: dict) -> bool:
     """True if the maps of two rows differ."""
     grids = [np.asarray(row["grid"], np.float32).reshape(row["grid_shape"]) for row in (one, other)]
     return grids[0].shape != grids[1].shape or bool(np.abs(grids[0] - grids[1]).max() > APART)

@@ -28,16 +28,16 @@ def rows(requests: Sequence[Request], tools: Tools, settings: Preserve) -> list[
         require_ok(request.prediction)
     searches: list[tuple[Request, list[Evaluation]]] = [(request, []) for request in requests]
     while True:
-        ratios = [_next(request, masks, settings) for request, masks in searches]
+        ratios = [_next_ratio(request, masks, settings) for request, masks in searches]
         unfinished = [(*search, ratio) for search, ratio in zip(searches, ratios, strict=True) if ratio is not None]
         if not unfinished:
-            return [_rows(request, masks, settings) for request, masks in searches]
+            return [_preservation_rows(request, masks, settings) for request, masks in searches]
         new = _evaluations([request for request, _, _ in unfinished], [ratio for _, _, ratio in unfinished], tools)
         for (_, masks, _), mask in zip(unfinished, new, strict=True):
             masks.append(mask)
 
 
-def _next(request: Request, masks: list[Evaluation], settings: Preserve) -> float | None:
+def _next_ratio(request: Request, masks: list[Evaluation], settings: Preserve) -> float | None:
     """The next ratio that any of the bounds needs."""
     for bound in _bounds(request, settings).values():
         ratio = next_ratio(masks, bound, settings.grid, settings.tolerance)
@@ -80,7 +80,8 @@ def _evaluations(requests: list[Request], ratios: list[float], tools: Tools) -> 
     return [Evaluation(*values) for values in zip(ratios, *columns, strict=True)]
 
 
-def _rows(request: Request, masks: list[Evaluation], settings: Preserve) -> list[dict]:
+def _preservation_rows(request: Request, masks: list[Evaluation], settings: Preserve) -> list[dict]:
+    """Rows of `preservation` for the paper's bounds."""
     bounds, measured_rows = _bounds(request, settings), []
     for name in settings.bounds:
         if name == "sufficiency":

@@ -42,17 +42,17 @@ def run(job: Job) -> None:
         pairs = [
             (segment, row)
             for segment in batch
-            for row in _in_windows(segment, clips, clip_rows(segment, views, clips, seed, spans[segment["path"]]))
+            for row in _require_windows(segment, clips, clip_rows(segment, views, clips, seed, spans[segment["path"]]))
         ]
         return [checked(row, segment, boxes[segment["video_id"]], clips, distance) for segment, row in pairs]
 
     batches = shard.batches(segments, BATCH)
-    parts = shard.parts_of(job, batches, _files(segments), rows_per_item=len(views))
+    parts = shard.parts_of(job, batches, _file_states(segments), rows_per_item=len(views))
     shard.fill(parts, batches, cut, f"extract {job.dataset} {job.size} {job.shard}", len(segments))
     tables.write(_moved_boxes(job, segments, boxes, clips, distance), "clip_boxes", job.file("clip_boxes"))
 
 
-def _in_windows(segment: dict, clips: Clips, rows: list[dict]) -> list[dict]:
+def _require_windows(segment: dict, clips: Clips, rows: list[dict]) -> list[dict]:
     """The rows; of a segment that should have been cut into windows and was not, failed ones."""
     if clips.windows is None or segment.get("window_of") is not None:
         return rows
@@ -73,11 +73,11 @@ def shard_segments(job: Job) -> list[dict]:
         raise UsageError(f"no shard '{job.shard}'; name one such as {job.shards('clips')[-1]}")
     rows = tables.read("segments", job.file("segments"))
     rows = [row for row in rows if row["split"] == split]
-    places = {name: place for place, name in enumerate(dict.fromkeys(map(_whole, rows)))}
-    return [row for row in rows if places[_whole(row)] % len(names) == names.index(job.shard)]
+    places = {name: place for place, name in enumerate(dict.fromkeys(map(_segment_id, rows)))}
+    return [row for row in rows if places[_segment_id(row)] % len(names) == names.index(job.shard)]
 
 
-def _whole(row: dict) -> str:
+def _segment_id(row: dict) -> str:
     """The reader's clip_id of a segment, or of that of which it is a window."""
     return row.get("window_of") or row["clip_id"]
 
@@ -131,6 +131,7 @@ def clip_boxes(clip: dict, segment: dict, boxes: dict[int, list[dict]], clips: C
 def _moved_boxes(
     job: Job, segments: list[dict], boxes: dict[str, dict[int, list[dict]]], clips: Clips, distance: int
 ) -> list[dict]:
+    """Rows of `clip_boxes`: the boxes of each clip in its own pixels and frames."""
     by_name = {segment["clip_id"]: segment for segment in segments}
     columns = ["clip_id", "view", "frames", "source_height", "source_width", "source_frames", "status"]
     rows = [(row, by_name[row["clip_id"]]) for row in tables.read("clips", job.file("clips"), columns=columns)]
@@ -151,7 +152,7 @@ def _boxes_by_frame(path: Path, videos: set[str]) -> dict[str, dict[int, list[di
     return by_frame
 
 
-def _files(segments: list[dict]) -> list:
+def _file_states(segments: list[dict]) -> list:
     """Size and time of each file, to cut the clips of a changed video again."""
     paths = [Path(segment["path"]) for segment in segments]
     return [(path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None for path in paths]

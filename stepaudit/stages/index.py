@@ -41,7 +41,7 @@ def run(job: Job) -> None:
     problems = find_problems(segments, boxes, trains=trains) or _length_problems(segments, shortest)
     problems = problems or [each.text for each in annotation_doubts(segments, boxes) if each.wrong]
     _require_none(problems, dataset, entry.root)
-    for note in _unanswered(job, segments):
+    for note in _unanswered_notes(job, segments):
         log.warning("data set '%s': %s", dataset, note)
     rows = with_validation(segments, entry.validation, config.seed)
     if config.clips.windows is not None:
@@ -59,11 +59,11 @@ def _require_none(problems: list[str], dataset: str, root: Path) -> None:
         raise UsageError("\n  ".join([f"data set '{dataset}' in {root}:", *problems[:SHOWN], *more]))
 
 
-def _unanswered(job: Job, segments: list[dict]) -> Iterable[str]:
+def _unanswered_notes(job: Job, segments: list[dict]) -> Iterable[str]:
     """Notes on models that give something else than the data set is annotated with."""
     gives = {name: model.gives for name, model in job.config.models.items()}
-    stretches = Counter((row["video_id"], row.get("start"), row.get("stop")) for row in segments)
-    several = sum(count > 1 for count in stretches.values())
+    rows_by_segment = Counter((row["video_id"], row.get("start"), row.get("stop")) for row in segments)
+    several = sum(count > 1 for count in rows_by_segment.values())
     classifiers = sorted(name for name, kind in gives.items() if kind in ("softmax", "logit"))
     if several and classifiers:
         yield (
@@ -99,7 +99,7 @@ def find_problems(segments: list[dict], boxes: list[dict], *, trains: bool) -> l
         return empty
     return [
         *_key_problems(segments, boxes),
-        *_stretch_problems(segments),
+        *_segment_problems(segments),
         *_class_problems(segments),
         *_split_problems(segments, trains),
     ]
@@ -121,11 +121,12 @@ def _column_problems(rows: list[dict], table: str) -> Iterable[str]:
         for name, value in row.items():
             if name not in kinds:
                 yield f"row {place} of {table}: '{name}' is no column; the columns are {', '.join(kinds)}"
-            elif value is not None and not _fits(value, kinds[name]):
+            elif value is not None and not _is_of_type(value, kinds[name]):
                 yield f"row {place} of {table}: {name} is {value!r:.80}, no {NAMES[kinds[name]]}"
 
 
-def _fits(value: Any, kind: pa.DataType) -> bool:
+def _is_of_type(value: Any, kind: pa.DataType) -> bool:
+    """True if a value can stand in a column of this type."""
     if kind == TEXT:
         return isinstance(value, str)
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -156,17 +157,19 @@ def _group(row: dict) -> str:
 
 
 def _key_problems(segments: list[dict], boxes: list[dict]) -> Iterable[str]:
+    """Clips named twice, videos with several paths, and boxes without a segment."""
     for clip_id, count in Counter(row["clip_id"] for row in segments).items():
         if count > 1:
             yield f"clip_id '{clip_id}' stands {count} times"
-    for video_id, paths in _values(segments, "video_id", "path").items():
+    for video_id, paths in _distinct_values(segments, "video_id", "path").items():
         if len(paths) > 1:
             yield f"video_id '{video_id}' has several paths: {', '.join(paths)}"
     for video_id in sorted({row["video_id"] for row in boxes} - {row["video_id"] for row in segments}):
         yield f"there are boxes, but no segment, of '{video_id}'"
 
 
-def _stretch_problems(segments: list[dict]) -> Iterable[str]:
+def _segment_problems(segments: list[dict]) -> Iterable[str]:
+    """Segments and actions that end before they begin."""
     for row in segments:
         for first, last in (("start", "stop"), ("action_start", "action_stop")):
             start, stop = row.get(first) or 0, row.get(last)
@@ -216,10 +219,10 @@ def _window_problems(rows: list[dict], frames: int) -> list[str]:
 def _class_problems(segments: list[dict]) -> Iterable[str]:
     """A sentence for each label or target that has several of the other, and for targets that are not 0 to K − 1."""
     segments = [row for row in segments if row.get("label") is not None]
-    for target, labels in _values(segments, "target", "label").items():
+    for target, labels in _distinct_values(segments, "target", "label").items():
         if len(labels) > 1:
             yield f"target {target} has several labels: {', '.join(labels)}"
-    for label, targets in _values(segments, "label", "target").items():
+    for label, targets in _distinct_values(segments, "label", "target").items():
         if len(targets) > 1:
             yield f"label '{label}' has several targets: {', '.join(map(str, targets))}"
     targets = sorted({row["target"] for row in segments})
@@ -228,18 +231,19 @@ def _class_problems(segments: list[dict]) -> Iterable[str]:
 
 
 def _split_problems(segments: list[dict], trains: bool) -> Iterable[str]:
+    """Unknown splits, no test split, and classes without a training segment."""
     splits = sorted({row["split"] for row in segments})
     yield from (f"unknown split '{split}' (known: {', '.join(SPLITS)})" for split in splits if split not in SPLITS)
     if "test" not in splits:
         yield "no segment is in the split 'test', so that there is nothing to explain"
     if trains:
-        labels = _values([row for row in segments if row.get("label") is not None], "split", "label")
+        labels = _distinct_values([row for row in segments if row.get("label") is not None], "split", "label")
         every = {label for known in labels.values() for label in known}
         for label in sorted(every - set(labels.get("train", []))):
             yield f"class '{label}' has no training segment; add some, or leave the class out"
 
 
-def _values(segments: list[dict], key: str, value: str) -> dict:
+def _distinct_values(segments: list[dict], key: str, value: str) -> dict:
     """The different values of one column for each value of another."""
     pairs = sorted({(row[key], row[value]) for row in segments})
     return {key: [value for other, value in pairs if other == key] for key in dict.fromkeys(key for key, _ in pairs)}

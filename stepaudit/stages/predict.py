@@ -43,7 +43,7 @@ def run(job: Job) -> None:
     notes, title = folder_of(job.file("predictions")), f"predict {job.model} on {job.dataset} {job.shard}"
     guard = Guard(config, notes, f"model '{job.model}'", lambda: (trained(job, torch_device),) * 2)
     with progress(title, len(requests), len(requests)) as advance, torch.no_grad(), guard:
-        _ask(job, guard, requests, torch_device, len(names))
+        _probe_model(job, guard, requests, torch_device, len(names))
         for index, batch in enumerate(batches(requests, entry.batch_size)):
             work = guard.over(index, batch, lambda net, part: _predict(net, part, torch_device, names, entry.gives))
             predictions = [
@@ -51,9 +51,11 @@ def run(job: Job) -> None:
                 for row, request in zip(run_batch(batch, work, _failed), batch, strict=True)
             ]
             rows += predictions
-            asked = [_asked(request, row, config.target) for request, row in zip(batch, predictions, strict=True)]
+            asked = [
+                _explained_request(request, row, config.target) for request, row in zip(batch, predictions, strict=True)
+            ]
             for name, same in orders.items():
-                use = functools.partial(_reordered, entry=entry, torch_device=torch_device, orders=same)
+                use = functools.partial(_reordered_rows, entry=entry, torch_device=torch_device, orders=same)
                 work = guard.over(f"{index} {name}", asked, use)
                 reordered += [{**row, "frame_order": name} for row in run_batch(asked, work, _failed)]
             advance(len(batch), rows=predictions)
@@ -63,13 +65,13 @@ def run(job: Job) -> None:
     tables.write(reordered, "frame_orders", job.file("frame_orders"))
 
 
-def _asked(request: Request, prediction: dict, which: Literal["label", "predicted"]) -> Request:
+def _explained_request(request: Request, prediction: dict, which: Literal["label", "predicted"]) -> Request:
     """The request for the class to explain, which other frame orders are asked for; of a value with its prediction."""
     target = explained(replace(request, prediction=prediction), which).target
     return replace(request, target=target, prediction={} if prediction.get("output") is None else prediction)
 
 
-def _ask(job: Job, guard: Guard, requests: Sequence[Request], torch_device: torch.device, classes: int) -> None:
+def _probe_model(job: Job, guard: Guard, requests: Sequence[Request], torch_device: torch.device, classes: int) -> None:
     """Ask the model, with the first clip that was extracted. Raises UsageError if its values cannot be believed."""
     some = [request for request in requests if request.clip["status"] == "ok"][:1]
 
@@ -110,7 +112,7 @@ def frame_orders(frames: int) -> dict[str, list[list[int]]]:
     }
 
 
-def _reordered(
+def _reordered_rows(
     net: torch.nn.Module,
     requests: Sequence[Request],
     *,
@@ -118,6 +120,7 @@ def _reordered(
     torch_device: torch.device,
     orders: list[list[int]],
 ) -> list[dict]:
+    """Rows of `frame_orders` for a batch: the target's mean probability over some orders of the frames."""
     questions = Asked(net, entry)
 
     def reorder(model: torch.nn.Module, some: Sequence[Request]) -> list[dict]:
@@ -151,14 +154,14 @@ def _predict(
     if gives == "regression":
         rows = [{"output": value, "target_probability": 1.0} for value in logits[:, 0].tolist()]
     elif gives == "sigmoid":
-        rows = _of_labels(logits, targets)
+        rows = _label_columns(logits, targets)
     else:
         blurred = logits_of(net, gaussian_blur(clips, Perturbation("blur").sigma_of(*clips.shape[-2:])), len(names))
-        rows = _of_classes(logits, blurred, targets, names)
+        rows = _class_columns(logits, blurred, targets, names)
     return [{**_key(request), **row, "status": "ok"} for request, row in zip(requests, rows, strict=True)]
 
 
-def _of_labels(logits: torch.Tensor, targets: Sequence[int | None]) -> list[dict]:
+def _label_columns(logits: torch.Tensor, targets: Sequence[int | None]) -> list[dict]:
     """Columns of each row; no label stands against the others, so that there is neither rank nor first answer."""
     probabilities = answers(logits, "sigmoid").tolist()
     return [
@@ -167,7 +170,7 @@ def _of_labels(logits: torch.Tensor, targets: Sequence[int | None]) -> list[dict
     ]
 
 
-def _of_classes(
+def _class_columns(
     logits: torch.Tensor, blurred: torch.Tensor, targets: Sequence[int | None], names: Sequence[str]
 ) -> list[dict]:
     """Columns of each row, from logits [N, K] of the clips and of the blurred clips."""

@@ -31,7 +31,7 @@ def run(job: Job) -> None:
         for batch in shard.batches(requests, entry.batch_size)
     ]
     parts = shard.parts_of(job, batches, rows_per_item=len(settings.questions))
-    load = functools.partial(_loaded, job)
+    load = functools.partial(_load_tools, job)
     guard = Guard(job.config, parts.folder, f"method '{job.method}' of model '{job.model}'", load)
     title = f"preserve with {job.method} of {job.model} on {job.dataset} {job.shard}"
     searches, names = _searches(settings, requests), output_names(job)
@@ -56,11 +56,11 @@ def _searches(settings: Preserve, requests: Sequence[Request]) -> list[Search]:
 
 def _rows(guard: Guard, searches: list[Search], number: int, batch: Sequence[Request]) -> list[Row]:
     """The rows of a batch, all of one clip together."""
-    by_search = [_searched(guard, search, f"{number} {place}", batch) for place, search in enumerate(searches)]
+    by_search = [_search_rows(guard, search, f"{number} {place}", batch) for place, search in enumerate(searches)]
     return [row for of_clip in zip(*by_search, strict=True) for rows in of_clip for row in rows]
 
 
-def _searched(guard: Guard, search: Search, name: str, batch: Sequence[Request]) -> list[list[Row]]:
+def _search_rows(guard: Guard, search: Search, name: str, batch: Sequence[Request]) -> list[list[Row]]:
     """The rows of one search, for each clip."""
     questions, make = search
 
@@ -75,7 +75,7 @@ def _searched(guard: Guard, search: Search, name: str, batch: Sequence[Request])
     return run_batch(batch, guard.over(name, batch, work), failed)
 
 
-def _loaded(job: Job) -> Loaded:
+def _load_tools(job: Job) -> Loaded:
     """The model, and what the searches need: the model, the method, and the device."""
     torch_device = device.choose(job.config)
     net, component = trained(job, torch_device), job.config.component("methods", job.method)

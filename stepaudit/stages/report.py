@@ -52,7 +52,7 @@ def run(folder: Path) -> Path:
     audit = audit_folder.of_folder(folder)
     _require_components(audit.config)
     with job_notes.noted(Job(audit.config, "report")):
-        return _reported(audit.folder, audit.saved)
+        return _write_report(audit.folder, audit.saved)
 
 
 def _require_components(config: Config) -> None:
@@ -67,7 +67,8 @@ def _require_components(config: Config) -> None:
                 )
 
 
-def _reported(folder: Path, config: Config) -> Path:
+def _write_report(folder: Path, config: Config) -> Path:
+    """Build the database, the page and the list of checksums. Returns the page's path."""
     build_database.create(folder, config)
     with database.connect(folder, spills=True, small=True) as connection:
         html = _page(connection, folder, config)
@@ -82,7 +83,7 @@ def _sections(connection: DuckDBPyConnection, folder: Path, drawn: Sequence[page
     """Section of each report, with its rows, which are also written as CSV."""
     sections = []
     for report in sql_files.all_reports():
-        answer = _answer(connection, report, audit_folder.answer(folder, report.name))
+        answer = _query_result(connection, report, audit_folder.answer(folder, report.name))
         meaning = partial(catalog.text_of, report.name)
         grid = grids.grid_of(answer, summary.labels(connection, answer.shown), meaning)
         own_charts = [chart for chart in drawn if chart.section == report.name]
@@ -90,7 +91,7 @@ def _sections(connection: DuckDBPyConnection, folder: Path, drawn: Sequence[page
     return sections
 
 
-def _answer(connection: DuckDBPyConnection, report: sql_files.Report, path: Path) -> grids.QueryResult:
+def _query_result(connection: DuckDBPyConnection, report: sql_files.Report, path: Path) -> grids.QueryResult:
     """Rows of a report for the page; all rows go to a CSV file, in batches."""
     answer: grids.QueryResult | None = None
     with writing.text_file(path) as file:
@@ -127,11 +128,11 @@ def _page(connection: DuckDBPyConnection, folder: Path, config: Config) -> str:
         examples=examples,
         clip_list=clip_list.clip_list(connection, folder, examples.anchors),
         mean_maps=mean_maps.mean_maps(connection, folder),
-        **_made(connection, folder, config),
+        **_audit_facts(connection, folder, config),
     )
 
 
-def _made(connection: DuckDBPyConnection, folder: Path, config: Config) -> dict:
+def _audit_facts(connection: DuckDBPyConnection, folder: Path, config: Config) -> dict:
     """Name, configuration and versions of the audit, for the page."""
     return {
         "name": config.audit,

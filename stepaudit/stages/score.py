@@ -57,6 +57,7 @@ def run(job: Job) -> None:
 
 
 def _scorer(job: Job, name: str) -> Scorer:
+    """A metric with what it measures, by its signature."""
     component = job.config.component("metrics", name)
     with settings_kept(f"metric '{name}'"):
         score = component.load()
@@ -74,7 +75,7 @@ def _rows(maps: Sequence[dict], common: Shard, scorers: list[Scorer], guard: Gua
         for scorer in scorers:
             reason = common.no_annotation(row["clip_id"]) if scorer.entry.annotation == "own" else ""
             try:
-                inputs = [_own(measurements.get(name, scorer.entry.annotation)) for name in scorer.measures]
+                inputs = [_copied(measurements.get(name, scorer.entry.annotation)) for name in scorer.measures]
                 result = _score_guarded(guard, common, scorer, row, inputs)
             except AuditError as error:
                 result = error
@@ -85,13 +86,13 @@ def _rows(maps: Sequence[dict], common: Shard, scorers: list[Scorer], guard: Gua
     return rows
 
 
-def _own(value: Any) -> Any:
+def _copied(value: Any) -> Any:
     """A copy, for a metric that writes into what it is given; not of models."""
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, dict):
-        return {name: _own(each) for name, each in value.items()}
-    return [_own(each) for each in value] if isinstance(value, list) else value
+        return {name: _copied(each) for name, each in value.items()}
+    return [_copied(each) for each in value] if isinstance(value, list) else value
 
 
 def _score_guarded(guard: Guard, common: Shard, scorer: Scorer, row: dict, inputs: list) -> Any:
@@ -122,22 +123,24 @@ def _values(scorer: Scorer, result: Any, frames: int, reason: str = "") -> list[
         values = result if isinstance(result, list) else [result] * frames
         if len(values) != frames:
             raise UsageError(f"{len(values)} values for {frames} frames; return one for each")
-        of_frames = [_outcome(value, scorer, reason) for value in values]
+        of_frames = [_outcome_columns(value, scorer, reason) for value in values]
         return [{"metric": scorer.name, "frame": frame, **outcome} for frame, outcome in enumerate(of_frames)]
     if isinstance(result, dict):
         return [
-            {"metric": f"{scorer.name}.{part}", **_outcome(value, scorer, reason)} for part, value in result.items()
+            {"metric": f"{scorer.name}.{part}", **_outcome_columns(value, scorer, reason)}
+            for part, value in result.items()
         ]
-    return [{"metric": scorer.name, **_outcome(result, scorer, reason)}]
+    return [{"metric": scorer.name, **_outcome_columns(result, scorer, reason)}]
 
 
-def _outcome(value: Any, scorer: Scorer, reason: str = "") -> dict:
+def _outcome_columns(value: Any, scorer: Scorer, reason: str = "") -> dict:
+    """Value, status and error of a metric's value."""
     if isinstance(value, NoAnnotationError) and reason:
         return {"status": value.status, "error": f"{value}: {reason}"}
     if isinstance(value, AuditError):
         return {"status": value.status, "error": str(value)}
     if value is None:
-        return _outcome(NotApplicableError("the metric gave no value (None)"), scorer)
+        return _outcome_columns(NotApplicableError("the metric gave no value (None)"), scorer)
     if isinstance(value, Tensor) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, Real):
@@ -145,7 +148,7 @@ def _outcome(value: Any, scorer: Scorer, reason: str = "") -> dict:
         raise UsageError(f"{value!r:.80} is no number{hint}; or raise an AuditError where none can be measured")
     number = float(value)
     if not math.isfinite(number):
-        return _outcome(NonFiniteError(f"the metric gave {number}"), scorer)
+        return _outcome_columns(NonFiniteError(f"the metric gave {number}"), scorer)
     if scorer.is_share and not -ROUNDING <= number <= 1 + ROUNDING:
         raise UsageError(f"{number:.6g} is no share; return values from 0 to 1, or remove `is_share`")
     return {"value": number, "status": "ok"}

@@ -34,11 +34,11 @@ def run(job: Job) -> None:
     config, entry, path = job.config, job.config.models[job.model], job.checkpoint
     classes = class_names(job.file("segments"))
     if not classes and entry.gives != "regression":
-        classes = _without_labels(job)
+        classes = _classes_without_labels(job)
     rows: list[dict] = []
     details: dict[str, Any] = {"dataset": job.dataset, "seed": config.seed}
     if entry.randomise is not None:
-        net, details["randomised"] = _randomised(job, entry.randomise, classes)
+        net, details["randomised"] = _randomised_model(job, entry.randomise, classes)
     elif entry.checkpoint is not None:
         net = checkpoint.load(entry.checkpoint, entry, classes)
     else:
@@ -46,9 +46,9 @@ def run(job: Job) -> None:
             net = checkpoint.for_classes(entry, classes)
         trains = entry.is_trained_on(job.dataset)
         if entry.weights is not None:
-            _load(job, net, entry.weights, whole=not trains)
+            _load_weights(job, net, entry.weights, whole=not trains)
         if trains:
-            rows = _fit(job, net, classes)
+            rows = _train(job, net, classes)
         else:
             _check_class_order(job, net, classes)
     if own := _own_classes(entry):
@@ -58,7 +58,7 @@ def run(job: Job) -> None:
     ledger.remove(path)
 
 
-def _without_labels(job: Job) -> list[str]:
+def _classes_without_labels(job: Job) -> list[str]:
     """Classes of a model for videos without any label. Raises UsageError unless it comes with their names."""
     entry = job.config.models[job.model]
     if entry.checkpoint is not None:
@@ -79,7 +79,7 @@ def _own_classes(entry: Model) -> list[str] | None:
     return outputs.own_classes(entry)
 
 
-def _load(job: Job, net: torch.nn.Module, weights: str, *, whole: bool) -> None:
+def _load_weights(job: Job, net: torch.nn.Module, weights: str, *, whole: bool) -> None:
     """Initial weights; `whole`: nothing is trained, so that no layer may be left with random ones."""
     if not whole:
         return checkpoint.load_initial(net, weights)
@@ -105,7 +105,8 @@ def _check_class_order(job: Job, net: torch.nn.Module, classes: list[str]) -> No
         log.warning("model '%s': %s", job.model, note)
 
 
-def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
+def _train(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
+    """Train on the data set's clips. Returns the log of the epochs."""
     config, entry = job.config, job.config.models[job.model]
     settings = entry.training_for(job.dataset)
     names, clips, targets = _clips(job, "train")
@@ -140,7 +141,7 @@ def _fit(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
         )
 
 
-def _randomised(job: Job, share: float, classes: list[str]) -> tuple[torch.nn.Module, list[str]]:
+def _randomised_model(job: Job, share: float, classes: list[str]) -> tuple[torch.nn.Module, list[str]]:
     """The trained model that this one is a control of, with new weights near the output, and the new layers' names."""
     config, entry = job.config, job.config.models[job.model]
     (original,) = job.original
@@ -178,6 +179,7 @@ def _clips(job: Job, split: str) -> tuple[list[str], Tensor, Tensor]:
 
 
 def _require_every_class(targets: Tensor, classes: list[str], dataset: str, gives: str) -> None:
+    """Raise UsageError for classes without a training clip that can be read."""
     if gives == "regression":
         if not len(targets):
             raise UsageError(

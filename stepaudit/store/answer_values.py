@@ -36,13 +36,14 @@ def answer_values(answer: Answer, upsampling: str) -> dict:
         "elsewhere_share": answer.elsewhere,
         "passes": answer.passes,
         "search": answer.search,
-        **_readings(answer),
+        **_reading_columns(answer),
         "status": "ok",
-        **_mask(answer, upsampling),
+        **_mask_columns(answer, upsampling),
     }
 
 
-def _readings(answer: Answer) -> dict:
+def _reading_columns(answer: Answer) -> dict:
+    """Columns of the further readings."""
     readings = answer.readings
     return {
         "fewest_frames": readings.frames,
@@ -65,7 +66,7 @@ def _censored(answer: Answer, upper: float | None, lower: float | None) -> str |
     return "right" if upper is None else "left" if lower is None else None
 
 
-def _mask(answer: Answer, upsampling: str) -> dict:
+def _mask_columns(answer: Answer, upsampling: str) -> dict:
     """Columns of the smallest mask for the first level."""
     mask = None if answer.vacuous else answer.smallest(LEVEL)
     if mask is None:

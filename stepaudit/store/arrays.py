@@ -25,7 +25,7 @@ def pixels(clip: dict, folder: Path, file: Path | None = None) -> np.ndarray:
     Raises:
         UsageError: the Parquet files do not lie beside the database, or have changed since it was made.
     """
-    place = _clips(clip["dataset"], clip["size"], folder)
+    place = _clips_folder(clip["dataset"], clip["size"], folder)
     files = [file] if file else _files(place, folder)
     value = _value(place, files, "pixels", clip, ("clip_id", "view"))
     return np.frombuffer(value.as_py(), np.uint8).reshape(len(clip["frames"]), clip["height"], clip["width"], 3)
@@ -70,13 +70,13 @@ def all_pixels(dataset: str, size: str, folder: Path) -> Iterator[np.ndarray]:
 
     Pixels of another size are left out.
     """
-    for path in _files(_clips(dataset, size, folder), folder):
+    for path in _files(_clips_folder(dataset, size, folder), folder):
         yield from (clip for _, clip in _test_pixels(path, size))
 
 
 def some_pixels(dataset: str, size: str, folder: Path, clip_ids: Set[str]) -> Iterator[tuple[str, np.ndarray]]:
     """Names and frames of some test clips; as `all_pixels`, but files without any of them are not read."""
-    for path in _files(_clips(dataset, size, folder), folder):
+    for path in _files(_clips_folder(dataset, size, folder), folder):
         with explained_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
             names = set(file.read(columns=["clip_id"])["clip_id"].to_pylist())
         if not clip_ids.isdisjoint(names):
@@ -93,7 +93,7 @@ def _test_pixels(path: Path, size: str) -> Iterator[tuple[str, np.ndarray]]:
             yield row["clip_id"].as_py(), np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
-def _clips(dataset: str, size: str, folder: Path) -> Path:
+def _clips_folder(dataset: str, size: str, folder: Path) -> Path:
     return folder / "clips" / f"dataset={dataset}" / f"size={size}"
 
 

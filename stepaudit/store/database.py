@@ -65,7 +65,7 @@ def fetch(
         UsageError: with DuckDB's message, or for too many rows.
     """
     with explained():
-        names, parts = _executed(connection, sql, values, MAX_ROWS if most is None else most)
+        names, parts = _execute_in_batches(connection, sql, values, MAX_ROWS if most is None else most)
         rows = next(parts)
         if most is None:
             rows += [row for part in parts for row in part]
@@ -81,13 +81,13 @@ def batches(connection: duckdb.DuckDBPyConnection, sql: str, size: int = 10_000)
         UsageError: with DuckDB's message.
     """
     with explained():
-        names, parts = _executed(connection, sql, None, size)
+        names, parts = _execute_in_batches(connection, sql, None, size)
         yield names, next(parts)
         for rows in parts:
             yield names, rows
 
 
-def _executed(
+def _execute_in_batches(
     connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None, size: int
 ) -> tuple[list[str], Iterator[list[tuple]]]:
     """Column names, and rows, at most `size` at a time; at least one part, maybe empty."""
@@ -96,16 +96,17 @@ def _executed(
         raise UsageError(NO_STATEMENT)
     described = list(result.description)
     has_zone = any("WITH TIME ZONE" in str(column[1]) for column in described)
-    return [column[0] for column in described], (_zoned if has_zone else _parts)(result, size)
+    return [column[0] for column in described], (_batches_in_utc if has_zone else _fetch_batches)(result, size)
 
 
-def _parts(result: duckdb.DuckDBPyConnection, size: int) -> Iterator[list[tuple]]:
+def _fetch_batches(result: duckdb.DuckDBPyConnection, size: int) -> Iterator[list[tuple]]:
+    """Rows of a result, `size` at a time; at least one batch."""
     yield result.fetchmany(size)
     while rows := result.fetchmany(size):
         yield rows
 
 
-def _zoned(result: duckdb.DuckDBPyConnection, size: int) -> Iterator[list[tuple]]:
+def _batches_in_utc(result: duckdb.DuckDBPyConnection, size: int) -> Iterator[list[tuple]]:
     """Rows with times in UTC, by Arrow: DuckDB's own way needs the package pytz."""
     empty = True
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a copy that is made

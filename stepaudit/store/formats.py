@@ -47,9 +47,10 @@ def csv_lines(rows: Values) -> str:
 
 
 def _csv_line(values: Sequence[Any]) -> str:
+    """Values as a line of CSV with a plain newline."""
     text = StringIO()
     # The writer quotes '\r' and '\n' inside a field only if both are in its own line ending.
-    csv.writer(text, lineterminator="\r\n").writerow([_no_formula(_nested(value)) for value in values])
+    csv.writer(text, lineterminator="\r\n").writerow([_no_formula(_json_value(value)) for value in values])
     return text.getvalue().removesuffix("\r\n")
 
 
@@ -61,14 +62,14 @@ def _no_formula(value: Any) -> Any:
 def _table(names: Sequence[str], rows: Values) -> str:
     cells = _text(names, rows)
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    right = _numeric(names, rows)
+    right = _numeric_columns(names, rows)
     lines = ["  ".join(map(_padded, line, widths, right)).rstrip() for line in cells]
     return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]]) + "\n"
 
 
 def _markdown(names: Sequence[str], rows: Values) -> str:
     cells = [[re.sub(r"([\\|<])", r"\\\1", text) for text in line] for line in _text(names, rows)]
-    ruler = ["---:" if right else "---" for right in _numeric(names, rows)]
+    ruler = ["---:" if right else "---" for right in _numeric_columns(names, rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in [cells[0], ruler, *cells[1:]])
 
 
@@ -109,11 +110,11 @@ def shown(value: Any) -> str:
         return "NULL"
     if isinstance(value, float) and abs(value) < 1e6:
         return f"{value:.6g}"
-    text = str(_nested(value))
+    text = str(_json_value(value))
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
-def _nested(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return as_json(finite(value)) if isinstance(value, list | tuple | dict) else value
 
 
@@ -126,7 +127,7 @@ def finite(value: Any) -> Any:
     return [finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _numeric(names: Sequence[str], rows: Values) -> list[bool]:
+def _numeric_columns(names: Sequence[str], rows: Values) -> list[bool]:
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return [all(isinstance(value, int | float | Decimal | None) for value in column) for column in columns]
 

@@ -173,7 +173,7 @@ def _read_file(table: str, path: Path, columns: Sequence[str] | None) -> list[di
 
 def _require_schema(table: str, path: Path, schema: pa.Schema) -> None:
     version = (schema.metadata or {}).get(SCHEMA_KEY, b"none").decode()
-    if version == str(SCHEMA_VERSION) and schema.equals(_without_later(table, schema)):
+    if version == str(SCHEMA_VERSION) and schema.equals(_drop_later_columns(table, schema)):
         return
     step = (
         "a newer stepaudit wrote it, read it with that one"
@@ -184,7 +184,7 @@ def _require_schema(table: str, path: Path, schema: pa.Schema) -> None:
     raise UsageError(f"{path}: written with table schema {version}, {expected}: {step}")
 
 
-def _without_later(table: str, schema: pa.Schema) -> pa.Schema:
+def _drop_later_columns(table: str, schema: pa.Schema) -> pa.Schema:
     """Schema of a table without the later columns that a file lacks."""
     lacking = {column.name for column in TABLES[table].columns if column.later} - set(schema.names)
     return pa.schema([field for field in TABLES[table].schema if field.name not in lacking])

@@ -79,7 +79,7 @@ def check_need(request: Request) -> None:
 
 
 def check_video(request: Request) -> None:
-    """Raises UsageError if there is no such video, or no such stretch of one."""
+    """Raises UsageError if there is no such video, or no such segment of one."""
     if not request.video.exists():
         raise UsageError(f"{request.video}: there is no such video; name a video file or a folder of numbered pictures")
     start = request.start or 0

@@ -47,11 +47,11 @@ def windows_of(request: Request) -> Windows | None:
 
 
 def places(request: Request, asked: Windows) -> list[Place]:
-    """The windows of the video, or of its stretch between `--start` and `--stop`.
+    """The windows of the video, or of its segment between `--start` and `--stop`.
 
     Raises:
         BadVideoError: its frames cannot be counted.
-        UsageError: it has no such stretch.
+        UsageError: it has no such segment.
     """
     times = decoding.frame_times(request.video)
     start, stop = request.start or 0, min(len(times), request.stop or len(times))
@@ -113,7 +113,7 @@ def _answer(probabilities: torch.Tensor, classes: Sequence[str], target: int | N
 
 
 def in_time(volumes: Sequence[float], seconds: Sequence[float], last: float) -> str:
-    """The shortest stretch of the window that holds half of a map, in a sentence.
+    """The shortest segment of the window that holds half of a map, in a sentence.
 
     Args:
         volumes: share of each clip frame that the map covers, [T].
