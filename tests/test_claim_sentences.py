@@ -322,7 +322,7 @@ def need_found(value, low, high, p, nothing=(0.1, 0.25)):
     a, b = nothing or (None, None)
     reason = None if value else "no clip needs something in both"
     times = Quantity("need_times", ("ep3d",), value, low, high, p=p, clips=12, reason=reason)
-    return compare_findings._need(times, Quantity("needless_increase", ("ep3d",), a=a, b=b, clips=20))
+    return compare_findings._need_factor_sentence(times, Quantity("needless_increase", ("ep3d",), a=a, b=b, clips=20))
 
 
 def one_search(bracket):
@@ -1123,14 +1123,20 @@ SOURCES = {  # modules whose texts are claims; of some, the functions
     "report/page/need_texts.py": (),
     "report/page/kind_texts.py": ("of_kinds", "of_cues", "_numbers", "_half", "_clips", "_count"),
     "report/page/conclusions.py": ("POINTING",),
-    "report/page/summary.py": ("headline", "notices", "_alike", "_of_unmoved", "_of_moved"),
+    "report/page/summary.py": (
+        "headline",
+        "notices",
+        "_alike_sentence",
+        "_same_answers_sentence",
+        "_wrong_order_sentence",
+    ),
     "report/page/grids.py": ("verdict",),
     "report/page/gallery_cards.py": ("_clip_facts", "_answers", "_map_facts", "_reading_facts"),
-    "commands/compare/examples.py": ("facts", "_rules", "_ratio"),
+    "commands/compare/examples.py": ("facts", "_rules", "_ratio_text"),
     "commands/compare/pair.py": ("_difference",),
     "commands/compare/findings.py": (),
-    "commands/compare/sides.py": ("notes", "_state"),
-    "commands/compare/comparison.py": ("_compare",),
+    "commands/compare/sides.py": ("notes", "_missing_row_warnings"),
+    "commands/compare/comparison.py": ("_compare_pair",),
     "commands/explain/command.py": ("_notes", "_notes_on_need"),
     "commands/explain/clip_report.py": ("kept_part",),
     "commands/explain/need_sentences.py": (),

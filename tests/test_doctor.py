@@ -110,7 +110,7 @@ def test_a_package_that_is_missing_or_too_old_is_a_problem_that_names_it():
     ("there", "least", "enough"), [("2.14.0+cpu", "2.14", True), ("2.9", "2.14", False), ("10.0", "9.8", True)]
 )
 def test_versions_are_compared_as_numbers(there, least, enough):
-    assert (machine_checks._numbers(there) >= machine_checks._numbers(least)) == enough
+    assert (machine_checks._version_numbers(there) >= machine_checks._version_numbers(least)) == enough
 
 
 @pytest.fixture(scope="module")

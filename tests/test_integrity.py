@@ -182,7 +182,7 @@ def test_a_bit_of_the_configuration_is_found_and_then_nothing_is_deleted(copy):
         path.write_bytes(flipped(before, random))
         try:
             audit = audit_folder.of_folder(copy.folder)
-            problems = list(integrity._of_configuration(audit, sound_files.problems(audit)[1]))
+            problems = list(integrity._configuration_problems(audit, sound_files.problems(audit)[1]))
         except UsageError:
             continue
         assert [problem.name for problem in problems] == ["config.yaml"]
@@ -442,18 +442,18 @@ def test_orphans_are_told_and_what_an_unfinished_job_keeps_is_none(copy):
     parts = (copy.folder / STEP).with_name(".test-000.parquet.parts")
     parts.mkdir()
     (copy.folder / "my notes.md").write_text("beside the tables, everything is the user's own")
-    problems = list(integrity._of_orphans(copy))
+    problems = list(integrity._orphan_problems(copy))
     assert {problem.name for problem in problems} == places
     assert {problem.kind for problem in problems} == {"orphan"}
     remedies.delete(copy, problems)
     assert found_in_files(copy) == {STEP: ("missing", "")}
-    assert list(integrity._of_orphans(copy)) == []
+    assert list(integrity._orphan_problems(copy)) == []
     assert parts.exists()
     assert not (copy.folder / "maps/dataset=planted/model=r3d/method=old").exists()
 
 
 def found_in_report(audit: Audit) -> dict[str, tuple[str, str]]:
-    problems = integrity._of_report(audit, sound_files.problems(audit)[1])
+    problems = integrity._report_problems(audit, sound_files.problems(audit)[1])
     return {each.name: (each.kind, each.text) for each in problems}
 
 
@@ -492,7 +492,7 @@ class TestReport:
         told = 0
         for _ in range(8):
             path.write_bytes(flipped(before, random))
-            problems = list(integrity._of_report(copy, records))
+            problems = list(integrity._report_problems(copy, records))
             told += len(problems)
             assert problems or rows_of(copy) == rows
         assert told == 8

@@ -90,7 +90,7 @@ def test_a_text_in_half_of_the_clips_of_two_classes_off_which_masks_lie_is_found
 def test_random_kinds_are_found_in_no_more_audits_than_stated(monkeypatch):
     """Classes and videos differ, which must not count. At most 5 % of audits: of 60 audits 7 are 1 chance in 50."""
     monkeypatch.setattr(kinds, "_mean", lambda *_: {})
-    monkeypatch.setattr(kinds, "_draws", lambda _: 2000)
+    monkeypatch.setattr(kinds, "_draws_for", lambda _: 2000)
     random = np.random.default_rng(3)
     assert sum(bool(found(tables(clips(random))[0])) for _ in range(60)) <= 6
 
@@ -98,8 +98,8 @@ def test_random_kinds_are_found_in_no_more_audits_than_stated(monkeypatch):
 def test_random_cues_are_found_in_no_more_audits_than_stated(monkeypatch):
     """Videos differ, and their clips are alike. At most 5 % of audits, as above."""
     monkeypatch.setattr(kinds, "_mean", lambda *_: {})
-    monkeypatch.setattr(kinds, "_draws", lambda _: 2000)
-    monkeypatch.setattr(kinds, "_kinds", lambda _: [])
+    monkeypatch.setattr(kinds, "_draws_for", lambda _: 2000)
+    monkeypatch.setattr(kinds, "_kind_rows", lambda _: [])
     random = np.random.default_rng(4)
     assert sum(bool(found(tables(clips(random, apart=0))[1])) for _ in range(60)) <= 6
 

@@ -172,7 +172,7 @@ def test_a_strip_shows_the_frame_with_most_of_the_mask():
     share[6] = 1
     frames = np.zeros((16, 4, 4, 3), np.uint8)
     shown = overlay.Shown(frames, share, frames, ("", "", ""))
-    assert overlay._chosen(shown.share) == [1, 3, 6, 7, 9, 11, 13, 15]
+    assert overlay._strip_frames(shown.share) == [1, 3, 6, 7, 9, 11, 13, 15]
 
 
 def test_shares_are_written_to_two_digits_and_told_apart():

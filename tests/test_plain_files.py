@@ -127,9 +127,9 @@ def test_checking_somebodys_checkpoints_runs_none_of_their_code(tmp_path, monkey
     job = next(job for job in made.jobs if job.stage == "train")
     checkpoint.save(nn.Linear(2, 1), job.checkpoint, made.config.models["r3d"], ["a"], {})
     names = [made.name(job.checkpoint), made.name(job.file("segments"))]
-    assert list(integrity._of_checkpoints(made, names)) == []
+    assert list(integrity._checkpoint_problems(made, names)) == []
     checkpoint.save(nn.Linear(2, 1), job.checkpoint, made.config.models["r3d"], ["other"], {})
-    assert [problem.kind for problem in integrity._of_checkpoints(made, names)] == ["foreign"]
+    assert [problem.kind for problem in integrity._checkpoint_problems(made, names)] == ["foreign"]
     assert not (tmp_path / "ran").exists()
 
 

@@ -197,10 +197,10 @@ def test_other_weights_are_what_has_changed_of_a_training(root):
 
 def test_check_and_status_name_the_files_that_have_changed(root):
     folder = started().folder
-    assert not list(integrity._of_sources(of_folder(folder)))
+    assert not list(integrity._source_problems(of_folder(folder)))
     assert status.of_folder(folder).causes == []
     (root / "goal/d.mp4").write_bytes(b"another")
-    (problem,) = integrity._of_sources(of_folder(folder))
+    (problem,) = integrity._source_problems(of_folder(folder))
     assert (problem.kind, problem.name) == ("stale", "segments/dataset=own/all.parquet")
     assert problem.text == "files of data set 'own': 1 changed (v/goal/d.mp4)"
     assert "stale: data set 'own': 1 changed (v/goal/d.mp4)\n" in status.text(status.of_folder(folder))
@@ -209,7 +209,7 @@ def test_check_and_status_name_the_files_that_have_changed(root):
 def test_where_the_videos_are_not_there_nothing_is_said_of_them(root):
     folder = started().folder
     shutil.rmtree(root)
-    assert not list(integrity._of_sources(of_folder(folder)))
+    assert not list(integrity._source_problems(of_folder(folder)))
 
 
 @pytest.mark.parametrize("how", ["gone", "unmounted"])

@@ -398,7 +398,7 @@ def _keep_frames_option() -> dict[str, str]:
 
 
 def _seek_window(path: Path, start: int, stop: int | None, seconds: float) -> Window | None:
-    """Where to seek for the frames [start, stop); None if packets do not prove which frames they are."""
+    """Window to seek for the frames [start, stop); None if packets do not prove which frames they are."""
     try:
         file = path.stat()
     except OSError:

@@ -70,7 +70,7 @@ class Status:
     @property
     def seconds_left(self) -> float | None:
         """With as many jobs at a time as run now, or one; None if it is unknown."""
-        left = _total(stage.seconds_left for stage in self.stages)
+        left = _sum_if_known(stage.seconds_left for stage in self.stages)
         return None if left is None else left / max(1, self.running)
 
 
@@ -106,7 +106,7 @@ def _summary(status: Status) -> Iterator[str]:
         yield f"stale: {len(status.causes) - SHOWN} other causes"
     for state in ("running", "failed", "stopped"):
         notes = [(key, note) for key, note in sorted(status.notes.items()) if note.state == state]
-        yield from (f"{state}: {' '.join(key)}: {_of(note)}" for key, note in notes[:SHOWN])
+        yield from (f"{state}: {' '.join(key)}: {_note_text(note)}" for key, note in notes[:SHOWN])
         if len(notes) > SHOWN:
             yield f"{state}: {len(notes) - SHOWN} others"
     if status.finished:
@@ -120,7 +120,8 @@ def _summary(status: Status) -> Iterator[str]:
         yield f"About {duration(status.seconds_left)} left, with {parallel}."
 
 
-def _of(note: Note) -> str:
+def _note_text(note: Note) -> str:
+    """Progress of a job in words."""
     parts = [
         f"{note.done}/{note.total}" if note.total else "",
         f"{note.clips_per_second:.3g} clips/s" if note.clips_per_second and not note.error else "",
@@ -160,10 +161,11 @@ def _changed(job: Job) -> list[str]:
 def _stage(
     audit: Audit, stage: str, jobs: list[Job], notes: dict[tuple[str, str], Note], stale: set[tuple[str, str]]
 ) -> Stage:
+    """Counts of a stage's jobs by state, of its rows, and its time left."""
     states = [_state(audit, job, notes, stale) for job in jobs]
     files = [path for job in jobs for path in job.tables if path.exists()]
     means = _mean_seconds(audit, stage)
-    left = _total(
+    left = _sum_if_known(
         _seconds_left(means, job.keys, notes.get((stage, job.name)))
         for job, state in zip(jobs, states, strict=True)
         if state != "done" and stage != "report"
@@ -171,7 +173,7 @@ def _stage(
     return Stage(stage, {state: states.count(state) for state in STATES}, *_row_counts(audit, stage, files), left)
 
 
-def _total(seconds: Iterable[float | None]) -> float | None:
+def _sum_if_known(seconds: Iterable[float | None]) -> float | None:
     """The sum; None if a part is unknown."""
     parts = list(seconds)
     known = [part for part in parts if part is not None]
@@ -179,6 +181,7 @@ def _total(seconds: Iterable[float | None]) -> float | None:
 
 
 def _state(audit: Audit, job: Job, notes: dict[tuple[str, str], Note], stale: set[tuple[str, str]]) -> str:
+    """State of a job by its note, or by its files without one."""
     if note := notes.get((job.stage, job.name)):
         return note.state
     files = [audit_folder.page(audit.folder)] if job.stage == "report" else [job.record, *job.tables]
@@ -218,12 +221,12 @@ def _mean_seconds(audit: Audit, stage: str) -> dict[tuple, float]:
     for path in sorted(folder.glob("[!.]*.parquet"))[:RECORDS]:
         with suppress(OSError, pa.ArrowException):  # `stepaudit check` lists damaged ones
             (row,) = pq.read_table(path, columns=["keys", "seconds"], partitioning=None).to_pylist()
-            for kind in _kinds(json.loads(row["keys"])):
+            for kind in _comparable_jobs(json.loads(row["keys"])):
                 seconds[kind].append(row["seconds"])
     return {kind: fmean(values) for kind, values in seconds.items()}
 
 
-def _kinds(keys: dict[str, str]) -> list[tuple]:
+def _comparable_jobs(keys: dict[str, str]) -> list[tuple]:
     """Groups of comparable jobs that a job belongs to, the most similar first."""
     return [tuple(map(keys.get, names)) for names in (("dataset", "size", "model", "method"), ("method",), ())]
 
@@ -232,4 +235,4 @@ def _seconds_left(means: dict[tuple, float], keys: dict[str, str], note: Note | 
     """Time left of an unfinished job: by its own pace, else the mean of comparable jobs."""
     if note is not None and note.state == "running" and note.seconds_left is not None:
         return max(0.0, note.seconds_left - (time.time() - note.noted))
-    return next((means[kind] for kind in _kinds(keys) if kind in means), None)
+    return next((means[kind] for kind in _comparable_jobs(keys) if kind in means), None)

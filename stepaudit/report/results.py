@@ -117,8 +117,8 @@ class Results:
         keys = {"clip": clip, "model": model, "dataset": dataset}
         with database.connect(self.folder) as connection:
             figure_sources.names(connection, "models", [model])
-            rows = database.records(connection, CLIPS, keys) or self._no_clip(connection, clip)
-        return arrays.pixels(_ok(_only(rows, "dataset", None, f"clip '{clip}'")), self.folder)
+            rows = database.records(connection, CLIPS, keys) or self._raise_no_rows(connection, clip)
+        return arrays.pixels(_first_ok(_rows_with_value(rows, "dataset", None, f"clip '{clip}'")), self.folder)
 
     def render(
         self,
@@ -148,16 +148,18 @@ class Results:
     def _map_row(
         self, clip: str, model: str, method: str, ratio: float | None, seed: int | None, dataset: str | None
     ) -> dict:
+        """The row of `maps` with these keys; None takes the only value there is, or the smallest seed."""
         keys = {"clip": clip, "model": model, "method": method, "dataset": dataset}
         with database.connect(self.folder) as connection:
             for kind, name in (("models", model), ("methods", method)):
                 figure_sources.names(connection, kind, [name])
-            rows = database.records(connection, MAPS, keys) or self._no_clip(connection, clip)
+            rows = database.records(connection, MAPS, keys) or self._raise_no_rows(connection, clip)
         for key, value in (("dataset", None), ("ratio", ratio), ("seed", seed)):
-            rows = _only(rows, key, value, f"the map of '{clip}' by {method}")
-        return _ok(rows)
+            rows = _rows_with_value(rows, key, value, f"the map of '{clip}' by {method}")
+        return _first_ok(rows)
 
-    def _no_clip(self, connection: duckdb.DuckDBPyConnection, clip: str) -> list[dict]:
+    def _raise_no_rows(self, connection: duckdb.DuckDBPyConnection, clip: str) -> list[dict]:
+        """Raise UsageError for a clip without rows, or with a name that does not exist."""
         known = [row["clip_id"] for row in database.records(connection, "select distinct clip_id from test_clips")]
         if clip in known:
             raise UsageError(f"clip '{clip}' has none of these; see `from coverage`")
@@ -165,6 +167,7 @@ class Results:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str, values: dict) -> Rows:
+    """Rows of a query. Raises UsageError with DuckDB's error."""
     try:
         result = connection.sql(query, params=values or None)
         if result is None:
@@ -174,7 +177,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str, values: dict) -> Ro
         raise UsageError(str(error).strip()) from error
 
 
-def _only(rows: list[dict], key: str, value: object, what: str) -> list[dict]:
+def _rows_with_value(rows: list[dict], key: str, value: object, what: str) -> list[dict]:
     """Rows whose `key` has a value; with None the only value there is, or the smallest seed. Raises UsageError."""
     known = sorted({row[key] for row in rows if row[key] is not None})
     if value is None:
@@ -187,7 +190,7 @@ def _only(rows: list[dict], key: str, value: object, what: str) -> list[dict]:
     return matches
 
 
-def _ok(rows: list[dict]) -> dict:
+def _first_ok(rows: list[dict]) -> dict:
     """The first row. Raises UsageError, with its status and error, unless it is ok."""
     row = rows[0]
     if row["status"] != "ok":

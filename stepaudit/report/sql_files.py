@@ -73,10 +73,11 @@ def _statements(path: Path, text: str) -> list[Statement]:
         parts = [part.query for part in duckdb.extract_statements(text)]
     except duckdb.Error as error:
         raise UsageError(f"{path}: {error}") from error
-    return [Statement(path.name, _made(sql), sql) for sql in parts]
+    return [Statement(path.name, _relation_made(sql), sql) for sql in parts]
 
 
-def _made(sql: str) -> str:
+def _relation_made(sql: str) -> str:
+    """Name of the relation that a statement makes or comments on; empty if none."""
     match = MADE.search(sql)
     return match[1].removesuffix(SAMPLES) if match else ""
 

@@ -50,6 +50,7 @@ def _networks(settings: Config, say: Callable) -> bool:
 
 
 def _audit(folder: Path, delete: bool, targets: bool, say: Callable, write: Callable) -> bool:
+    """Print the problems of an audit; delete what can be made again if asked. Returns True if it is sound."""
     from stepaudit.audit import audit_folder
     from stepaudit.commands.check import integrity, remedies  # DuckDB, which a configuration is checked without
 

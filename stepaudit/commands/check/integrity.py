@@ -23,23 +23,24 @@ LEFT = re.compile(r"\.(.+\.(?:parquet|safetensors))\..+")  # finished parts besi
 def problems(audit: Audit) -> list[Problem]:
     """All problems of an audit; empty if it is sound."""
     problems, records = sound_files.problems(audit)
-    problems += _of_sources(audit)
-    problems += _of_configuration(audit, records)
+    problems += _source_problems(audit)
+    problems += _configuration_problems(audit, records)
     wrong = {problem.name for problem in problems}
     sound = [name for name in audit.files if name not in wrong]
-    problems += _of_rows(audit, sound)
-    problems += _of_checkpoints(audit, sound)
-    problems += _of_orphans(audit)
-    return [*problems, *_of_report(audit, records)]
+    problems += _row_problems(audit, sound)
+    problems += _checkpoint_problems(audit, sound)
+    problems += _orphan_problems(audit)
+    return [*problems, *_report_problems(audit, records)]
 
 
-def _of_sources(audit: Audit) -> Iterator[Problem]:
+def _source_problems(audit: Audit) -> Iterator[Problem]:
+    """Data sets whose files have changed."""
     for dataset, text in planning.changed_sources(audit.config).items():
         job = Job(audit.config, "index", dataset)
         yield Problem("stale", audit.name(job.file("segments")), f"files of data set '{dataset}': {text}", job)
 
 
-def _of_configuration(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
+def _configuration_problems(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
     """Problem of an edited or damaged configuration or plan. It makes all other problems uncertain."""
     text = yaml.safe_dump(audit.saved.model_dump(mode="json"), sort_keys=False)
     if (audit.folder / FILE).read_text(encoding="utf-8") != text:
@@ -61,6 +62,7 @@ def _powers_of_two(entries: Mapping[str, dict]) -> bool:
 
 
 def _hash_of_database(audit: Audit) -> str | None:
+    """Configuration hash in the audit's database; None if it cannot be read."""
     try:
         with database.connect(audit.folder) as connection:
             return database.fetch(connection, "select config_hash from audit")[1][0][0]
@@ -68,7 +70,8 @@ def _hash_of_database(audit: Audit) -> str | None:
         return None
 
 
-def _of_rows(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
+def _row_problems(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
+    """Missing, repeated and unrequested rows, and impossible values."""
     paths = {audit.folder / name for name in sound}
     tables = [path for path in paths if path.suffix == ".parquet"]
     by_kind = {"rows": requested_rows.problems(audit.config, paths), "values": values.problems(tables, audit.folder)}
@@ -77,7 +80,7 @@ def _of_rows(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
             yield Problem(kind, audit.name(path), text, audit.files[audit.name(path)])
 
 
-def _of_checkpoints(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
+def _checkpoint_problems(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
     """Weights that do not fit the model of the configuration and the classes of the data set."""
     from stepaudit.networks import checkpoint
 
@@ -97,7 +100,7 @@ def _of_checkpoints(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
             yield Problem("foreign", name, str(error).removeprefix(f"{audit.folder / name}: ").split(";")[0], job)
 
 
-def _of_orphans(audit: Audit) -> Iterator[Problem]:
+def _orphan_problems(audit: Audit) -> Iterator[Problem]:
     """Files in the folders of tables and checkpoints without a job, and leftovers of stopped jobs.
 
     The finished parts of an unfinished job do not count: the job resumes with them.
@@ -108,13 +111,13 @@ def _of_orphans(audit: Audit) -> Iterator[Problem]:
             folders[:] = [name for name in folders if name not in hidden]
             for name in sorted([*hidden, *files]):
                 path = Path(folder, name)
-                if audit.name(path) not in audit.files | audit.records and not _unfinished(audit, path):
+                if audit.name(path) not in audit.files | audit.records and not _is_unfinished(audit, path):
                     yield Problem("orphan", audit.name(path), "")
     for path in sorted(audit.folder.glob(".*.tmp*")):
         yield Problem("orphan", audit.name(path), "")
 
 
-def _unfinished(audit: Audit, path: Path) -> bool:
+def _is_unfinished(audit: Audit, path: Path) -> bool:
     """True for the finished parts of a file that is requested and not there yet."""
     if not (match := LEFT.fullmatch(path.name)):
         return False
@@ -122,7 +125,7 @@ def _unfinished(audit: Audit, path: Path) -> bool:
     return audit.name(output) in audit.files and not output.exists()
 
 
-def _of_report(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
+def _report_problems(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
     """Problems of the database, the page and the CSV files. The database has the records of its source files."""
     listed = audit_folder.checksums(audit.folder)
     digests = checksums.read_list(listed) if listed.is_file() else {}
@@ -136,13 +139,13 @@ def _of_report(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
             yield Problem("report", name, "its bytes have changed since it was written")
     if (audit.folder / database.FILE).is_file() and database.FILE not in changed:
         try:
-            if text := _outdated(audit, records):
+            if text := _database_difference(audit, records):
                 yield Problem("report", database.FILE, text)
         except UsageError as error:
             yield Problem("report", database.FILE, f"it cannot be read ({str(error).splitlines()[0]})")
 
 
-def _outdated(audit: Audit, records: Mapping[str, dict]) -> str | None:
+def _database_difference(audit: Audit, records: Mapping[str, dict]) -> str | None:
     """Difference of the database from the tables. All of it is read, so that DuckDB compares its checksums."""
     outputs = {name: output for record in records.values() for name, output in record["outputs"].items()}
     rows: Counter = Counter()

@@ -30,18 +30,18 @@ def steps(audit: Audit, problems: list[Problem]) -> Iterator[str]:
     """Command lines, in their order, for the present folder."""
     kinds = {problem.kind for problem in problems}
     if "configuration" in kinds:
-        command = f"{_there(audit)}{package_files.snakemake(_folder(audit))}"
+        command = f"{_cd(audit)}{package_files.snakemake(_workflow_folder(audit))}"
         yield f"{command} --cores all --configfile CONFIG   # your own file: it is saved as {FILE} again"
-        yield f"{_there(audit)}{_check(audit)}   # again: all else above may come from the configuration"
+        yield f"{_cd(audit)}{_check_again(audit)}   # again: all else above may come from the configuration"
         return
     if "version" in kinds:
         yield "read these files with the stepaudit that wrote them, or make them again with this one, as follows"
     if to_delete(audit, problems):
-        yield f"{_there(audit)}{_check(audit)} --delete"
+        yield f"{_cd(audit)}{_check_again(audit)} --delete"
     if names := targets(audit, problems):
-        yield _remake(audit, names)
+        yield _remake_command(audit, names)
     if kinds - {"orphan"}:
-        yield f"{_there(audit)}{_snakemake(audit)}   # makes everything again that depends on these files"
+        yield f"{_cd(audit)}{_snakemake_command(audit)}   # makes everything again that depends on these files"
 
 
 def targets(audit: Audit, problems: list[Problem]) -> list[str]:
@@ -51,7 +51,7 @@ def targets(audit: Audit, problems: list[Problem]) -> list[str]:
         if problem.kind in REMADE:
             own = [name for name in audit.files if audit.files[name] == problem.job]
             names += [problem.name] if problem.name not in audit.records else own
-    return [str(_results(audit) / name) for name in dict.fromkeys(names)]
+    return [str(_results_folder(audit) / name) for name in dict.fromkeys(names)]
 
 
 def to_delete(audit: Audit, problems: list[Problem]) -> list[Path]:
@@ -73,7 +73,7 @@ def delete(audit: Audit, problems: list[Problem]) -> list[Path]:
     return gone
 
 
-def _folder(audit: Audit) -> Path:
+def _workflow_folder(audit: Audit) -> Path:
     """The folder that the workflow was run from, as far as it can be known: the saved paths begin there."""
     saved, folder = audit.saved.folder, audit.folder.resolve()
     if not saved.is_absolute() and saved.resolve() != folder:
@@ -83,30 +83,31 @@ def _folder(audit: Audit) -> Path:
     return Path()
 
 
-def _there(audit: Audit) -> str:
-    return "" if _folder(audit) == Path() else f"cd {shlex.quote(str(_folder(audit)))} && "
+def _cd(audit: Audit) -> str:
+    return "" if _workflow_folder(audit) == Path() else f"cd {shlex.quote(str(_workflow_folder(audit)))} && "
 
 
-def _results(audit: Audit) -> Path:
+def _results_folder(audit: Audit) -> Path:
     """The audit's folder under the name that Snakemake knows it by, unless it was moved."""
-    same = (_folder(audit) / audit.saved.folder).resolve() == audit.folder.resolve()
+    same = (_workflow_folder(audit) / audit.saved.folder).resolve() == audit.folder.resolve()
     return audit.saved.folder if same else audit.folder
 
 
-def _check(audit: Audit) -> str:
-    return f"stepaudit check {shlex.quote(str(_results(audit)))}"
+def _check_again(audit: Audit) -> str:
+    return f"stepaudit check {shlex.quote(str(_results_folder(audit)))}"
 
 
-def _remake(audit: Audit, names: list[str]) -> str:
+def _remake_command(audit: Audit, names: list[str]) -> str:
+    """Command that makes files again; of many files, with their names from `stepaudit check --targets`."""
     if len(names) <= SHOWN:
-        return f"{_there(audit)}{_snakemake(audit)} --force -- {shlex.join(names)}"
-    targets = f"{_check(audit)} --targets | tr '\\n' '\\0'"
-    return f"{_there(audit)}{targets} | xargs -0 {_snakemake(audit)} --force --"
+        return f"{_cd(audit)}{_snakemake_command(audit)} --force -- {shlex.join(names)}"
+    targets = f"{_check_again(audit)} --targets | tr '\\n' '\\0'"
+    return f"{_cd(audit)}{targets} | xargs -0 {_snakemake_command(audit)} --force --"
 
 
-def _snakemake(audit: Audit) -> str:
+def _snakemake_command(audit: Audit) -> str:
     """Snakemake's command with the saved configuration, also for an audit that was moved."""
-    folder, command = _results(audit), package_files.snakemake(_folder(audit))
+    folder, command = _results_folder(audit), package_files.snakemake(_workflow_folder(audit))
     command += f" --cores all --configfile {shlex.quote(str(folder / FILE))}"
     if folder == audit.saved.folder:
         return command

@@ -124,7 +124,7 @@ def problems(config: Config, sound: Collection[Path]) -> Iterator[tuple[Path, st
             segments = job.file("segments")
             if segments in sound:
                 connection.execute(SEGMENTS, {"files": [str(segments)]})
-                yield from _of_segments(connection, segments)
+                yield from _duplicate_segments(connection, segments)
                 for size in config.sizes:
                     yield from _Part(connection, sound, replace(job, size=size)).clips()
                 for model in config.models:
@@ -137,16 +137,18 @@ def problems(config: Config, sound: Collection[Path]) -> Iterator[tuple[Path, st
 
 @contextmanager
 def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Connection to a database in memory with a limit, which spills to a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         settings: Settings = {"memory_limit": MEMORY, "temp_directory": folder, "preserve_insertion_order": "false"}
         with duckdb.connect(config=settings) as connection:
             yield connection
 
 
-def _of_segments(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[tuple[Path, str]]:
+def _duplicate_segments(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[tuple[Path, str]]:
+    """Problem of a file of segments in which a clip stands twice."""
     ((twice,),) = connection.execute("select count(*) - count(distinct clip_id) from requested").fetchall()
     if twice:
-        yield path, f"{_times(twice, 'row')} of a clip that has one already"
+        yield path, f"{_count_text(twice, 'row')} of a clip that has one already"
 
 
 class _Part:
@@ -159,21 +161,21 @@ class _Part:
         views = self.config.sizes[self.job.size].random_views
         for split in self.config.splits_cut(self.job.dataset):
             names = [f"random{view}" for view in range(views)] if split == "train" else ["middle"]
-            yield from self._compared("clips", split, views=names)
+            yield from self._compare_with_requested("clips", split, views=names)
 
     def training(self) -> Iterator[tuple[Path, str]]:
         path, entry = self.job.file("training_log"), self.config.models[self.job.model]
         epochs = entry.training_for(self.job.dataset).epochs if entry.is_trained_on(self.job.dataset) else 0
         if path in self.sound:
-            ((rows,),) = self._run(f"select coalesce(list(epoch order by epoch), []) from {READ}", files=[path])
+            ((rows,),) = self._execute(f"select coalesce(list(epoch order by epoch), []) from {READ}", files=[path])
             if rows != list(range(1, epochs + 1)):
                 yield path, f"it holds the epochs {rows}, the configuration asks for {epochs}"
 
     def answers(self) -> Iterator[tuple[Path, str]]:
-        yield from self._compared("predictions", "test")
-        yield from self._compared("frame_orders", "test", orders=ORDERS)
-        files = self._sound(self.job.files("clips"))
-        self._run(
+        yield from self._compare_with_requested("predictions", "test")
+        yield from self._compare_with_requested("frame_orders", "test", orders=ORDERS)
+        files = self._sound_paths(self.job.files("clips"))
+        self._execute(
             "create or replace temp table extracted as "
             f"select clip_id, bool_or(status != 'ok') as failed from {READ} group by all"
             if files
@@ -181,9 +183,9 @@ class _Part:
             files=files,
         )
         for table in ("predictions", "frame_orders"):
-            yield from self._disagreeing(table, "extracted")
-        files = self._sound(self.job.files("predictions"))
-        self._run(
+            yield from self._disagreements_on_failures(table, "extracted")
+        files = self._sound_paths(self.job.files("predictions"))
+        self._execute(
             "create or replace temp table answered as select clip_id, bool_or(own.status != 'ok') as failed "
             f"from (select clip_id, status from {READ}) as own join extracted using (clip_id) group by all"
             if files
@@ -193,25 +195,27 @@ class _Part:
 
     def explanations(self) -> Iterator[tuple[Path, str]]:
         entry = self.config.methods[self.job.method]
-        yield from self._compared("maps", "test", ratios=entry.ratios or [None], seeds=entry.seeds)
-        yield from self._disagreeing("maps", "answered")
+        yield from self._compare_with_requested("maps", "test", ratios=entry.ratios or [None], seeds=entry.seeds)
+        yield from self._disagreements_on_failures("maps", "answered")
         if self.job.method in self.config.preserve.methods and self.config.models[self.job.model].of is None:
             bounds, classes = map(list, zip(*self.config.preserve.questions, strict=True))
-            yield from self._compared("preservation", "test", bounds=bounds, classes=classes, seeds=entry.seeds)
-            yield from self._disagreeing("preservation", "answered")
+            yield from self._compare_with_requested(
+                "preservation", "test", bounds=bounds, classes=classes, seeds=entry.seeds
+            )
+            yield from self._disagreements_on_failures("preservation", "answered")
         yield from self._scores()
 
     def _scores(self) -> Iterator[tuple[Path, str]]:
         """Problems of scores, compared with the existing maps, shard by shard."""
-        maps = self._sound(self.job.files("maps"))
-        files = self._sound([self._path("scores", path.stem) for path in maps])
+        maps = self._sound_paths(self.job.files("maps"))
+        files = self._sound_paths([self._path("scores", path.stem) for path in maps])
         maps = [self._path("maps", path.stem) for path in files]
         if not files:
             return
-        self._run(MAPS, files=maps)
+        self._execute(MAPS, files=maps)
         metrics = self.job.metrics
-        names = [name for (name,) in self._run(f"select distinct metric from {READ} order by metric", files=files)]
-        self._run(SCORES, files=files, names=names, of=[_metric(name, metrics) for name in names])
+        names = [name for (name,) in self._execute(f"select distinct metric from {READ} order by metric", files=files)]
+        self._execute(SCORES, files=files, names=names, of=[_metric_of_row(name, metrics) for name in names])
         keys, requested = REQUESTED["scores"]
         existing = f"select shard, clip_id, {keys} from scored where not list_contains($comparing, metric)"
         sql = COMPARE.format(keys=f"clip_id, {keys}", requested=requested, existing=existing)
@@ -223,11 +227,12 @@ class _Part:
             (UNEVEN, "of which a frame or part is missing, or is there twice"),
             (SCORED_WITHOUT, "of maps that failed, with a value"),
         ):
-            yield from self._counted("scores", self._rows(sql, frames=frames), "score", text)
+            yield from self._problem_by_row("scores", self._rows(sql, frames=frames), "score", text)
 
-    def _compared(self, table: str, split: str, **values: Any) -> Iterator[tuple[Path, str]]:
+    def _compare_with_requested(self, table: str, split: str, **values: Any) -> Iterator[tuple[Path, str]]:
+        """Missing, repeated and unrequested rows of a table's files."""
         every = self.job.files(table, split)
-        if not (files := self._sound(every)):
+        if not (files := self._sound_paths(every)):
             return
         keys, requested = REQUESTED[table]
         keys = f"clip_id, {keys}" if keys else "clip_id"
@@ -239,42 +244,44 @@ class _Part:
     def _differences(self, table: str, rows: list[dict], unit: str) -> Iterator[tuple[Path, str]]:
         words = {"missing": "missing", "repeated": "there more than once", "unrequested": "not asked for"}
         for row in rows:
-            counts = [f"{_times(row[key], unit)} {text}" for key, text in words.items() if row[key]]
+            counts = [f"{_count_text(row[key], unit)} {text}" for key, text in words.items() if row[key]]
             yield self._path(table, row["shard"]), f"{'; '.join(counts)}, such as clip '{row['clip_id']}'"
 
-    def _counted(self, table: str, rows: list[dict], unit: str, text: str) -> Iterator[tuple[Path, str]]:
+    def _problem_by_row(self, table: str, rows: list[dict], unit: str, text: str) -> Iterator[tuple[Path, str]]:
         for row in rows:
-            count = _times(row["rows"], unit)
+            count = _count_text(row["rows"], unit)
             yield self._path(table, row["shard"]), f"{count} {text}, such as clip '{row['clip_id']}'"
 
-    def _disagreeing(self, table: str, before: str) -> Iterator[tuple[Path, str]]:
-        if files := self._sound(self.job.files(table)):
+    def _disagreements_on_failures(self, table: str, before: str) -> Iterator[tuple[Path, str]]:
+        """Rows whose status does not follow from that of the rows before them."""
+        if files := self._sound_paths(self.job.files(table)):
             text = "do not agree with what they are made from on what failed"
-            yield from self._counted(table, self._rows(DISAGREE.format(before=before), files=files), "row", text)
+            yield from self._problem_by_row(table, self._rows(DISAGREE.format(before=before), files=files), "row", text)
 
     def _path(self, table: str, shard: str) -> Path:
         return self.job.file(table, shard)
 
-    def _sound(self, paths: list[Path]) -> list[Path]:
+    def _sound_paths(self, paths: list[Path]) -> list[Path]:
         return [path for path in paths if path in self.sound]
 
-    def _run(self, sql: str, **values: Any) -> list[tuple]:
+    def _execute(self, sql: str, **values: Any) -> list[tuple]:
+        """Rows of a statement; values that it does not name are left out."""
         values = {name: value for name, value in values.items() if f"${name}" in sql}
         for name in {"files"} & set(values):
             values[name] = [str(path) for path in values[name]]
         return self.connection.execute(sql, values).fetchall()
 
     def _rows(self, sql: str, **values: Any) -> list[dict]:
-        rows = self._run(sql, **values)
+        rows = self._execute(sql, **values)
         names = [column[0] for column in self.connection.description or ()]
         return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _metric(name: str, known: list[str]) -> str:
+def _metric_of_row(name: str, known: list[str]) -> str:
     """Metric of a row of `scores`: the longest name in the configuration that it begins with, before a dot."""
     own = [metric for metric in known if name == metric or name.startswith(f"{metric}.")]
     return max(own, key=len, default=name)
 
 
-def _times(count: int, what: str) -> str:
+def _count_text(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"

@@ -23,7 +23,7 @@ def problems(audit: Audit) -> tuple[list[Problem], dict[str, dict]]:
     read = {name: _record(audit, name) for name in audit.records if (audit.folder / name).is_file()}
     records = {name: row for name, row in read.items() if isinstance(row, dict)}
     wrong = {name: problem for name, problem in read.items() if isinstance(problem, Problem)}
-    return [*wrong.values(), *_file_problems(audit, records, wrong), *_of_inputs(audit, records)], records
+    return [*wrong.values(), *_file_problems(audit, records, wrong), *_stale_input_problems(audit, records)], records
 
 
 def _record(audit: Audit, name: str) -> dict[str, Any] | Problem:
@@ -37,7 +37,7 @@ def _record(audit: Audit, name: str) -> dict[str, Any] | Problem:
         return _no_parquet(name, error, job)
     if signed is False or (signed is None and about["schema"] == str(schema.SCHEMA_VERSION)):
         return Problem("damaged", name, "its bytes have changed since it was written", job)
-    if problem := _of_metadata(audit, name, job, about):
+    if problem := _metadata_problem(audit, name, job, about):
         return problem
     (row,) = tables.read("runs", path, columns=COLUMNS)
     return {**row, "inputs": json.loads(row["inputs"]), "outputs": json.loads(row["outputs"])}
@@ -62,7 +62,7 @@ def _file_problems(audit: Audit, records: Mapping[str, dict], wrong: Mapping[str
         elif name in expected:
             if digest != expected[name]:
                 yield _replaced(audit, name, job, names.get(digest))
-        elif problem := _of_content(audit, name, job):
+        elif problem := _parquet_problem(audit, name, job):
             yield problem
         elif record_problem is None or record_problem.kind == "damaged":
             yield Problem("unrecorded", name, "the record of its job is damaged" if record_problem else "", job)
@@ -93,7 +93,7 @@ def _no_parquet(name: str, error: UsageError, job: Job) -> Problem:
 
 def _replaced(audit: Audit, name: str, job: Job, place: str | None) -> Problem:
     """Problem of a file with another checksum than recorded. `place`: the recorded file with this checksum."""
-    problem = _of_content(audit, name, job)
+    problem = _parquet_problem(audit, name, job)
     if problem and problem.kind not in ("version", "stale"):  # the job's record, which is sound, says otherwise
         return problem
     if place is not None:
@@ -101,17 +101,17 @@ def _replaced(audit: Audit, name: str, job: Job, place: str | None) -> Problem:
     return Problem("damaged", name, "its bytes are not those that its job has recorded", job)
 
 
-def _of_content(audit: Audit, name: str, job: Job) -> Problem | None:
+def _parquet_problem(audit: Audit, name: str, job: Job) -> Problem | None:
     """Problem in the metadata of a Parquet file."""
     if not name.endswith(".parquet"):
         return None
     try:
-        return _of_metadata(audit, name, job, tables.metadata(audit.folder / name))
+        return _metadata_problem(audit, name, job, tables.metadata(audit.folder / name))
     except UsageError as error:
         return _no_parquet(name, error, job)
 
 
-def _of_metadata(audit: Audit, name: str, job: Job, about: Mapping[str, Any]) -> Problem | None:
+def _metadata_problem(audit: Audit, name: str, job: Job, about: Mapping[str, Any]) -> Problem | None:
     """Problem of a file of another job, version or configuration."""
     table = Path(name).parts[0]
     if about["schema"] != str(schema.SCHEMA_VERSION):
@@ -123,16 +123,16 @@ def _of_metadata(audit: Audit, name: str, job: Job, about: Mapping[str, Any]) ->
     if "stage" not in about:
         return Problem("foreign", name, "no job of an audit wrote it", job)
     if (about["stage"], about.get("keys")) != (job.stage, job.keys):
-        return Problem("foreign", name, f"it is a file of {_named(about['stage'], about.get('keys', {}))}", job)
+        return Problem("foreign", name, f"it is a file of {_job_text(about['stage'], about.get('keys', {}))}", job)
     if about.get("version") != __version__:
         return Problem("version", name, f"stepaudit {about.get('version')} wrote it, this is {__version__}", job)
     changed = decides.changed(job, str(about.get("settings")))
     if "settings" in changed:
-        return Problem("foreign", name, f"the settings of {_named(job.stage, job.keys)} were others", job)
+        return Problem("foreign", name, f"the settings of {_job_text(job.stage, job.keys)} were others", job)
     return Problem("stale", name, f"{', '.join(changed)} changed", job) if changed else None
 
 
-def _of_inputs(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
+def _stale_input_problems(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
     """Stale files: made from others than those that are recorded now."""
     now = {name: output["sha256"] for record in records.values() for name, output in record["outputs"].items()}
     for record, row in records.items():
@@ -146,5 +146,5 @@ def _of_inputs(audit: Audit, records: Mapping[str, dict]) -> Iterator[Problem]:
             yield Problem("foreign", audit.name(job.writes[0]), f"made from {text}", job)
 
 
-def _named(stage: str, keys: Mapping[str, str]) -> str:
+def _job_text(stage: str, keys: Mapping[str, str]) -> str:
     return f"`{stage}` of {', '.join(keys[key] for key in OF_FILE if key in keys)}"

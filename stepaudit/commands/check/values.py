@@ -32,13 +32,15 @@ def problems(paths: Collection[Path], folder: Path) -> Iterator[tuple[Path, str]
         for table in TABLES.values():
             files = [str(path) for path in paths if path.relative_to(folder).parts[0] == table.name]
             if files and table.name != "runs":
-                yield from _of_table(connection, table, files)
+                yield from _table_problems(connection, table, files)
 
 
-def _of_table(connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> Iterator[tuple[Path, str]]:
+def _table_problems(
+    connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]
+) -> Iterator[tuple[Path, str]]:
     """Problems of the files of a table, which are read once."""
     key = next((name for name in ("clip_id", "video_id") if name in table.schema.names), "null")
-    conditions = dict(_conditions(table))
+    conditions = dict(_invalid_conditions(table))
     if not conditions:
         return
     counts = ", ".join(f"count(*) filter ({each}), min({key}) filter ({each})" for each in conditions)
@@ -50,7 +52,7 @@ def _of_table(connection: duckdb.DuckDBPyConnection, table: Table, files: list[s
                 yield Path(name), f"{count} row{'s' * (count != 1)} {text}{such}"
 
 
-def _conditions(table: Table) -> Iterator[tuple[str, str]]:
+def _invalid_conditions(table: Table) -> Iterator[tuple[str, str]]:
     """SQL conditions that no valid row meets, each with a description."""
     names = table.schema.names
     for column in table.columns:

@@ -53,7 +53,7 @@ def run(
             lines += [*(f"{name}{OF.get(name, '')}: {meaning}" for name, meaning in FAMILIES.items()), ""]
         lines += verdict_lines(verdicts)
         if out is not None:
-            lines += map(str, _save(comparison, verdicts, out))
+            lines += map(str, _save_comparison(comparison, verdicts, out))
     return "\n".join(lines), status(verdicts)
 
 
@@ -77,7 +77,7 @@ def _series(
         if everything:
             shown.append(text(comparison, everything=True))
         if out is not None:
-            paths.extend(_save(comparison, verdicts, out / f"step-{place}"))
+            paths.extend(_save_comparison(comparison, verdicts, out / f"step-{place}"))
 
     made = series.steps(names, against, dataset, use)
     if parsed:
@@ -97,14 +97,14 @@ def status(verdicts: Sequence[Verdict]) -> int:
     return 1 if True in results else 2 if None in results else 0
 
 
-def _save(comparison: Comparison, verdicts: Sequence[Verdict], folder: Path) -> list[Path]:
+def _save_comparison(comparison: Comparison, verdicts: Sequence[Verdict], folder: Path) -> list[Path]:
     """Write compare.json, compare.csv and compare.html. Returns their paths."""
     rows = [
         [str(each), each.name, " ".join(each.of), *(getattr(each, name) for name in COLUMNS)]
         for each in comparison.quantities
     ]
     texts = {
-        "compare.json": json.dumps(_as_json(comparison, verdicts), indent=1, ensure_ascii=False) + "\n",
+        "compare.json": json.dumps(_json_content(comparison, verdicts), indent=1, ensure_ascii=False) + "\n",
         "compare.csv": format_rows(("quantity", "name", "of", *COLUMNS), rows, "csv"),
         "compare.html": page.render(comparison, verdicts),
     }
@@ -113,7 +113,8 @@ def _save(comparison: Comparison, verdicts: Sequence[Verdict], folder: Path) -> 
     return [folder / name for name in texts]
 
 
-def _as_json(comparison: Comparison, verdicts: Sequence[Verdict]) -> dict:
+def _json_content(comparison: Comparison, verdicts: Sequence[Verdict]) -> dict:
+    """Content of compare.json."""
     pair = comparison.pair
     return {
         "stepaudit": __version__,

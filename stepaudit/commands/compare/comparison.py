@@ -55,10 +55,11 @@ def compared(a: str, b: str, dataset: str | None = None) -> Iterator[Comparison]
         UsageError: a side or data set does not exist, or no clip is in both.
     """
     with sides.opened(a, b) as (first, second):
-        yield _compare(pair(first, second, dataset))
+        yield _compare_pair(pair(first, second, dataset))
 
 
-def _compare(both: Pair) -> Comparison:
+def _compare_pair(both: Pair) -> Comparison:
+    """All quantities of a pair, with the rows of its clips."""
     predicted, failed = predictions.of_clips(both), failures.of_sides(both)
     alike = both.explained_alike()
     searches, similarities = ratios.of_clips(alike), map_similarity.of_clips(alike)
@@ -79,17 +80,17 @@ def _compare(both: Pair) -> Comparison:
         notes.append(f"needs, maps and metrics leave out {others} clips that A and B explain for different classes")
     if identical:
         notes.append("A and B give exactly the same probabilities on every clip: they are taken to be one model")
-        quantities = list(map(_certain, quantities))
-    return Comparison(both, notes, quantities, _clips(predicted, searches, similarities), failed)
+        quantities = list(map(_certain_if_zero, quantities))
+    return Comparison(both, notes, quantities, _clip_rows(predicted, searches, similarities), failed)
 
 
-def _certain(quantity: Quantity) -> Quantity:
+def _certain_if_zero(quantity: Quantity) -> Quantity:
     """A difference of 0 between two equal models without an interval: it is 0 on other clips, too."""
     is_difference = quantity.name not in NOT_DIFFERENCES
     return replace(quantity, lower=0.0, upper=0.0) if is_difference and quantity.value == 0 else quantity
 
 
-def _clips(
+def _clip_rows(
     predicted: Sequence[dict], searches: Mapping[tuple[str, str], Sequence[dict]], similarities: Sequence[dict]
 ) -> list[dict]:
     """Each clip's predictions, searches by method and bound, and similarity of maps by method and ratio."""

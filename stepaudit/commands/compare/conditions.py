@@ -24,6 +24,7 @@ def _less(one: Range, other: Range) -> bool | None:
 
 
 def _equal(one: Range, other: Range) -> bool | None:
+    """True or False if two ranges are certainly equal or different; None where both are possible."""
     if one[1] < other[0] or other[1] < one[0]:
         return False
     return True if one == other and one[0] == one[1] else None
@@ -79,17 +80,17 @@ def parse(text: str) -> Condition:
     source = text.strip()
     masked = WORDS.sub(lambda match: f"[{'0' * len(match[1])}]", source)  # words in brackets need not be Python
     if len(re.findall(r"\(|\bnot\b", masked)) > MAX_BRACKETS:
-        _fail(text, f"it has more than {MAX_BRACKETS} brackets; write several conditions")
+        _raise_invalid(text, f"it has more than {MAX_BRACKETS} brackets; write several conditions")
     if "\n" in masked or "#" in masked:
-        _fail(text, "it must be one line without a comment")
+        _raise_invalid(text, "it must be one line without a comment")
     try:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(masked, mode="eval").body
     except SyntaxError as error:
         rest = masked[(error.offset or 1) - 1 :][:20]
-        _fail(text, f"{error.msg} at {rest!r}" if rest else f"{error.msg} at its end")
+        _raise_invalid(text, f"{error.msg} at {rest!r}" if rest else f"{error.msg} at its end")
     except (ValueError, MemoryError, RecursionError):
-        _fail(text, "it cannot be read")
+        _raise_invalid(text, "it cannot be read")
     names: list[Name] = []
     _truth(tree, source, names.append)  # a value that is None, such as that of `append`, ends no evaluation
     return Condition(source, tree, names)
@@ -126,7 +127,7 @@ def range_text(bounds: Range | None) -> str:
     return low if bounds[0] == bounds[1] else f"between {low} and {high}"
 
 
-def _fail(text: str, problem: str) -> NoReturn:
+def _raise_invalid(text: str, problem: str) -> NoReturn:
     raise UsageError(f'condition "{text}": {problem}; write one such as "needs_more > 0.5"')
 
 
@@ -147,9 +148,9 @@ def _truth(node: ast.expr, text: str, bounds: Bounds) -> bool | None:
             one, other = (_range(side, text, bounds) for side in (left, right))
             return None if one is None or other is None else SIGNS[type(op)](one, other)
         case ast.Compare(ops=[_, _, *_]):
-            _fail(text, "one comparison at a time; join two with `and`")
+            _raise_invalid(text, "one comparison at a time; join two with `and`")
     source = text[node.col_offset : node.end_col_offset]
-    _fail(text, f"`<`, `<=`, `>`, `>=`, `==` or `!=` is missing in '{source}'")
+    _raise_invalid(text, f"`<`, `<=`, `>`, `>=`, `==` or `!=` is missing in '{source}'")
 
 
 def _range(node: ast.expr, text: str, bounds: Bounds) -> Range | None:
@@ -163,13 +164,14 @@ def _range(node: ast.expr, text: str, bounds: Bounds) -> Range | None:
         case ast.Attribute(value=ast.Name() | ast.Subscript(value=ast.Name()), attr=field):
             if field not in FIELDS:
                 raise UsageError(f"no field '{field}' in '{source}'{did_you_mean(field, list(FIELDS))}")
-            return bounds(_name(source.rpartition(".")[0], field))
+            return bounds(_parse_name(source.rpartition(".")[0], field))
         case ast.Name() | ast.Subscript(value=ast.Name()):
-            return bounds(_name(source, ""))
-    _fail(text, f"'{source}' is neither a name nor a number")
+            return bounds(_parse_name(source, ""))
+    _raise_invalid(text, f"'{source}' is neither a name nor a number")
 
 
-def _name(source: str, field: str) -> Name:
+def _parse_name(source: str, field: str) -> Name:
+    """Quantity of a text such as `accuracy[step, 0.1]`."""
     name, _, words = source.partition("[")
     of = (word.strip() for word in words.strip(" ]").split(","))
     return Name(check_name(name.strip()), tuple(filter(None, of)), field)

@@ -52,7 +52,7 @@ def facts(row: dict) -> list[str]:
         answer = f" ({correct})" if row[f"{side}_rank"] is not None else ""  # of a label there is no other one
         texts.append(f"{side.upper()} {row[f'{side}_probability']:.2f} for {row['label']}{answer}")
     for of, search in list(row["searches"].items())[:1]:
-        a, b = (_ratio(search[f"{side}_ratio"], search[f"{side}_censored"]) for side in "ab")
+        a, b = (_ratio_text(search[f"{side}_ratio"], search[f"{side}_censored"]) for side in "ab")
         texts.append(f"a* ({of}): A {a}, B {b}")
     ranks = {of.replace(" ", " at "): each["rank"] for of, each in row["likeness"].items() if each["rank"] is not None}
     if ranks:
@@ -75,7 +75,7 @@ def _rules(rows: Sequence[dict]) -> Iterator[tuple[list[dict], str]]:
     yield [row for _, row in least], "the maps are least alike"
 
 
-def _ratio(ratio: float, censored: str | None) -> str:
+def _ratio_text(ratio: float, censored: str | None) -> str:
     return f"{ratio:.3g} or less" if censored == "left" else f"{'more than ' * (censored == 'right')}{ratio:.3g}"
 
 
@@ -101,17 +101,18 @@ class _Strips:
             for side, (rows, _) in zip(self.sides, self.rows, strict=True)
         ]
         numbers = ", ".join(note.removeprefix("source ") for note in clips[0].headers().notes)
-        yield Strip("clip", f"source frames {numbers}", _picture(clips[0], clips[0].clip_row([])))
+        yield Strip("clip", f"source frames {numbers}", _strip_uri(clips[0], clips[0].clip_row([])))
         for method, *ratio in self.of:
             for side, clip, (_, maps) in zip(self.sides, clips, self.rows, strict=True):
                 rows = [row for row in maps if (row["clip_id"], row["method"]) == (clip_id, method)]
                 rows = [row for row in rows if not ratio or f"{row['ratio']:g}" == ratio[0]]
                 name = " at ".join([method, *ratio])
                 row = clip.map_row(name, min(rows, key=lambda row: row["seed"], default=None))
-                yield Strip(f"{side.letter}: {name}", row.missing or ", ".join(row.notes), _picture(clip, row))
+                yield Strip(f"{side.letter}: {name}", row.missing or ", ".join(row.notes), _strip_uri(clip, row))
 
 
-def _picture(clip: figure_sources.ShownClip, row: figures.Row) -> str | None:
+def _strip_uri(clip: figure_sources.ShownClip, row: figures.Row) -> str | None:
+    """Strip of frames as a data URI; None for a row without frames."""
     if row.frames is None:
         return None
     return pictures.data_uri(pictures.strip(row.frames, row.boxes, row.share, clip.headers().in_action))

@@ -41,7 +41,7 @@ def of_clips(pair: Pair) -> list[dict]:
         row
         for method in methods(pair.a, pair.b)
         for start in range(0, len(chosen), BLOCK)
-        for row in _of_block(pair, method, chosen[start : start + BLOCK])
+        for row in _block_similarities(pair, method, chosen[start : start + BLOCK])
     ]
 
 
@@ -64,15 +64,15 @@ def quantities(pair: Pair, rows: Sequence[dict]) -> list[Quantity]:
     return result
 
 
-def _of_block(pair: Pair, method: str, clips: Sequence[str]) -> Iterator[dict]:
+def _block_similarities(pair: Pair, method: str, clips: Sequence[str]) -> Iterator[dict]:
     """Similarity of the maps of some clips, by clip and ratio."""
     score = registry.find("metrics", "similarity").load()
     a, b = (_maps(side, pair.dataset, method, clips) for side in (pair.a, pair.b))
     for clip, ratio in dict.fromkeys((clip, ratio) for clip, ratio, _ in a):
         seeds = [seed for name, share, seed in a if (name, share) == (clip, ratio) and (name, share, seed) in b]
         if seeds:
-            one, other = (_full(rows[clip, ratio, min(seeds)]) for rows in (a, b))
-            values = score(one, {"b": other if one.shape == other.shape else _scaled(other, one.shape)})
+            one, other = (_full_map(rows[clip, ratio, min(seeds)]) for rows in (a, b))
+            values = score(one, {"b": other if one.shape == other.shape else _resized_map(other, one.shape)})
             rank, iou = (
                 None if isinstance(value, AuditError) else value for value in (values["b.rank"], values["b.iou"])
             )
@@ -93,13 +93,15 @@ def _maps(side: Side, dataset: str, method: str, clips: Sequence[str]) -> dict[t
     return maps
 
 
-def _full(row: dict) -> "Tensor":
+def _full_map(row: dict) -> "Tensor":
+    """Map of a row at full size, [T, H, W]."""
     import torch
 
     return torch.from_numpy(arrays.full(row["grid"], row))
 
 
-def _scaled(importance: "Tensor", size: Sequence[int]) -> "Tensor":
+def _resized_map(importance: "Tensor", size: Sequence[int]) -> "Tensor":
+    """Map [T, H, W] interpolated to another size."""
     from torch.nn import functional
 
     return functional.interpolate(importance[None, None], size=tuple(size), mode="trilinear")[0, 0]

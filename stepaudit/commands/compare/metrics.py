@@ -41,7 +41,7 @@ def of_metrics(pair: Pair) -> list[Quantity]:
     quantities = []
     for metric in alike(pair.a, pair.b, "metrics"):
         if metric in is_share:
-            rows = _of_methods(pair, pair.joined(MEASURED, SUMS, metric=metric), metric)
+            rows = _comparable_rows(pair, pair.joined(MEASURED, SUMS, metric=metric), metric)
             quantities += paired_means("metric_increase", rows, least=-1 if is_share[metric] else None)
     return quantities
 
@@ -52,12 +52,12 @@ def of_evidence(pair: Pair) -> list[Quantity]:
         quantity
         for kind in ("adversarial", "vacuous")
         for quantity in paired_means(
-            f"{kind}_increase", _of_methods(pair, pair.joined(CLASSES, SHARES.format(kind=kind))), least=-1
+            f"{kind}_increase", _comparable_rows(pair, pair.joined(CLASSES, SHARES.format(kind=kind))), least=-1
         )
     ]
 
 
-def _of_methods(pair: Pair, rows: Sequence[dict], *before: str) -> list[dict]:
+def _comparable_rows(pair: Pair, rows: Sequence[dict], *before: str) -> list[dict]:
     """Rows of the methods that may be compared, in the configuration's order, with the words of their quantity."""
     names = methods(pair.a, pair.b)
     compared = [row | {"of": (*before, *words(row["method"], row["ratio"]))} for row in rows if row["method"] in names]

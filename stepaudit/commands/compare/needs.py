@@ -30,11 +30,11 @@ def quantities(pair: Pair) -> list[Quantity]:
         return []
     rows = pair.joined(NEEDED, BOTH)
     of_method = {name: [row for row in rows if row["method"] == name] for name in names}
-    times = [_times(name, some) for name, some in of_method.items()]
+    times = [_need_factor(name, some) for name, some in of_method.items()]
     corrected = holm(np.array([each.p for each in times], float))
     return [
         *(replace(each, holm_p=number(p)) for each, p in zip(times, corrected, strict=True)),
-        *(_needless(name, some) for name, some in of_method.items()),
+        *(_needless_share(name, some) for name, some in of_method.items()),
     ]
 
 
@@ -47,7 +47,7 @@ def _methods(pair: Pair) -> list[str]:
     return [name for name in searched[0]["methods"] if name in searched[1]["methods"] and name in same]
 
 
-def _times(method: str, rows: Sequence[dict]) -> Quantity:
+def _need_factor(method: str, rows: Sequence[dict]) -> Quantity:
     """The geometric mean of B's need over A's, on clips that need something in both."""
     needed = [row for row in rows if not (row["a_vacuous"] or row["b_vacuous"])]
     if not needed:
@@ -62,7 +62,7 @@ def _times(method: str, rows: Sequence[dict]) -> Quantity:
     return Quantity(NEEDS[0], (method,), value, low, high, of_a, of_b, p=mean.p, clips=len(needed))
 
 
-def _needless(method: str, rows: Sequence[dict]) -> Quantity:
+def _needless_share(method: str, rows: Sequence[dict]) -> Quantity:
     """Share of the clips that need nothing, B less A."""
     if not rows:
         return Quantity(NEEDS[1], (method,), reason="no clip was searched on both sides")

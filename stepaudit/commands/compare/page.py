@@ -67,6 +67,7 @@ def _point(row: dict, a: float, b: float, *, censored: bool = False) -> dict:
 
 
 def _scatter(points: Sequence[dict], name: str, domain: Sequence[float], scale: Literal["linear", "log"]) -> str:
+    """SVG of B against A, a point for each clip, with the diagonal; hollow points are censored."""
     axes = alt.Scale(domain=list(domain), type=scale, nice=False)
     line = alt.Chart(alt.Data(values=[{"a": end, "b": end} for end in domain])).mark_line(
         color="#8888", strokeDash=[4, 4]

@@ -87,7 +87,7 @@ def pair(a: Side, b: Side, dataset: str | None = None) -> Pair:
             "clips of long footage are windows of the same videos, and a comparison would take them for independent; "
             f"read the reports of both audits, `stepaudit report {a.folder}`"
         )
-    name, sizes = _dataset(a, b, dataset), (a.size, b.size)
+    name, sizes = _common_dataset(a, b, dataset), (a.size, b.size)
     of_clip: dict[str, tuple[dict, dict]] = defaultdict(lambda: ({}, {}))
     for index, side in enumerate((a, b)):
         for row in side.rows(CLIPS, dataset=name):
@@ -109,7 +109,8 @@ def pair(a: Side, b: Side, dataset: str | None = None) -> Pair:
     return both
 
 
-def _dataset(a: Side, b: Side, requested: str | None) -> str:
+def _common_dataset(a: Side, b: Side, requested: str | None) -> str:
+    """Data set that both sides have. Raises UsageError if there is none, or several and none is requested."""
     of_a, of_b = ([row["name"] for row in side.rows(DATASETS)] for side in (a, b))
     common = [name for name in of_a if name in of_b]
     if not common:

@@ -62,7 +62,7 @@ def quantities(rows: Sequence[dict]) -> list[Quantity]:
         return [*undefined, _probabilities(rows)]
     right = [(is_right(row, "a"), is_right(row, "b")) for row in rows]
     won, lost = right.count((False, True)), right.count((True, False))
-    accuracy = _difference("accuracy_increase", rows, right, tested=False)
+    accuracy = _mean_difference("accuracy_increase", rows, right, tested=False)
     p = number(sign_test(lost, won))  # exact, where one clip is right or wrong
     was_right = [row for row in rows if is_right(row, "a")]
     wrong = [{"clip_id": row["clip_id"], "of": (), "part": not is_right(row, "b"), "whole": 1} for row in was_right]
@@ -78,7 +78,7 @@ def quantities(rows: Sequence[dict]) -> list[Quantity]:
 
 def _probabilities(rows: Sequence[dict]) -> Quantity:
     pairs = [(row["a_probability"], row["b_probability"]) for row in rows]
-    return _difference("target_probability_increase", rows, pairs)
+    return _mean_difference("target_probability_increase", rows, pairs)
 
 
 def is_right(row: dict, side: str) -> bool:
@@ -86,7 +86,7 @@ def is_right(row: dict, side: str) -> bool:
     return is_answered(row[f"{side}_rank"], row[f"{side}_probability"])
 
 
-def _difference(name: str, rows: Sequence[dict], values: Sequence[tuple], *, tested: bool = True) -> Quantity:
+def _mean_difference(name: str, rows: Sequence[dict], values: Sequence[tuple], *, tested: bool = True) -> Quantity:
     """The mean of B's value less A's over clips."""
     parts = [
         {"clip_id": row["clip_id"], "of": (), "part": float(b) - float(a), "whole": 1, "a_part": float(a)}

@@ -60,12 +60,16 @@ def _quantities(of: tuple[str, str], rows: Sequence[dict], identical: bool) -> I
     ends = _ends(rows, identical)
     a_low, a_high, b_low, b_high = lower_median(ends.T)
     a, b = (number(low) if low == high else None for low, high in ((a_low, a_high), (b_low, b_high)))
-    note = f"A {_range(a_low, a_high)}, B {_range(b_low, b_high)}"
-    medians = _bracket(RATIOS[0], of, (b_low - a_high, b_high - a_low), median_difference_interval(ends), len(rows))
+    note = f"A {_range_text(a_low, a_high)}, B {_range_text(b_low, b_high)}"
+    medians = _bracket_quantity(
+        RATIOS[0], of, (b_low - a_high, b_high - a_low), median_difference_interval(ends), len(rows)
+    )
     yield replace(medians, a=a, b=b, note=note)
     low, high = ends[:, 2] - ends[:, 1], ends[:, 3] - ends[:, 0]
-    yield _bracket(RATIOS[1], of, (lower_median(low), lower_median(high)), median_interval(low, high), len(rows))
-    yield _decided(of, rows)
+    yield _bracket_quantity(
+        RATIOS[1], of, (lower_median(low), lower_median(high)), median_interval(low, high), len(rows)
+    )
+    yield _share_needing_more(of, rows)
 
 
 def _ends(rows: Sequence[dict], identical: bool) -> Array:
@@ -82,7 +86,7 @@ def _ends(rows: Sequence[dict], identical: bool) -> Array:
     return np.stack(ends, axis=1)
 
 
-def _decided(of: tuple[str, str], rows: Sequence[dict]) -> Quantity:
+def _share_needing_more(of: tuple[str, str], rows: Sequence[dict]) -> Quantity:
     """Share of the decided clips on which B needs more, with Wilson's interval and the exact sign test."""
     counts = {name: sum(row["outcome"] == name for row in rows) for name in ("more", "less", "same", "undecided")}
     decided, note = counts["more"] + counts["less"], ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -93,7 +97,7 @@ def _decided(of: tuple[str, str], rows: Sequence[dict]) -> Quantity:
     return Quantity(RATIOS[2], of, number(share), number(lower), number(upper), p=number(p), clips=decided, note=note)
 
 
-def _bracket(
+def _bracket_quantity(
     name: str, of: tuple[str, str], ends: tuple[Array, Array], interval: tuple[float, float], clips: int
 ) -> Quantity:
     """A quantity between two ends; its value is known if they are equal."""
@@ -103,7 +107,7 @@ def _bracket(
     return Quantity(name, of, value, lower, upper, at_least=low, at_most=high, clips=clips, reason=reason)
 
 
-def _range(low: float, high: float) -> str:
+def _range_text(low: float, high: float) -> str:
     if low == high:
         return f"{low:.3g}"
     return f"{high:.3g} or less" if low == 0 else f"more than {low:.3g}" if high == 1 else f"{low:.3g} to {high:.3g}"

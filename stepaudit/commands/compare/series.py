@@ -65,7 +65,7 @@ def steps(
             with compared(texts[before], texts[place], dataset) as comparison:
                 texts[before], texts[place] = str(comparison.pair.a), str(comparison.pair.b)
                 use(comparison, place)
-                made.append(_step(comparison))
+                made.append(_step_of(comparison))
         except NothingInCommonError as error:
             made.append(Step(texts[place], texts[before], notes=(str(error),)))
     return _corrected(made)
@@ -75,7 +75,7 @@ def text(made: Sequence[Step], against: Against) -> str:
     """The findings, what was not compared, and a table with a line for each side."""
     before = "the first" if against == "first" else "the one before"
     head = f"{len(made) + 1} sides, each against {before}; changes with 95 % intervals."
-    sentences = [sentence for name in ("accuracy", "need") if (sentence := _finding(made, name))]
+    sentences = [sentence for name in ("accuracy", "need") if (sentence := _change_sentence(made, name))]
     notes = [f"Note: {step.side} (B) against {step.reference} (A): {note}." for step in made for note in step.notes]
     return "\n".join([head, "", *sentences, *notes, "", format_rows(HEADERS, lines(made), "table")])
 
@@ -83,24 +83,33 @@ def text(made: Sequence[Step], against: Against) -> str:
 def lines(made: Sequence[Step]) -> list[list[str]]:
     """Cells of `HEADERS` for each side, in order; the first has no change."""
     first = made[0]
-    start = [first.reference, str(first.clips), _own(first.accuracy, "a"), "–", _own(first.need, "a"), "–", "–"]
-    return [start, *(_line(step) for step in made)]
+    start = [
+        first.reference,
+        str(first.clips),
+        _value_text(first.accuracy, "a"),
+        "–",
+        _value_text(first.need, "a"),
+        "–",
+        "–",
+    ]
+    return [start, *(_table_line(step) for step in made)]
 
 
-def _line(step: Step) -> list[str]:
+def _table_line(step: Step) -> list[str]:
     failed = "–" if step.failed is None or step.failed.value is None else f"{step.failed.value:.0f}"
     return [
         step.side,
         str(step.clips),
-        _own(step.accuracy, "b"),
-        _change(step.accuracy),
-        _own(step.need, "b"),
-        _change(step.need),
+        _value_text(step.accuracy, "b"),
+        _change_text(step.accuracy),
+        _value_text(step.need, "b"),
+        _change_text(step.need),
         failed,
     ]
 
 
-def _step(comparison: Comparison) -> Step:
+def _step_of(comparison: Comparison) -> Step:
+    """Accuracy, need and failures of a comparison, with the reasons for what is missing."""
     named: dict[str, Quantity] = {}
     for each in comparison.quantities:
         named.setdefault(each.name, each)
@@ -134,12 +143,12 @@ def _corrected(made: Sequence[Step]) -> list[Step]:
     return corrected
 
 
-def _finding(made: Sequence[Step], name: str) -> str:
+def _change_sentence(made: Sequence[Step], name: str) -> str:
     """Sentence on the steps at which a quantity clearly changes; empty if it was measured at none."""
     measured = [(step, each) for step in made if (each := getattr(step, name)) is not None and each.value is not None]
     if not measured:
         return ""
-    clear = [f"{step.side} ({_change(each)})" for step, each in measured if is_clear(each)]
+    clear = [f"{step.side} ({_change_text(each)})" for step, each in measured if is_clear(each)]
     head = "Accuracy" if name == "accuracy" else f"Needed of a clip ({', '.join(measured[0][1].of)})"
     steps = f"{len(measured)} step{'s' * (len(measured) > 1)}"
     if not clear:
@@ -155,12 +164,12 @@ def is_clear(quantity: Quantity) -> bool:
     return None not in (quantity.lower, quantity.upper) and p is not None and p < findings.ALPHA
 
 
-def _own(quantity: Quantity | None, side: str) -> str:
+def _value_text(quantity: Quantity | None, side: str) -> str:
     value = None if quantity is None else getattr(quantity, side)
     return "–" if value is None else f"{100 * value:.3g} %"
 
 
-def _change(quantity: Quantity | None) -> str:
+def _change_text(quantity: Quantity | None) -> str:
     """A change with its interval: points, or a factor."""
     if quantity is None or quantity.value is None:
         return "–"

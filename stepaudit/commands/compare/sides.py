@@ -77,7 +77,7 @@ def opened(a: str, b: str) -> Iterator[tuple[Side, Side]]:
         UsageError: there is no such audit or model, its database is not there or not of its tables, or a model must be
             named.
     """
-    (first, one), (second, two) = _parts(a), _parts(b)
+    (first, one), (second, two) = _folder_and_model(a), _folder_and_model(b)
     if first is None:
         raise UsageError(f"'{a}' names no audit; write the folder of its results first, such as results/demo{a}")
     second = second or first
@@ -86,7 +86,7 @@ def opened(a: str, b: str) -> Iterator[tuple[Side, Side]]:
         same = first.resolve() == second.resolve()  # a process opens a database once
         connections = (connection, connection if same else stack.enter_context(database.connect(second)))
         known = [[name for (name,) in database.fetch(each, MODELS)[1]] for each in connections]
-        models = _models((first, second), (one, two), known)
+        models = _models_of_sides((first, second), (one, two), known)
         yield Side("A", first, models[0], connections[0]), Side("B", second, models[1], connections[1])
 
 
@@ -94,7 +94,7 @@ def with_folders(texts: Sequence[str]) -> list[str]:
     """Sides with the folder of the audit named before, where they name a model alone. Raises UsageError without any."""
     named, folder = [], None
     for text in texts:
-        own, model = _parts(text)
+        own, model = _folder_and_model(text)
         if own is None and folder is None:
             raise UsageError(f"'{text}' names no audit; write the folder of its results first, results/demo{text}")
         named.append(text if own is not None else f"{folder}:{model}")
@@ -105,7 +105,7 @@ def with_folders(texts: Sequence[str]) -> list[str]:
 def notes(a: Side, b: Side) -> list[str]:
     """Warnings about the two audits: not finished, of different versions or settings."""
     sides = [a] if a.folder == b.folder else [a, b]
-    texts = [text for side in sides for text in _state(side)]
+    texts = [text for side in sides for text in _missing_row_warnings(side)]
     versions = {str(side): side.rows("select stepaudit from audit")[0]["stepaudit"] for side in sides}
     if len(set(versions.values())) > 1:
         texts.append("made by different versions: " + ", ".join(f"{side} by {each}" for side, each in versions.items()))
@@ -141,7 +141,7 @@ def searched(a: Side, b: Side) -> list[str]:
     return [name for name in a.config["preserve"]["methods"] if name in alike(a, b, "methods")]
 
 
-def _parts(text: str) -> tuple[Path | None, str | None]:
+def _folder_and_model(text: str) -> tuple[Path | None, str | None]:
     """Folder and model. A folder that exists may have a colon in its name."""
     folder, colon, model = text.rpartition(":")
     if not colon or Path(text).is_dir():
@@ -149,7 +149,7 @@ def _parts(text: str) -> tuple[Path | None, str | None]:
     return Path(folder) if folder else None, model or None
 
 
-def _models(folders: Sequence[Path], requested: Sequence[str | None], known: Sequence[list[str]]) -> list[str]:
+def _models_of_sides(folders: Sequence[Path], requested: Sequence[str | None], known: Sequence[list[str]]) -> list[str]:
     """The models of both sides. Raises UsageError if one is unknown or not named."""
     for folder, model, names in zip(folders, requested, known, strict=True):
         if not names:
@@ -172,7 +172,7 @@ def _models(folders: Sequence[Path], requested: Sequence[str | None], known: Seq
     raise UsageError(f"say which models are compared, {example} {choice}")
 
 
-def _state(side: Side) -> Iterator[str]:
+def _missing_row_warnings(side: Side) -> Iterator[str]:
     """Warnings if rows are missing. Raises UsageError if the database is older than the tables beside it."""
     if missing := side.rows("select coalesce(sum(missing), 0)::bigint as missing from coverage")[0]["missing"]:
         yield f"{side.folder} is not finished: {missing} rows are missing"

@@ -46,7 +46,7 @@ def videos(dataset: str, rows: DatasetRows | UsageError | None, *, sample: int =
         return fine(about, "made when the audit runs")
     paths = sorted({row["path"] for row in rows.segments})
     some = paths[:: max(1, len(paths) // sample)][:sample]
-    bad = [text for path in some if (text := _unreadable(Path(path)))]
+    bad = [text for path in some if (text := _read_error(Path(path)))]
     splits = Counter(row["split"] for row in rows.segments)
     text = f"{len(rows.segments)} segments ({', '.join(f'{splits[each]} {each}' for each in sorted(splits))})"
     if bad and len(bad) == len(some):
@@ -57,7 +57,8 @@ def videos(dataset: str, rows: DatasetRows | UsageError | None, *, sample: int =
     return fine(about, f"{text}; the {len(some)} tried decode")
 
 
-def _unreadable(path: Path) -> str:
+def _read_error(path: Path) -> str:
+    """Error of reading a video; empty if it can be read."""
     try:
         decoding.source_size(path, seconds=SECONDS)
     except (BadVideoError, OSError) as error:
@@ -134,11 +135,11 @@ def model(config: Config, name: str, probed: Mapping) -> Finding:
     if text := probed.get("unbuilt", {}).get(name):
         return problem(about, text, "correct its `use`")
     if entry.checkpoint is not None:
-        return _file(about, entry.checkpoint, "`checkpoint`")
+        return _file_finding(about, entry.checkpoint, "`checkpoint`")
     if entry.weights is None:
         return fine(about, "no weights: it starts at random")
     if Path(entry.weights).is_file():
-        return _file(about, Path(entry.weights), "`weights`")
+        return _file_finding(about, Path(entry.weights), "`weights`")
     if "weights" not in probed:
         return warning(about, f"{entry.weights}: not checked, since PyTorch does not work", "repair PyTorch first")
     address = probed["weights"].get(entry.weights)
@@ -164,7 +165,7 @@ def answers(name: str, probed: Mapping) -> Iterator[Finding]:
                 yield kind(f"model {name}", each["sentence"], each["step"])
 
 
-def _file(about: str, path: Path, key: str) -> Finding:
+def _file_finding(about: str, path: Path, key: str) -> Finding:
     if path.is_file():
         return fine(about, str(path))
     return problem(about, f"{path}: no such file", f"correct {key} in the configuration")
@@ -175,7 +176,7 @@ def results(folder: Path) -> Finding:
     place = existing(folder)
     try:
         with tempfile.TemporaryDirectory(prefix=".stepaudit-", dir=place) as scratch:
-            locks, renames = _locks(Path(scratch)), _renames(Path(scratch))
+            locks, renames = _has_locks(Path(scratch)), _can_rename(Path(scratch))
     except OSError as error:
         advice = "give yourself the right to, or choose another `results`"
         return problem("results", f"{place}: cannot be written ({error.strerror})", advice)
@@ -194,7 +195,7 @@ def existing(folder: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.is_dir())
 
 
-def _locks(folder: Path) -> bool:
+def _has_locks(folder: Path) -> bool:
     """True if a lock that is taken cannot be taken again."""
     writing.write_text(folder / "lock", "")
     with (folder / "lock").open("rb") as first, (folder / "lock").open("rb") as second:
@@ -209,7 +210,7 @@ def _locks(folder: Path) -> bool:
     return False
 
 
-def _renames(folder: Path) -> bool:
+def _can_rename(folder: Path) -> bool:
     """True if a file can replace another one."""
     path = folder / "file"
     writing.write_text(path, "old")

@@ -20,26 +20,28 @@ def examine(config_file: Path | None = None, *, slurm: bool = False) -> Iterator
     Args:
         slurm: check what the Slurm profile needs.
     """
-    settings = _settings(config_file)
+    settings = _load_settings(config_file)
     probed = torch_probe.probe(config_file if isinstance(settings, Config) else None)
-    yield from _machine(probed, settings.device if isinstance(settings, Config) else "auto", slurm)
+    yield from _machine_findings(probed, settings.device if isinstance(settings, Config) else "auto", slurm)
     if isinstance(settings, Config):
         yield fine("configuration", f"{config_file} is valid: audit '{settings.audit}'")
-        yield from _audit(settings, probed)
+        yield from _audit_findings(settings, probed)
     elif isinstance(settings, UsageError):
         yield problem("configuration", str(settings), "correct it, then run `stepaudit doctor` again for the rest")
     else:
         yield audit_checks.temporary()
 
 
-def _settings(config_file: Path | None) -> Config | UsageError | None:
+def _load_settings(config_file: Path | None) -> Config | UsageError | None:
+    """The configuration, its error, or None without a file."""
     try:
         return None if config_file is None else config.load(config_file)
     except UsageError as error:
         return error
 
 
-def _machine(probed: dict, device: str, slurm: bool) -> Iterator[Finding]:
+def _machine_findings(probed: dict, device: str, slurm: bool) -> Iterator[Finding]:
+    """Findings on the machine and its installation."""
     path, here = os.environ.get("PATH", ""), Path.cwd()
     yield machine_checks.python()
     yield machine_checks.packages(machine_checks.required())
@@ -56,7 +58,8 @@ def _machine(probed: dict, device: str, slurm: bool) -> Iterator[Finding]:
     yield machine_checks.slurm(own if is_elsewhere else here, path, required=slurm)
 
 
-def _audit(settings: Config, probed: dict) -> Iterator[Finding]:
+def _audit_findings(settings: Config, probed: dict) -> Iterator[Finding]:
+    """Findings on the files that a configuration names."""
     rows: dict[str, DatasetRows | UsageError | None] = {}
     for dataset in settings.datasets:
         try:

@@ -18,20 +18,20 @@ def estimated(config: Config, counts: Mapping[str, Counter], weights: Mapping[st
         counts: segments of each split, by data set.
         weights: bytes of each model's weights; None if unknown.
     """
-    clips = sum(_clips(config, dataset, count) for dataset, count in counts.items())
-    maps = sum(count["test"] for count in counts.values()) * sum(_maps(config, model) for model in config.models)
+    clips = sum(_clip_bytes(config, dataset, count) for dataset, count in counts.items())
+    maps = sum(count["test"] for count in counts.values()) * sum(_map_bytes(config, model) for model in config.models)
     models = len(config.datasets) * sum(weights.get(name) or UNKNOWN_MODEL for name in config.models)
     return clips + maps + models + OVERHEAD
 
 
-def _clips(config: Config, dataset: str, count: Counter) -> int:
+def _clip_bytes(config: Config, dataset: str, count: Counter) -> int:
     """Bytes of the clips of a data set, at every size: a training segment has several views."""
     views = {"train": config.clips.random_views}
     cut = sum(count[split] * views.get(split, 1) for split in config.splits_cut(dataset))
     return sum(3 * cut * clips.frames * clips.height * clips.width for clips in config.sizes.values())
 
 
-def _maps(config: Config, model: str) -> int:
+def _map_bytes(config: Config, model: str) -> int:
     """Bytes of all maps of a clip. A mask has seeds; any other map may have the clip's own resolution."""
     clips, total = config.clips_of(model), 0
     for entry in config.methods.values():

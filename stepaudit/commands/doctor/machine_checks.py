@@ -46,20 +46,21 @@ def packages(requirements: Iterable[str]) -> Finding:
     minimum = {match[1]: match[2] or "0" for match in matches if match}
     if not minimum:
         return warning("packages", "stepaudit is not installed here, so that its requirements are not known", ADVICE)
-    if wrong := [text for name, least in minimum.items() if (text := _wrong_version(name, least))]:
+    if wrong := [text for name, least in minimum.items() if (text := _version_problem(name, least))]:
         return problem("packages", ", ".join(wrong), ADVICE)
     return fine("packages", f"all {len(minimum)} are installed and new enough")
 
 
-def _wrong_version(name: str, least: str) -> str:
+def _version_problem(name: str, least: str) -> str:
+    """Sentence on a package that is missing or too old; empty if it will do."""
     try:
         installed = version(name)
     except PackageNotFoundError:
         return f"{name} is missing"
-    return f"{name} {installed} is older than {least}" if _numbers(installed) < _numbers(least) else ""
+    return f"{name} {installed} is older than {least}" if _version_numbers(installed) < _version_numbers(least) else ""
 
 
-def _numbers(text: str) -> list[int]:
+def _version_numbers(text: str) -> list[int]:
     """[2, 14] of `2.14.0+cpu`, without zeros at the end."""
     digits = re.sub(r"[^\d.].*", "", text)
     return [int(part) for part in re.sub(r"(\.0*)+$", "", digits).split(".") if part]
@@ -98,6 +99,7 @@ def gpu(probed: Mapping, device: str, nvidia: bool) -> Finding:
 
 
 def _gpu_trouble(probed: Mapping, nvidia: bool) -> tuple[str, str]:
+    """Sentence and next step for a GPU that cannot be used."""
     if probed["gpus"] and "gpu_error" not in probed:
         return f"{probed.get('gpu', 'it')} does not compute the same as the CPU", "set `device: cpu`; the GPU is broken"
     if probed["gpus"]:

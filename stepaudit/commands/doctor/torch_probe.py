@@ -27,9 +27,9 @@ def probe(config: Path | None, seconds: float = SECONDS) -> dict[str, Any]:
 def _probed(config: Path | None) -> dict[str, Any]:
     """Versions, results of compiled operators and of a GPU, and the weights of a configuration's models."""
     result: dict[str, Any] = {}
-    steps: list[Callable[[dict], None]] = [_import, _operators, _gpu]
+    steps: list[Callable[[dict], None]] = [_import_versions, _check_operators, _check_gpu]
     if config is not None:
-        steps += [lambda result: _models(result, config), lambda result: _answers(result, config)]
+        steps += [lambda result: _weights_of_models(result, config), lambda result: _probe_networks(result, config)]
     for step in steps:
         try:
             step(result)
@@ -39,7 +39,7 @@ def _probed(config: Path | None) -> dict[str, Any]:
     return result
 
 
-def _import(result: dict) -> None:
+def _import_versions(result: dict) -> None:
     import torch
 
     result |= {"torch": torch.__version__, "built_for": torch.version.cuda}
@@ -48,7 +48,7 @@ def _import(result: dict) -> None:
     result["torchvision"] = torchvision.__version__
 
 
-def _operators(result: dict) -> None:
+def _check_operators(result: dict) -> None:
     """torchvision's compiled operators are missing where the two were not built for each other."""
     import torch
     from torchvision.ops import nms
@@ -58,7 +58,7 @@ def _operators(result: dict) -> None:
         raise RuntimeError(f"torchvision.ops.nms gives {chosen.tolist()}, it should give [0]")
 
 
-def _gpu(result: dict) -> None:
+def _check_gpu(result: dict) -> None:
     import torch
 
     result["gpus"] = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -73,7 +73,7 @@ def _gpu(result: dict) -> None:
         result["gpu_error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _models(result: dict, config: Path) -> None:
+def _weights_of_models(result: dict, config: Path) -> None:
     """Bytes of each model's weights, and the address and cache of torchvision's weights."""
     import torch
 
@@ -82,12 +82,12 @@ def _models(result: dict, config: Path) -> None:
     settings = configuration.load(config)
     result["cache"] = str(Path(torch.hub.get_dir(), "checkpoints"))
     result["unbuilt"] = {}
-    result["bytes"] = {name: _bytes(settings, name, result["unbuilt"]) for name in settings.models}
+    result["bytes"] = {name: _weight_bytes(settings, name, result["unbuilt"]) for name in settings.models}
     names = {entry.weights for entry in settings.models.values() if entry.weights}
-    result["weights"] = {name: _address(name) for name in names if not Path(name).is_file()}
+    result["weights"] = {name: _weights_url(name) for name in names if not Path(name).is_file()}
 
 
-def _answers(result: dict, config: Path) -> None:
+def _probe_networks(result: dict, config: Path) -> None:
     """Answers of each network, and its findings."""
     from stepaudit.audit import config as configuration
     from stepaudit.networks import probe
@@ -98,7 +98,8 @@ def _answers(result: dict, config: Path) -> None:
     ]
 
 
-def _bytes(settings: Any, model: str, unbuilt: dict[str, str]) -> int | None:
+def _weight_bytes(settings: Any, model: str, unbuilt: dict[str, str]) -> int | None:
+    """Bytes of a model's weights, computed without memory; None, with a note in `unbuilt`, if it cannot be built."""
     from stepaudit.layers import without_data
 
     try:
@@ -112,7 +113,8 @@ def _bytes(settings: Any, model: str, unbuilt: dict[str, str]) -> int | None:
         return None
 
 
-def _address(name: str) -> str | None:
+def _weights_url(name: str) -> str | None:
+    """Address of torchvision's weights; None for other names."""
     from torchvision.models import get_weight
 
     try:

@@ -37,7 +37,7 @@ def ffmpeg() -> Finding:
         with tempfile.TemporaryDirectory() as folder:
             clip = Path(folder, "clip.h264")
             writing.write_bytes(clip, CLIP)
-            trouble = _difference(clip)
+            trouble = _decoding_error(clip)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         return problem("ffmpeg", f"there is none that works ({error})", ADVICE)
     if trouble:
@@ -53,7 +53,7 @@ def encoder() -> Finding:
         with tempfile.TemporaryDirectory() as folder:
             clip = Path(folder, "clip.mp4")
             encoding.encode(frames, clip, 25)
-            trouble = _difference(clip)
+            trouble = _decoding_error(clip)
     except (OSError, RuntimeError, UsageError, StorageError) as error:
         trouble = str(error)
     if trouble:
@@ -62,7 +62,7 @@ def encoder() -> Finding:
     return fine("encoder", f"{encoding.encoder()} writes H.264")
 
 
-def _difference(clip: Path) -> str:
+def _decoding_error(clip: Path) -> str:
     """The error of the clip of four grey frames after decoding; empty if there is none."""
     try:
         height, width = decoding.source_size(clip, seconds=SECONDS)

@@ -38,7 +38,7 @@ def run(request: Request) -> Iterator[str]:
         AuditError: the clip cannot be explained: it does not decode, is too short, or the method does not suit it.
     """
     arguments.check_video(request)
-    component, asked_windows = _checked(request), timeline.windows_of(request)
+    component, asked_windows = _checked_method(request), timeline.windows_of(request)
     options = {**(quick_options(component) if request.quick else {}), **request.options}
     device = arguments.device_of(request.device)
     decoding.source_size(request.video)  # before the model is fetched or read, which takes longer
@@ -58,8 +58,8 @@ def run(request: Request) -> Iterator[str]:
         yield _clip_line(request, clip, "as asked" if request.size else chosen.origin)
         yield from (_notes_on_need(request) if request.need else _notes(component, options, request, clips))
         yield from missing_film()
-        asked = _asked(request, chosen, to_tensor([clip]).to(device), clips)
-        report = _report(request, chosen, clip, asked, options, component)
+        asked = _ask_model(request, chosen, to_tensor([clip]).to(device), clips)
+        report = _explain_clip(request, chosen, clip, asked, options, component)
         yield from report.lines()
         if place is not None and isinstance(report, ClipReport):
             yield timeline.in_time(report.maps()[0]["frame_volume"], _seconds(request, clip), place.last_second)
@@ -76,7 +76,7 @@ def _time_line(
             clip = cutting.middle(request.video, clips, start=place.start, stop=place.stop)
         except TooShortError:
             continue
-        asked = _asked(request, chosen, to_tensor([clip]).to(device), clips)
+        asked = _ask_model(request, chosen, to_tensor([clip]).to(device), clips)
         target = None if asked.target is None else int(asked.target[0])
         yield from timeline.lines(chosen.net, request.video, windows, clips, asked.classes, target, device)
         return
@@ -99,7 +99,7 @@ def _clip_line(request: Request, clip: dict, origin: str) -> str:
 
 def _notes(component: Component, options: dict[str, Any], request: Request, clips: Clips) -> Iterator[str]:
     """Notes to print before the method runs."""
-    quick, passes = quick_options(component), _passes(component, options, clips)
+    quick, passes = quick_options(component), _estimated_passes(component, options, clips)
     quick = {key: value for key, value in quick.items() if key not in request.options}
     if request.quick and not quick:
         yield f"note: --quick changes nothing for {request.method}"
@@ -107,7 +107,7 @@ def _notes(component: Component, options: dict[str, Any], request: Request, clip
         given = ", ".join(f"{key}={value}" for key, value in quick.items())
         yield f"note: --quick ({given}) gives a rough map for a first look; docs/explain.md says what that costs"
     elif quick and passes > SLOW_PASSES:
-        fewer = _passes(component, {**options, **quick}, clips)
+        fewer = _estimated_passes(component, {**options, **quick}, clips)
         yield f"note: about {passes} passes through the model; --quick takes {fewer}, for a first look"
 
 
@@ -117,7 +117,7 @@ def _notes_on_need(request: Request) -> Iterator[str]:
         yield "note: no other video stands behind hidden parts, as in an audit; give one with --background"
 
 
-def _checked(request: Request) -> Component:
+def _checked_method(request: Request) -> Component:
     """The method, if it can do what is asked. Raises UsageError otherwise."""
     arguments.check_need(request)
     if request.need:
@@ -137,16 +137,17 @@ class _Asked:
     size: Clips
 
 
-def _asked(request: Request, chosen: Chosen, clip: Tensor, clips: Clips) -> _Asked:
+def _ask_model(request: Request, chosen: Chosen, clip: Tensor, clips: Clips) -> _Asked:
+    """The clip with the model's answers, its classes, and the index of the requested target."""
     chosen.net.to(clip.device)
     size = clips.model_copy(update={"frames": clip.shape[2], "height": clip.shape[3], "width": clip.shape[4]})
-    answers = _answers(chosen, clip, size)
+    answers = _probe_model(chosen, clip, size)
     classes = chosen.classes or [str(index) for index in range(answers.classes or 0)]
     index = None if request.target is None else arguments.target_of(request.target, classes)
     return _Asked(clip, answers, classes, None if index is None else torch.tensor([index], device=clip.device), size)
 
 
-def _report(
+def _explain_clip(
     request: Request, chosen: Chosen, clip: dict, asked: _Asked, options: dict[str, Any], component: Component
 ) -> ClipReport | NeedReport:
     """The map of a clip, or what the model needs of it, with its names."""
@@ -159,7 +160,9 @@ def _report(
     }
     readings = request.readings or []
     passes = (
-        NEED_PASSES + SUFFICIENCY_PASSES * len(readings) if request.need else _passes(component, options, asked.size)
+        NEED_PASSES + SUFFICIENCY_PASSES * len(readings)
+        if request.need
+        else _estimated_passes(component, options, asked.size)
     )
     with _progress(f"{request.method} of {request.video.name}", passes) as observer:
         if request.need:
@@ -180,7 +183,7 @@ def _background(request: Request, asked: _Asked) -> Tensor | None:
     return to_tensor([cutting.middle(request.background, asked.size)]).to(asked.clip)
 
 
-def _answers(chosen: Chosen, clip: Tensor, clips: Clips) -> Answers:
+def _probe_model(chosen: Chosen, clip: Tensor, clips: Clips) -> Answers:
     """The model's answers to a few questions about the clip. Raises UsageError if it fails or cannot be believed."""
     try:
         answers = probe.require(chosen.net, clip, name=chosen.name)
@@ -214,7 +217,7 @@ def _progress(description: str, total: int) -> Iterator[Observer]:
         advance(total - done, last)
 
 
-def _passes(component: Component, options: dict[str, Any], clips: Clips) -> int:
+def _estimated_passes(component: Component, options: dict[str, Any], clips: Clips) -> int:
     """Estimated forward passes of the model for a map; one with its gradient counts as three."""
     passes = component.companion("passes")
     return passes((clips.frames, clips.height, clips.width), **options) if passes else 3

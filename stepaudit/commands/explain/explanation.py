@@ -69,7 +69,7 @@ class Explanation:
     @property
     def probability(self) -> Tensor:
         """Softmax probability of each target on its clip, [N]."""
-        return _of_targets(self.logits, self.targets)
+        return _target_probabilities(self.logits, self.targets)
 
     @property
     def kept_probability(self) -> Tensor:
@@ -78,12 +78,12 @@ class Explanation:
         That is the clip perturbed by its mask. Of a map that is no mask the greatest voxels are kept, `ratios` of them,
         and the rest is blurred.
         """
-        return _of_targets(self.kept_logits, self.targets)
+        return _target_probabilities(self.kept_logits, self.targets)
 
     @property
     def empty_probability(self) -> Tensor:
         """Softmax probability of each target on its clip perturbed everywhere, [N]: if high, maps are no evidence."""
-        return _of_targets(self.empty_logits, self.targets)
+        return _target_probabilities(self.empty_logits, self.targets)
 
     @property
     def volume(self) -> Tensor:
@@ -216,7 +216,8 @@ def check_targets(targets: Tensor, clips: Tensor, classes: int) -> None:
         raise UsageError(f"target {wrong[0]}: the model has classes 0 to {classes - 1}")
 
 
-def _of_targets(logits: Tensor, targets: Tensor) -> Tensor:
+def _target_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
+    """Softmax probability of each target, [N]."""
     return logits.softmax(dim=1).gather(1, targets[:, None])[:, 0]
 
 
@@ -238,14 +239,14 @@ def _kept_clips(clips: Tensor, compact: Maps, full: Tensor, ratios: Sequence[flo
     """The clips perturbed by their masks, or by hard masks of the maps' greatest voxels; and perturbed everywhere."""
     masks, perturbation = full, Perturbation()
     if "kept_probability" in compact.details:
-        perturbation = _perturbation(str(compact.details["perturbation"]))
+        perturbation = _parse_perturbation(str(compact.details["perturbation"]))
     else:
         masks = torch.stack([hard_mask(one, ratio) for one, ratio in zip(full, ratios, strict=True)])
     levels = perturbation.levels(clips)
     return blend(levels, masks), blend(levels, torch.zeros_like(masks))
 
 
-def _perturbation(text: str) -> Perturbation:
+def _parse_perturbation(text: str) -> Perturbation:
     """Perturbation of a text in the table, such as `blur:sigma=10`."""
     name, _, parameter = text.partition(":")
     return Perturbation(name, float(parameter.removeprefix("sigma=")) if parameter else None)

@@ -37,7 +37,7 @@ def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Callable[[
     """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path}: a file, no folder; name another --out")
-    if not overwrite and (foreign := [name for name in FILES if (path / name).exists() and not _own(path, name)]):
+    if not overwrite and (foreign := [name for name in FILES if (path / name).exists() and not _is_own(path, name)]):
         raise UsageError(
             f"{path}: `stepaudit explain` did not write {', '.join(foreign)}, or it was changed since; "
             "name another --out, or replace it with --overwrite"
@@ -66,7 +66,7 @@ def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Callable[[
             writing.remove_empty(path)
 
 
-def _own(folder: Path, name: str) -> bool:
+def _is_own(folder: Path, name: str) -> bool:
     """True if the summary in the folder lists this very file; the summary is recognised by its form."""
     try:
         written = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["files"]
@@ -94,10 +94,10 @@ def _write(report: Report, folder: Path) -> None:
         report.strip().save(temporary, "PNG")
     for table, of_table in rows.items():
         tables.write_arrow(pa.Table.from_pylist(of_table, schema=schema(table)), folder / TABLE_FILES[table])
-    writing.write_text(folder / "rows.json", json.dumps(rows, default=_plain))
+    writing.write_text(folder / "rows.json", json.dumps(rows, default=_json_value))
     listed = {name: checksums.sha256(folder / name) for name in FILES if (folder / name).exists()}
     summary = {**report.summary(), "files": listed}
-    writing.write_text(folder / SUMMARY, json.dumps(summary, indent=1, default=_plain, ensure_ascii=False) + "\n")
+    writing.write_text(folder / SUMMARY, json.dumps(summary, indent=1, default=_json_value, ensure_ascii=False) + "\n")
 
 
 def schema(table: str) -> pa.Schema:
@@ -105,6 +105,6 @@ def schema(table: str) -> pa.Schema:
     return pa.schema([(column.name, column.type) for column in TABLES[table].columns])
 
 
-def _plain(value: object) -> object:
+def _json_value(value: object) -> object:
     """JSON encoder for NumPy arrays and scalars."""
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

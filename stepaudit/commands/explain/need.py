@@ -66,7 +66,7 @@ class Need:
 
         It is 0 everywhere if nothing is needed, 1 if no smaller mask than the whole clip was found.
         """
-        return torch.stack([self._mask(answer) for answer in self.answers])
+        return torch.stack([self._smallest_mask(answer) for answer in self.answers])
 
     @property
     def shown_clips(self) -> Tensor:
@@ -104,7 +104,8 @@ class Need:
         ]
         return [{column.name: row.get(column.name) for column in schema.TABLES["preservation"].columns} for row in rows]
 
-    def _mask(self, answer: Answer) -> Tensor:
+    def _smallest_mask(self, answer: Answer) -> Tensor:
+        """Mask [T, H, W] for `LEVEL`: zeros if nothing is needed, ones if no mask keeps it."""
         size = tuple(self.clips.shape[2:])
         smallest = None if answer.vacuous else answer.smallest(LEVEL)
         if smallest is None:
@@ -154,7 +155,7 @@ def needed(
         raise UsageError(
             f"backgrounds {list(backgrounds.shape)} for clips {list(clips.shape)}; give another clip for each"
         )
-    others = _others(logits, targets)
+    others = _runner_up(logits, targets)
     start = time.monotonic()
     looks = nullcontext() if answers.has_gradient else without_gradient(model)
     given: dict[str, Any] = {"own": targets, "backgrounds": backgrounds, "seed": seed, **options}
@@ -192,7 +193,7 @@ def search_of(component: Component) -> Callable[..., Any]:
     return search
 
 
-def _others(logits: Tensor, targets: Tensor) -> Tensor:
+def _runner_up(logits: Tensor, targets: Tensor) -> Tensor:
     """The most probable class of each clip but its target, [N]. Raises UsageError if there is one class."""
     if logits.shape[1] < 2:
         raise UsageError("the model has one class; what a clip needs is asked of models with two or more")

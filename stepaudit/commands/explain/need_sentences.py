@@ -29,21 +29,21 @@ def sentences(answer: Answer, label: str, other_answer: Answer, other: str, of_f
         of_frames: in which the smallest mask for half lies, such as `3 of 16 frames`.
     """
     if answer.vacuous:
-        return [_nothing(answer, label)]
+        return [_nothing_needed(answer, label)]
     return [
         f"It needs {percent(2 ** (answer.log2_area or 0))} of the clip for {label} (geometric mean over 30 to 90 % of "
         "its confidence).",
-        *(_enough(answer, label, level) for level in PARTS),
+        *(_enough_sentence(answer, label, level) for level in PARTS),
         *([f"The smallest piece for half of it lies in {of_frames}."] if answer.smallest(HALF) else []),
         *_readings(answer, label),
-        *_of_random_pieces(answer),
-        _of_other(answer, label, other_answer, other),
+        *_random_pieces_sentence(answer),
+        _other_class_sentence(answer, label, other_answer, other),
         *_not_counted(answer, label),
         *([WITHOUT_GRADIENT] if answer.search == Greedy.name else []),
     ]
 
 
-def _nothing(answer: Answer, label: str) -> str:
+def _nothing_needed(answer: Answer, label: str) -> str:
     without = _fill_range(answer)
     if answer.reference < MIN_GAIN:
         return (
@@ -61,7 +61,7 @@ def _fill_range(answer: Answer) -> str:
     return f"{min(answer.fill_probabilities.values()):.2f} to {max(answer.fill_probabilities.values()):.2f}"
 
 
-def _enough(answer: Answer, label: str, level: float) -> str:
+def _enough_sentence(answer: Answer, label: str, level: float) -> str:
     """Share that is enough for a part of the confidence, and the share that is not."""
     part, lower, smallest = PARTS[level], answer.lower(level), answer.smallest(level)
     if smallest is None:
@@ -80,14 +80,14 @@ def _readings(answer: Answer, label: str) -> Iterator[str]:
     """Results of further readings, of those that were asked."""
     readings, half = answer.readings, f"half of the confidence in {label}"
     if readings.frames is not None and readings.frames_lower is not None:
-        yield _of_frames(readings.frames, readings.frames_lower, half)
+        yield _frames_sentence(readings.frames, readings.frames_lower, half)
     if readings.tube is not None:
-        yield _of_tube(readings.tube, readings.tube_lower, half)
+        yield _tube_sentence(readings.tube, readings.tube_lower, half)
     if readings.pieces is not None and answer.smallest(PIECE_LEVEL) is not None:
-        yield _of_pieces(readings.pieces, f"{PARTS[PIECE_LEVEL]} of the confidence in {label}")
+        yield _pieces_sentence(readings.pieces, f"{PARTS[PIECE_LEVEL]} of the confidence in {label}")
 
 
-def _of_frames(frames: Sequence[int], lower: int, half: str) -> str:
+def _frames_sentence(frames: Sequence[int], lower: int, half: str) -> str:
     """The fewest whole frames, and the number of which no choice is enough."""
     names, count = ", ".join(map(str, frames)), len(frames)
     enough = f"Frames {names} alone are" if count > 1 else f"Frame {names} alone is"
@@ -99,7 +99,7 @@ def _of_frames(frames: Sequence[int], lower: int, half: str) -> str:
     return f"{enough} enough for {half}; {tried}not every choice of fewer than {count} was ruled out."
 
 
-def _of_tube(tube: float, lower: float | None, half: str) -> str:
+def _tube_sentence(tube: float, lower: float | None, half: str) -> str:
     """Share of the picture that is enough in all frames."""
     if tube == 1:
         return f"Shown in all frames, no region of the picture that was tried is enough for {half}."
@@ -112,7 +112,7 @@ def _of_tube(tube: float, lower: float | None, half: str) -> str:
     return f"Shown in all frames, {enough} of the picture is enough for {half} ({fails} is not)."
 
 
-def _of_pieces(pieces: int, part: str) -> str:
+def _pieces_sentence(pieces: int, part: str) -> str:
     """Number of pieces that are each enough."""
     if pieces == 1:
         return f"A single piece is enough for {part}: with it hidden, the rest of the clip is not."
@@ -126,7 +126,7 @@ def percents(first: float, second: float) -> tuple[str, str]:
     return next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
 
 
-def _of_random_pieces(answer: Answer) -> Iterator[str]:
+def _random_pieces_sentence(answer: Answer) -> Iterator[str]:
     """Size that a piece at a random place would need."""
     smallest = answer.smallest(HALF)
     if answer.random is None or smallest is None:
@@ -140,7 +140,7 @@ def _of_random_pieces(answer: Answer) -> Iterator[str]:
         yield f"A random piece would have to be {percent(random)}, {times(random / smallest.volume)} as much."
 
 
-def _of_other(answer: Answer, label: str, other_answer: Answer, other: str) -> str:
+def _other_class_sentence(answer: Answer, label: str, other_answer: Answer, other: str) -> str:
     """Share of the clip that makes the model as sure of another class."""
     upper, own = other_answer.upper(HALF), answer.upper(HALF)
     if other_answer.vacuous:

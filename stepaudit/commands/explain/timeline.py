@@ -87,7 +87,7 @@ def lines(
     spans = [(place.start, place.stop) for place in windows]
     for first in range(0, len(windows), AT_ONCE):
         some = windows[first : first + AT_ONCE]
-        cut = [_cut(video, place, clips, spans) for place in some]
+        cut = [_cut_clip(video, place, clips, spans) for place in some]
         rows = [row for row in cut if isinstance(row, dict)]
         shares: list[torch.Tensor] = []
         if rows:
@@ -95,10 +95,11 @@ def lines(
                 shares = list(logits_of(net, to_tensor(rows).to(device)).softmax(dim=1).cpu())
         left = iter(shares)
         for place, row in zip(some, cut, strict=True):
-            yield f"{place}: {row if isinstance(row, str) else _answer(next(left), classes, target)}"
+            yield f"{place}: {row if isinstance(row, str) else _answer_text(next(left), classes, target)}"
 
 
-def _cut(video: Path, place: Place, clips: Clips, spans: Sequence[tuple[int, int | None]]) -> dict | str:
+def _cut_clip(video: Path, place: Place, clips: Clips, spans: Sequence[tuple[int, int | None]]) -> dict | str:
+    """Values of the clip of a window, or its error as text."""
     segment = {"clip_id": video.stem, "path": str(video), "start": place.start, "stop": place.stop}
     try:
         return cutting.cut({**segment, "action_start": None, "action_stop": None}, ["middle"], clips, 0, spans)[0]
@@ -106,7 +107,8 @@ def _cut(video: Path, place: Place, clips: Clips, spans: Sequence[tuple[int, int
         return f"{error.status}: {error}"
 
 
-def _answer(probabilities: torch.Tensor, classes: Sequence[str], target: int | None) -> str:
+def _answer_text(probabilities: torch.Tensor, classes: Sequence[str], target: int | None) -> str:
+    """The most probable class, and the target if that is another, with probabilities."""
     best = int(probabilities.argmax())
     names = [best] if target in (None, best) else [best, target]
     return ", ".join(f"{classes[name]} {probabilities[name].item():.3f}" for name in names)

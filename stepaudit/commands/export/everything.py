@@ -43,13 +43,15 @@ def write(
     chosen = [each for each in sources.all_sources(connection).values() if each.kind in kinds]
     chosen.sort(key=lambda each: ([*sources.FOLDERS].index(each.kind), each.name))
     with output_folder(out, force=force) as folder:
-        lines = [_write(connection, source, format, folder) for source in chosen]
+        lines = [_write_source(connection, source, format, folder) for source in chosen]
         with folder.written(INDEX) as path:
             writing.write_text(path, csv_lines([COLUMNS, *lines]))
     return lines
 
 
-def _write(connection: duckdb.DuckDBPyConnection, source: sources.Source, format: str, folder: OutputFolder) -> tuple:
+def _write_source(
+    connection: duckdb.DuckDBPyConnection, source: sources.Source, format: str, folder: OutputFolder
+) -> tuple:
     """Writes one source. Returns its row of the index, with the reason if it is left out."""
     name = f"{sources.FOLDERS[source.kind]}/{unique_slug(source.name)}{row_files.SUFFIXES[format]}"
     try:

@@ -130,14 +130,18 @@ def _clips(source: MapSource, chosen: set[Key]) -> tuple[dict[tuple[str, str, st
 
 
 def _rows(connection: DuckDBPyConnection, clip_ids: Sequence[str]) -> Rows:
+    """Rows of predictions, searches and scores of these clips, by keys."""
     answers, searches, scores = (
         database.records(connection, f"from ({sql}) where list_contains($clips, clip_id)", {"clips": clip_ids})
         for sql in (PREDICTIONS, SEARCHES, SCORES)
     )
-    return Rows(_by(_key, answers), _by(_key, searches), _by(lambda row: (*_key(row), field_of(row)), scores))
+    return Rows(
+        _grouped(_key, answers), _grouped(_key, searches), _grouped(lambda row: (*_key(row), field_of(row)), scores)
+    )
 
 
-def _by(key: Callable[[dict], tuple], rows: Sequence[dict]) -> Mapping[tuple, list[dict]]:
+def _grouped(key: Callable[[dict], tuple], rows: Sequence[dict]) -> Mapping[tuple, list[dict]]:
+    """Rows in groups of equal keys."""
     groups = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row)
@@ -148,7 +152,7 @@ def _samples(source: MapSource, output: OutputFolder, clip: Clip, rows: Rows) ->
     """A sample for each frame of a clip, whose pictures are written; the maps of one clip are in memory at a time."""
     first = next(iter(clip.maps.values()))
     place = f"{unique_slug(first['dataset'])}/{unique_slug(first['clip_id'])}-{first['size']}"
-    same = _of_clip(rows, _key(first), {row["model"] for row in clip.maps.values()})
+    same = _clip_fields(rows, _key(first), {row["model"] for row in clip.maps.values()})
     full = {name: arrays.full(row["grid"], row) for name, row in clip.maps.items()}
     for frame, pixels in enumerate(source.pixels(clip.row)):
         end = f"{place}-{frame:03d}.png"
@@ -157,20 +161,20 @@ def _samples(source: MapSource, output: OutputFolder, clip: Clip, rows: Rows) ->
         sample |= {"dataset": first["dataset"], "clip_id": first["clip_id"], "size": first["size"]}
         sample |= {"frame": frame, "source_frame": clip.row["frames"][frame], **same}
         for name, row in clip.maps.items():
-            sample[name] = _heat(output, f"fields/{name}/{end}", row, full[name], frame)
+            sample[name] = _heatmap(output, f"fields/{name}/{end}", row, full[name], frame)
             sample |= _scores(rows.scores[*_key(row), name], name, frame)
         yield sample
 
 
-def _of_clip(rows: Rows, key: Key, models: set[str]) -> dict[str, Any]:
+def _clip_fields(rows: Rows, key: Key, models: set[str]) -> dict[str, Any]:
     """Label, answers, probabilities and minimum ratios of a clip."""
     answers = [row for row in rows.predictions[key] if row["model"] in models]
     label = next((row["label"] for row in answers), None)
-    about: dict[str, Any] = {"label": _class(label)}
+    about: dict[str, Any] = {"label": _classification(label)}
     for row in answers:
         answer = row["predicted"] or (row["label"] if row["rank"] == 1 else None)
         sure = max(row["probabilities"] or [], default=None)
-        about[name_of(f"{row['model']}_answer")] = _class(answer, sure)
+        about[name_of(f"{row['model']}_answer")] = _classification(answer, sure)
         about[name_of(f"{row['model']}_label_probability")] = row["target_probability"]
     for row in rows.searches[key]:
         if row["model"] in models:
@@ -179,12 +183,12 @@ def _of_clip(rows: Rows, key: Key, models: set[str]) -> dict[str, Any]:
     return about
 
 
-def _class(name: str | None, confidence: float | None = None) -> dict | None:
+def _classification(name: str | None, confidence: float | None = None) -> dict | None:
     """FiftyOne's `Classification`."""
     return None if name is None else {"_cls": "Classification", "tags": [], "label": name, "confidence": confidence}
 
 
-def _heat(output: OutputFolder, name: str, row: dict, full: np.ndarray, frame: int) -> dict:
+def _heatmap(output: OutputFolder, name: str, row: dict, full: np.ndarray, frame: int) -> dict:
     """FiftyOne's `Heatmap` of a frame, whose colours run from 0 to the greatest value of the clip's map.
 
     Args:

@@ -51,11 +51,11 @@ def write(folder: Path, out: Path, chosen: Chosen, *, format: str = "npz", force
             index.write(csv_lines([("file", *COLUMNS)]))
             for file in track(files, "maps", console=console, transient=True, disable=not console.is_terminal):
                 for row in source.rows(file):
-                    name = _write(source, output, row, format)
+                    name = _write_map(source, output, row, format)
                     index.write(csv_lines([(name, *(row[key] for key in COLUMNS))]))
                     counts[name is None] += 1
             if not any(counts):
-                raise UsageError(_nothing(source, files))
+                raise UsageError(_no_maps_text(source, files))
     return counts[0], counts[1]
 
 
@@ -85,7 +85,7 @@ def name_of(row: dict, format: str) -> str:
     return f"{folders}/{slug(row['clip_id'])}{ratio}-s{row['seed']}-{key}.{format}"
 
 
-def _write(source: MapSource, output: OutputFolder, row: dict, format: str) -> str | None:
+def _write_map(source: MapSource, output: OutputFolder, row: dict, format: str) -> str | None:
     """Writes one map. Returns its file's name; None if the map failed."""
     if row["status"] != "ok":
         return None
@@ -106,7 +106,7 @@ def _write(source: MapSource, output: OutputFolder, row: dict, format: str) -> s
     return name
 
 
-def _nothing(source: MapSource, files: Sequence[Path]) -> str:
+def _no_maps_text(source: MapSource, files: Sequence[Path]) -> str:
     if not files:
         return f"{source.folder}: no maps of these yet; `stepaudit status {source.folder}` says what is done"
     query = f'`stepaudit sql {source.folder} "from maps"` lists them'

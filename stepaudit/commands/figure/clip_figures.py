@@ -53,7 +53,9 @@ def of_methods(
         shown_clip = figure_choice.most_explained(figure_choice.usable(clips, clip), maps)
         shown = figure_sources.ShownClip(connection, folder, shown_clip, frames)
         probabilities = figure_sources.probabilities(connection, shown_clip, [chosen_model])
-    of_method = {name: [row for row in _of_clip(maps, shown_clip) if row["method"] == name] for name in chosen_methods}
+    of_method = {
+        name: [row for row in _rows_of_clip(maps, shown_clip) if row["method"] == name] for name in chosen_methods
+    }
     rows = {name: figure_choice.nearest_ratio(given, ratio) for name, given in of_method.items()}
     subtitle = f"{shown_clip['clip_id']} of {shown_clip['dataset']}, explained on {chosen_model}"
     drawn = [shown.clip_row(probabilities), *(shown.map_row(name, row) for name, row in rows.items())]
@@ -87,12 +89,12 @@ def of_models(
         UsageError: there is no such clip, data set, model or method, no mask with a kept probability, or no database.
     """
     with database.connect(folder) as connection:
-        pair = _pair(figure_sources.names(connection, "models", models))
+        pair = _two_models(figure_sources.names(connection, "models", models))
         mask = figure_sources.masking(connection, method)
         clips, maps = figure_sources.read(connection, dataset, pair, [mask])
         candidates = figure_choice.usable(clips, clip)
         masks = figure_choice.most_equal(_choices(candidates, maps, pair, mask))
-        of_model = {row["model"]: row for row in _of_clip(candidates, masks[0])}
+        of_model = {row["model"]: row for row in _rows_of_clip(candidates, masks[0])}
         shown = [figure_sources.ShownClip(connection, folder, of_model[model], frames) for model in pair]
         probabilities = figure_sources.probabilities(connection, masks[0], pair)
     shown_clip = shown[0].clip
@@ -127,7 +129,8 @@ def save(figure: Figure, path: Path) -> str:
     return f"{path}: {figure.text}"
 
 
-def _of_clip(rows: Sequence[dict], clip: dict) -> list[dict]:
+def _rows_of_clip(rows: Sequence[dict], clip: dict) -> list[dict]:
+    """Rows with the keys of a clip."""
     return [row for row in rows if figure_choice.key(row) == figure_choice.key(clip)]
 
 
@@ -136,7 +139,7 @@ def _choices(clips: Sequence[dict], maps: Sequence[dict], models: list[str], met
     masks = [row for row in maps if row["kept_probability"] is not None]
     choices = []
     for clip in (clip for clip in clips if clip["model"] == models[0]):
-        of_model = [[row for row in _of_clip(masks, clip) if row["model"] == model] for model in models]
+        of_model = [[row for row in _rows_of_clip(masks, clip) if row["model"] == model] for model in models]
         if all(of_model):
             choices.append(figure_choice.equally_kept(of_model))
     if not choices:
@@ -145,7 +148,8 @@ def _choices(clips: Sequence[dict], maps: Sequence[dict], models: list[str], met
     return choices
 
 
-def _pair(models: list[str]) -> list[str]:
+def _two_models(models: list[str]) -> list[str]:
+    """The first two models. Raises UsageError if there is only one."""
     if len(set(models)) < 2:
         raise UsageError(f"two models are compared, here is only '{models[0]}'; name two with --models")
     return models[:2]

@@ -39,19 +39,19 @@ class Choices:
     @property
     def dataset_name(self) -> str:
         """The data set's name, the folder's: two audits of a folder can be compared."""
-        return _as_name(self.folder.name.strip(".") or self.folder.resolve().name) or "videos"
+        return _slug(self.folder.name.strip(".") or self.folder.resolve().name) or "videos"
 
     @property
     def audit_name(self) -> str:
         """The audit's name, by default the data set's."""
-        return _as_name(self.audit or "") or self.dataset_name
+        return _slug(self.audit or "") or self.dataset_name
 
     @property
     def model_name(self) -> str:
         return self.model or MODEL
 
 
-def _as_name(text: str) -> str:
+def _slug(text: str) -> str:
     """A text as a name in a configuration."""
     return re.sub(r"[^A-Za-z0-9_.+-]+", "_", text).strip("_.-+")
 

@@ -47,7 +47,7 @@ class Draft:
 def draft(survey: Survey, choices: Choices) -> Draft:
     """The configuration. Raises UsageError for a choice that does not exist, or does not fit the others."""
     if not survey.labels and weights_of(choices) is None:
-        raise UsageError(_without_classes(survey, choices))
+        raise UsageError(_no_classes_text(survey, choices))
     listing, options = sampling.choose(survey, budget_of(choices), choices.out)
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     environment.filters["flow"] = _flow
@@ -56,7 +56,7 @@ def draft(survey: Survey, choices: Choices) -> Draft:
     return Draft(text, listing)
 
 
-def _without_classes(survey: Survey, choices: Choices) -> str:
+def _no_classes_text(survey: Survey, choices: Choices) -> str:
     """Text of the error for videos without class folders and a model that is not trained."""
     first, count = Path(survey.segments[0]["path"]).name, len({row["path"] for row in survey.segments})
     weights = PRETRAINED.get(choices.model_name, PRETRAINED[MODEL])[0]

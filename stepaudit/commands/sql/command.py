@@ -34,7 +34,7 @@ def run(folder: Path, query: str | None, format: str, write: Write) -> None:
     if query is None and sys.stdin is not None and sys.stdin.isatty():
         Shell(folder, format, write).run()
         return
-    text = query if query is not None else _piped()
+    text = query if query is not None else _read_stdin()
     if not text.strip():
         raise UsageError('no query; write one such as "from coverage", or `.questions`')
     if not dot_commands.is_one(text):
@@ -44,7 +44,8 @@ def run(folder: Path, query: str | None, format: str, write: Write) -> None:
         write(dot_commands.output(connection, text, format))
 
 
-def _piped() -> str:
+def _read_stdin() -> str:
+    """Text that is piped in. Raises UsageError unless it is UTF-8."""
     try:
         return sys.stdin.read() if sys.stdin is not None else ""
     except UnicodeDecodeError as error:

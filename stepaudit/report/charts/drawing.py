@@ -51,16 +51,16 @@ def chart(
     """
     if not rows:
         return None
-    fitting, left_out = fitted(_with_panels(rows, panels))
+    fitting, left_out = fitted(_add_panels(rows, panels))
     count = len({row["panel"] for row in fitting})
     spec = alt.layer(*layers(fitting)).properties(width=WIDTHS[count > 1], height=height).to_dict(validate=False)
-    spec = _with_layers(spec, [{key: layer[key] for key in layer if key != "data"} for layer in spec["layer"]])
+    spec = _replace_layers(spec, [{key: layer[key] for key in layer if key != "data"} for layer in spec["layer"]])
     spec = _faceted(spec) if count > 1 else spec
     spec["params"] = [*spec.get("params", []), *({"name": f"chosen_{key}", "value": None} for key in KEYS), *menus]
     columns = _columns(fitting)
     lists = [key for key in fitting[0] if any(isinstance(row[key], list) for row in fitting)]
     spec["transform"] = [
-        *({"filter": _chosen(key)} for key in columns),
+        *({"filter": _filter_expression(key)} for key in columns),
         *({"filter": f"datum.{param['name']} === {param['name']}"} for param in menus),
         *([{"flatten": lists}] if lists else []),
         *spec.get("transform", []),
@@ -79,13 +79,13 @@ def menu(column: str, values: Sequence[str], words: str) -> dict:
 
 def fitted(rows: Sequence[dict]) -> tuple[list[dict], str]:
     """The rows that fit on the page, if need be without classes and with fewer points; sentences about the others."""
-    if _bytes(rows) > MAX_DATA_BYTES:
+    if _json_bytes(rows) > MAX_DATA_BYTES:
         rows = [{key: row[key] for key in row if key != "label"} for row in rows if row.get("label") is None]
     fitting, said = [row for row in rows if row["panel_place"] < MAX_PANELS], ""
-    if _bytes(fitting) > MAX_DATA_BYTES and any(_points(row) > MAX_POINTS for row in fitting):
+    if _json_bytes(fitting) > MAX_DATA_BYTES and any(_points(row) > MAX_POINTS for row in fitting):
         fitting = list(map(_subsampled, fitting))
         said = f" Of longer series {MAX_POINTS} points, evenly spaced."
-    while _bytes(fitting) > MAX_DATA_BYTES:
+    while _json_bytes(fitting) > MAX_DATA_BYTES:
         fitting = fitting[: len(fitting) * 3 // 4]
     if len(fitting) < len(rows):
         said += f" The first {len(fitting)} of {len(rows)} series; the CSV has all."
@@ -115,7 +115,7 @@ def still(spec: dict) -> str:
     """A chart's first view as an SVG element in the colours of the page around it, as wide as that allows."""
     parts = spec.get("spec", spec)
     shown = [layer for layer in parts["layer"] if layer.get("name") != "hover"]
-    return resized(vl_convert.vegalite_to_svg(_with_layers(spec, shown)))
+    return resized(vl_convert.vegalite_to_svg(_replace_layers(spec, shown)))
 
 
 def svg(drawing: alt.TopLevelMixin) -> str:
@@ -126,13 +126,13 @@ def svg(drawing: alt.TopLevelMixin) -> str:
 
 def resized(text: str) -> str:
     """An SVG element that grows with the page, up to a fifth beyond its own size."""
-    text = _with_own_ids(text)
+    text = _with_unique_gradient_ids(text)
     width = re.search(r'<svg [^>]*?width="([\d.]+)"', text)
     limit = f'style="max-width:{round(1.2 * float(width[1]))}px" ' if width else ""
     return re.sub(r'<svg ([^>]*?)width="[\d.]+" height="[\d.]+"', rf"<svg {limit}\1", text, count=1)
 
 
-def _with_own_ids(text: str) -> str:
+def _with_unique_gradient_ids(text: str) -> str:
     """An SVG whose gradients are named by what it shows: Vega counts them over all pictures of a process."""
     places = {name: str(place) for place, name in enumerate(dict.fromkeys(GRADIENT.findall(text)))}
     plain = GRADIENT.sub(lambda match: places[match[0]], text)
@@ -154,7 +154,7 @@ def _faceted(spec: dict) -> dict:
     return {**top, "facet": facet, "columns": 2, "spec": spec}
 
 
-def _with_panels(rows: Sequence[dict], keys: Sequence[str]) -> list[dict]:
+def _add_panels(rows: Sequence[dict], keys: Sequence[str]) -> list[dict]:
     """Rows with the name and the place of their panel; columns with one value are left out of the name."""
     telling = [key for key in keys if len({row[key] for row in rows}) > 1]
     names = [" · ".join(str(row[key]) for key in telling) for row in rows]
@@ -168,7 +168,8 @@ def _columns(rows: Sequence[dict]) -> list[str]:
     return [key for key in KEYS if key in rows[0] and (key != "label" or split)]
 
 
-def _chosen(key: str) -> str:
+def _filter_expression(key: str) -> str:
+    """Vega expression: true for rows that the page's filter by a column lets through."""
     if key == "label":  # a row without a class is of all of them
         return "datum.label === chosen_label"
     return f"chosen_{key} === null || datum.{key} === chosen_{key}"
@@ -179,11 +180,12 @@ def _compact(row: dict) -> dict:
     return {key: value for key, value in row.items() if value is not None or key == "label"}
 
 
-def _bytes(rows: Sequence[dict]) -> int:
+def _json_bytes(rows: Sequence[dict]) -> int:
     return len(json.dumps(rows, separators=(",", ":")))
 
 
-def _with_layers(spec: dict, layers: Sequence[dict]) -> dict:
+def _replace_layers(spec: dict, layers: Sequence[dict]) -> dict:
+    """The Vega-Lite specification with other layers, also within a facet."""
     if "spec" in spec:
         return {**spec, "spec": {**spec["spec"], "layer": list(layers)}}
     return {**spec, "layer": list(layers)}

@@ -26,7 +26,7 @@ def pointing(rows: Sequence[dict], looks: Looks, game: str) -> Chart | None:
     title = f"{GAMES[game]}, with 95 % intervals. Strokes: what pointers that ignore the model reach on the same clips."
     tooltip = tips(model="model", contender="method", metric="metric", percent=("hits, %", ".1f"))
     tooltip += tips(interval="95 % interval", frames=("frames", "d"), clips=("clips", "d"))
-    shown, floors = _with_floors(_placed([row for row in rows if row["metric_use"] == game], looks))
+    shown, floors = _add_floor_columns(_placed([row for row in rows if row["metric_use"] == game], looks))
     tooltip += tips(**{field: (f"{name}, %", ".1f") for field, name in floors.items()})
 
     def layers(visible: Sequence[dict]) -> list[alt.Chart]:
@@ -100,7 +100,7 @@ def _dots(rows: Sequence[dict], looks: Looks, x: alt.X, tooltip: Sequence[alt.To
     return [bars, dots]
 
 
-def _with_floors(rows: Sequence[dict]) -> tuple[list[dict], dict[str, str]]:
+def _add_floor_columns(rows: Sequence[dict]) -> tuple[list[dict], dict[str, str]]:
     """Rows with a field for each floor's rate, the best floor first, and the floors' names by field."""
     floors = sorted({each["floor"] for row in rows for each in row["floors"]})
     fields = {name: f"floor{number}" for number, name in enumerate([BEST, *floors])}

@@ -25,7 +25,9 @@ def of_guesses(rows: Sequence[dict]) -> Conclusion | None:
     """
     answered = [row for row in rows if row["top1_percent"] is not None]
     guessing = [row for row in answered if row["top1_percent_low"] <= row["commonest_class_percent"]]
-    finding = _not_shown(guessing, rows, "do better than naming one class for every clip", _of_guess, "model_overview")
+    finding = _not_shown(
+        guessing, rows, "do better than naming one class for every clip", _accuracy_beside_chance, "model_overview"
+    )
     return finding and replace(finding, rule=WRONG)
 
 
@@ -38,7 +40,11 @@ def of_labels(rows: Sequence[dict]) -> Conclusion | None:
     known = [row for row in rows if row["average_precision_percent_low"] is not None]
     guessing = [row for row in known if row["average_precision_percent_low"] <= row["chance_percent"]]
     return _not_shown(
-        guessing, rows, "find the labels of clips better than a random order", _of_precision, "label_precision"
+        guessing,
+        rows,
+        "find the labels of clips better than a random order",
+        _precision_beside_chance,
+        "label_precision",
     )
 
 
@@ -51,7 +57,11 @@ def of_values(rows: Sequence[dict]) -> Conclusion | None:
     known = [row for row in rows if row["gain_low"] is not None]
     guessing = [row for row in known if row["gain_low"] <= 0]
     return _not_shown(
-        guessing, rows, "be nearer to the values than the mean of the training clips", _of_error, "value_errors"
+        guessing,
+        rows,
+        "be nearer to the values than the mean of the training clips",
+        _error_beside_mean,
+        "value_errors",
     )
 
 
@@ -82,8 +92,8 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
         f"of colour, brightness or motion are enough for {whose} answers, right or wrong."
     )
     others = [row for row in measured if row not in same]
-    rest = [_of_other(row, rows) for row in others[:NAMED]]
-    texts = [_of_blur(row, rows) for row in same[:NAMED]]
+    rest = [_blur_in_short(row, rows) for row in others[:NAMED]]
+    texts = [_blur_sentences(row, rows) for row in same[:NAMED]]
     numbers = " ".join([*texts, f"Of the others, {'; '.join(rest)}."] if rest else texts)
     return Conclusion(lead, numbers, "model_overview", BACKGROUND)
 
@@ -97,32 +107,33 @@ def of_time(rows: Sequence[dict]) -> Conclusion | None:
     models: dict[tuple[str, str], dict[str, dict]] = {}
     for row in rows:
         models.setdefault((row["dataset"], row["model"]), {})[row["frame_order"]] = row
-    still = {key: orders for key, orders in models.items() if _stay(orders, "shuffled", "reversed")}
+    still = {key: orders for key, orders in models.items() if _is_unchanged(orders, "shuffled", "reversed")}
     if not still:
         return None
     named = _named([orders["shuffled"] for orders in still.values()], rows)
-    also = ", or on what changes between them" * all(_stay(orders, "frozen") for orders in still.values())
+    also = ", or on what changes between them" * all(_is_unchanged(orders, "frozen") for orders in still.values())
     verb = "depends" if len(still) == 1 else "depend"
-    texts = [_of_orders(orders, rows) for orders in list(still.values())[:NAMED]]
-    others = [orders for key, orders in models.items() if key not in still and _moved(orders)]
+    texts = [_order_changes(orders, rows) for orders in list(still.values())[:NAMED]]
+    others = [orders for key, orders in models.items() if key not in still and _orders_that_change(orders)]
     if others:
-        texts.append(f"Of the others, {'; '.join(_of_moved(_moved(each)[0], rows) for each in others[:NAMED])}.")
+        changes = [_one_order_change(_orders_that_change(each)[0], rows) for each in others[:NAMED]]
+        texts.append(f"Of the others, {'; '.join(changes)}.")
     return Conclusion(f"{named} hardly {verb} on the order of the frames{also}.", " ".join(texts), "time_use")
 
 
-def _stay(orders: dict[str, dict], *names: str) -> bool:
+def _is_unchanged(orders: dict[str, dict], *names: str) -> bool:
     """True if probabilities are shown to change by few points in all these orders of the frames."""
     return all(name in orders and orders[name]["answer"] == "no" for name in names)
 
 
-def _moved(orders: dict[str, dict]) -> list[dict]:
+def _orders_that_change(orders: dict[str, dict]) -> list[dict]:
     """Orders of the frames that are shown to change probabilities, the greatest change first."""
     return sorted(
         (row for row in orders.values() if row["answer"] == "yes"), key=lambda row: row["change_points"], reverse=True
     )
 
 
-def _of_orders(orders: dict[str, dict], rows: Sequence[dict]) -> str:
+def _order_changes(orders: dict[str, dict], rows: Sequence[dict]) -> str:
     """Change of a model's probabilities in each order of the frames."""
     known = [orders[name] for name in ORDERS if name in orders and orders[name]["change_points"] is not None]
     parts = [
@@ -134,11 +145,11 @@ def _of_orders(orders: dict[str, dict], rows: Sequence[dict]) -> str:
     return f"The probabilities of {_name(known[0], rows)} change by {', '.join(parts)}; {clips}."
 
 
-def _of_moved(row: dict, rows: Sequence[dict]) -> str:
+def _one_order_change(row: dict, rows: Sequence[dict]) -> str:
     return f"{_name(row, rows)}: {number(row['change_points'], '_points')} points when {ORDERS[row['frame_order']]}"
 
 
-def _of_guess(row: dict, rows: Sequence[dict]) -> str:
+def _accuracy_beside_chance(row: dict, rows: Sequence[dict]) -> str:
     """Accuracy of a model beside the commonest class, and beside that on validation clips if it was clearly more."""
     right = f"{_name(row, rows)} is right on {_percent(row, 'top1_percent')}"
     commonest = f"the commonest class is {number(row['commonest_class_percent'], '_percent')} % of them"
@@ -148,26 +159,26 @@ def _of_guess(row: dict, rows: Sequence[dict]) -> str:
     return f"{right}; {commonest}.{learned}"
 
 
-def _of_precision(row: dict, rows: Sequence[dict]) -> str:
+def _precision_beside_chance(row: dict, rows: Sequence[dict]) -> str:
     precision = _percent(row, "average_precision_percent").replace(" of ", " over ", 1)
     chance = number(row["chance_percent"], "_percent")
     return f"The mean average precision of {_name(row, rows)} is {precision}; that of a random order is {chance} %."
 
 
-def _of_error(row: dict, rows: Sequence[dict]) -> str:
+def _error_beside_mean(row: dict, rows: Sequence[dict]) -> str:
     low, high = number(row["gain_low"]), number(row["gain_high"])
     less = f"{number(row['gain'])} less (95 % interval {low} to {high}; {plural(row['videos'], 'video')})"
     return f"{_name(row, rows)} is off by {number(row['error'])}, which is {less} than that mean."
 
 
-def _of_blur(row: dict, rows: Sequence[dict]) -> str:
+def _blur_sentences(row: dict, rows: Sequence[dict]) -> str:
     """Share of a model's clips with the same answer, and where its masks lie if they are not on the boxes."""
     same = f"{_name(row, rows)} gives the same answer to {_percent(row, 'same_when_blurred_percent', 'blurred_clips')}"
     chance = f"answers as frequent as these agree on {number(row['by_chance_percent'], '_percent')} % by chance"
     return f"{same}; {chance}.{_off_boxes(row)}"
 
 
-def _of_other(row: dict, rows: Sequence[dict]) -> str:
+def _blur_in_short(row: dict, rows: Sequence[dict]) -> str:
     share, chance = (number(row[name], "_percent") for name in ("same_when_blurred_percent", "by_chance_percent"))
     return f"{_name(row, rows)}: {share} %, by chance {chance} %"
 

@@ -93,11 +93,12 @@ def clip_list(connection: DuckDBPyConnection, folder: Path, anchors: Mapping[tup
             keys = shown[first : first + SHEET]
             places |= {key: [len(sheets), place] for place, key in enumerate(keys)}
             sheets.append(_sheet([frames[key] for key in keys]))
-    clips = [_listed(row, anchors.get(key_of(row)), places.get(key_of(row))) for row in rows]
+    clips = [_entry(row, anchors.get(key_of(row)), places.get(key_of(row))) for row in rows]
     return ClipList({"page": SHEET, "sheets": sheets, "clips": clips}, rows[0]["clips"] if rows else 0)
 
 
-def _listed(row: dict, anchor: str | None, place: Sequence[int] | None) -> dict:
+def _entry(row: dict, anchor: str | None, place: Sequence[int] | None) -> dict:
+    """An entry of the list; `place` is that of its frame in the sheets."""
     answers = [list(each.values()) for each in row["answers"]]
     names = {name: row[name] for name in ("dataset", "clip_id", "label")}
     return names | {"anchor": anchor, "place": place, "answers": answers}
@@ -109,19 +110,21 @@ def _frames(rows: Iterable[dict], folder: Path) -> dict[tuple[str, str], np.ndar
     for (dataset, size), group in groupby(rows, itemgetter("dataset", "size")):
         try:
             for clip_id, clip in arrays.some_pixels(dataset, size, folder, {row["clip_id"] for row in group}):
-                frames[dataset, clip_id] = _small(clip[len(clip) // 2])
+                frames[dataset, clip_id] = _reduced(clip[len(clip) // 2])
         except UsageError:
             continue  # the gallery says it
     return frames
 
 
-def _small(frame: np.ndarray) -> np.ndarray:
+def _reduced(frame: np.ndarray) -> np.ndarray:
+    """The frame at a height of `SIDE` pixels at most."""
     height, width = frame.shape[:2]
     size = (max(1, round(width * SIDE / height)), SIDE)
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)) if height > SIDE else frame
 
 
 def _sheet(frames: Sequence[np.ndarray]) -> dict:
+    """Frames in one picture, as a data URI, with its layout."""
     height, width = frames[0].shape[:2]
     uri = pictures.data_uri(pictures.sheet(np.stack(frames)), QUALITY)
     return {

@@ -123,7 +123,7 @@ def of_changes(rows: Sequence[dict]) -> Conclusion:
     random = "the model's weights" if least_random == 1 else f"{_percent(least_random)} of the model's layers or more"
     interval = f"95 % interval {number(row['rank_low'])} to {number(row['rank_high'])}; {_clips(row['clips'])}"
     least = (
-        f"Least changes {_of(row, rows)}: rank correlation {number(row['rank'])} with the trained model's maps "
+        f"Least changes {_use_text(row, rows)}: rank correlation {number(row['rank'])} with the trained model's maps "
         f"({interval}); below {number(row['threshold'])} counts as changed."
     )
     if not same:
@@ -167,31 +167,31 @@ def _extremes(shares: Sequence[dict]) -> str:
         return ""
     annotated = [row for row in shares if row["annotated_clips"]]
     best = max(annotated, key=lambda row: row["focused_percent"], default=None)
-    focused = f" The largest share pointing to the annotation has {_of(best, shares)}: " if best else ""
+    focused = f" The largest share pointing to the annotation has {_use_text(best, shares)}: " if best else ""
     focused += f"{_rate(best, 'focused', 'annotated_clips')}." if best else ""
     worst = shares[0]
     if worst["adversarial_percent"] > 0:
         worst_rate = _rate(worst, "adversarial", "clips")
-        return f"The largest share of adversarial masks has {_of(worst, shares)}: {worst_rate}.{focused}"
+        return f"The largest share of adversarial masks has {_use_text(worst, shares)}: {worst_rate}.{focused}"
     widest = max(shares, key=lambda row: row["adversarial_percent_high"])
     most = f"{number(widest['adversarial_percent_high'], '_percent')} % of the masks"
-    few = f"{_of(widest, shares)}, {_clips(widest['clips'])}"
+    few = f"{_use_text(widest, shares)}, {_clips(widest['clips'])}"
     return f"So few clips leave room for {most} to be adversarial ({few}).{focused}"
 
 
 def _named(rows: Sequence[dict], among: Sequence[dict]) -> str:
-    """Methods of rows with their ratios and models, the first ones by name; see `_of`."""
-    return some(dict.fromkeys(_of(row, among) for row in rows), NAMED)
+    """Methods of rows with their ratios and models, the first ones by name; see `_use_text`."""
+    return some(dict.fromkeys(_use_text(row, among) for row in rows), NAMED)
 
 
 def _gain(row: dict, among: Sequence[dict]) -> str:
     ends = f"{number(100 * row['gain_low'], '_percent')} to {number(100 * row['gain_high'], '_percent')}"
     value = number(100 * row["gain"], "_percent")
     clips = _clips(row["gain_clips"])
-    return f"{_of(row, among)}, {value} points against {row['best_floor']} (95 % interval {ends}; {clips})"
+    return f"{_use_text(row, among)}, {value} points against {row['best_floor']} (95 % interval {ends}; {clips})"
 
 
-def _of(row: dict, among: Sequence[dict]) -> str:
+def _use_text(row: dict, among: Sequence[dict]) -> str:
     """Name of a row: method, ratio and model, and what else differs among the rows that it is one of."""
     ratio = "" if row["ratio"] is None else f" (ratio {row['ratio']:g})"
     others = [f", {row[key]}" for key in ("dataset", "metric") if len({each.get(key) for each in among}) > 1]

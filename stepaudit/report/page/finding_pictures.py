@@ -25,16 +25,17 @@ def pictured(findings: Iterable[Conclusion], examples: Gallery) -> list[Pictured
 
 
 def _pictures(finding: Conclusion, cards: Sequence[Card]) -> Iterator[Pictured]:
+    """Pictures of a finding's rule that are about the model or class in its first sentence."""
     place = "gallery-" + finding.rule.replace(" ", "-")
     for card in cards if finding.rule else ():
         for reason in card.reasons:
             if reason.group == place and _is_named(reason.model or card.label, finding.lead):
-                for part in _parts(card, reason):
+                for part in _parts_of_reason(card, reason):
                     tiles = [tile for tile in part.tiles if tile.index is not None and not tile.is_floor]
                     yield from (Pictured(finding, card, tile) for tile in tiles)
 
 
-def _parts(card: Card, reason: Reason) -> list[Part]:
+def _parts_of_reason(card: Card, reason: Reason) -> list[Part]:
     return [part for part in card.parts if reason.model in (part.model, None)]
 
 

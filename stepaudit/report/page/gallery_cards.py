@@ -142,7 +142,7 @@ class _Drawing:
 
     def tile(self, row: dict) -> Tile:
         """A map with its numbers, and its picture or a note."""
-        facts = [*self._explained(row), *_map_facts(row)]
+        facts = [*self._explained_class(row), *_map_facts(row)]
         tile = Tile(row["model"], row["method"], facts, is_floor=row["is_floor"])
         if row["status"] != "ok":
             return replace(tile, note=f"{row['status']}: {row['error']}")
@@ -151,14 +151,15 @@ class _Drawing:
     def need(self, row: dict) -> Tile:
         """The smallest piece that keeps half of a model's confidence, and its picture or a note."""
         text = f"enough for half of the confidence: {percent(row['ratio'])} of the clip"
-        facts = [*self._explained(row), text, *_reading_facts(row)]
+        facts = [*self._explained_class(row), text, *_reading_facts(row)]
         return self._drawn(Tile(row["model"], row["method"], facts), DrawnNeed, row)
 
-    def _explained(self, row: dict) -> list[str]:
+    def _explained_class(self, row: dict) -> list[str]:
         """The explained class, if it is not the label."""
         return [f"explains {row['target_name']}"] if row["target_name"] not in (None, self.label) else []
 
     def _drawn(self, tile: Tile, kind: type[Drawn], row: dict) -> Tile:
+        """The tile with the number of its map, which is drawn once if it is that of another tile, or with a note."""
         if row["size"] not in self.films:
             return tile
         try:

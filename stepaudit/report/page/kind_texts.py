@@ -43,9 +43,10 @@ def of_kinds(rows: Sequence[dict]) -> Conclusion | None:
     if not shown:
         return None
     model, kind = _model(shown[0], rows), _kind(shown[0])
-    lead = f"{FAULTS[shown[0]['outcome']].format(model=model)} {_of(shown[0])} clips {kind} than most of their class."
+    fault = f"{FAULTS[shown[0]['outcome']].format(model=model)} {_of_or_on(shown[0])}"
+    lead = f"{fault} clips {kind} than most of their class."
     others = [
-        f"{FAULTS[row['outcome']].format(model=_model(row, rows))} {_of(row)} clips {_kind(row)}"
+        f"{FAULTS[row['outcome']].format(model=_model(row, rows))} {_of_or_on(row)} clips {_kind(row)}"
         for row in shown[1:NAMED]
     ]
     rest = f" Also shown: {'; '.join(others)}." if others else ""
@@ -73,7 +74,7 @@ def of_cues(rows: Sequence[dict]) -> Conclusion | None:
     return Conclusion(lead, f"{numbers}{rest}", "class_cues", CLASS)
 
 
-def _of(row: dict) -> str:
+def _of_or_on(row: dict) -> str:
     return "of" if row["outcome"] == "share needed" else "on"
 
 
@@ -87,6 +88,7 @@ def _more_is_worse(row: dict) -> bool:
 
 
 def _numbers(row: dict) -> str:
+    """Outcomes of both halves of the clips, with their intervals and the number of clips."""
     worse, better = ("more", "less") if _more_is_worse(row) else ("less", "more")
     unit = " points more than an even map" if row["outcome"] == ON_OBJECT else " %"
     name = row["outcome"].capitalize()
@@ -94,6 +96,7 @@ def _numbers(row: dict) -> str:
 
 
 def _half(row: dict, half: str, unit: str) -> str:
+    """Outcome of one half of the clips (`more` or `less` of the property) with its interval."""
     value = f"{number(row[f'{half}_percent'], '_percent')}{unit}"
     low, high = row[f"{half}_percent_low"], row[f"{half}_percent_high"]
     if low is None or high is None:

@@ -57,8 +57,8 @@ def mean_maps(connection: DuckDBPyConnection, folder: Path) -> list[MeanMap]:
         place = use["dataset"], use["size"]
         if place not in scenes:
             scenes[place] = _scene(*place, folder)
-            made += [_of_scene(use["dataset"], scenes[place])]
-        made.append(_made(use, scenes[place], folder))
+            made += [_mean_picture(use["dataset"], scenes[place])]
+        made.append(_mean_map_or_note(use, scenes[place], folder))
     return made
 
 
@@ -74,7 +74,8 @@ def half_of(importance: np.ndarray) -> float:
     return float((np.searchsorted(greatest, greatest[-1] / 2) + 1) / len(greatest))
 
 
-def _made(use: dict, scene: np.ndarray | None, folder: Path) -> MeanMap:
+def _mean_map_or_note(use: dict, scene: np.ndarray | None, folder: Path) -> MeanMap:
+    """Mean of the first maps of a use over the mean picture, or a note why there is none."""
     blank = MeanMap(use["dataset"], use["model"], use["method"], [])
     try:
         maps = list(islice(arrays.full_maps(use, folder), MAX_CLIPS))
@@ -89,6 +90,7 @@ def _made(use: dict, scene: np.ndarray | None, folder: Path) -> MeanMap:
 
 
 def _facts(ratio: float | None, clips: int, mean: np.ndarray) -> list[str]:
+    """Ratio, number of clips, and how much of the picture holds half of the mean map."""
     facts = [] if ratio is None else [f"ratio {ratio:.3g}"]
     half = f"half of it lies in {100 * half_of(mean):.0f} % of the picture (even: 50 %)"
     return [*facts, f"mean of {clips} clips" if clips > 1 else "1 clip", *([half] if mean.any() else [])]
@@ -103,7 +105,8 @@ def _scene(dataset: str, size: str, folder: Path) -> np.ndarray | None:
     return np.mean(clips, axis=0).round().astype(np.uint8) if clips else None
 
 
-def _of_scene(dataset: str, scene: np.ndarray | None) -> MeanMap:
+def _mean_picture(dataset: str, scene: np.ndarray | None) -> MeanMap:
+    """Mean picture of the clips as an entry beside the mean maps."""
     if scene is None:
         return MeanMap(dataset, "", "", [], note="no pixels of the clips")
     return MeanMap(dataset, "", "", [], pictures.data_uri(pictures.sheet(scene[None]), QUALITY))

@@ -27,7 +27,7 @@ def of_needs(needs: Sequence[dict]) -> Conclusion:
         lead = f"{row['model']} shows no localised evidence{on}."
     else:
         lead = f"{row['model']} needs {percent(row['need'])} of a clip{on}."
-    return Conclusion(lead, _of_models(needs), "needs", MEDIAN)
+    return Conclusion(lead, _needs_of_models(needs), "needs", MEDIAN)
 
 
 def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
@@ -51,15 +51,16 @@ def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
     elif not clear:
         lead = "The clips do not decide which model needs least of a clip."
     else:
-        more = _of_others(len(clear) - 1, [pair for pair in pairs if pair not in clear])
-        lead = f"{_more(clear[0])[0]} needs {_more(clear[0])[1]} of a clip as {_more(clear[0])[2]}{more}."
+        more = _other_pairs(len(clear) - 1, [pair for pair in pairs if pair not in clear])
+        model, factor, other = _greater_need(clear[0])
+        lead = f"{model} needs {factor} of a clip as {other}{more}."
     texts = [_pair(pair) for pair in (clear or compared)[:NAMED]]
     if any(_explains_answers(row) for row in needs):
         texts.append("Clips to which the two give different answers are not compared.")
-    return Conclusion(lead, " ".join([*texts, _of_models(needs)]), "need_pairs", MEDIAN)
+    return Conclusion(lead, " ".join([*texts, _needs_of_models(needs)]), "need_pairs", MEDIAN)
 
 
-def _of_others(clear: int, unclear: Sequence[dict]) -> str:
+def _other_pairs(clear: int, unclear: Sequence[dict]) -> str:
     """End of a sentence: the number of further pairs that are clear, or the pairs that are not."""
     if clear:
         return f"; {clear} of {plural(clear + len(unclear), 'more pair')} also clear"
@@ -80,7 +81,7 @@ def times(factor: float) -> str:
     return f"{factor:.1f} times" if factor < 10 else f"{factor:.0f} times"
 
 
-def _more(pair: dict) -> tuple[str, str, str]:
+def _greater_need(pair: dict) -> tuple[str, str, str]:
     """The model that needs more, how many times as much, and the other."""
     if pair["times"] >= 1:
         return pair["model"], f"{times(pair['times'])} as much", pair["other_model"]
@@ -91,26 +92,27 @@ def _pair(pair: dict) -> str:
     """A pair with its interval, its test and its clips."""
     if pair["times"] is None:
         return f"No clip needs something in both {pair['model']} and {pair['other_model']}."
-    one, much, other = _more(pair)
+    one, much, other = _greater_need(pair)
     ends = [pair["times_low"], pair["times_high"]]
     clips = plural(pair["times_clips"], "clip")
     if None in ends:
         return f"{one} needs {much} as {other} on {clips}, too few for an interval."
     low, high = ends if pair["times"] >= 1 else (1 / ends[1], 1 / ends[0])
     return (
-        f"{one} needs {much} as {other} (95 % interval {two_digits(low)} to {two_digits(high)}; {_p(pair)}; "
+        f"{one} needs {much} as {other} (95 % interval {two_digits(low)} to {two_digits(high)}; {_p_text(pair)}; "
         f"{clips} that need something in both)."
     )
 
 
-def _p(pair: dict) -> str:
+def _p_text(pair: dict) -> str:
     return "p < 0.001" if pair["holm_p"] < 0.001 else f"p = {pair['holm_p']:.2g}"
 
 
-def _of_models(needs: Sequence[dict]) -> str:
+def _needs_of_models(needs: Sequence[dict]) -> str:
+    """Needs of the first models, and how many rows the table has besides."""
     rest = f" {plural(len(needs) - NAMED, 'more row')} in the table." if len(needs) > NAMED else ""
     several = len({row["dataset"] for row in needs}) > 1
-    return " ".join([*(_of_model(row, several) for row in needs[:NAMED]), _counted(needs)]) + rest
+    return " ".join([*(_need_of_model(row, several) for row in needs[:NAMED]), _counted(needs)]) + rest
 
 
 def _explains_answers(row: dict) -> bool:
@@ -129,7 +131,7 @@ def _counted(needs: Sequence[dict]) -> str:
     return ANSWERS if known else "What a model answers is explained."
 
 
-def _of_model(row: dict, several: bool) -> str:
+def _need_of_model(row: dict, several: bool) -> str:
     """The need of a model, its controls, and the clips that need nothing."""
     name = f"{row['model']} on {row['dataset']}" if several else row["model"]
     nothing = round(row["vacuous"] * row["clips"])

@@ -112,35 +112,35 @@ def notices(connection: DuckDBPyConnection) -> list[Notice]:
         if counts[name]
     ]
     if counts["asking_labels"] and counts["stretches"] < counts["tested"]:
-        counted.insert(0, Notice(_of_labels(counts), "label_precision"))
+        counted.insert(0, Notice(_labels_sentence(counts), "label_precision"))
     if counts["of_learned_videos"]:
-        counted.append(Notice(_of_learned_videos(counts), "near_duplicates"))
+        counted.append(Notice(_learned_videos_sentence(counts), "near_duplicates"))
     if counts["alike"]:
-        counted.append(Notice(_alike(counts), "near_duplicates"))
-    return [*counted, *(Notice(text, "accuracy") for text in _of_models(connection))]
+        counted.append(Notice(_alike_sentence(counts), "near_duplicates"))
+    return [*counted, *(Notice(text, "accuracy") for text in _model_doubts(connection))]
 
 
-def _of_models(connection: DuckDBPyConnection) -> list[str]:
+def _model_doubts(connection: DuckDBPyConnection) -> list[str]:
     """Sentences on models that answer all test clips almost the same, or each class with the name of another one."""
     texts = []
     for row in records(connection, "from model_doubts order by dataset, model"):
         rest = 1 - MOSTLY
         is_moved = row["one_to_one"] and row["alike"] >= MOSTLY * row["clips"] and row["named"] <= rest * row["clips"]
         if row["clips"] > 1 and row["spread"] < UNMOVED:
-            texts.append(_of_unmoved(row))
+            texts.append(_same_answers_sentence(row))
         elif row["clips"] >= ENOUGH and is_moved:
-            texts.append(_of_moved(row))
+            texts.append(_wrong_order_sentence(row))
     return texts
 
 
-def _of_unmoved(row: dict) -> str:
+def _same_answers_sentence(row: dict) -> str:
     return (
         f"{row['model']} answers {row['clips']} test clips of {row['dataset']} almost the same: no probability differs "
         f"by more than {row['spread']:.1g}. Is it trained, and does it take clips in [0, 1]?"
     )
 
 
-def _of_moved(row: dict) -> str:
+def _wrong_order_sentence(row: dict) -> str:
     return (
         f"{row['model']} is right on {row['named']} of {plural(row['clips'], 'test clip')} of {row['dataset']}, yet "
         f"gives {row['alike']} the usual answer of their class, another one for each, such as {row['swapped']}. Are "
@@ -148,13 +148,13 @@ def _of_moved(row: dict) -> str:
     )
 
 
-def _of_labels(counts: dict) -> str:
+def _labels_sentence(counts: dict) -> str:
     """Number of rows of test clips with several labels."""
     clips, tested = plural(counts["stretches"], "test clip"), counts["tested"]
     return f"Clips with several labels count once for each of them: of {clips} there are {tested} rows."
 
 
-def _of_learned_videos(counts: dict) -> str:
+def _learned_videos_sentence(counts: dict) -> str:
     """Number of test clips whose video is in another split, too."""
     verb = "is" if counts["of_learned_videos"] == 1 else "are"
     return (
@@ -163,7 +163,7 @@ def _of_learned_videos(counts: dict) -> str:
     )
 
 
-def _alike(counts: dict) -> str:
+def _alike_sentence(counts: dict) -> str:
     """Number of test clips that training has shown with their class."""
     verb = "looks" if counts["alike"] == 1 else "look"
     return (

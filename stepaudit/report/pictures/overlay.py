@@ -66,7 +66,7 @@ def strip(
         sources: source frame of each clip frame, T.
         notes: numbers beside each of the three rows.
     """
-    chosen = _chosen(shown.share)
+    chosen = _strip_frames(shown.share)
     blank: list[list[Box]] = [[] for _ in chosen]
     headers = figures.Headers([f"frame {t}" for t in chosen], [f"source {sources[t]}" for t in chosen])
     names = ("clip", shown.captions[1], "kept")
@@ -78,7 +78,7 @@ def strip(
     return figures.draw(title, subtitle, headers, rows)
 
 
-def _chosen(share: np.ndarray) -> list[int]:
+def _strip_frames(share: np.ndarray) -> list[int]:
     """Frames of a strip."""
     evenly, fullest = list(spread(len(share), STRIP_FRAMES)), int(share.mean(axis=(1, 2)).argmax())
     evenly[min(range(len(evenly)), key=lambda place: abs(evenly[place] - fullest))] = fullest

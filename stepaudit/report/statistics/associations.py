@@ -51,10 +51,11 @@ def p_value(values: Array, outcomes: Array, groups: np.ndarray, *, seed: int = 0
         return erfc(seen / error / sqrt(2))
     if len(ranks) > MANY:
         return erfc(seen / error / sqrt(2)) if min(_varying(ranks), _varying(outcomes)) >= VARYING else np.nan
-    return _by_orders(ranks, outcomes, groups, seen - 1e-9 * error, draws, seed)
+    return _permutation_p(ranks, outcomes, groups, seen - 1e-9 * error, draws, seed)
 
 
-def _by_orders(ranks: Array, outcomes: Array, groups: np.ndarray, least: float, draws: int, seed: int) -> float:
+def _permutation_p(ranks: Array, outcomes: Array, groups: np.ndarray, least: float, draws: int, seed: int) -> float:
+    """p value: share of random orders within groups with a sum at least as far from 0 as `least`."""
     reached = drawn = 0
     for some in _orders(outcomes, groups, draws, seed):
         reached += int((np.abs(some @ ranks) >= least).sum())

@@ -98,14 +98,16 @@ def read(connection: duckdb.DuckDBPyConnection, dataset: str, model: str, metric
 
 def sums(cells: Cells) -> Sums:
     """Sums of every use, a column each."""
-    batches = [_over_clips(cells, cells.values[some], cells.weights[some]) for some in _batches(cells, len(cells.uses))]
-    return _beside(batches)
+    batches = [
+        _sums_by_unit(cells, cells.values[some], cells.weights[some]) for some in _batches(cells, len(cells.uses))
+    ]
+    return _joined_columns(batches)
 
 
 def difference_sums(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tuple[Sums, Sums]:
     """Sums of pairs of uses over the cells where both were measured: first less second, and the first alone."""
-    batches = [_of_pairs(cells, first[some], second[some]) for some in _batches(cells, len(first))]
-    differences, values = map(_beside, zip(*batches, strict=True))
+    batches = [_pair_sums(cells, first[some], second[some]) for some in _batches(cells, len(first))]
+    differences, values = map(_joined_columns, zip(*batches, strict=True))
     return differences, values
 
 
@@ -133,20 +135,21 @@ def _batches(cells: Cells, count: int) -> Iterator[slice]:
     yield from (slice(start, start + size) for start in range(0, max(1, count), size))
 
 
-def _beside(parts: Sequence[Sums]) -> Sums:
+def _joined_columns(parts: Sequence[Sums]) -> Sums:
     """Sums of several batches of columns, joined."""
     each = zip(*((part.parts, part.wholes, part.frames, part.clips) for part in parts), strict=True)
     return Sums(*map(np.hstack, each))
 
 
-def _of_pairs(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tuple[Sums, Sums]:
+def _pair_sums(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tuple[Sums, Sums]:
+    """Sums of the differences of pairs of rows, and of the first rows' values where both are known."""
     values, weights = cells.values[first], cells.weights[first]
     differences = values - cells.values[second]
     values = np.where(np.isnan(differences), np.nan, values)
-    return _over_clips(cells, differences, weights), _over_clips(cells, values, weights)
+    return _sums_by_unit(cells, differences, weights), _sums_by_unit(cells, values, weights)
 
 
-def _over_clips(cells: Cells, values: Array, weights: Array) -> Sums:
+def _sums_by_unit(cells: Cells, values: Array, weights: Array) -> Sums:
     """Sums over the cells of each unit [N, k] of values and weights [k, cells]; NaN does not count."""
     measured = np.isfinite(values)
     each = (np.where(measured, values * weights, 0), np.where(measured, weights, 0), measured.astype(float))

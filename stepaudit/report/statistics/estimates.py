@@ -28,7 +28,7 @@ def make(connection: duckdb.DuckDBPyConnection) -> list[tuple[Table, pa.Table]]:
     places = connection.execute("select distinct dataset, model, metric from uses order by all").fetchall()
     rows: dict[str, list[dict]] = {table.name: [] for table in TABLES}
     for place in places:
-        for name, row in _of_metric(connection, *place):
+        for name, row in _metric_rows(connection, *place):
             rows[name].append(dict(zip(("dataset", "model", "metric"), place, strict=True)) | row)
     rows["estimates"] += _unmeasured(connection)
     cells.unload(connection)
@@ -46,7 +46,7 @@ def _unmeasured(connection: duckdb.DuckDBPyConnection) -> list[dict]:
     return [dict(zip(names, row, strict=True)) | {"clips": 0, "frames": 0} for row in rows]
 
 
-def _of_metric(
+def _metric_rows(
     connection: duckdb.DuckDBPyConnection, dataset: str, model: str, metric: str
 ) -> Iterator[tuple[str, dict]]:
     """Rows of a metric, each with the name of its table."""
@@ -54,7 +54,7 @@ def _of_metric(
     measured = cells.read(connection, dataset, model, [metric])
     for row in _estimates(measured, is_share):
         yield "estimates", row
-    for family, pairs in (("floor", _with_floors(measured.uses)), ("method", _of_methods(measured.uses))):
+    for family, pairs in (("floor", _pairs_with_floors(measured.uses)), ("method", _pairs_of_methods(measured.uses))):
         for row in _comparisons(measured, pairs, is_share):
             yield "comparisons", {"family": family, **row}
     yield "reliability", _reliability(measured)
@@ -62,17 +62,17 @@ def _of_metric(
         "select control from annotation_pairs where metric = ? order by control", [metric]
     ).fetchall():
         both = cells.read(connection, dataset, model, [metric, control])
-        for row in _comparisons(both, _of_annotations(both.uses, metric), is_share):
+        for row in _comparisons(both, _pairs_with_control(both.uses, metric), is_share):
             yield "comparisons", {"family": "annotation", **row}
 
 
-def _with_floors(uses: Sequence[Use]) -> Pairs:
+def _pairs_with_floors(uses: Sequence[Use]) -> Pairs:
     """Pairs of each method with each floor."""
     numbers = range(len(uses))
     return [(i, j) for i, j in product(numbers, numbers) if uses[j].is_floor and not uses[i].is_floor]
 
 
-def _of_methods(uses: Sequence[Use]) -> Pairs:
+def _pairs_of_methods(uses: Sequence[Use]) -> Pairs:
     """Pairs of methods at the same ratio, or one of them without a ratio; masks of different size are not compared."""
     methods = [i for i, use in enumerate(uses) if not use.is_floor]
     return [
@@ -83,7 +83,7 @@ def _of_methods(uses: Sequence[Use]) -> Pairs:
     ]
 
 
-def _of_annotations(uses: Sequence[Use], metric: str) -> Pairs:
+def _pairs_with_control(uses: Sequence[Use], metric: str) -> Pairs:
     """Each method's value with the clip's own annotation, and its value with the control's."""
     numbers = range(len(uses))
     return [
@@ -95,6 +95,7 @@ def _of_annotations(uses: Sequence[Use], metric: str) -> Pairs:
 
 
 def _estimates(measured: Cells, is_share: bool) -> list[dict]:
+    """Estimate of each method and ratio."""
     sums = cells.sums(measured)
     rows = _intervals(sums, 0 if is_share else None)
     return [{"method": use.method, "ratio": use.ratio, **row} for use, row in zip(measured.uses, rows, strict=True)]
@@ -107,23 +108,24 @@ def _comparisons(measured: Cells, pairs: Pairs, is_share: bool) -> list[dict]:
     size = max(1, cells.BLOCK // len(measured.starts))
     draws = max(DRAWS, DRAWS_A_PAIR * len(pairs))
     batches = (pairs[start : start + size] for start in range(0, len(pairs), size))
-    rows = [row for some in batches for row in _of_some(measured, some, is_share, draws)]
+    rows = [row for some in batches for row in _pair_rows(measured, some, is_share, draws)]
     adjusted = holm(np.array([row["p"] for row in rows]))
     return [row | {"holm_p": float(value)} for row, value in zip(rows, adjusted, strict=True)]
 
 
-def _of_some(measured: Cells, pairs: Pairs, is_share: bool, draws: int) -> list[dict]:
+def _pair_rows(measured: Cells, pairs: Pairs, is_share: bool, draws: int) -> list[dict]:
+    """Rows of `comparisons` for some pairs, without correction of p."""
     differences, values = cells.difference_sums(measured, *map(list, zip(*pairs, strict=True)))
     intervals = _intervals(differences, -1 if is_share else None)
     means = values.parts.sum(axis=0) / values.wholes.sum(axis=0)
     tests = _tests(differences, draws)
     return [
-        _pair(measured.uses[i], measured.uses[j]) | _difference(row, float(mean)) | test
+        _pair_keys(measured.uses[i], measured.uses[j]) | _difference(row, float(mean)) | test
         for (i, j), row, mean, test in zip(pairs, intervals, means, tests, strict=True)
     ]
 
 
-def _pair(first: Use, second: Use) -> dict:
+def _pair_keys(first: Use, second: Use) -> dict:
     return {
         "method": first.method,
         "ratio": first.ratio,
@@ -157,7 +159,13 @@ def _intervals(sums: Sums, least: int | None) -> list[dict]:
         clips = sums.wholes[:, columns[0]] > 0
         chosen = np.ix_(clips, columns)
         estimate = ratio_intervals(sums.parts[chosen], sums.wholes[chosen], least=least)
-        each = zip(estimate.value.tolist(), _known(estimate.low), _known(estimate.high), estimate.way, strict=True)
+        each = zip(
+            estimate.value.tolist(),
+            _none_for_nan(estimate.low),
+            _none_for_nan(estimate.high),
+            estimate.way,
+            strict=True,
+        )
         for column, values in zip(columns, each, strict=True):
             counts = {"clips": int(sums.clips[:, column].sum()), "frames": int(sums.frames[:, column].sum())}
             rows[column] = dict(zip(("value", "low", "high", "way"), values, strict=True)) | counts
@@ -180,6 +188,7 @@ def _reliability(measured: Cells) -> dict:
 
 
 def _no_ranking(totals: Array, frames: Array) -> str | None:
+    """The reason why methods are not ranked; None if they are."""
     methods, clips = totals.shape
     if methods < MIN_METHODS:
         return f"fewer than {MIN_METHODS} methods"
@@ -195,5 +204,5 @@ def _columns(sums: Sums, chosen: Sequence[int] | np.ndarray) -> Sums:
     return Sums(*(each[:, chosen] for each in (sums.parts, sums.wholes, sums.frames, sums.clips)))
 
 
-def _known(values: Array) -> list[float | None]:
+def _none_for_nan(values: Array) -> list[float | None]:
     return [None if np.isnan(value) else float(value) for value in values]

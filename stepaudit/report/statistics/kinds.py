@@ -38,7 +38,7 @@ Clips = dict[str, np.ndarray]
 
 def make(connection: duckdb.DuckDBPyConnection) -> list[tuple[Table, pa.Table]]:
     """`KINDS` and `CUES`, each with its rows, from the views of `reports/_views_properties.sql`."""
-    made = {KINDS: list(_kinds(connection)), CUES: list(_cues(connection))}
+    made = {KINDS: list(_kind_rows(connection)), CUES: list(_cue_rows(connection))}
     return [(table, pa.Table.from_pylist(_corrected(rows), _schema(table))) for table, rows in made.items()]
 
 
@@ -46,9 +46,10 @@ def _schema(table: Table) -> pa.Schema:
     return pa.schema([(column.name, column.type) for column in table.columns])
 
 
-def _kinds(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
+def _kind_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
+    """Rows of `kind_estimates`: each outcome with each property of clips, for each model."""
     places = records(connection, "select distinct dataset, model from clip_outcomes order by all")
-    draws = _draws(len(places) * len(MIN_OUTCOME) * len(PROPERTIES))
+    draws = _draws_for(len(places) * len(MIN_OUTCOME) * len(PROPERTIES))
     for place in places:
         sql = "from clip_outcomes where dataset = $dataset and model = $model order by clip_id"
         clips = _columns(connection, sql, place)
@@ -71,12 +72,13 @@ def _kind(clips: Clips, name: str, outcome: str, draws: int) -> dict | None:
     return row | {"p": p_value(values, outcomes / wholes, labels, draws=draws)}
 
 
-def _cues(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
+def _cue_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
+    """Rows of `cue_estimates`: each property that may tell a class."""
     labelled = "from clip_properties where label is not null"
     for place in records(connection, f"select distinct dataset {labelled} order by all"):
         sql = f"{labelled} and dataset = $dataset order by clip_id"
         clips = _columns(connection, sql, place)
-        draws = _draws(len(np.unique(clips["label"])) * len(CUE_PROPERTIES))
+        draws = _draws_for(len(np.unique(clips["label"])) * len(CUE_PROPERTIES))
         for name, least in CUE_PROPERTIES.items():
             values, _, wholes, labels = _videos(clips, name, name)
             if len(np.unique(values)) > 1:
@@ -129,7 +131,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, sql: str, keys: dict) -> Cli
     return numbers | {"label": label, "number": np.unique(of_video, return_inverse=True)[1]}
 
 
-def _draws(questions: int) -> int:
+def _draws_for(questions: int) -> int:
     return max(DRAWS, DRAWS_A_QUESTION * questions)
 
 

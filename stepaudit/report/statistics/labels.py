@@ -40,6 +40,7 @@ def make(connection: duckdb.DuckDBPyConnection) -> list[tuple[Table, pa.Table]]:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
+    """Rows of `label_estimates`: average precision of each label, and its mean."""
     for place in records(connection, "select distinct dataset, model from label_answers order by all"):
         sql = "from label_answers where dataset = $dataset and model = $model order by label, video, probability"
         columns = connection.execute(sql, place).fetchnumpy()

@@ -70,33 +70,35 @@ def _models(rows: Rows) -> Iterator[tuple[dict, list[dict]]]:
 
 
 def _estimates(of: tuple[dict, list[dict]]) -> Iterator[dict]:
+    """Row of `need_estimates` of a model, method and bound."""
     keys, rows = of
     own = [row for row in rows if row["log2_ratio"] is not None]
-    random, other = (_with(own, name) for name in ("excess", "specificity"))
-    moved = _with(rows, "elsewhere_share")
+    random, other = (_rows_with(own, name) for name in ("excess", "specificity"))
+    moved = _rows_with(rows, "elsewhere_share")
     yield {
         **keys,
         "clips": len(rows),
         "classes": len(np.unique(_labels(rows))),
         "search": ", ".join(sorted({row["search"] for row in rows})),
         **_columns("vacuous", _share(_values(rows, "vacuous"), rows)),
-        **_columns("need", _within(_mean(own, "log2_ratio"), -np.inf, 0), power=True, counted=True),
-        **_columns("random", _within(_mean(random, "random_log2_ratio"), -np.inf, 0), power=True),
-        **_columns("runner_up", _within(_mean(other, "runner_up_log2_ratio"), -np.inf, 0), power=True),
+        **_columns("need", _clamped(_mean(own, "log2_ratio"), -np.inf, 0), power=True, counted=True),
+        **_columns("random", _clamped(_mean(random, "random_log2_ratio"), -np.inf, 0), power=True),
+        **_columns("runner_up", _clamped(_mean(other, "runner_up_log2_ratio"), -np.inf, 0), power=True),
         **_columns("excess", _mean(random, "excess"), counted=True),
         **_columns("specificity", _mean(other, "specificity"), counted=True),
         **_columns("own_less", _share((_values(other, "specificity") > 0).astype(float), other)),
-        **_columns("elsewhere", _within(_mean(moved, "elsewhere_share"), 0, 1), counted=True),
+        **_columns("elsewhere", _clamped(_mean(moved, "elsewhere_share"), 0, 1), counted=True),
     }
 
 
 def _medians(of: tuple[dict, list[dict]]) -> Iterator[dict]:
+    """Rows of medians of the minimum ratio, by what was asked and level."""
     keys, rows = of
     own = [row for row in rows if not row["vacuous"]]
     known = {
         "own": own,
         "runner_up": [row for row in own if row["runner_up_vacuous"] is False],
-        "random": _with(own, "random_ratio"),
+        "random": _rows_with(own, "random_ratio"),
     }
     for asked, level in product(known, LEVELS):
         if known[asked] and (asked != "random" or level == min(LEVELS)):
@@ -118,13 +120,14 @@ def _bracketed_median(low: Array, high: Array, rows: Rows, step: int = 0) -> lis
     Args:
         step: 1 for whole numbers, of which `low` + 1 is the least that is possible.
     """
-    (low, labels), (high, _) = _of_units(low, rows), _of_units(high, rows)
+    (low, labels), (high, _) = _unit_values(low, rows), _unit_values(high, rows)
     octaves = np.log2(np.maximum(np.where(np.isfinite(high), high, 1), 1e-6))
     ends = brackets.median_interval(low + step, high, classes.likeness(octaves, labels))
     return [float(value) if np.isfinite(value) else None for value in (brackets.median(low, high), *ends)]
 
 
 def _readings(of: tuple[dict, list[dict]]) -> Iterator[dict]:
+    """Rows of the further readings that were asked."""
     keys, rows = of
     for reading in ("frames", "tube", "disjoint"):
         known = [row for row in rows if row[COLUMN[reading]] is not None]
@@ -133,6 +136,7 @@ def _readings(of: tuple[dict, list[dict]]) -> Iterator[dict]:
 
 
 def _reading(rows: Rows, reading: str) -> dict:
+    """Median of a reading, or the share of clips with several disjoint pieces, with intervals."""
     if reading == "disjoint":
         several = (_values(rows, "disjoint_pieces") >= 2).astype(float)
         return _columns("value", _share(several, rows))
@@ -151,7 +155,7 @@ def _comparisons(rows: Rows) -> list[dict]:
         pairs = [
             {"answers": answers, "model": one, "other_model": other, **_pair(both)}
             for one, other in combinations(by_model, 2)
-            if (both := _on_both(by_model[one], by_model[other], answers))
+            if (both := _clips_of_both(by_model[one], by_model[other], answers))
         ]
         for name in ("p", "vacuous_p"):
             adjusted = holm(np.array([np.nan if pair[name] is None else pair[name] for pair in pairs], float))
@@ -161,7 +165,7 @@ def _comparisons(rows: Rows) -> list[dict]:
     return [{"dataset": rows[0]["dataset"], "method": rows[0]["method"], **pair} for pair in made]
 
 
-def _on_both(one: dict[str, dict], other: dict[str, dict], answers: str) -> list[tuple[dict, dict]]:
+def _clips_of_both(one: dict[str, dict], other: dict[str, dict], answers: str) -> list[tuple[dict, dict]]:
     """Rows of the clips that both models were searched on, alike and for one class, and have right if that is asked."""
     alike = lambda clip: all(one[clip][key] == other[clip][key] for key in ("search", "target"))  # noqa: E731
     both = [(one[clip], other[clip]) for clip in one if clip in other and alike(clip)]
@@ -182,7 +186,7 @@ def _pair(both: Sequence[tuple[dict, dict]]) -> dict:
         "p": difference.p,
         "vacuous": one,
         "other_vacuous": other,
-        **_difference_of_shares(*_of_units(vacuous[:, 0] - vacuous[:, 1], first)),
+        **_difference_of_shares(*_unit_values(vacuous[:, 0] - vacuous[:, 1], first)),
     }
 
 
@@ -204,7 +208,7 @@ def _curve_mean(row: dict) -> dict:
     """Columns of one point of a curve; `row` holds lists over clips."""
     kept = classes.mean(np.array(row["kept"], float), np.array(list(map(str, row["label"]))))
     names = {key: row[key] for key in ("dataset", "model", "method", "volume")}
-    return {**names, **_columns("kept", _within(kept, 0, 1)), "clips": row["clips"]}
+    return {**names, **_columns("kept", _clamped(kept, 0, 1)), "clips": row["clips"]}
 
 
 def _mean(rows: Rows, name: str) -> Estimate:
@@ -212,14 +216,14 @@ def _mean(rows: Rows, name: str) -> Estimate:
 
 
 def _mean_of(values: Array, rows: Rows) -> Estimate:
-    return replace(classes.mean(*_of_units(values, rows)), clips=len(rows))
+    return replace(classes.mean(*_unit_values(values, rows)), clips=len(rows))
 
 
 def _share(answers: Array, rows: Rows) -> Estimate:
-    return replace(classes.share(*_of_units(answers, rows)), clips=len(rows))
+    return replace(classes.share(*_unit_values(answers, rows)), clips=len(rows))
 
 
-def _of_units(values: Array, rows: Rows) -> tuple[Array, np.ndarray]:
+def _unit_values(values: Array, rows: Rows) -> tuple[Array, np.ndarray]:
     """Values and classes of what is sampled: of a video that is cut into windows, the mean of its windows counts."""
     units = [row["unit"] for row in rows]
     if len(set(units)) == len(rows):
@@ -228,7 +232,7 @@ def _of_units(values: Array, rows: Rows) -> tuple[Array, np.ndarray]:
     return np.bincount(numbers, values) / np.bincount(numbers), _labels(rows)[first]
 
 
-def _within(estimate: Estimate, least: float, most: float) -> Estimate:
+def _clamped(estimate: Estimate, least: float, most: float) -> Estimate:
     """The estimate with an interval within what is possible."""
     low, high = (None if end is None else min(most, max(least, end)) for end in (estimate.low, estimate.high))
     return replace(estimate, low=low, high=high)
@@ -241,7 +245,7 @@ def _columns(name: str, estimate: Estimate, *, power: bool = False, counted: boo
     return values | ({f"{name}_clips": estimate.clips} if counted else {})
 
 
-def _with(rows: Iterable[dict], name: str) -> list[dict]:
+def _rows_with(rows: Iterable[dict], name: str) -> list[dict]:
     return [row for row in rows if row[name] is not None]
 
 
