@@ -96,7 +96,7 @@ class Adapter(nn.Module):
         own = getattr(self.model, "activation_grid", None)
         if own is None and self.patch is None:
             return None
-        return lambda tokens, size: (own or self._placed)(tokens, self._size_within(size))
+        return lambda tokens, size: (own or self._tokens_on_grid)(tokens, self._size_within(size))
 
     @property
     def rollout(self) -> Callable[[Sequence[Tensor], Sequence[int]], Tensor] | None:
@@ -104,7 +104,7 @@ class Adapter(nn.Module):
         own = getattr(self.model, "rollout", None)
         return own and (lambda weights, size: own(weights, self._size_within(size)))
 
-    def _placed(self, tokens: Tensor, size: Sequence[int]) -> Tensor:
+    def _tokens_on_grid(self, tokens: Tensor, size: Sequence[int]) -> Tensor:
         return arranged(tokens, patches(size, self.patch or ()))
 
     def _size_within(self, size: Sequence[int]) -> tuple[int, ...]:
@@ -151,8 +151,8 @@ class BlackBox(nn.Module):
     def forward(self, clips: Tensor | Sequence[Tensor]) -> Any:
         pathways = [clips] if isinstance(clips, Tensor) else list(clips)
         parts = zip(*(pathway.split(self.at_once or len(pathway)) for pathway in pathways), strict=True)
-        outputs = [self._asked(part, alone=isinstance(clips, Tensor)) for part in parts]
-        return _joined(outputs, pathways[0].device)
+        outputs = [self._call_with_arrays(part, alone=isinstance(clips, Tensor)) for part in parts]
+        return _join_outputs(outputs, pathways[0].device)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         """Unlike other modules it refuses weights of another content: its answers do not come from them."""
@@ -164,18 +164,19 @@ class BlackBox(nn.Module):
             )
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
-    def _asked(self, part: Sequence[Tensor], alone: bool) -> Any:
+    def _call_with_arrays(self, part: Sequence[Tensor], alone: bool) -> Any:
+        """Answer of a function that takes NumPy arrays, one or a list of pathways."""
         arrays = [clips.detach().cpu().numpy() for clips in part]
         return self.answer(arrays[0] if alone else arrays)
 
 
-def _joined(outputs: Sequence[Any], device: torch.device) -> Any:
+def _join_outputs(outputs: Sequence[Any], device: torch.device) -> Any:
     """Outputs of several calls as tensors, joined along the clips; lists and dictionaries of them likewise."""
     first = outputs[0]
     if isinstance(first, Mapping):
-        return {key: _joined([output[key] for output in outputs], device) for key in first}
+        return {key: _join_outputs([output[key] for output in outputs], device) for key in first}
     if isinstance(first, list | tuple) and any(isinstance(each, numpy.ndarray) for each in first):
-        return [_joined(each, device) for each in zip(*outputs, strict=True)]
+        return [_join_outputs(each, device) for each in zip(*outputs, strict=True)]
     try:
         return torch.cat([torch.from_numpy(numpy.array(output)) for output in outputs]).to(device)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -252,7 +253,7 @@ def _column(output: Any, column: int, name: str) -> Tensor:
     return output[:, column : column + 1]
 
 
-def _log(probabilities: Any, name: str) -> Any:
+def _log_probabilities(probabilities: Any, name: str) -> Any:
     """Logits whose softmax is the probabilities; 0 becomes the least number whose logarithm is finite."""
     if not isinstance(probabilities, Tensor) or probabilities.ndim != 2 or not probabilities.is_floating_point():
         return probabilities  # `check_logits` says what is wrong with it
@@ -271,15 +272,15 @@ def _single_values(output: Any, name: str) -> Tensor:
     return output.reshape(-1, 1)
 
 
-def _two(output: Any, name: str) -> Tensor:
+def _two_logits(output: Any, name: str) -> Tensor:
     """Logits [N, 2] from one value a clip: the softmax of class 1 is its sigmoid."""
     values = _single_values(output, name)
     return torch.cat([torch.zeros_like(values), values], dim=1)
 
 
-def _two_logs(output: Any, name: str) -> Tensor:
+def _two_log_probabilities(output: Any, name: str) -> Tensor:
     """Logits [N, 2] whose softmax of class 1 is the one probability of each clip."""
-    probabilities = _two(output, name)[:, 1]
+    probabilities = _two_logits(output, name)[:, 1]
     if ((probabilities < 0) | (probabilities > 1)).any():
         raise UsageError(
             f'gives="probability": {name} returns values outside [0, 1]; if these are logits, gives="logit"'
@@ -290,9 +291,9 @@ def _two_logs(output: Any, name: str) -> Tensor:
 
 OUTPUTS: dict[str, Callable[[Any, str], Any]] = {
     "logits": lambda output, _name: output,
-    "probabilities": _log,
-    "logit": _two,
-    "probability": _two_logs,
+    "probabilities": _log_probabilities,
+    "logit": _two_logits,
+    "probability": _two_log_probabilities,
     "value": _single_values,
 }
 # By what a model `gives` in the configuration, what an adapter around it is given.

@@ -101,7 +101,7 @@ def apart(times, p=0.01, ends=(1.5, 2.4), one="conv", other="rnn", clips=12):
 
 
 def models_need(*rows, pairs=()):
-    finding = need_texts.of_pairs(pairs, rows) if pairs else need_texts.of_needs(rows)
+    finding = need_texts.need_pairs_finding(pairs, rows) if pairs else need_texts.needs_finding(rows)
     return f"{finding.lead}\n{finding.numbers}"
 
 
@@ -110,13 +110,13 @@ def kinds(rows=2, outcome="wrong answers", more=(80.0, 60.0, 95.0), **changes):
     row = {"dataset": "d", "model": "conv", "outcome": outcome, "property": "brightness", "clips": 20, "videos": 9}
     row |= {"less_percent": 20.0, "less_percent_low": 8.0, "less_percent_high": 35.0, "answer": "yes"}
     row |= dict(zip(("more_percent", "more_percent_low", "more_percent_high"), more, strict=True)) | changes
-    return _words(kind_texts.of_kinds([row] * rows))
+    return _words(kind_texts.kinds_finding([row] * rows))
 
 
 def cues(rows=2, auc=90.0, **changes):
     """Sentences on a class that has wider borders than the others."""
     row = {"dataset": "d", "label": "run", "property": "borders", "clips": 9, "videos": 5, "auc_percent": auc}
-    return _words(kind_texts.of_cues([row | {"answer": "yes"} | changes] * rows))
+    return _words(kind_texts.cues_finding([row | {"answer": "yes"} | changes] * rows))
 
 
 def _words(finding):
@@ -133,7 +133,7 @@ def overview(model="conv", right=(92.0, 75.0, 97.8), same=(24.0, 11.5, 43.4), on
 
 
 def models_answer(*rows):
-    findings = filter(None, (answer_texts.of_guesses(rows), answer_texts.of_blurred(rows)))
+    findings = filter(None, (answer_texts.guesses_finding(rows), answer_texts.blurred_finding(rows)))
     return "\n".join(text for finding in findings for text in (finding.lead, finding.numbers))
 
 
@@ -149,7 +149,7 @@ def in_orders(model="conv", **changes):
 
 
 def use_of_time(*models):
-    return _words(answer_texts.of_time([row for rows in models for row in rows]))
+    return _words(answer_texts.frame_orders_finding([row for rows in models for row in rows]))
 
 
 STILL = {"shuffled": 1.0, "reversed": 0.5, "frozen": 2.0}
@@ -442,10 +442,12 @@ def left_out(first, second, sizes=("s", "s")):
 GOOD, LOST = {"s": ("ok", "1", "x")}, {"s": ("bad_video", None, "x")}
 AUDITS = {
     "a guess": lambda _: models_answer(overview(**GUESSES), overview("rnn")),
-    "random labels": lambda _: _words(answer_texts.of_labels([precise(31.0), precise(45.0, model="rnn")])),
-    "known labels": lambda _: _words(answer_texts.of_labels([precise(45.0), precise(None)])),
-    "no better than the mean": lambda _: _words(answer_texts.of_values([off((0.25, -0.5, 1.0))])),
-    "better than the mean": lambda _: _words(answer_texts.of_values([off((2.0, 0.5, 3.5)), off((1.0, None, None))])),
+    "random labels": lambda _: _words(answer_texts.labels_finding([precise(31.0), precise(45.0, model="rnn")])),
+    "known labels": lambda _: _words(answer_texts.labels_finding([precise(45.0), precise(None)])),
+    "no better than the mean": lambda _: _words(answer_texts.values_finding([off((0.25, -0.5, 1.0))])),
+    "better than the mean": lambda _: _words(
+        answer_texts.values_finding([off((2.0, 0.5, 3.5)), off((1.0, None, None))])
+    ),
     "no guess": lambda _: models_answer(overview(), overview("rnn")),
     "guesses": lambda _: models_answer(overview(**GUESSES), overview("rnn", dataset="e", **GUESSES)),
     "a guess from the start": lambda _: models_answer(overview(**GUESSES, validation_percent_low=20.0)),
@@ -1121,7 +1123,7 @@ SOURCES = {  # modules whose texts are claims; of some, the functions
     "report/page/conclusion_texts.py": (),
     "report/page/answer_texts.py": (),
     "report/page/need_texts.py": (),
-    "report/page/kind_texts.py": ("of_kinds", "of_cues", "_numbers", "_half", "_clips", "_count"),
+    "report/page/kind_texts.py": ("kinds_finding", "cues_finding", "_numbers", "_half", "_clips", "_count"),
     "report/page/conclusions.py": ("POINTING",),
     "report/page/summary.py": (
         "headline",

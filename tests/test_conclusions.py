@@ -162,7 +162,7 @@ def test_masks_are_counted_by_class_and_the_worst_method_is_named():
         share("step", 5, (40.0, 60.0), adversarial=(23.1, 88.2)),
         share("ep3d", 5, (80.0, 0.0), focused=(37.6, 96.4)),
     ]
-    finding = texts.of_masks(classes, {"annotated": 9, "more": 2, "inside": 0.43, "marked": 0.2}, rows)
+    finding = texts.masks_finding(classes, {"annotated": 9, "more": 2, "inside": 0.43, "marked": 0.2}, rows)
     assert finding.lead == (
         "Of 10 masks that could be put to the question 3 are adversarial and 6 of the 9 with an annotation point to "
         "the annotation."
@@ -185,7 +185,7 @@ def test_masks_are_counted_by_class_and_the_worst_method_is_named():
 
 
 def test_no_adversarial_mask_among_few_clips_is_no_proof_that_there_is_none():
-    finding = texts.of_masks(
+    finding = texts.masks_finding(
         Counter({"focused": 5}), ALL_INSIDE, [share("step", 5, (100.0, 0.0), adversarial=(0.0, 43.4))]
     )
     assert "0 are adversarial" in finding.lead
@@ -196,7 +196,7 @@ def test_no_adversarial_mask_among_few_clips_is_no_proof_that_there_is_none():
 
 
 def test_masks_that_all_prove_nothing_are_no_evidence():
-    finding = texts.of_masks(Counter({"vacuous": 5}), ALL_INSIDE, [])
+    finding = texts.masks_finding(Counter({"vacuous": 5}), ALL_INSIDE, [])
     assert finding.lead == "No mask could be put to the question whether it is evidence."
 
 
@@ -204,11 +204,13 @@ def test_methods_whose_maps_do_not_change_with_the_model_are_named():
     row = {"model": "a", "method": "grad_cam", "ratio": None, "rank": 0.9, "rank_low": 0.8, "rank_high": 1.0,
            "threshold": 0.5, "randomised": 1.0, "clips": 7, "answer": "no"}  # fmt: skip
     other = {**row, "method": "step", "rank": 0.1, "answer": "yes"}
-    finding = texts.of_changes([row, other])
+    finding = texts.changes_finding([row, other])
     assert finding.lead == "Not shown to change when the model's weights are random: the maps of grad_cam on a."
     assert "1 of 2 combinations" in finding.numbers
     assert "rank correlation 0.9 with the trained model's maps (95 % interval 0.8 to 1; 7 clips)" in finding.numbers
-    assert texts.of_changes([other]).lead == "All maps that were compared change when the model's weights are random."
+    assert (
+        texts.changes_finding([other]).lead == "All maps that were compared change when the model's weights are random."
+    )
 
 
 def test_clips_that_fail_are_counted_by_their_reason(tmp_path):
@@ -231,4 +233,6 @@ def test_an_audit_without_a_failure_says_so(tmp_path):
 
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_counts_agree_with_their_nouns(count):
-    assert texts.of_failures(count, 0, 0, []).lead == f"None of {count} test clip{'' if count == 1 else 's'} failed."
+    assert (
+        texts.failures_finding(count, 0, 0, []).lead == f"None of {count} test clip{'' if count == 1 else 's'} failed."
+    )

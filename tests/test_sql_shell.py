@@ -207,7 +207,7 @@ def test_completion_knows_what_may_come(place):
 
 
 def test_names_that_a_terminal_would_obey_are_never_completed():
-    assert line_editor._safe(["a", "b\x1b[31m", "c d", 'e"', "ü"]) == ["a"]
+    assert line_editor._unquoted_names(["a", "b\x1b[31m", "c d", 'e"', "ü"]) == ["a"]
 
 
 def test_a_shell_without_a_database_says_what_to_run(tmp_path):

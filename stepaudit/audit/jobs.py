@@ -284,13 +284,13 @@ def _shards_of(job: Job) -> list[str]:
 
 def require_few(config: Config) -> None:
     """Raise UsageError for more jobs than Snakemake can look after, before any of them is listed."""
-    parts = [part for dataset in config.datasets for part in _parts(config, dataset)]
+    parts = [part for dataset in config.datasets for part in _plan_parts(config, dataset)]
     count = sum(times * config.plan.shards(*part) for times, part in parts)
     if count > MAX_JOBS:
         raise UsageError(f"{count:,} jobs, at most {MAX_JOBS:,} are possible; set `shards` to less, or to `auto`")
 
 
-def _parts(config: Config, dataset: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+def _plan_parts(config: Config, dataset: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Parts of the plan of a data set, each with the number of stages that work on it."""
     yield from ((len(config.sizes), ("clips", dataset, split)) for split in config.splits_cut(dataset))
     for model in config.models:

@@ -56,13 +56,13 @@ def ending(error: Exception, arguments: Sequence[str], environment: Mapping[str,
     job = next((each for each in arguments if not each.startswith("-")), "") in JOBS
     debug = OPTION in arguments or environment.get(VARIABLE, "0") not in ("", "0")
     lines = "".join(traceback.format_exception(error))
-    expected = _expected(error)
+    expected = _status_and_text(error)
     if expected is not None:
         status, text = expected
         return int(status), f"{lines if debug else ''}stepaudit: {printable(text)}"
     if debug or job:
         return int(ExitCode.FOUND if job else ExitCode.BUG), lines.rstrip("\n")
-    return int(ExitCode.BUG), f"stepaudit: {_bug(error, lines, arguments)}"
+    return int(ExitCode.BUG), f"stepaudit: {_bug_text(error, lines, arguments)}"
 
 
 def close_output(error: BrokenPipeError) -> None:
@@ -85,7 +85,7 @@ def _is_closed(descriptor: int) -> bool:
     return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
-def _expected(error: Exception) -> tuple[ExitCode, str] | None:
+def _status_and_text(error: Exception) -> tuple[ExitCode, str] | None:
     """Status and text of an error whose text names the next step; None for a bug."""
     if isinstance(error, UsageError):
         return ExitCode.USAGE, str(error)
@@ -93,7 +93,7 @@ def _expected(error: Exception) -> tuple[ExitCode, str] | None:
     return None if text is None else (ExitCode.FOUND, text)
 
 
-def _bug(error: Exception, lines: str, arguments: Sequence[str]) -> str:
+def _bug_text(error: Exception, lines: str, arguments: Sequence[str]) -> str:
     """One line; the traceback goes into a log file of its own, if there is room for one."""
     first = (str(error).strip().splitlines() or [""])[0][:200]
     summary = f"a bug in stepaudit or in a component of yours, {type(error).__name__}{first and ': '}{first}"

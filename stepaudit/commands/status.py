@@ -83,7 +83,7 @@ def of_folder(folder: Path) -> Status:
         by_stage[job.stage].append(job)
     current = {(job.stage, job.name) for jobs in by_stage.values() for job in jobs}
     notes = {key: note for key, note in notes.items() if key in current}  # others are of an earlier configuration
-    stale, causes = _stale(audit)
+    stale, causes = _stale_jobs(audit)
     return Status([_stage(audit, stage, jobs, notes, stale) for stage, jobs in by_stage.items()], notes, causes)
 
 
@@ -133,7 +133,7 @@ def _note_text(note: Note) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _stale(audit: Audit) -> tuple[set[tuple[str, str]], list[str]]:
+def _stale_jobs(audit: Audit) -> tuple[set[tuple[str, str]], list[str]]:
     """Jobs whose settings, code or files have changed since they ran, or those of a job before; and what has changed.
 
     How many clips another list of videos changes is known when the workflow starts.
@@ -143,7 +143,7 @@ def _stale(audit: Audit) -> tuple[set[tuple[str, str]], list[str]]:
     stale = {("index", name) for name in sources}
     files: set[Path] = set()
     for job in audit.jobs:
-        changed = _changed(job)
+        changed = _changes(job)
         if changed or any(path in files for paths in job.dated.values() for path in paths):
             stale.add((job.stage, job.name))
             files.update(job.writes)
@@ -151,7 +151,7 @@ def _stale(audit: Audit) -> tuple[set[tuple[str, str]], list[str]]:
     return stale | ({("report", "all")} if stale else set()), causes
 
 
-def _changed(job: Job) -> list[str]:
+def _changes(job: Job) -> list[str]:
     """Changes of a job since it ran; a damaged or missing record is left to `stepaudit check`."""
     with suppress(UsageError, OSError, KeyError, ValueError):
         return decides.changed(job, str(tables.metadata(job.record)["settings"]))

@@ -121,16 +121,16 @@ class _Arrays(pickle._Unpickler):
     def _reduce(self) -> None:
         arguments = self.stack.pop()
         self.stack[-1] = self.stack[-1](*arguments)
-        self._count(self.stack[-1])
+        self._limit_memory(self.stack[-1])
 
     def _build(self) -> None:
         state, made = self.stack.pop(), self.stack[-1]
         if type(made) not in (_Array, _Dtype):
             raise pickle.UnpicklingError("it changes something else than an array")
         made.__setstate__(state)
-        self._count(made)
+        self._limit_memory(made)
 
-    def _count(self, made: Any) -> None:
+    def _limit_memory(self, made: Any) -> None:
         """Limit the memory of all arrays: a small file can make many large ones of one text."""
         self.left -= len(made) if isinstance(made, bytes) else getattr(made, "nbytes", 0)
         if self.left < 0:

@@ -61,7 +61,7 @@ def find_videos(root: Path, *, unlabelled: bool = False) -> list[Found]:
         for path in folder.videos
     ]
     if unlabelled or not videos:
-        videos += [Found(_nfc_name(path.name), path, None, None) for path in _visible(root) if _is_video(path)]
+        videos += [Found(_nfc_name(path.name), path, None, None) for path in _visible_entries(root) if _is_video(path)]
     if not videos:
         raise UsageError(f"{root}: no video in it; put {READ}, in one folder per class")
     if twice := [name for name, count in Counter(video.name for video in videos).items() if count > 1]:
@@ -117,18 +117,18 @@ def _split_folders(root: Path) -> list[tuple[Path, str | None]]:
 
 
 def _holds_videos(folder: Path) -> bool:
-    return any(_has_file(path, STILLS) if path.is_dir() else _is_video(path) for path in _visible(folder))
+    return any(_has_file(path, STILLS) if path.is_dir() else _is_video(path) for path in _visible_entries(folder))
 
 
 def _class_folder(folder: Path, split: str | None) -> ClassFolder:
     """Sort the entries of a class folder. Raises UsageError where videos or frames lie too high or too deep."""
-    entries = _visible(folder)
+    entries = _visible_entries(folder)
     if any(path.suffix.lower() in STILLS for path in entries):
         raise UsageError(f"{folder}: frames lie in the class folder; put those of each video in a folder of its own")
     videos: list[Path] = []
     others: list[Path] = []
     for path in entries:
-        inside = _visible(path) if path.is_dir() and not _has_file(path, STILLS) else []
+        inside = _visible_entries(path) if path.is_dir() and not _has_file(path, STILLS) else []
         if any(below.is_dir() or _is_video(below) for below in inside):
             raise UsageError(
                 f"{path}: no folder of frames; have videos, and folders of frames, right in a class folder"
@@ -140,7 +140,9 @@ def _class_folder(folder: Path, split: str | None) -> ClassFolder:
 
 def _loose_video_notes(root: Path, parents: Iterable[Path]) -> Iterator[str]:
     """Note on videos beside the class folders."""
-    loose = [path.relative_to(root) for parent in sorted(parents) for path in _visible(parent) if _is_video(path)]
+    loose = [
+        path.relative_to(root) for parent in sorted(parents) for path in _visible_entries(parent) if _is_video(path)
+    ]
     if loose:
         many = f"{len(loose)} videos lie" if len(loose) > 1 else "1 video lies"
         yield (
@@ -205,10 +207,10 @@ def _nfc_name(name: str) -> str:
 
 
 def _folders(parent: Path) -> list[Path]:
-    return [path for path in _visible(parent) if path.is_dir()]
+    return [path for path in _visible_entries(parent) if path.is_dir()]
 
 
-def _visible(folder: Path) -> list[Path]:
+def _visible_entries(folder: Path) -> list[Path]:
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
         for path in paths:

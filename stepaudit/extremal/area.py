@@ -54,10 +54,10 @@ def kept_share(values: Tensor, counts: Sequence[int], tie: float = 0.0) -> Tenso
     Returns:
         [N, n]; each row adds up to its count.
     """
-    return by_count(counts, values.device, lambda rows, count: _share(values[rows], int(count), tie))
+    return by_count(counts, values.device, lambda rows, count: _share_of_largest(values[rows], int(count), tie))
 
 
-def _share(values: Tensor, count: int, tie: float) -> Tensor:
+def _share_of_largest(values: Tensor, count: int, tie: float) -> Tensor:
     """1 for the `count` largest values of each row; values within `tie` of the edge share what is left. Both [N, n]."""
     if count == 0:
         return torch.zeros_like(values)

@@ -140,18 +140,18 @@ class Greedy:
         """Number of the first tubelets that can be hidden together, by bisection."""
         count = len(order)
         counts = [0, *sorted({min(count - 1, max(1, round(share * count))) for share in TOGETHER} - {0})]
-        own = self._share(path, order) if len(counts) > 1 else 0.0
+        own = self._kept_share(path, order) if len(counts) > 1 else 0.0
         low, high = 0, len(counts)
         while high - low > 1:
             middle = (low + high) // 2
-            share = self._share(path, order[counts[middle] :])
+            share = self._kept_share(path, order[counts[middle] :])
             allowed = max(own - LOST * counts[middle] / count, min(own - MIN_LOST, path.level - SLACK))
             low, high = (middle, high) if share >= min(path.level, allowed) else (low, middle)
             if path.level < FIRST_LEVEL:
                 self._add_snapshot(path, order[counts[middle] :])
         return counts[low]
 
-    def _share(self, path: Path, tubelets: list[Tubelet]) -> float:
+    def _kept_share(self, path: Path, tubelets: list[Tubelet]) -> float:
         """Share that is kept if only these are shown, mean over four conditions."""
         shares = [
             self.fills.share(condition[0], path.row, self._probabilities(path, [tubelets], condition).item())

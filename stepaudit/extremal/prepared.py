@@ -91,7 +91,7 @@ def _convolutions_channels_last(model: nn.Module) -> Iterator[None]:
     """The model with its convolutions in channels-last form, if it is on a CPU, until the end of the block."""
     with _restored_afterwards() as swap:
         if next((parameter.device.type for parameter in model.parameters()), None) == "cpu":
-            for place in _places(model, CONVOLUTIONS):
+            for place in _module_places(model, CONVOLUTIONS):
                 if faster := _channels_last(_child(place)):
                     swap(place, faster)
         yield
@@ -117,7 +117,7 @@ def _child(place: Place) -> nn.Module:
     return place[0].get_submodule(place[1])
 
 
-def _places(model: nn.Module, kinds: tuple[type, ...]) -> list[Place]:
+def _module_places(model: nn.Module, kinds: tuple[type, ...]) -> list[Place]:
     """Places of modules of exactly these kinds that have no hooks and only one place."""
     places = [(parent, name) for parent in model.modules() for name, child in parent._modules.items() if child]
     count = Counter(id(_child(place)) for place in places)
@@ -131,7 +131,7 @@ def _is_plain(module: nn.Module, kinds: tuple[type, ...]) -> bool:
 
 def _folds(model: nn.Module) -> list[tuple[Place, Place]]:
     """Convolutions with the batch norms right behind them in a Sequential, or behind one that ends with them."""
-    convolutions, norms = _places(model, CONVOLUTIONS), _places(model, BATCH_NORMS)
+    convolutions, norms = _module_places(model, CONVOLUTIONS), _module_places(model, BATCH_NORMS)
     pairs = []
     for parent in filter(_runs_in_order, model.modules()):
         names = list(parent._modules)

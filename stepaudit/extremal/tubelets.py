@@ -15,11 +15,11 @@ Size = tuple[int, ...]  # [T, h, w]
 
 def first_tubelets(size: Size) -> list[Tubelet]:
     """Equal tubelets that fill a grid of seeds, at most `FIRST_PER_AXIS` along each axis."""
-    down_time, down, across = ([slice(*ends) for ends in _ends(length)] for length in size)
+    down_time, down, across = ([slice(*ends) for ends in _intervals(length)] for length in size)
     return list(product(down_time, down, across))
 
 
-def _ends(length: int) -> list[tuple[int, int]]:
+def _intervals(length: int) -> list[tuple[int, int]]:
     count = min(length, FIRST_PER_AXIS)
     return list(pairwise(length * place // count for place in range(count + 1)))
 

@@ -57,7 +57,7 @@ def attribute(
     at_least_one(frames=1 if frames is None else frames, at_once=at_once)
     share(side=side, stride=stride)
     size = clips.shape[-3:]
-    tubelets = _tubelets(size, _extent(size, frames, side), stride).to(clips)
+    tubelets = _tubelets(size, _tubelet_extent(size, frames, side), stride).to(clips)
     masks = 1 - torch.cat([torch.zeros_like(tubelets[:1]), tubelets])  # the first one hides nothing
     fills, name = filling(clips, fill, blur_sigma)
     importance = []
@@ -70,7 +70,7 @@ def attribute(
     return Maps(scaled(rectified(torch.stack(importance))), "nearest", size, {"perturbation": name})
 
 
-def _extent(size: tuple[int, ...], frames: int | None, side: float) -> tuple[float, float, float]:
+def _tubelet_extent(size: tuple[int, ...], frames: int | None, side: float) -> tuple[float, float, float]:
     """Frames, height and width of a tubelet."""
     return TUBELET * size[0] if frames is None else frames, side * size[1], side * size[2]
 
@@ -92,4 +92,4 @@ def passes(
     size: tuple[int, ...], *, frames: int | None = None, side: float = 0.25, stride: float = 0.5, **_options: object
 ) -> int:
     """Forward passes of the model for a row, clips of a size [T, H, W]: one a tubelet, and one for the clip."""
-    return 1 + len(_tubelets(size, _extent(size, frames, side), stride))
+    return 1 + len(_tubelets(size, _tubelet_extent(size, frames, side), stride))

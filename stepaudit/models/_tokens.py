@@ -70,7 +70,7 @@ def spread(relevance: Tensor, grid: Grid) -> Tensor:
 def windowed(values: Tensor, window: Grid, shift: Grid) -> Tensor:
     """Values [N, t, h, w], padded with 0 and shifted, in windows: [N · windows, tokens of a window]."""
     t, h, w = values.shape[1:]
-    (a, b, c), (tp, hp, wp) = window, _padded((t, h, w), window)
+    (a, b, c), (tp, hp, wp) = window, _padded_grid((t, h, w), window)
     padded = torch.nn.functional.pad(values, (0, wp - w, 0, hp - h, 0, tp - t))
     shifted = padded.roll([-each for each in shift], dims=(1, 2, 3))
     split = shifted.reshape(len(values), tp // a, a, hp // b, b, wp // c, c)
@@ -79,10 +79,11 @@ def windowed(values: Tensor, window: Grid, shift: Grid) -> Tensor:
 
 def unwindowed(values: Tensor, grid: Grid, window: Grid, shift: Grid) -> Tensor:
     """The reverse of `windowed`: [N · windows, tokens of a window] to [N, *grid]."""
-    (t, h, w), (a, b, c), (tp, hp, wp) = grid, window, _padded(grid, window)
+    (t, h, w), (a, b, c), (tp, hp, wp) = grid, window, _padded_grid(grid, window)
     split = values.reshape(-1, tp // a, hp // b, wp // c, a, b, c).permute(0, 1, 4, 2, 5, 3, 6)
     return split.reshape(-1, tp, hp, wp).roll(list(shift), dims=(1, 2, 3))[:, :t, :h, :w]
 
 
-def _padded(grid: Grid, window: Grid) -> tuple[int, ...]:
+def _padded_grid(grid: Grid, window: Grid) -> tuple[int, ...]:
+    """The smallest grid of whole windows that holds a grid."""
     return tuple(-(-count // side) * side for count, side in zip(grid, window, strict=True))

@@ -160,12 +160,12 @@ def _from_torchvision(name: str, weights: str | None) -> Chosen:
             backbone = get_model(family, weights=None)
             net = Adapter(backbone, mean=preset.mean, std=preset.std)
             clips = Clips(frames=16, height=preset.crop_size[0], width=preset.crop_size[1])
-    _fill(backbone, weights, str(known))
+    _load_weights(backbone, weights, str(known))
     cropped = clips.model_copy(update={"fit": "crop"})
     return Chosen(net.eval(), name, classes, cropped, "as the weights were trained")
 
 
-def _fill(net: nn.Module, weights: str | None, name: str, *, whole: bool = False) -> None:
+def _load_weights(net: nn.Module, weights: str | None, name: str, *, whole: bool = False) -> None:
     """Load a file's weights, or torchvision's by their name, into a network with its last layer."""
     if weights is not None and not Path(weights).is_file():
         raise UsageError(f"--weights {weights}: there is no such file")
@@ -200,7 +200,7 @@ def _from_object(name: str, weights: str | None, classes: str | None) -> Chosen:
     names = class_names(classes) if classes else None
     net = built(name, names)
     if weights is not None:
-        _fill(net, weights, name, whole=True)
+        _load_weights(net, weights, name, whole=True)
         _require_all_filled(net, weights, name, names)
     if classes and not classes.isdecimal():
         checkpoint.require_order(net, weights, names or [])
@@ -212,7 +212,7 @@ def _require_all_filled(net: nn.Module, weights: str, name: str, names: list[str
 
     def again() -> nn.Module:
         other = built(name, names, seed=1)
-        _fill(other, weights, name, whole=True)
+        _load_weights(other, weights, name, whole=True)
         return other
 
     size, finding = _own_size(net), None

@@ -129,7 +129,7 @@ def ask(
         gives: as in the configuration.
     """
     clip = clips[:1].detach()
-    with frozen(model), torch.random.fork_rng(), _observing(model) as seen:
+    with frozen(model), torch.random.fork_rng(), _observed_calls(model) as seen:
         try:
             with torch.no_grad():
                 alone = _seeded_call(model, clip)
@@ -235,7 +235,7 @@ class _Seen:
 
 
 @contextmanager
-def _observing(model: nn.Module) -> Iterator[_Seen]:
+def _observed_calls(model: nn.Module) -> Iterator[_Seen]:
     """Observations at the model's own input and output, which lie within the copies of `layers.isolate`."""
     seen = _Seen()
     given: list[tuple[Tensor, Tensor]] = []

@@ -36,7 +36,7 @@ def cascade(model: nn.Module, fresh: nn.Module, share: float, clips: Tensor, *, 
     Raises:
         UsageError: the fresh model has the same weights there.
     """
-    names = layers(model, _float(clips[:1], model))
+    names = layers(model, _to_float(clips[:1], model))
     chosen = names[len(names) - max(1, round(share * len(names))) :]
     new = {key: value for key, value in fresh.state_dict().items() if key.rpartition(".")[0] in chosen}
     old = model.state_dict()
@@ -110,11 +110,12 @@ def _take_statistics(model: nn.Module, chosen: list[nn.Module], clips: Tensor, b
                 norm.reset_running_stats()
                 norm.train().momentum = None  # the mean over all batches
             for part in clips.tensor_split(-(-len(clips) // batch_size)):
-                model(_float(part, model))
+                model(_to_float(part, model))
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
 
-def _float(clips: Tensor, model: nn.Module) -> Tensor:
+def _to_float(clips: Tensor, model: nn.Module) -> Tensor:
+    """uint8 clips as floats in [0, 1] on the model's device."""
     return clips.to(next(model.parameters()).device).float() / 255

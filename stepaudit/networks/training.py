@@ -56,13 +56,13 @@ def fit(
     Raises:
         UsageError: the loss is no longer finite.
     """
-    with seeded(seed), channels_last(model, _float(train[0][:1], device)):
+    with seeded(seed), channels_last(model, _to_float(train[0][:1], device)):
         optimizer = _optimizer(model, settings)
         log: list[dict] = []
         best: tuple[float, float] = (-math.inf, -math.inf)
         chosen, weights = None, model.state_dict()
         if epochs is not None and (state := epochs.last()) is not None:
-            log, best, chosen, weights = _resumed(state, model, optimizer)
+            log, best, chosen, weights = _restore_state(state, model, optimizer)
             advance(len(log))
         for epoch in range(len(log) + 1, settings.epochs + 1):
             start = time.monotonic()
@@ -106,7 +106,7 @@ def _state(
     }
 
 
-def _resumed(
+def _restore_state(
     state: dict, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[list[dict], tuple, int | None, dict]:
     """Restore the state of a training. Returns the log, the best rank, its epoch and its weights."""
@@ -126,7 +126,7 @@ def evaluate(
         return None
     model.eval()
     with torch.no_grad():
-        logits = torch.cat([model(_float(part, device)).cpu() for part in clips.split(batch_size)])
+        logits = torch.cat([model(_to_float(part, device)).cpu() for part in clips.split(batch_size)])
     accuracy = (logits.argmax(1) == targets).float().mean().item() if gives in ONE_CLASS else None
     return LOSSES[gives](logits, targets).item(), accuracy
 
@@ -161,7 +161,7 @@ def _train_epoch(model, train, settings, device, optimizer, gives) -> tuple[floa
     model.train()
     total = correct = 0.0
     for rows in batches(torch.randperm(len(targets)), settings.batch_size):
-        logits = model(augmented(_float(clips[rows], device), settings))
+        logits = model(augmented(_to_float(clips[rows], device), settings))
         loss = LOSSES[gives](logits, targets[rows].to(device))
         optimizer.zero_grad()
         loss.backward()
@@ -211,7 +211,8 @@ def hue_turned(turns: Tensor) -> Tensor:
     return (1 + 2 * torch.cos(2 * torch.pi * (away - turns[:, None, None]))) / 3
 
 
-def _float(clips: Tensor, device: torch.device) -> Tensor:
+def _to_float(clips: Tensor, device: torch.device) -> Tensor:
+    """uint8 clips as floats in [0, 1] on a device."""
     return clips.to(device).float() / 255
 
 

@@ -41,7 +41,7 @@ class Ledger:
             self._lock()
             writing.remove(output.with_name(f".{output.name}.tmp"))  # of a writer that was killed
             self._drop_other_fingerprint(fingerprint)
-            self._sound = self._checked(_read(self.folder / LEDGER))
+            self._sound = self._sound_files(_read(self.folder / LEDGER))
             self._forget_the_rest()
 
     def __contains__(self, name: str) -> bool:
@@ -83,7 +83,7 @@ class Ledger:
             self._remove_all_but(LOCK)
             writing.write_text(self.folder / FINGERPRINT, fingerprint)
 
-    def _checked(self, ledger: str) -> dict[str, str]:
+    def _sound_files(self, ledger: str) -> dict[str, str]:
         """Names and checksums of the files that are as they were written."""
         entries = dict(line.split() for line in ledger.splitlines() if len(line.split()) == 2)
         sound = {}

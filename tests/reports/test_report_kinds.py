@@ -6,7 +6,7 @@ from tiny_audit import answer, write_audit
 from stepaudit.audit import config
 from stepaudit.report import build_database
 from stepaudit.report.page import conclusions
-from stepaudit.report.page.kind_texts import of_cues, of_kinds
+from stepaudit.report.page.kind_texts import cues_finding, kinds_finding
 from stepaudit.store import database
 
 EACH = 14  # clips of a class
@@ -88,17 +88,17 @@ CUE = {
     ],
 )
 def test_the_sentence_names_the_kind_with_the_worse_outcome(outcome, less, lead):
-    said = of_kinds([{**KIND, "outcome": outcome, "less_percent": less}])
+    said = kinds_finding([{**KIND, "outcome": outcome, "less_percent": less}])
     assert said.lead == f"{lead} than most of their class."
 
 
 def test_what_is_not_clear_is_no_sentence_and_further_kinds_are_counted():
     unclear = {**KIND, "answer": "cannot tell"}
-    assert of_kinds([unclear]) is None
-    assert of_kinds([]) is None
-    assert of_cues([{**CUE, "answer": "cannot tell"}]) is None
-    said = of_kinds([KIND] * 5 + [unclear])
+    assert kinds_finding([unclear]) is None
+    assert kinds_finding([]) is None
+    assert cues_finding([{**CUE, "answer": "cannot tell"}]) is None
+    said = kinds_finding([KIND] * 5 + [unclear])
     assert "The table has 2 more." in said.numbers
     assert "Holm's correction over 6 questions." in said.numbers
-    assert "more." not in of_kinds([KIND]).numbers
-    assert of_cues([CUE, {**CUE, "label": "jump"}]).numbers.endswith("Also shown: jump by flat borders.")
+    assert "more." not in kinds_finding([KIND]).numbers
+    assert cues_finding([CUE, {**CUE, "label": "jump"}]).numbers.endswith("Also shown: jump by flat borders.")

@@ -19,11 +19,12 @@ WORDS = re.compile(r"\[([^\[\]]*)\]")
 Range = tuple[float, float]
 
 
-def _less(one: Range, other: Range) -> bool | None:
+def _is_less(one: Range, other: Range) -> bool | None:
+    """True or False if one range certainly lies below the other or does not; None where both are possible."""
     return True if one[1] < other[0] else False if one[0] >= other[1] else None
 
 
-def _equal(one: Range, other: Range) -> bool | None:
+def _is_equal(one: Range, other: Range) -> bool | None:
     """True or False if two ranges are certainly equal or different; None where both are possible."""
     if one[1] < other[0] or other[1] < one[0]:
         return False
@@ -35,12 +36,12 @@ def _not(truth: bool | None) -> bool | None:
 
 
 SIGNS: dict[type[ast.cmpop], Callable[[Range, Range], bool | None]] = {
-    ast.Lt: _less,
-    ast.Gt: lambda one, other: _less(other, one),
-    ast.LtE: lambda one, other: _not(_less(other, one)),
-    ast.GtE: lambda one, other: _not(_less(one, other)),
-    ast.Eq: _equal,
-    ast.NotEq: lambda one, other: _not(_equal(one, other)),
+    ast.Lt: _is_less,
+    ast.Gt: lambda one, other: _is_less(other, one),
+    ast.LtE: lambda one, other: _not(_is_less(other, one)),
+    ast.GtE: lambda one, other: _not(_is_less(one, other)),
+    ast.Eq: _is_equal,
+    ast.NotEq: lambda one, other: _not(_is_equal(one, other)),
 }
 
 

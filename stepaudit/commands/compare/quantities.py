@@ -104,7 +104,7 @@ def select(quantities: Sequence[Quantity], name: str, of: Sequence[str]) -> Quan
         UsageError: there is none, or there are several and none of them comes first.
     """
     named = [each for each in quantities if each.name == check_name(name)]
-    matches = [each for each in named if all(any(_same(word, other) for other in each.of) for word in of)]
+    matches = [each for each in named if all(any(_same_word(word, other) for other in each.of) for word in of)]
     requested = f"{name}[{', '.join(of)}]" if of else name
     if not named:
         raise UsageError(f"'{name}' was not measured on both sides; `--list` shows what was")
@@ -122,7 +122,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def _same(one: str, other: str) -> bool:
+def _same_word(one: str, other: str) -> bool:
     """True for equal words, and for equal numbers in any notation."""
     try:
         return float(one) == float(other)

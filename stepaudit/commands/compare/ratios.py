@@ -57,7 +57,7 @@ def _quantities(of: tuple[str, str], rows: Sequence[dict], identical: bool) -> I
     if not rows:
         yield from (Quantity(name, of, reason="no clip was searched on both sides") for name in RATIOS)
         return
-    ends = _ends(rows, identical)
+    ends = _bracket_ends(rows, identical)
     a_low, a_high, b_low, b_high = lower_median(ends.T)
     a, b = (number(low) if low == high else None for low, high in ((a_low, a_high), (b_low, b_high)))
     note = f"A {_range_text(a_low, a_high)}, B {_range_text(b_low, b_high)}"
@@ -72,7 +72,7 @@ def _quantities(of: tuple[str, str], rows: Sequence[dict], identical: bool) -> I
     yield _share_needing_more(of, rows)
 
 
-def _ends(rows: Sequence[dict], identical: bool) -> Array:
+def _bracket_ends(rows: Sequence[dict], identical: bool) -> Array:
     """Lower and upper end of a* on each clip, A's and then B's, [N, 4]; equal where a search is not censored.
 
     Args:

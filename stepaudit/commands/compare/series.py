@@ -68,7 +68,7 @@ def steps(
                 made.append(_step_of(comparison))
         except NothingInCommonError as error:
             made.append(Step(texts[place], texts[before], notes=(str(error),)))
-    return _corrected(made)
+    return _holm_corrected(made)
 
 
 def text(made: Sequence[Step], against: Against) -> str:
@@ -129,7 +129,7 @@ def _step_of(comparison: Comparison) -> Step:
     )
 
 
-def _corrected(made: Sequence[Step]) -> list[Step]:
+def _holm_corrected(made: Sequence[Step]) -> list[Step]:
     """The steps with p values of accuracy and need after Holm's correction over all steps."""
     corrected = list(made)
     for name in ("accuracy", "need"):
@@ -173,13 +173,13 @@ def _change_text(quantity: Quantity | None) -> str:
     """A change with its interval: points, or a factor."""
     if quantity is None or quantity.value is None:
         return "–"
-    shown = _factor if quantity.name == TIMES else _points
+    shown = _factor if quantity.name == TIMES else _points_text
     if quantity.lower is None or quantity.upper is None:
         return f"{shown(quantity.value)}, without an interval"
     return f"{shown(quantity.value)}, {shown(quantity.lower)} to {shown(quantity.upper)}"
 
 
-def _points(value: float) -> str:
+def _points_text(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 

@@ -24,7 +24,7 @@ def probe(config: Path | None, seconds: float = SECONDS) -> dict[str, Any]:
     return {"error": f"it ended Python with status {ended.status}: {(ended.printed.splitlines() or [''])[-1]}"}
 
 
-def _probed(config: Path | None) -> dict[str, Any]:
+def _probe(config: Path | None) -> dict[str, Any]:
     """Versions, results of compiled operators and of a GPU, and the weights of a configuration's models."""
     result: dict[str, Any] = {}
     steps: list[Callable[[dict], None]] = [_import_versions, _check_operators, _check_gpu]
@@ -126,6 +126,6 @@ def _weights_url(name: str) -> str | None:
 def answer(request: str | None) -> dict[str, Any]:
     """Result of the process of `probe`."""
     try:
-        return _probed(None if request is None else Path(request))
+        return _probe(None if request is None else Path(request))
     except UsageError as error:
         return {"error": str(error)}

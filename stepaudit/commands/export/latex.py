@@ -61,9 +61,9 @@ def document_of(grid: Grid, caption: str, label: str) -> str:
         r"  \centering",
         rf"  \begin{{tabular}}{{{columns}}}",
         r"    \toprule",
-        f"    {_line(map(escaped, grid.headers))}",
+        f"    {_table_row(map(escaped, grid.headers))}",
         r"    \midrule",
-        *(f"    {_line(map(_cell, row))}" for row in grid.rows),
+        *(f"    {_table_row(map(_cell, row))}" for row in grid.rows),
         r"    \bottomrule",
         r"  \end{tabular}",
         *([rf"  \caption{{{escaped(caption)}}}"] if caption else []),
@@ -78,7 +78,7 @@ def escaped(text: str) -> str:
     return "".join(SIGNS.get(sign, sign) for sign in text)
 
 
-def _line(cells: Any) -> str:
+def _table_row(cells: Any) -> str:
     return " & ".join(cells) + r" \\"
 
 

@@ -53,7 +53,7 @@ def run(
     choices = Choices(folder, Path(), **{name: value for name, value in given.items() if value is not None})
     for question in QUESTIONS:
         if ask and given.get(question.field) is None:
-            choices = _answered(question, choices, ask, echo)
+            choices = _ask_question(question, choices, ask, echo)
     path = out or Path(f"{choices.audit_name}.yaml")
     draft = configuration.draft(seen, replace(choices, out=path))
     configuration.write(draft, path, force=force)
@@ -64,7 +64,7 @@ def run(
     return path
 
 
-def _answered(question: Question, choices: Choices, ask: Ask, echo: Callable[[str], object]) -> Choices:
+def _ask_question(question: Question, choices: Choices, ask: Ask, echo: Callable[[str], object]) -> Choices:
     """The choices with the answer to a question; it is repeated until the answer is valid."""
     while True:
         try:

@@ -50,8 +50,10 @@ def draft(survey: Survey, choices: Choices) -> Draft:
         raise UsageError(_no_classes_text(survey, choices))
     listing, options = sampling.choose(survey, budget_of(choices), choices.out)
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    environment.filters["flow"] = _flow
-    text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(_values(survey, choices, options))
+    environment.filters["flow"] = _one_line_yaml
+    text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        _template_values(survey, choices, options)
+    )
     config.parse(yaml.safe_load(text), "the configuration made of these choices")
     return Draft(text, listing)
 
@@ -93,7 +95,7 @@ def summary(survey: Survey) -> str:
     return ", ".join(parts)
 
 
-def _values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dict[str, Any]:
+def _template_values(survey: Survey, choices: Choices, options: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the template's variables."""
     training = len(survey.of("train")) - len(survey.of("train")) // 5 * (not survey.of("validation"))
     budget, size, weights = budget_of(choices), size_of(choices), weights_of(choices)
@@ -176,6 +178,6 @@ def _metrics(survey: Survey, budget: Budget, size: Size, masks: list[str]) -> di
     }
 
 
-def _flow(value: Any) -> str:
+def _one_line_yaml(value: Any) -> str:
     """A value in YAML on one line."""
     return yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False).removesuffix("...\n").strip()

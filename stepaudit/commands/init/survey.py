@@ -71,7 +71,7 @@ def look(folder: Path) -> Survey:
         raise UsageError(f"{folder}: no such folder; name the folder of your videos, such as `stepaudit init videos`")
     source = layouts.find(folder)
     segments, boxes = source.rows()
-    tested = _tested(folder, segments)
+    tested = _test_segments(folder, segments)
     frames = defaultdict(set)
     for row in boxes:
         frames[row["video_id"]].add(row["frame"])
@@ -87,7 +87,7 @@ def look(folder: Path) -> Survey:
     return Survey(replace(source, box_distance=distance), segments, boxed, seen, notes)
 
 
-def _tested(folder: Path, segments: list[dict]) -> list[dict]:
+def _test_segments(folder: Path, segments: list[dict]) -> list[dict]:
     """Test segments. Raises UsageError if there are none, or if all labelled segments are of one class."""
     labels = {row["label"] for row in segments} - {None}
     if len(labels) == 1:
@@ -112,10 +112,10 @@ def _sample(segments: list[dict]) -> tuple[Seen, ...]:
     """A look at `SAMPLE` videos, evenly spread over the names."""
     paths = sorted({row["path"] for row in segments})
     places = sorted({round((len(paths) - 1) * part / (SAMPLE - 1)) for part in range(SAMPLE)})
-    return tuple(_look_at(Path(paths[place])) for place in places)
+    return tuple(_measure_video(Path(paths[place])) for place in places)
 
 
-def _look_at(path: Path) -> Seen:
+def _measure_video(path: Path) -> Seen:
     """Frames, height and width of a video, or its error."""
     try:
         height, width = decoding.source_size(path, seconds=SECONDS)

@@ -75,7 +75,7 @@ class Shell:
                 try:
                     text = pending + input(CONTINUED if pending else PROMPT)
                     pending = "" if not text.strip() or _is_complete(text) else f"{text}\n"
-                    if not pending and not self._take(connection, text):
+                    if not pending and not self._handle_input(connection, text):
                         return
                 except KeyboardInterrupt:
                     pending = ""
@@ -84,7 +84,7 @@ class Shell:
                     self.write("\n")
                     return
 
-    def _take(self, connection: duckdb.DuckDBPyConnection, text: str) -> bool:
+    def _handle_input(self, connection: duckdb.DuckDBPyConnection, text: str) -> bool:
         """Answers complete statements or a dot command. False for the one that ends the shell."""
         try:
             if dot_commands.is_one(text):

@@ -59,12 +59,12 @@ def history_file() -> Path:
 def completer(connection: duckdb.DuckDBPyConnection) -> Callable[[str, str], list[str]]:
     """A function of the line before the last word, and of that word, returning completions of the word."""
     columns = catalog.all_columns(connection)
-    relations = _safe(columns)
-    names = [*_safe(column.name for each in columns.values() for column in each), *relations, *KEYWORDS]
+    relations = _unquoted_names(columns)
+    names = [*_unquoted_names(column.name for each in columns.values() for column in each), *relations, *KEYWORDS]
     after = {
         ".": [each[1:].partition(" ")[0] for each in dot_commands.HELP],
         **dict.fromkeys(("from", "join", "describe", "summarize", ".schema"), relations),
-        ".question": _safe(worked_questions.all_questions()),
+        ".question": _unquoted_names(worked_questions.all_questions()),
         ".format": list(FORMATS),
     }
 
@@ -75,6 +75,6 @@ def completer(connection: duckdb.DuckDBPyConnection) -> Callable[[str, str], lis
     return candidates
 
 
-def _safe(names: Iterable[str]) -> list[str]:
+def _unquoted_names(names: Iterable[str]) -> list[str]:
     """Names that need no quotes; others may hold control characters of a terminal."""
     return [name for name in names if re.fullmatch(r"\w+", name, re.A)]

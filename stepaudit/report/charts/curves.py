@@ -77,13 +77,13 @@ def preservation(rows: Sequence[dict], looks: Looks) -> Chart | None:
 
     def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         shared = base(visible, looks, "method", x, y)[0]
-        return [*curves(visible, looks, x, y, tooltip), *_censored(shared, tooltip)]
+        return [*curves(visible, looks, x, y, tooltip), *_censored_marks(shared, tooltip)]
 
     name, panels = "preservation-curves", ["dataset", "model"]
     return chart(name, "preservation_curves", title, rows, layers, panels=panels)
 
 
-def _censored(shared: alt.Chart, tooltip: Sequence[alt.Tooltip]) -> list[alt.Chart]:
+def _censored_marks(shared: alt.Chart, tooltip: Sequence[alt.Tooltip]) -> list[alt.Chart]:
     """Triangles at the ends of curves, where clips are censored."""
     marks = shared.mark_point(size=90, filled=False, strokeWidth=1.5).transform_calculate(interval=interval())
     return [

@@ -55,7 +55,7 @@ def chart(
     count = len({row["panel"] for row in fitting})
     spec = alt.layer(*layers(fitting)).properties(width=WIDTHS[count > 1], height=height).to_dict(validate=False)
     spec = _replace_layers(spec, [{key: layer[key] for key in layer if key != "data"} for layer in spec["layer"]])
-    spec = _faceted(spec) if count > 1 else spec
+    spec = _facet_by_panel(spec) if count > 1 else spec
     spec["params"] = [*spec.get("params", []), *({"name": f"chosen_{key}", "value": None} for key in KEYS), *menus]
     columns = _columns(fitting)
     lists = [key for key in fitting[0] if any(isinstance(row[key], list) for row in fitting)]
@@ -146,7 +146,7 @@ def interval(low: str = "low", high: str = "high", form: str = ".1f") -> str:
     return f"isValid(datum.{low}) || isValid(datum.{high}) ? ({ends[0]}) + ' to ' + ({ends[1]}) : ''"
 
 
-def _faceted(spec: dict) -> dict:
+def _facet_by_panel(spec: dict) -> dict:
     """The layers of one panel in a panel for each value of `panel`, two beside each other."""
     top = {key: spec.pop(key) for key in ("$schema", "params", "config") if key in spec}
     order = {"field": "panel_place", "op": "min"}  # names in a list would become an expression, which not all can

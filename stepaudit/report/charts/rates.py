@@ -26,7 +26,7 @@ def pointing(rows: Sequence[dict], looks: Looks, game: str) -> Chart | None:
     title = f"{GAMES[game]}, with 95 % intervals. Strokes: what pointers that ignore the model reach on the same clips."
     tooltip = tips(model="model", contender="method", metric="metric", percent=("hits, %", ".1f"))
     tooltip += tips(interval="95 % interval", frames=("frames", "d"), clips=("clips", "d"))
-    shown, floors = _add_floor_columns(_placed([row for row in rows if row["metric_use"] == game], looks))
+    shown, floors = _add_floor_columns(_add_places([row for row in rows if row["metric_use"] == game], looks))
     tooltip += tips(**{field: (f"{name}, %", ".1f") for field, name in floors.items()})
 
     def layers(visible: Sequence[dict]) -> list[alt.Chart]:
@@ -55,7 +55,7 @@ def gains(rows: Sequence[dict], looks: Looks, metrics: Sequence[str]) -> Chart |
         x = alt.X("gain:Q", title="gain over the best trivial pointer")
         return [zero, *_dots(visible, looks, x, tooltip, ".3f")]
 
-    menus, panels, shown = [menu("metric", offered, "metric")], ["dataset", "model"], _placed(rows, looks)
+    menus, panels, shown = [menu("metric", offered, "metric")], ["dataset", "model"], _add_places(rows, looks)
     return chart("gains", "method_gains", title, shown, layers, panels=panels, height=alt.Step(ROW), menus=menus)
 
 
@@ -71,10 +71,10 @@ def preservation_rates(rows: Sequence[dict], looks: Looks) -> Chart | None:
 
     def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         x = alt.X("percent:Q", title="probability kept, % of the clip's own", scale=alt.Scale(zero=False))
-        return [*_dots(visible, looks, x, tooltip, ".1f"), *_censored(tooltip)]
+        return [*_dots(visible, looks, x, tooltip, ".1f"), *_censored_marks(tooltip)]
 
     points = [{key: value[0] if isinstance(value, list) else value for key, value in row.items()} for row in rows]
-    shown = _placed([{**point, "contender": f"{point['method']} {point['ratio']:g}"} for point in points], looks)
+    shown = _add_places([{**point, "contender": f"{point['method']} {point['ratio']:g}"} for point in points], looks)
     name, panels = "preservation-curves", ["dataset", "model"]
     return chart(name, "preservation_curves", title, shown, layers, panels=panels, height=alt.Step(ROW))
 
@@ -125,7 +125,7 @@ def _strokes(floors: dict[str, str]) -> alt.Chart:
     return strokes.encode(x=alt.X("reached:Q"), y=CONTENDERS, strokeDash=dashes)
 
 
-def _censored(tooltip: Sequence[alt.Tooltip]) -> list[alt.Chart]:
+def _censored_marks(tooltip: Sequence[alt.Tooltip]) -> list[alt.Chart]:
     """Triangles at the left and right edge of the chart, in rows whose `below` or `above` counts censored clips."""
     marks = (
         alt.Chart()
@@ -138,7 +138,7 @@ def _censored(tooltip: Sequence[alt.Tooltip]) -> list[alt.Chart]:
     ]
 
 
-def _placed(rows: Sequence[dict], looks: Looks) -> list[dict]:
+def _add_places(rows: Sequence[dict], looks: Looks) -> list[dict]:
     """Rows with their place from top to bottom: methods in the configuration's order."""
     order = {name: place for place, name in enumerate(looks.methods)}
     pairs = sorted({(order.get(row["method"], -1), row["contender"]) for row in rows})

@@ -16,7 +16,7 @@ ORDERS = {
 }
 
 
-def of_guesses(rows: Sequence[dict]) -> Conclusion | None:
+def guesses_finding(rows: Sequence[dict]) -> Conclusion | None:
     """Models that are not shown to be right more often than the commonest class; None if there is none.
 
     Args:
@@ -31,7 +31,7 @@ def of_guesses(rows: Sequence[dict]) -> Conclusion | None:
     return finding and replace(finding, rule=WRONG)
 
 
-def of_labels(rows: Sequence[dict]) -> Conclusion | None:
+def labels_finding(rows: Sequence[dict]) -> Conclusion | None:
     """Models with a sigmoid for each label that find labels no better than chance, as far as shown; None without any.
 
     Args:
@@ -48,7 +48,7 @@ def of_labels(rows: Sequence[dict]) -> Conclusion | None:
     )
 
 
-def of_values(rows: Sequence[dict]) -> Conclusion | None:
+def values_finding(rows: Sequence[dict]) -> Conclusion | None:
     """Regressions that are not shown to be less off than the mean of the training clips; None if there is none.
 
     Args:
@@ -72,11 +72,11 @@ def _not_shown(
     if not guessing:
         return None
     verb = "is" if len(guessing) == 1 else "are"
-    lead = f"{_named(guessing, rows)} {verb} not shown to {to}."
+    lead = f"{_model_names(guessing, rows)} {verb} not shown to {to}."
     return Conclusion(lead, " ".join(text(row, rows) for row in guessing[:NAMED]), section)
 
 
-def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
+def blurred_finding(rows: Sequence[dict]) -> Conclusion | None:
     """Models whose answers a complete blur mostly leaves as they are; None if there is none.
 
     Args:
@@ -88,7 +88,7 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
         return None
     verb, whose = ("gives", "its") if len(same) == 1 else ("give", "their")
     lead = (
-        f"{_named(same, rows)} {verb} most clips the same answer when they are completely blurred: large areas "
+        f"{_model_names(same, rows)} {verb} most clips the same answer when they are completely blurred: large areas "
         f"of colour, brightness or motion are enough for {whose} answers, right or wrong."
     )
     others = [row for row in measured if row not in same]
@@ -98,7 +98,7 @@ def of_blurred(rows: Sequence[dict]) -> Conclusion | None:
     return Conclusion(lead, numbers, "model_overview", BACKGROUND)
 
 
-def of_time(rows: Sequence[dict]) -> Conclusion | None:
+def frame_orders_finding(rows: Sequence[dict]) -> Conclusion | None:
     """Models to which the order of the frames hardly matters; None if there is none.
 
     Args:
@@ -110,7 +110,7 @@ def of_time(rows: Sequence[dict]) -> Conclusion | None:
     still = {key: orders for key, orders in models.items() if _is_unchanged(orders, "shuffled", "reversed")}
     if not still:
         return None
-    named = _named([orders["shuffled"] for orders in still.values()], rows)
+    named = _model_names([orders["shuffled"] for orders in still.values()], rows)
     also = ", or on what changes between them" * all(_is_unchanged(orders, "frozen") for orders in still.values())
     verb = "depends" if len(still) == 1 else "depend"
     texts = [_order_changes(orders, rows) for orders in list(still.values())[:NAMED]]
@@ -200,7 +200,7 @@ def _percent(row: dict, name: str, counted: str = "clips") -> str:
     return f"{number(row[name], '_percent')} % of {clips} (95 % interval {low} to {high})"
 
 
-def _named(chosen: Sequence[dict], among: Sequence[dict]) -> str:
+def _model_names(chosen: Sequence[dict], among: Sequence[dict]) -> str:
     return listed([_name(row, among) for row in chosen])
 
 

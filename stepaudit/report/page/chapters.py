@@ -31,7 +31,7 @@ Item = TypeVar("Item")
 
 def chapter_of(name: str) -> str:
     """The chapter of a report; `OTHERS` if no chapter names it."""
-    return _place(name)[0]
+    return _chapter_and_place(name)[0]
 
 
 def in_chapters(named: Iterable[tuple[str, Item]]) -> dict[str, list[Item]]:
@@ -41,7 +41,7 @@ def in_chapters(named: Iterable[tuple[str, Item]]) -> dict[str, list[Item]]:
         named: items with their report's name; items of one pattern, and of `OTHERS`, stay in this order.
     """
     chapters: dict[str, list[Item]] = {title: [] for title in (*CHAPTERS, OTHERS)}
-    for name, item in sorted(named, key=lambda each: _place(each[0])[1]):
+    for name, item in sorted(named, key=lambda each: _chapter_and_place(each[0])[1]):
         chapters[chapter_of(name)].append(item)
     return {title: items for title, items in chapters.items() if items}
 
@@ -51,7 +51,7 @@ def anchor(title: str) -> str:
     return f"chapter-{title.lower().replace(' ', '-')}"
 
 
-def _place(name: str) -> tuple[str, int]:
+def _chapter_and_place(name: str) -> tuple[str, int]:
     """Chapter of a report and place in it; within a chapter an exact name goes before a pattern."""
     for title, patterns in CHAPTERS.items():
         matches = [index for index, pattern in enumerate(patterns) if fnmatchcase(name, pattern)]

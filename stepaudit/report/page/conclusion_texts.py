@@ -25,7 +25,7 @@ class Conclusion:
     rule: str = ""
 
 
-def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
+def gains_finding(rows: Sequence[dict], does: str) -> Conclusion:
     """Comparison of methods with the best pointer that ignores the model.
 
     Args:
@@ -43,8 +43,8 @@ def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
         lead = f"No method was shown to {does} than the best trivial pointer."
     elif missed:
         lead = (
-            f"Shown to {does} than the best trivial pointer: {_named(above, compared)}; not shown of "
-            f"{plural(missed, 'other')}{f', of which {len(below)} {_are(len(below))} clearly below it' * bool(below)}."
+            f"Shown to {does} than the best trivial pointer: {_use_names(above, compared)}; not shown of "
+            f"{plural(missed, 'other')}{f', of which {len(below)} {_verb(len(below))} clearly below it' * bool(below)}."
         )
     else:
         lead = f"All methods that could be compared {does} than the best trivial pointer."
@@ -52,14 +52,14 @@ def of_gains(rows: Sequence[dict], does: str) -> Conclusion:
     rest = f"; for {others} the difference is not clear" if others else ""
     counts = (
         f"By {', '.join(sorted({row['metric'] for row in compared}))}, of {plural(len(compared), 'combination')} of "
-        f"method, ratio and model {len(above)} {_are(len(above))} clearly "
+        f"method, ratio and model {len(above)} {_verb(len(above))} clearly "
         f"above it and {len(below)} clearly below{rest} (Holm's correction over all)."
     )
     least = f"; least: {_gain(compared[-1], compared)}" if compared[1:] else ""
     return Conclusion(lead, f"{counts} Greatest gain: {_gain(compared[0], compared)}{least}.", "method_gains", SMALLEST)
 
 
-def of_masks(classes: Counter, place: dict, shares: Sequence[dict]) -> Conclusion:
+def masks_finding(classes: Counter, place: dict, shares: Sequence[dict]) -> Conclusion:
     """Numbers of masks that are evidence, and that are an accident of the optimiser.
 
     Args:
@@ -76,10 +76,10 @@ def of_masks(classes: Counter, place: dict, shares: Sequence[dict]) -> Conclusio
     else:
         lead = (
             f"Of {plural(asked, 'mask')} that could be put to the question {classes['adversarial']} "
-            f"{_are(classes['adversarial'])} adversarial{_pointing(classes['focused'], asked, place['annotated'])}."
+            f"{_verb(classes['adversarial'])} adversarial{_pointing(classes['focused'], asked, place['annotated'])}."
         )
     texts = [
-        _where(classes["focused"], place),
+        _annotation_sentence(classes["focused"], place),
         f"{classes['vacuous']} of all {known} masks prove nothing, for their fill alone leaves the answer (vacuous)."
         * bool(classes["vacuous"]),
         f"{classes['insufficient']} do not keep the target." * bool(classes["insufficient"]),
@@ -97,7 +97,7 @@ def _pointing(focused: int, asked: int, annotated: int) -> str:
     return f" and {focused}{most} {'points' if focused == 1 else 'point'} to the annotation"
 
 
-def _where(focused: int, place: dict) -> str:
+def _annotation_sentence(focused: int, place: dict) -> str:
     """Place of the masks that point to the annotation: not always for the most part on it."""
     if not focused:
         return ""
@@ -111,7 +111,7 @@ def _where(focused: int, place: dict) -> str:
     return f"Of those that point to the annotation {', '.join(filter(None, texts))}; in the mean {mean}."
 
 
-def of_changes(rows: Sequence[dict]) -> Conclusion:
+def changes_finding(rows: Sequence[dict]) -> Conclusion:
     """Change of the maps when the model's weights are random.
 
     Args:
@@ -130,12 +130,12 @@ def of_changes(rows: Sequence[dict]) -> Conclusion:
         return Conclusion(
             f"All maps that were compared change when {random} are random.", least, "sanity_randomisation"
         )
-    lead = f"Not shown to change when {random} are random: the maps of {_named(same, rows)}."
+    lead = f"Not shown to change when {random} are random: the maps of {_use_names(same, rows)}."
     counts = f"{len(same)} of {len(rows)} combinations of method, ratio and model."
     return Conclusion(lead, f"{counts} {least}", "sanity_randomisation")
 
 
-def of_failures(asked: int, lost: int, partly: int, causes: Sequence[dict]) -> Conclusion:
+def failures_finding(asked: int, lost: int, partly: int, causes: Sequence[dict]) -> Conclusion:
     """Number of test clips that failed, and the reasons.
 
     Args:
@@ -179,7 +179,7 @@ def _extremes(shares: Sequence[dict]) -> str:
     return f"So few clips leave room for {most} to be adversarial ({few}).{focused}"
 
 
-def _named(rows: Sequence[dict], among: Sequence[dict]) -> str:
+def _use_names(rows: Sequence[dict], among: Sequence[dict]) -> str:
     """Methods of rows with their ratios and models, the first ones by name; see `_use_text`."""
     return some(dict.fromkeys(_use_text(row, among) for row in rows), NAMED)
 
@@ -212,5 +212,6 @@ def _clips(count: int, kind: str = "") -> str:
     return plural(count, f"{kind} clip".strip())
 
 
-def _are(count: int) -> str:
+def _verb(count: int) -> str:
+    """`is` or `are`, after a number."""
     return "is" if count == 1 else "are"

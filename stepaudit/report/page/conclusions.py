@@ -9,16 +9,22 @@ from collections import Counter
 from duckdb import DuckDBPyConnection
 
 from stepaudit.audit.config import Config
-from stepaudit.report.page.answer_texts import of_blurred, of_guesses, of_labels, of_time, of_values
+from stepaudit.report.page.answer_texts import (
+    blurred_finding,
+    frame_orders_finding,
+    guesses_finding,
+    labels_finding,
+    values_finding,
+)
 from stepaudit.report.page.conclusion_texts import (
     Conclusion,
-    of_changes,
-    of_failures,
-    of_gains,
-    of_masks,
+    changes_finding,
+    failures_finding,
+    gains_finding,
+    masks_finding,
 )
-from stepaudit.report.page.kind_texts import of_cues, of_kinds
-from stepaudit.report.page.need_texts import of_needs, of_pairs
+from stepaudit.report.page.kind_texts import cues_finding, kinds_finding
+from stepaudit.report.page.need_texts import need_pairs_finding, needs_finding
 from stepaudit.store.database import records
 
 MAX_SENTENCES = 6
@@ -118,14 +124,14 @@ def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusi
     """The findings of an audit, at most `MAX_SENTENCES`, the most important first."""
     models = records(connection, MODELS)
     findings = [
-        of_guesses(models),
-        of_labels(records(connection, f"from label_precision where label is null and {TRAINED}")),
-        of_values(records(connection, f"from value_errors where {TRAINED}")),
-        of_blurred(models),
+        guesses_finding(models),
+        labels_finding(records(connection, f"from label_precision where label is null and {TRAINED}")),
+        values_finding(records(connection, f"from value_errors where {TRAINED}")),
+        blurred_finding(models),
         _needs(connection, config),
-        of_time(records(connection, "from time_use")),
-        of_kinds(records(connection, "from kinds_of_clips")),
-        of_cues(records(connection, "from class_cues")),
+        frame_orders_finding(records(connection, "from time_use")),
+        kinds_finding(records(connection, "from kinds_of_clips")),
+        cues_finding(records(connection, "from class_cues")),
         _pointing(connection, "mass_in_box") or _pointing(connection, "spatial_pointing"),
         _masks(connection),
         _sanity(connection),
@@ -140,26 +146,26 @@ def _needs(connection: DuckDBPyConnection, config: Config) -> Conclusion | None:
     if not asked:
         return None
     needs, pairs = (records(connection, sql, {"method": asked[0]}) for sql in (NEEDS, PAIRS))
-    return of_pairs(pairs, needs) if pairs else of_needs(needs) if needs else None
+    return need_pairs_finding(pairs, needs) if pairs else needs_finding(needs) if needs else None
 
 
 def _pointing(connection: DuckDBPyConnection, use: str) -> Conclusion | None:
     rows = [row for row in records(connection, GAINS) if row["use"] == use and row["value"] is not None]
-    return of_gains(rows, POINTING[use]) if rows else None
+    return gains_finding(rows, POINTING[use]) if rows else None
 
 
 def _masks(connection: DuckDBPyConnection) -> Conclusion | None:
     """Finding on the classes of masks."""
     classes = Counter({row["class"]: row["masks"] for row in records(connection, MASKS)})
     place, shares = records(connection, PLACE)[0], records(connection, SHARES)
-    return of_masks(classes, place, shares) if classes.total() else None
+    return masks_finding(classes, place, shares) if classes.total() else None
 
 
 def _sanity(connection: DuckDBPyConnection) -> Conclusion | None:
     rows = records(connection, CHANGES)
-    return of_changes(rows) if rows else None
+    return changes_finding(rows) if rows else None
 
 
 def _failures(connection: DuckDBPyConnection) -> Conclusion:
     asked = records(connection, ASKED)[0]["asked"]
-    return of_failures(asked, **records(connection, LOST)[0], causes=records(connection, FAILED))
+    return failures_finding(asked, **records(connection, LOST)[0], causes=records(connection, FAILED))

@@ -77,11 +77,11 @@ def examples(connection: DuckDBPyConnection, folder: Path) -> Gallery:
         room -= cards[key].bytes
     failed, count = failures(connection)
     anchors = {key: card.anchor for key, card in cards.items()}
-    groups = [_group(rule, rows, cards) for rule in RULES if any(row["rule"] == rule.name for row in rows)]
+    groups = [_clips_of_rule(rule, rows, cards) for rule in RULES if any(row["rule"] == rule.name for row in rows)]
     return Gallery(groups, Failures(failed, count - len(failed)), anchors, MAX_PICTURE_BYTES - room)
 
 
-def _group(rule: Rule, rows: Sequence[dict], cards: dict[tuple[str, str], Card]) -> Group:
+def _clips_of_rule(rule: Rule, rows: Sequence[dict], cards: dict[tuple[str, str], Card]) -> Group:
     """The clips of a rule: with a card if no rule above chose them, else by name."""
     keys = dict.fromkeys(key_of(row) for row in rows if row["rule"] == rule.name)
     own = [cards[key] for key in keys if cards[key].reasons[0].group == rule.group]

@@ -33,7 +33,7 @@ CUES = {
 }
 
 
-def of_kinds(rows: Sequence[dict]) -> Conclusion | None:
+def kinds_finding(rows: Sequence[dict]) -> Conclusion | None:
     """Kinds of clips on which models do worse than on others of their class; None if none is shown.
 
     Args:
@@ -55,7 +55,7 @@ def of_kinds(rows: Sequence[dict]) -> Conclusion | None:
     return Conclusion(lead, f"{_numbers(shown[0])} {_count(rows)} {cause}{rest}{more}", "kinds_of_clips")
 
 
-def of_cues(rows: Sequence[dict]) -> Conclusion | None:
+def cues_finding(rows: Sequence[dict]) -> Conclusion | None:
     """Classes that can be recognised without their action; None if none is shown.
 
     Args:
@@ -75,6 +75,7 @@ def of_cues(rows: Sequence[dict]) -> Conclusion | None:
 
 
 def _of_or_on(row: dict) -> str:
+    """Preposition behind an outcome."""
     return "of" if row["outcome"] == "share needed" else "on"
 
 

@@ -12,7 +12,7 @@ ONLY_RIGHT = "Clips that a model gets wrong are left out."
 ANSWERS = "What a model answers is explained, right or wrong."
 
 
-def of_needs(needs: Sequence[dict]) -> Conclusion:
+def needs_finding(needs: Sequence[dict]) -> Conclusion:
     """The need of models that are not compared.
 
     Args:
@@ -30,12 +30,12 @@ def of_needs(needs: Sequence[dict]) -> Conclusion:
     return Conclusion(lead, _needs_of_models(needs), "needs", MEDIAN)
 
 
-def of_pairs(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
+def need_pairs_finding(pairs: Sequence[dict], needs: Sequence[dict]) -> Conclusion:
     """Comparison of models on the clips that need something in both.
 
     Args:
         pairs: rows of `need_comparisons` for the same answers, the clearest first; at least one.
-        needs: of these models, see `of_needs`.
+        needs: of these models, see `needs_finding`.
     """
     silent = {(row["dataset"], row["model"]) for row in needs if row["verdict"] or row["need"] is None}
     compared = [
@@ -112,14 +112,14 @@ def _needs_of_models(needs: Sequence[dict]) -> str:
     """Needs of the first models, and how many rows the table has besides."""
     rest = f" {plural(len(needs) - NAMED, 'more row')} in the table." if len(needs) > NAMED else ""
     several = len({row["dataset"] for row in needs}) > 1
-    return " ".join([*(_need_of_model(row, several) for row in needs[:NAMED]), _counted(needs)]) + rest
+    return " ".join([*(_need_of_model(row, several) for row in needs[:NAMED]), _counted_clips_sentence(needs)]) + rest
 
 
 def _explains_answers(row: dict) -> bool:
     return row["target"] == "predicted" or not row["labelled"]
 
 
-def _counted(needs: Sequence[dict]) -> str:
+def _counted_clips_sentence(needs: Sequence[dict]) -> str:
     """Clips that count: those that a model has right, or all where its answers are explained."""
     answers = [row for row in needs if _explains_answers(row)]
     if not answers:

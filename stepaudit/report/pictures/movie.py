@@ -43,7 +43,7 @@ def save(frames: np.ndarray, path: str | Path, *, rate: float = FRAMES_A_SECOND)
         with writing.written(path, writing.own_name(path)) as temporary:
             _animate(frames, temporary, suffix, rate)
     else:
-        encoding.encode(_even(frames)[_places(len(frames), rate)], path, VIDEO_RATE, crf=18)
+        encoding.encode(_pad_to_even(frames)[_places(len(frames), rate)], path, VIDEO_RATE, crf=18)
     return path
 
 
@@ -69,6 +69,6 @@ def _places(frames: int, rate: float) -> np.ndarray:
     return np.arange(count) * frames // count
 
 
-def _even(frames: np.ndarray) -> np.ndarray:
+def _pad_to_even(frames: np.ndarray) -> np.ndarray:
     """Frames of even height and width, as H.264 requires; the last row or column is repeated if needed."""
     return np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")

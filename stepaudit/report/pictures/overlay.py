@@ -46,7 +46,7 @@ def movie(shown: Shown) -> np.ndarray:
         uint8 [T, h, w, 3], h and w even.
     """
     panels = [shown.frames, tint(shown.frames, shown.share), shown.kept]
-    tile = _tile(shown.frames)
+    tile = _tile_size(shown.frames)
     width = len(panels) * (tile[0] + GAP_PX) - GAP_PX
     head = Image.new("RGB", (width, HEAD_PX), PAPER)
     for index, caption in enumerate(shown.captions):
@@ -85,7 +85,7 @@ def _strip_frames(share: np.ndarray) -> list[int]:
     return evenly
 
 
-def _tile(frames: np.ndarray) -> tuple[int, int]:
+def _tile_size(frames: np.ndarray) -> tuple[int, int]:
     """Width and height of a frame in the movie, even."""
     height, width = frames.shape[1:3]
     return 2 * round(TILE_PX * width / height / 2), TILE_PX

@@ -9,7 +9,8 @@ TESTED = (
 )
 
 
-def _bounded(name: str, text: str) -> tuple[Column, ...]:
+def _interval_columns(name: str, text: str) -> tuple[Column, ...]:
+    """Columns of a number and its 95 % interval."""
     ends = {"low": "Lower end of its 95 % interval, videos the sampling unit.", "high": "Its upper end."}
     return (Column(name, FLOAT, text), *(Column(f"{name}_{end}", FLOAT, words) for end, words in ends.items()))
 
@@ -24,8 +25,8 @@ KINDS = Table(
         PROPERTY,
         Column("clips", INT, "Clips of which both are known."),
         Column("videos", INT, "Groups of clips, or videos, that they come from: the sampling unit."),
-        *_bounded("less", "Mean outcome of videos with less of the property than most of their class."),
-        *_bounded("more", "Mean outcome of videos with more of it than most of their class."),
+        *_interval_columns("less", "Mean outcome of videos with less of the property than most of their class."),
+        *_interval_columns("more", "Mean outcome of videos with more of it than most of their class."),
         *TESTED,
     ),
     4,
@@ -40,8 +41,8 @@ CUES = Table(
         PROPERTY,
         Column("clips", INT, "Clips of the class of which it is known."),
         Column("videos", INT, "Groups of clips, or videos, that they come from: the sampling unit."),
-        *_bounded("own", "Mean over the clips of the class."),
-        *_bounded("others", "Mean over the clips of other classes."),
+        *_interval_columns("own", "Mean over the clips of the class."),
+        *_interval_columns("others", "Mean over the clips of other classes."),
         Column("auc", FLOAT, "Area under the ROC curve of the property as a classifier of videos; 0.5 is chance."),
         *TESTED,
     ),

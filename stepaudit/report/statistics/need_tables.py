@@ -13,7 +13,7 @@ ANSWERS = Column(
 CLASSES = Column("classes", INT, "Classes of these clips; of a single one the interval knows nothing of others.")
 
 
-def _bounded(name: str, text: str, clips: str = "") -> tuple[Column, ...]:
+def _interval_columns(name: str, text: str, clips: str = "") -> tuple[Column, ...]:
     """A number, its interval, and the clips that it rests on, if that is to be said."""
     ends = (Column(f"{name}_{end}", FLOAT, words) for end, words in zip(("low", "high"), ENDS, strict=True))
     counted = (Column(f"{name}_clips", INT, clips),) if clips else ()
@@ -31,29 +31,31 @@ ESTIMATES = Table(
         Column("clips", INT, "Clips that were searched for their label: the sampling unit."),
         CLASSES,
         Column("search", TEXT, "How masks were found: 'gradients', or, by forward passes alone, 'tubelets'."),
-        *_bounded("vacuous", "Share of the clips that need nothing: no empty version is without the answer."),
-        *_bounded(
+        *_interval_columns("vacuous", "Share of the clips that need nothing: no empty version is without the answer."),
+        *_interval_columns(
             "need",
             "G: geometric mean over clips of how much they need, as a share of the clip (2 to the mean `log2_ratio`).",
             "Clips that need something.",
         ),
-        *_bounded(
+        *_interval_columns(
             "random",
             "The same of random crisp pieces, on the clips of `excess`.",
         ),
-        *_bounded("runner_up", "The same of the runner-up class, on the clips of `specificity`."),
-        *_bounded(
+        *_interval_columns("runner_up", "The same of the runner-up class, on the clips of `specificity`."),
+        *_interval_columns(
             "excess",
             "How much more random pieces need than the search's, mean over clips, octaves: 1 is twice as much.",
             "Clips with random pieces beside them.",
         ),
-        *_bounded(
+        *_interval_columns(
             "specificity",
             "How much more the runner-up class needs than the label, mean over clips, octaves.",
             "Clips of which both classes need something.",
         ),
-        *_bounded("own_less", "Share of the clips of `specificity` whose label needs less than the runner-up class."),
-        *_bounded(
+        *_interval_columns(
+            "own_less", "Share of the clips of `specificity` whose label needs less than the runner-up class."
+        ),
+        *_interval_columns(
             "elsewhere",
             "Mean share that the mask of a*(0.5) keeps where it does not belong.",
             "Clips on which it was moved.",
@@ -99,7 +101,7 @@ COMPARISONS = Table(
         Column("other_model", TEXT, "The second model."),
         Column("clips", INT, "Clips that both were searched on."),
         CLASSES,
-        *_bounded(
+        *_interval_columns(
             "times",
             "How many times as much of a clip the first needs as the second: 2 to the mean difference of `log2_ratio`.",
             "Clips that need something in both.",
@@ -108,7 +110,7 @@ COMPARISONS = Table(
         Column("holm_p", FLOAT, "The same after Holm's correction for all pairs of this data set, method and answers."),
         Column("vacuous", FLOAT, "Share of the clips that need nothing in the first."),
         Column("other_vacuous", FLOAT, "Share of the clips that need nothing in the second."),
-        *_bounded("vacuous_difference", "First less second."),
+        *_interval_columns("vacuous_difference", "First less second."),
         Column("vacuous_p", FLOAT, "Two-sided p value of it: McNemar's exact test, or the classes' if that is larger."),
         Column("vacuous_holm_p", FLOAT, "The same after Holm's correction likewise."),
     ),
@@ -123,7 +125,7 @@ CURVES = Table(
         MODEL,
         METHOD,
         Column("volume", FLOAT, "Share of the clip that may be shown; powers of √½."),
-        *_bounded(
+        *_interval_columns(
             "kept",
             "Mean share of what the clip adds to its empty versions that the best verified piece of at most so much "
             "keeps.",
@@ -147,7 +149,7 @@ READINGS = Table(
             "'frames': median number of whole frames that are enough; 'tube': median share of the picture that is "
             "enough in all frames; 'disjoint': share of the clips of which two pieces or more are each enough.",
         ),
-        *_bounded(
+        *_interval_columns(
             "value",
             "In the unit of the reading; medians from brackets, as in `need_medians`.",
             "Clips that need something and have this reading.",

@@ -52,7 +52,7 @@ def make(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, pa.T
     """Name, comment and rows of the tables of curves, in all and of each class, and of their medians and means."""
     largest = connection.execute(LARGEST).fetchall()[0][0]
     steps, curves, alike = _curves(connection, KEYS)
-    yield "kaplan_meier", CURVES, _beside(steps, CURVE, np.hstack([np.empty((5, 0)), *curves]))
+    yield "kaplan_meier", CURVES, _add_columns(steps, CURVE, np.hstack([np.empty((5, 0)), *curves]))
     stops = np.cumsum([curve.shape[1] for curve in curves]).astype(int)
     times = np.stack([steps[name].to_numpy().astype(float) for name in ("ratio", "events")])
     each = zip(np.split(times, stops[:-1], axis=1), curves, strict=False)
@@ -60,9 +60,9 @@ def make(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, pa.T
         summary(ratio, events, curve, largest, size) for ((ratio, events), curve), size in zip(each, alike, strict=True)
     ]
     summaries = np.reshape(rows, (-1, len(SUMMARY)))
-    yield "minimum_ratios", SUMMARIES, _beside(steps.select(KEYS).take(stops - 1), SUMMARY, summaries.T)
+    yield "minimum_ratios", SUMMARIES, _add_columns(steps.select(KEYS).take(stops - 1), SUMMARY, summaries.T)
     steps, curves, _ = _curves(connection, (*KEYS, "label"))
-    of_classes = _beside(steps, CURVE, np.hstack([np.empty((5, 0)), *curves]))
+    of_classes = _add_columns(steps, CURVE, np.hstack([np.empty((5, 0)), *curves]))
     yield "class_survival", f"{CURVES} Of each class.", of_classes
 
 
@@ -124,7 +124,7 @@ def _curves(connection: duckdb.DuckDBPyConnection, keys: tuple[str, ...]) -> tup
     return steps, [curve(part[0], part[1], size) for part, size in zip(parts, alike, strict=True)], alike
 
 
-def _beside(rows: pa.Table, names: tuple[str, ...], values: Array) -> pa.Table:
+def _add_columns(rows: pa.Table, names: tuple[str, ...], values: Array) -> pa.Table:
     """Rows with further columns; NULL where a number is not finite."""
     for name, column in zip(names, values, strict=True):
         numbers = pa.array(column, mask=~np.isfinite(column))
