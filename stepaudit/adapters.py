@@ -165,7 +165,6 @@ class BlackBox(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _call_with_arrays(self, part: Sequence[Tensor], alone: bool) -> Any:
-        """Answer of a function that takes NumPy arrays, one or a list of pathways."""
         arrays = [clips.detach().cpu().numpy() for clips in part]
         return self.answer(arrays[0] if alone else arrays)
 
@@ -219,7 +218,6 @@ def resize(clips: Tensor, size: tuple[int, int] | None) -> Tensor:
 
 
 def _require_module(name: str | None, model: nn.Module) -> str | None:
-    """The name. Raises UsageError if the model has no module of this name."""
     modules = dict(model.named_modules())
     if name is not None and name not in modules:
         raise UsageError(f"activation_layer: {type(model).__name__} has no module '{name}'; {readable(model)}")

@@ -322,7 +322,7 @@ def need_found(value, low, high, p, nothing=(0.1, 0.25)):
     a, b = nothing or (None, None)
     reason = None if value else "no clip needs something in both"
     times = Quantity("need_times", ("ep3d",), value, low, high, p=p, clips=12, reason=reason)
-    return compare_findings._need_factor_sentence(times, Quantity("needless_increase", ("ep3d",), a=a, b=b, clips=20))
+    return compare_findings._need_factor_text(times, Quantity("needless_increase", ("ep3d",), a=a, b=b, clips=20))
 
 
 def one_search(bracket):

@@ -68,12 +68,12 @@ def fake_program(tmp_path, monkeypatch):
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
         decoding.ffmpeg_binary.cache_clear()
-        decoding._keep_frames_option.cache_clear()
+        decoding._all_frames.cache_clear()
         return program
 
     yield put
     decoding.ffmpeg_binary.cache_clear()
-    decoding._keep_frames_option.cache_clear()
+    decoding._all_frames.cache_clear()
 
 
 @pytest.fixture

@@ -90,8 +90,8 @@ def test_the_window_of_a_second_is_explained_and_half_of_its_map_lies_at_the_eve
 
 
 def test_the_video_is_decoded_once(explain, monkeypatch):
-    scaled, asked = decoding._scaled_output, []
-    monkeypatch.setattr(decoding, "_scaled_output", lambda *given: asked.append(given[2]) or scaled(*given))
+    scaled, asked = decoding._scaled, []
+    monkeypatch.setattr(decoding, "_scaled", lambda *given: asked.append(given[2]) or scaled(*given))
     explain("--window", 2, "--stride", 0.5)
     assert sum(asked) <= 500 + 60  # 37 windows of 50 frames; the first is also cut alone
 

@@ -272,7 +272,7 @@ def test_the_first_good_clip_of_each_class_is_shown(tmp_path):
 
 def test_no_more_clips_of_a_rule_than_a_page_can_hold(tmp_path):
     (group,) = shown(audit(tmp_path, clips(*"abcdefghijklmnopq"))).groups
-    assert len(group.cards) == gallery_sources.MAX_CLIPS_PER_RULE
+    assert len(group.cards) == gallery_sources.MAX_CLIPS
 
 
 def test_the_map_that_a_rule_speaks_of_is_shown_or_else_the_one_nearest_to_the_paper_s_ratio():

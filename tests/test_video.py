@@ -335,7 +335,7 @@ def test_a_late_stretch_is_the_same_as_when_the_whole_video_is_decoded(numbered,
         with decoding.decoded(tmp_path / name, to, start=start, stop=stop) as frames:
             assert np.array_equal(frames[range(len(frames))], whole[start:stop])
     with (tmp_path / "spool").open("w+b") as spool:
-        count = decoding._write_frames_by_seeking(tmp_path / name, to, 40, 50, spool, 60)
+        count = decoding._write_sought(tmp_path / name, to, 40, 50, spool, 60)
     assert count == (10 if seekable else None)
 
 
@@ -439,8 +439,8 @@ def test_a_video_that_cannot_be_sought_is_decoded_once_for_all_spans(tmp_path, m
     path = tmp_path / name
     ffmpeg("-i", write_numbered(tmp_path / "all.mp4", 240), "-g", 12, "-bf", 0, path)
     spans, runs = [(180, 200), (3, 20), (10, 30), (30, 41), (220, None)], []
-    geometry, scaled = Geometry(*decoding.source_size(path), 48, 48, "stretch"), decoding._scaled_output
-    monkeypatch.setattr(decoding, "_scaled_output", lambda *given: runs.append(given) or scaled(*given))
+    geometry, scaled = Geometry(*decoding.source_size(path), 48, 48, "stretch"), decoding._scaled
+    monkeypatch.setattr(decoding, "_scaled", lambda *given: runs.append(given) or scaled(*given))
     for start, stop in spans:
         with decoding.decoded(path, geometry, start=start, stop=stop, spans=spans) as frames:
             shared = np.array(frames)

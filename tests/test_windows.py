@@ -210,8 +210,8 @@ def test_a_long_video_is_decoded_once_for_all_of_its_windows(tmp_path, monkeypat
     write_numbered(tmp_path / "videos" / "train" / "a" / "1.mp4", 30)
     made = audit(tmp_path, tmp_path / "videos", windows={"seconds": 1, "stride": stride})
     indexed(made)
-    scaled, asked = decoding._scaled_output, []
-    monkeypatch.setattr(decoding, "_scaled_output", lambda *given: asked.append(given[2]) or scaled(*given))
+    scaled, asked = decoding._scaled, []
+    monkeypatch.setattr(decoding, "_scaled", lambda *given: asked.append(given[2]) or scaled(*given))
     clips = extracted(made, "test")
     assert [row["status"] for row in clips] == ["ok"] * (10 if stride == 1 else 19)
     assert all(

@@ -104,7 +104,6 @@ class Config(Closed):
 
     @model_validator(mode="after")
     def _check_controls(self):
-        """Raise ValueError if a control sets what it takes from its model."""
         for name, model in self.models.items():
             if model.of is None:
                 continue

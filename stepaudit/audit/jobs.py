@@ -340,7 +340,6 @@ def tables_of(config: Config) -> set[Path]:
 
 
 def _extract_jobs(config: Config) -> list[Job]:
-    """Jobs of the stage extract: for each size and shard of the splits that are cut."""
     parts = [Job(config, "extract", dataset, size=size) for dataset, size in product(config.datasets, config.sizes)]
     return [
         replace(job, shard=shard)
@@ -351,7 +350,6 @@ def _extract_jobs(config: Config) -> list[Job]:
 
 
 def _model_jobs(config: Config, stage: str, models: list[str]) -> list[Job]:
-    """Jobs of a stage for these models, on all data sets."""
     return [Job(config, stage, dataset, model) for dataset, model in product(config.datasets, models)]
 
 

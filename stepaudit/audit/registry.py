@@ -214,7 +214,6 @@ def components(kind: str) -> dict[str, Component]:
 
 
 def _source_file(module: str, origin: str) -> Path | None:
-    """Source file of a module; None if it has none. Raises UsageError if there is no such module."""
     exists, path = source_code.located(module)
     if not exists:
         raise UsageError(f"cannot find the module of '{origin}'; is it installed, or in the folder you run from?")

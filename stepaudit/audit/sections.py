@@ -86,7 +86,6 @@ def _expand_homes(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _number_or_auto(value: Any) -> int | str:
-    """The value. Raises ValueError unless it is `auto` or a possible number of shards."""
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SHARDS):
         return value
     raise ValueError(f"Input should be `auto` or a whole number from 1 to {MAX_SHARDS}, got {value!r}")

@@ -104,7 +104,6 @@ def _imports(name: str, path: Path) -> list[str]:
 
 
 def _imported_names(node: ast.AST, package: str) -> Iterator[str]:
-    """Full names of what an import statement may import."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

@@ -187,7 +187,6 @@ def _files_below(root: Path, results: Path, most: int | None) -> dict[str, str]:
 
 
 def _entries(folder: str) -> list[os.DirEntry]:
-    """Entries of a folder that are not hidden; none if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not entry.name.startswith(".") and _is_unicode(entry.name)]
@@ -200,7 +199,6 @@ def _is_unicode(name: str) -> bool:
 
 
 def _key(entry: os.DirEntry | Path) -> str | None:
-    """Size and modification time of a file; None for anything else."""
     try:
         about = entry.stat()
     except OSError:  # a link to nothing
@@ -215,7 +213,6 @@ def _pictures_key(entries: Iterable[os.DirEntry]) -> str | None:
 
 
 def _device_and_inode(folder: str | Path) -> tuple[int, int] | None:
-    """Identity of a folder, for links in a circle; None if it is gone."""
     try:
         about = Path(folder).stat()
     except OSError:
@@ -231,7 +228,6 @@ def _updated_file(path: str, key: str, saved: File | None) -> File:
 
 
 def _content_digest(path: str) -> str | None:
-    """Checksum of a file, or of all pictures of a folder; None if it cannot be read."""
     try:
         return checksums.content(Path(path)) if Path(path).is_file() else _digest(list(_picture_digests(path)))
     except OSError:

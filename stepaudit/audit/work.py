@@ -132,7 +132,6 @@ def _operations(config: Config, model: str, *size: int) -> float:
 
 
 def _counted_operations(config: Config, model: str, size: tuple[int, ...]) -> float:
-    """Floating point operations of a model by PyTorch's counter, without weights or memory."""
     import torch
 
     from stepaudit.layers import pass_costs, without_data

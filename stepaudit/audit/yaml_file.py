@@ -125,7 +125,6 @@ def _check_keys(section: dict, origin: str) -> None:
 
 
 def _check_scalar(value: Any, origin: str) -> None:
-    """Raise UsageError for bytes and sets, and for text that no file can hold."""
     if isinstance(value, bytes | set):
         raise UsageError(f"{origin}: {value!r:.80} is no plain value; write a text, a number, a list or a section")
     if isinstance(value, str) and ("\0" in value or not _is_unicode(value)):

@@ -32,7 +32,6 @@ def of_training(job: Job) -> Tensor:
 
 
 def _mean_training_boxes(job: Job, clips: list[dict]) -> Tensor:
-    """Share of the annotated clips whose boxes cover each voxel, [T, H, W]."""
     size, boxes = job.config.clips_of(job.model), defaultdict(list)
     for row in tables.read("clip_boxes", *job.training_boxes):
         boxes[row["clip_id"], row["view"]].append(row)

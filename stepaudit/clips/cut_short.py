@@ -106,9 +106,9 @@ def _fragment_bytes(index: bytes) -> int:
 def _pictures_end(header: bytes) -> int | None:
     """End of the last picture of the first video track, in bytes from the start; None if that is not listed."""
     for track in (content for kind, content in _mp4_boxes(header) if kind == b"trak"):
-        media = _first_box(track, b"mdia")
-        if _first_box(media, b"hdlr")[8:12] == b"vide":
-            table = _first_box(_first_box(media, b"minf"), b"stbl")
+        media = _box(track, b"mdia")
+        if _box(media, b"hdlr")[8:12] == b"vide":
+            table = _box(_box(media, b"minf"), b"stbl")
             try:
                 offsets = _offsets(table)
                 return int((offsets + _chunk_sizes(table, len(offsets))).max())
@@ -119,15 +119,13 @@ def _pictures_end(header: bytes) -> int | None:
 
 def _offsets(table: bytes) -> np.ndarray:
     """Offsets of the chunks of pictures, int64."""
-    kind, wide = (
-        (">u4", _first_box(table, b"stco")) if _first_box(table, b"stco") else (">u8", _first_box(table, b"co64"))
-    )
+    kind, wide = (">u4", _box(table, b"stco")) if _box(table, b"stco") else (">u8", _box(table, b"co64"))
     return np.frombuffer(wide, kind, int(struct.unpack_from(">I", wide, 4)[0]), 8).astype(np.int64)
 
 
 def _chunk_sizes(table: bytes, chunks: int) -> np.ndarray:
     """Bytes of each chunk, int64."""
-    runs, sizes = _first_box(table, b"stsc"), _first_box(table, b"stsz")
+    runs, sizes = _box(table, b"stsc"), _box(table, b"stsz")
     first, each = np.frombuffer(runs, ">u4", 3 * struct.unpack_from(">I", runs, 4)[0], 8).reshape(-1, 3).T[:2]
     begins = np.minimum(first.astype(np.int64), chunks + 1)
     pictures: np.ndarray = np.repeat(each.astype(np.int64), np.diff(begins, append=chunks + 1))
@@ -138,7 +136,7 @@ def _chunk_sizes(table: bytes, chunks: int) -> np.ndarray:
     return np.diff(total[np.append(0, np.cumsum(pictures)).clip(max=count)])
 
 
-def _first_box(content: bytes, kind: bytes) -> bytes:
+def _box(content: bytes, kind: bytes) -> bytes:
     """Content of the first box of a kind; empty if there is none."""
     return next((inner for name, inner in _mp4_boxes(content) if name == kind), b"")
 

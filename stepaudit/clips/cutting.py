@@ -50,9 +50,7 @@ def cut(segment: dict, views: Sequence[str], clips: Clips, seed: int, spans: Spa
             raise BadVideoError(f"{path.name}: {len(frames)} of {segment['stop'] - start} frames decoded")
         if len(frames) < clips.frames:
             raise TooShortError(f"{path.name}: {len(frames)} frames, a clip takes {clips.frames}")
-        chosen = [
-            _chosen_frames(view, len(frames), clips.frames, f"{seed}/{segment['clip_id']}/{view}") for view in views
-        ]
+        chosen = [_choose(view, len(frames), clips.frames, f"{seed}/{segment['clip_id']}/{view}") for view in views]
         available = start + len(frames) if segment["stop"] is None else None
         pictures = [np.ascontiguousarray(frames[indices]) for indices in chosen]
     return [
@@ -94,15 +92,13 @@ def middle(path: Path, clips: Clips, *, start: int | None = None, stop: int | No
     return cut({**segment, "action_start": None, "action_stop": None}, ["middle"], clips, seed=0)[0]
 
 
-def _chosen_frames(view: str, available: int, count: int, seed: str) -> list[int]:
-    """Frame from each of `count` equal parts of a segment: the middle one, or a random one."""
+def _choose(view: str, available: int, count: int, seed: str) -> list[int]:
     if view == "middle":
         return geometry.middle_frames(0, available, count)
     return geometry.random_frames(0, available, count, Random(seed))
 
 
 def _frames_in_action(segment: dict, frames: list[int]) -> list[bool] | None:
-    """True for frames within the annotated action; None without an annotation."""
     start, stop = segment["action_start"], segment["action_stop"]
     if start is None or stop is None:
         return None

@@ -114,7 +114,6 @@ def _label_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[str]:
 
 
 def _class_doubts(segments: list[dict]) -> Iterator[str]:
-    """Classes without a test or training segment."""
     labels = sorted({row["label"] for row in _labelled(segments)})
     for split, meaning in (("test", "are not explained"), ("train", "cannot be learned")):
         present = {row["label"] for row in segments if row["split"] == split}
@@ -123,15 +122,14 @@ def _class_doubts(segments: list[dict]) -> Iterator[str]:
 
 
 def _size_doubts(segments: list[dict]) -> Iterator[str]:
-    """Video files that are much larger than the median one."""
     files = {row["path"] for row in segments if row["stop"] is None}
     sizes = {path: Path(path).stat().st_size for path in sorted(files) if Path(path).is_file()}
     usual = median(sizes.values()) if sizes else 0
     if large := sorted((path for path in sizes if sizes[path] > LARGER * usual), key=lambda path: -sizes[path]):
         names = some(Path(path).name for path in large)
         yield (
-            f"unlike the others: {names}, {_format_bytes(sizes[large[0]])} where the median video has "
-            f"{_format_bytes(usual)}; a clip spreads its frames over the whole video: cut it, or name "
+            f"unlike the others: {names}, {_bytes(sizes[large[0]])} where the median video has "
+            f"{_bytes(usual)}; a clip spreads its frames over the whole video: cut it, or name "
             "stretches of it in `segments`"
         )
 
@@ -199,7 +197,6 @@ def _video_size(path: Path, stop: int | None) -> tuple[int, int, int | None] | N
 
 
 def _boxes_by_frame(boxes: list[dict], videos: set[str]) -> dict[str, dict[int, list[dict]]]:
-    """Boxes of some videos, by video and frame."""
     by_frame: dict[str, dict[int, list[dict]]] = defaultdict(lambda: defaultdict(list))
     for row in boxes:
         if row["video_id"] in videos:
@@ -212,5 +209,5 @@ def _sample(rows: list[Any]) -> list[Any]:
     return rows[:: -(-len(rows) // SAMPLE)] if rows else []
 
 
-def _format_bytes(count: float) -> str:
+def _bytes(count: float) -> str:
     return f"{count / 1e6:.1f} MB"

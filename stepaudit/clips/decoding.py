@@ -116,14 +116,11 @@ def decoded(
         return
     with tempfile.TemporaryFile() as spool:
         frame = (geometry.height, geometry.width, 3)
-        if (joined := _frames_from_joined_segment(path, geometry, start, stop, spans, seconds)) is not None:
+        if (joined := _from_joined_segment(path, geometry, start, stop, spans, seconds)) is not None:
             yield joined
             return
-        count = _write_frames_by_seeking(path, geometry, start, stop, spool, seconds)
-        if (
-            count is None
-            and (shared := _frames_from_shared_pass(path, geometry, start, stop, spans, seconds)) is not None
-        ):
+        count = _write_sought(path, geometry, start, stop, spool, seconds)
+        if count is None and (shared := _from_shared_pass(path, geometry, start, stop, spans, seconds)) is not None:
             yield shared
             return
         if count is None:
@@ -151,9 +148,7 @@ def _decoded_times(path: Path, seconds: float) -> np.ndarray:
     """Seconds at which each frame is shown, by decoding all of them."""
     frames, heard = _source(path)["V:0"].filter("settb", "1/1000000").filter("scale", 16, 16), bytearray()
     printed = frames.filter("signalstats").filter("metadata", "print", key="lavfi.signalstats.YAVG", file="-")
-    complaints = _run_ffmpeg(
-        printed.output("pipe:", format="null", **_keep_frames_option()), path, heard.extend, seconds
-    )
+    complaints = _run_ffmpeg(printed.output("pipe:", format="null", **_all_frames()), path, heard.extend, seconds)
     times = np.array([int(time) for time in re.findall(rb"^frame:\d+ +pts:(-?\d+)", heard, re.MULTILINE)]) / 1e6
     damage = [*_damage(complaints), *(["the file ends too early"] if is_cut_short(path) else [])]
     if not len(times) or damage:
@@ -161,7 +156,7 @@ def _decoded_times(path: Path, seconds: float) -> np.ndarray:
     return np.maximum.accumulate(times)
 
 
-def _frames_from_joined_segment(
+def _from_joined_segment(
     path: Path,
     geometry: Geometry,
     start: int,
@@ -201,7 +196,7 @@ def _segment_frames(
 ) -> np.ndarray | None:
     """The frames [start, stop); None if they do not all decode, or any complaint puts them in doubt."""
     with tempfile.TemporaryFile() as spool:
-        count = _write_frames_by_seeking(path, geometry, start, stop, spool, seconds)
+        count = _write_sought(path, geometry, start, stop, spool, seconds)
         try:
             count = _write_frames(path, geometry, start, stop, spool, seconds) if count is None else count
         except BadVideoError:
@@ -210,7 +205,7 @@ def _segment_frames(
         return np.memmap(spool, np.uint8, "r", shape=(count, *frame)) if count == stop - start else None
 
 
-def _write_frames_by_seeking(
+def _write_sought(
     path: Path, geometry: Geometry, start: int, stop: int | None, spool: IO[bytes], seconds: float
 ) -> int | None:
     """Write the frames [start, stop) to `spool`, decoded from the key frame before them. Returns their number.
@@ -223,7 +218,7 @@ def _write_frames_by_seeking(
         return None
     times = {"start": window.first} | ({} if window.last is None else {"end": window.last})
     source = _source(path, format_whitelist=seeking.CONTAINERS, ss=window.seek, seek_timestamp=1, noaccurate_seek=None)
-    command = _scaled_output(source["V:0"].filter("trim", **times), geometry, window.count + 1).global_args("-copyts")
+    command = _scaled(source["V:0"].filter("trim", **times), geometry, window.count + 1).global_args("-copyts")
     complaints = _run_ffmpeg(command, path, spool.write, seconds)
     if spool.tell() == window.count * frame and not _damage(complaints):
         return window.count
@@ -244,7 +239,7 @@ def _write_frames(
     if cut := is_cut_short(path):
         spans, reach = [(start, end), (end + REORDERED - 1, end + REORDERED)], end + REORDERED
     complaints = _run_ffmpeg(
-        _scaled_output(_source(path)["V:0"], geometry, reach), path, _span_writer(spans, frame, spool), seconds
+        _scaled(_source(path)["V:0"], geometry, reach), path, _span_writer(spans, frame, spool), seconds
     )
     count = min(spool.tell() // frame, end - start)
     if count > most:
@@ -263,7 +258,7 @@ def _write_frames(
     return count
 
 
-def _frames_from_shared_pass(
+def _from_shared_pass(
     path: Path,
     geometry: Geometry,
     start: int,
@@ -279,7 +274,7 @@ def _frames_from_shared_pass(
     except OSError:
         return None
     most = SPOOL // (geometry.height * geometry.width * 3)
-    joined = _merge_spans(_spans_decoded_together(spans, start, most), most)
+    joined = _merge_spans(_joint_spans(spans, start, most), most)
     frames = _frames_of_spans(path, file.st_size, file.st_mtime_ns, geometry, joined, seconds)
     if frames is None:
         return None
@@ -288,9 +283,7 @@ def _frames_from_shared_pass(
     return part if len(part) else None
 
 
-def _spans_decoded_together(
-    spans: Sequence[tuple[int, int | None]], start: int, most: int
-) -> Sequence[tuple[int, int | None]]:
+def _joint_spans(spans: Sequence[tuple[int, int | None]], start: int, most: int) -> Sequence[tuple[int, int | None]]:
     """The spans decoded in one pass with the one from `start` on: at most `most` frames if all ends are known."""
     chosen: list[tuple[int, int | None]] = []
     count = 0
@@ -326,10 +319,7 @@ def _frames_of_spans(
         return None
     frame = (geometry.height, geometry.width, 3)
     with tempfile.TemporaryFile() as spool:
-        take, command = (
-            _span_writer(spans, prod(frame), spool),
-            _scaled_output(_source(path)["V:0"], geometry, spans[-1][1]),
-        )
+        take, command = (_span_writer(spans, prod(frame), spool), _scaled(_source(path)["V:0"], geometry, spans[-1][1]))
         try:
             complaints = _run_ffmpeg(command, path, take, seconds)
         except BadVideoError:
@@ -380,18 +370,17 @@ def _source(path: Path, **options):
     return ffmpeg.input(f"file:{path}", **limits | options, threads=1)
 
 
-def _scaled_output(frames, geometry: Geometry, most: int):
-    """ffmpeg's output of at most `most` frames, scaled and cropped by the geometry, as raw RGB bytes."""
+def _scaled(frames, geometry: Geometry, most: int):
     scaled = (
         frames.filter("scale", geometry.scaled_width, geometry.scaled_height, flags=SCALER)
         .filter("format", "rgb24")
         .filter("crop", geometry.width, geometry.height, geometry.left, geometry.top)
     )
-    return scaled.output("pipe:", format="rawvideo", pix_fmt="rgb24", **{"frames:v": most}, **_keep_frames_option())
+    return scaled.output("pipe:", format="rawvideo", pix_fmt="rgb24", **{"frames:v": most}, **_all_frames())
 
 
 @cache
-def _keep_frames_option() -> dict[str, str]:
+def _all_frames() -> dict[str, str]:
     """Option against repeated and dropped frames; ffmpeg 5.1 renamed it, and ffmpeg 9 removed the old name."""
     options = subprocess.run([ffmpeg_binary(), "-hide_banner", "-h", "long"], capture_output=True, check=False).stdout
     return {"fps_mode" if b"-fps_mode" in options else "vsync": "passthrough"}
@@ -439,7 +428,6 @@ def _run_ffmpeg(command, path: Path, take: Callable[[bytes], object], seconds: f
 
 
 def _no_frame_text(complaints: list[str], behind: str = "") -> str:
-    """Error for a video of which no frame decodes, with ffmpeg's last complaint."""
     lines = [line for line in complaints if SERIOUS.search(line)] or complaints or ["no complaint of ffmpeg"]
     reason = _without_prefix(lines[-1])
     if any("not on whitelist" in line for line in complaints):

@@ -35,7 +35,6 @@ class Pictures:
         return np.stack([self._scaled_picture(self.files[index]) for index in indices])
 
     def _scaled_picture(self, file: Path) -> np.ndarray:
-        """Picture of a file, scaled and cropped by the geometry, [H, W, 3]. Raises BadVideoError for another size."""
         to = self.geometry
         with _picture(file) as image:
             if image.size != (to.source_width, to.source_height):

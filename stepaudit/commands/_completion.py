@@ -31,7 +31,6 @@ def names(section: str, context: typer.Context, incomplete: str, *, registered: 
 
 
 def _entries(section: str, file: Path) -> list[str]:
-    """Names in a section of a configuration that are not left out; none if it cannot be read."""
     try:
         entries = yaml_file.read(file)[section]
     except (UsageError, KeyError, TypeError):

@@ -121,7 +121,6 @@ def _summary(status: Status) -> Iterator[str]:
 
 
 def _note_text(note: Note) -> str:
-    """Progress of a job in words."""
     parts = [
         f"{note.done}/{note.total}" if note.total else "",
         f"{note.clips_per_second:.3g} clips/s" if note.clips_per_second and not note.error else "",
@@ -161,7 +160,6 @@ def _changes(job: Job) -> list[str]:
 def _stage(
     audit: Audit, stage: str, jobs: list[Job], notes: dict[tuple[str, str], Note], stale: set[tuple[str, str]]
 ) -> Stage:
-    """Counts of a stage's jobs by state, of its rows, and its time left."""
     states = [_state(audit, job, notes, stale) for job in jobs]
     files = [path for job in jobs for path in job.tables if path.exists()]
     means = _mean_seconds(audit, stage)
@@ -181,7 +179,6 @@ def _sum_if_known(seconds: Iterable[float | None]) -> float | None:
 
 
 def _state(audit: Audit, job: Job, notes: dict[tuple[str, str], Note], stale: set[tuple[str, str]]) -> str:
-    """State of a job by its note, or by its files without one."""
     if note := notes.get((job.stage, job.name)):
         return note.state
     files = [audit_folder.page(audit.folder)] if job.stage == "report" else [job.record, *job.tables]

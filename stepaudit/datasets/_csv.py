@@ -131,7 +131,6 @@ def _separator(file: TextIO) -> str:
 
 
 def _check_columns(path: Path, columns: list[str], required: Collection[str], optional: Collection[str]) -> None:
-    """Raise UsageError for missing, unknown, repeated or too many columns."""
     known = [*required, *optional]
     if len(columns) > MAX_COLUMNS:
         raise UsageError(

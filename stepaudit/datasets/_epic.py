@@ -132,7 +132,6 @@ def _action(row: Row, kind: str, names: dict[str, str], videos: dict[str, Info])
 
 
 def _frame_number(row: Row, column: str) -> int:
-    """Number of an annotation frame. Raises UsageError if no video is so long."""
     frame = row.integer(column)
     if frame > MAX_SECONDS * RATE:
         raise row.complaint(column, f"no video has {frame} frames")
@@ -148,7 +147,6 @@ def _video_info(row: Row) -> Info:
 
 
 def _positive_number(row: Row, column: str, most: float) -> float:
-    """Number above 0 and at most `most`. Raises UsageError otherwise."""
     number = row.number(column)
     if not 0 < number <= most:
         raise row.complaint(column, f"{number:g} does not lie between 0 and {most}")

@@ -52,7 +52,6 @@ def find(root: Path, template: str, needed: tuple[str, ...]) -> Files:
 
 
 def _matching(root: Path, template: str) -> list[Path]:
-    """Files that match a template. Raises UsageError for an invalid one."""
     try:
         template.format(**dict.fromkeys(FIELDS, ""))
         paths = sorted(root.glob(re.sub(r"{\w+}", "*", template)))

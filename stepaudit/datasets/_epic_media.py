@@ -150,7 +150,6 @@ def _count_pictures(folder: Path) -> int:
 
 
 def _box_rows(video_id: str, label: str, boxes: ByFrame, size: tuple[int, int], info: Info) -> list[dict]:
-    """Rows of the table `boxes` in the pictures' pixels; `size` is their height and width."""
     across, down = size[1] / info.width, size[0] / info.height
     return [
         {"video_id": video_id, "frame": frame, "label": label}

@@ -57,7 +57,6 @@ class _Array(np.ndarray):
 
 
 def _checked_shape(shape: tuple, dtype: _Dtype, data: bytes | str) -> tuple[int, ...]:
-    """The shape. Raises UnpicklingError unless it fits the content."""
     if any(type(side) is not int or side < 0 for side in shape) or prod(shape) * dtype.dtype.itemsize != len(data):
         raise pickle.UnpicklingError("an array is not as large as its content")
     return tuple(shape)
@@ -83,7 +82,6 @@ def _frombuffer(data: bytes, dtype: _Dtype, shape: tuple, order: Literal["C", "F
 
 
 def _encode_latin1(text: str, encoding: str) -> bytes:
-    """Bytes of a text, as Python 2 pickled them; no other encoding is admitted."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it asks for the encoding {str(encoding)[:40]!r}")
     return text.encode("latin1")
@@ -183,7 +181,6 @@ def load_arrays(path: Path) -> Any:
 
 
 def _read_content(path: Path) -> bytes:
-    """Bytes of a file. Raises UsageError if it is too large or cannot be read."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES or path.is_char_device() or path.is_fifo():  # the last two never end
             raise UsageError(f"{path}: larger than {MAX_FILE_BYTES // 2**20} MB, or no file; name the annotation file")

@@ -83,7 +83,6 @@ def render(scene: Scene, seed: int, name: str, *, noise: float, erase: str = "no
 
 
 def _paint(frames: np.ndarray, actor: Actor) -> None:
-    """Draw an actor into frames [n, H, W, 3], in place."""
     alphas, corners = coverage(actor, *frames.shape[1:3])
     side = alphas.shape[-1]
     for frame, alpha, (left, top) in zip(frames[actor.start : actor.stop], alphas, corners, strict=True):

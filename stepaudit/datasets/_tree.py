@@ -139,7 +139,6 @@ def _class_folder(folder: Path, split: str | None) -> ClassFolder:
 
 
 def _loose_video_notes(root: Path, parents: Iterable[Path]) -> Iterator[str]:
-    """Note on videos beside the class folders."""
     loose = [
         path.relative_to(root) for parent in sorted(parents) for path in _visible_entries(parent) if _is_video(path)
     ]
@@ -152,13 +151,11 @@ def _loose_video_notes(root: Path, parents: Iterable[Path]) -> Iterator[str]:
 
 
 def _empty_class_notes(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
-    """Note on class folders without a video."""
     if empty := [folder.path.relative_to(root) for folder in folders if not folder.videos]:
         yield f"left out: class folders without a video ({some(empty)}); add videos, or delete the folders"
 
 
 def _other_file_notes(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
-    """Note on files and folders in class folders that are no videos."""
     others = [path for folder in folders for path in folder.others]
     if others:
         kinds = Counter("folders" if path.is_dir() else path.suffix.lower() or "without ending" for path in others)
@@ -170,7 +167,6 @@ def _other_file_notes(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
 
 
 def _mixed_class_notes(root: Path, folders: list[ClassFolder]) -> Iterator[str]:
-    """Note on folders of pictures in class folders with video files."""
     mixed = [folder for folder in folders if 0 < sum(map(_is_video, folder.videos)) < len(folder.videos)]
     if pictures := [path.relative_to(root) for folder in mixed for path in folder.videos if not _is_video(path)]:
         yield (

@@ -44,7 +44,6 @@ def _checked_name(name: str) -> str:
 
 
 def _checked_tube(tube: dict[str, Any]) -> Tube:
-    """Tube of an entry. Raises ValueError for values that no video has."""
     boxes, start, stop = tube["boxes"], int(tube["sf"]), int(tube["ef"])
     if not isinstance(boxes, np.ndarray) or boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype.kind not in "iuf":
         raise ValueError("boxes are no array of four numbers each")

@@ -225,7 +225,6 @@ def _segments_from_csv(path: Path, folders: dict[str, Place]) -> dict[str, list[
 
 
 def _check_segment(row: Row, frames: dict[str, int | None]) -> None:
-    """Raise UsageError for frames that are no segment."""
     for first, last in SEGMENT_ENDS:
         start, stop = frames[first] or 0, frames[last]
         if start < 0:

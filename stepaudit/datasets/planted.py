@@ -134,7 +134,6 @@ def count(
 def _check_options(
     classes: Sequence[str], train_per_class: int, test_per_class: int, object_size: float, speed: float
 ) -> None:
-    """Raise UsageError for unknown or repeated classes, and numbers out of range."""
     known = [f"{shape}-{motion}" for shape, motion in product(SHAPES, MOTIONS)]
     for name in classes:
         if name not in known:
@@ -148,7 +147,6 @@ def _check_options(
 
 
 def _check_look(classes: Sequence[str], scenes: int, evidence: str, colours: str, background: str) -> None:
-    """Raise UsageError for looks that do not tell the classes apart."""
     shapes = [name.split("-")[0] for name in classes]
     if evidence == "static" and colours == "drawn" and len(set(shapes)) < len(shapes):
         raise UsageError(

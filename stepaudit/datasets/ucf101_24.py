@@ -53,9 +53,7 @@ def read(
         UsageError: a part or a whole class is missing, a class is unknown, or there are too few videos to draw from.
     """
     tubes = load_tubes(root / annotations)
-    listed = {
-        split: _read_split_list(root / split_lists / f"{split}list{split_list:02d}.txt") for split in ("train", "test")
-    }
+    listed = {split: _read_list(root / split_lists / f"{split}list{split_list:02d}.txt") for split in ("train", "test")}
     known = sorted({_label(name) for names in listed.values() for name in names})
     labels = sorted(classes or {_label(name) for name in tubes})
     _check_classes(labels, known, root / videos)
@@ -67,7 +65,7 @@ def read(
     return segments, [row for segment in segments for row in _boxes(segment, tubes)]
 
 
-def _read_split_list(path: Path) -> list[str]:
+def _read_list(path: Path) -> list[str]:
     """The videos of a split list, `Class/v_Class_gXX_cYY.avi`. The class number behind some is not needed.
 
     The lists that come with the corrected boxes name the same videos without `.avi`.
@@ -91,7 +89,6 @@ def _label(name: str) -> str:
 
 
 def _check_classes(labels: list[str], known: list[str], folder: Path) -> None:
-    """Raise UsageError for unknown classes and missing folders."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: not there; unpack UCF101.rar there, or set `root` and `videos`")
     for label in labels:

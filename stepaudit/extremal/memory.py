@@ -36,7 +36,6 @@ def bytes_saved(work: Callable[[], object], shared: Iterable[Tensor] = ()) -> in
 
 
 def _available_bytes(device: torch.device) -> float:
-    """Bytes that rows may take on a device."""
     if device.type != "cuda":
         return CPU_BYTES
     free, _ = torch.cuda.mem_get_info(device)

@@ -105,11 +105,11 @@ class _SmoothMaximum(torch.autograd.Function):
         geometry, used, (near, means, sums) = ctx.geometry, ctx.used, ctx.saved_tensors
         cells = _pixels_to_cells(gradient.flatten(0, 1), geometry)
         if used is None:
-            total = _neighbour_gradients(cells, near, means, sums, geometry)
+            total = _seed_gradients(cells, near, means, sums, geometry)
         else:
             weights = _weights(geometry, cells.device, cells.dtype)
             total = weights @ (cells / len(weights))  # where all seeds are 0, M is 0 and each exponential 1
-            total.index_copy_(1, used, _neighbour_gradients(cells.index_select(1, used), near, means, sums, geometry))
+            total.index_copy_(1, used, _seed_gradients(cells.index_select(1, used), near, means, sums, geometry))
         return _sums_by_seed(total, geometry).unflatten(0, gradient.shape[:2]), None
 
 
@@ -133,20 +133,18 @@ def _maximum_at_once(neighbours: Tensor, geometry: SmoothMax) -> tuple[Tensor, T
     return total.div_(sums).mul_(1 / TEMPERATURE), sums
 
 
-def _neighbour_gradients(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:
+def _seed_gradients(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:
     """Gradient of each neighbour of each cell [J, M] from that of the pixels [P, M].
 
     ∂M/∂v = exp(20 v) · (1 + 20 (v − M)) / Σ exp(20 v).
     """
     size = _cells_at_once(neighbours, geometry)
     parts = zip(*(tensor.split(size, dim=1) for tensor in (cells, neighbours, means, sums)), strict=True)
-    return torch.cat([_neighbour_gradients_at_once(c, n, m, s, geometry) for c, n, m, s in parts], dim=1)
+    return torch.cat([_gradients_at_once(c, n, m, s, geometry) for c, n, m, s in parts], dim=1)
 
 
-def _neighbour_gradients_at_once(
-    cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax
-) -> Tensor:
-    """`_neighbour_gradients` of so many cells that buffers stay in the cache."""
+def _gradients_at_once(cells: Tensor, neighbours: Tensor, means: Tensor, sums: Tensor, geometry: SmoothMax) -> Tensor:
+    """`_seed_gradients` of so many cells that buffers stay in the cache."""
     weights = _weights(geometry, cells.device, cells.dtype)
     slope = cells / sums
     constant = torch.addcmul(slope, slope, means, value=-TEMPERATURE)

@@ -184,7 +184,6 @@ class Question:
         return self.answers
 
     def _advance(self, runs: Sequence[Run], passes: int) -> None:
-        """Let runs take at most so many passes more, and count them."""
         before = [run.step for run in runs]
         if runs:
             self.search.advance(runs, passes)
@@ -220,11 +219,9 @@ class Question:
         """A row's answer before any mask is verified."""
         fills = self.fills
         asks = [fills.names[place] for place in fills.asking(row, fills.names)]
-        on_fills = {name: values[row] for name, values in zip(fills.names, fills.probabilities, strict=True)}
-        spent = (1 + len(on_fills)) / 3
-        return Answer(
-            self.probability[row], fills.reference[row], on_fills, asks, passes=spent, search=self.search.name
-        )
+        alone = {name: values[row] for name, values in zip(fills.names, fills.probabilities, strict=True)}
+        spent = (1 + len(alone)) / 3
+        return Answer(self.probability[row], fills.reference[row], alone, asks, passes=spent, search=self.search.name)
 
     def _next_verification(self, run: Run) -> Iterator[tuple[int, Snapshot | Mask]]:
         """Next verification of a row, within its budget: a mask with more shown, or another one within a bracket."""
@@ -252,7 +249,6 @@ class Question:
         return len(self._conditions(row)) / 3
 
     def _verify(self, asked: Sequence[tuple[int, Snapshot]]) -> None:
-        """Measure the crisp masks of snapshots under the verifying conditions, and add them to their rows' answers."""
         if not asked:
             return
         masks = self.shown(asked)

@@ -139,14 +139,12 @@ def _reversed_difference(function: Callable, result: Tensor, input: Any, other: 
 
 
 def _product(function: Callable, result: Tensor, input: Any, other: Any) -> Evidence:
-    """Product of a clip's units with a constant or a gate."""
     if isinstance(input, Evidence) and isinstance(other, Evidence):
         raise NotApplicableError("EB-R cannot follow a product of which both sides depend on the clip (attention?)")
     return input.scaled(other, result) if isinstance(input, Evidence) else other.scaled(input, result)
 
 
 def _quotient(function: Callable, result: Tensor, input: Any, other: Any, *, rounding_mode: Any = None) -> Evidence:
-    """Division by a constant."""
     if isinstance(other, Evidence) or rounding_mode is not None:
         raise NotApplicableError("EB-R cannot follow a division by what depends on the clip, nor rounding")
     return input.scaled(1 / other, result)

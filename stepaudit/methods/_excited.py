@@ -114,7 +114,6 @@ def _is_fact(result: Any) -> bool:
 
 
 def _excited_tensors(argument: Any) -> list[Excited]:
-    """All `Excited` tensors in an argument, at any depth."""
     tensors: list[Excited] = []
     _replace_parts(argument, Excited, tensors.append)
     return tensors

@@ -72,7 +72,6 @@ def _rows_that_fit(model: nn.Module, clip: Tensor, target: Tensor, score: str) -
 
 
 def _scores(forward: Callable[[Tensor], Tensor], clips: Tensor, targets: Tensor, score: str) -> Tensor:
-    """Each target's logit or probability, [N, 1]."""
     logits = forward(clips)
     values = logits if score == "logit" else logits.softmax(dim=1)
     return values.gather(1, targets[:, None])

@@ -66,12 +66,10 @@ def winning_probabilities(
         gradients = torch.autograd.grad(start.gather(1, targets[:, None]).sum(), activations, materialize_grads=True)
     shares = [activation.detach() * gradient for activation, gradient in zip(activations, gradients, strict=True)]
     own = output.value.gather(1, targets[:, None])[..., None, None, None]
-    return (
-        torch.cat([_unflatten_clips(share, len(clips)) for share in shares], dim=1) + 0 * own
-    )  # not finite if own is not
+    return torch.cat([_unflatten(share, len(clips)) for share in shares], dim=1) + 0 * own  # not finite if own is not
 
 
-def _unflatten_clips(shares: Tensor, count: int) -> Tensor:
+def _unflatten(shares: Tensor, count: int) -> Tensor:
     """[N·T, C, h, w] to [N, T, C, h, w]."""
     if len(shares) % count:
         raise NotApplicableError(f"activation_layer gives {len(shares)} maps for {count} clips: not as many for each")

@@ -42,9 +42,7 @@ def attribute(
         raise NotApplicableError(
             f"{type(model).__name__} names no activation_layer, which Grad-CAM reads; set the model's `layer:`"
         )
-    pairs = [
-        _tokens_on_grid(model, pair, clips) for pair in _activations_and_gradients(model, layer, clips, targets, score)
-    ]
+    pairs = [_on_grid(model, pair, clips) for pair in _activations_and_gradients(model, layer, clips, targets, score)]
     _require_places(pairs[0][0], clips.shape[-2:])
     grids = [_weighted_activations(*pair) for pair in pairs]
     if wrong := [len(grid) for grid in grids if len(grid) % len(clips)]:
@@ -53,7 +51,7 @@ def attribute(
     return Maps(scaled(maps), "trilinear", clips.shape[-3:])
 
 
-def _tokens_on_grid(model: nn.Module, pair: tuple[Tensor, Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
+def _on_grid(model: nn.Module, pair: tuple[Tensor, Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
     """Activations and gradients, those of tokens in the places that the model gives them (`activation_grid`)."""
     arrange = getattr(model, "activation_grid", None)
     if arrange is None:

@@ -49,12 +49,7 @@ def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None 
 
 def _weighted_activations(model: nn.Module, layer: nn.Module, clips: Tensor, targets: Tensor) -> Tensor:
     """Σ_c w_c · activation_c, [N, t, h, w]; not finite if the logit is not."""
-    with (
-        frozen(model),
-        _recorded_classifiers(model) as classifiers,
-        _differentiable(layer) as outputs,
-        torch.enable_grad(),
-    ):
+    with frozen(model), _recorded(model) as classifiers, _differentiable(layer) as outputs, torch.enable_grad():
         logits = model(clips.detach()).gather(1, targets[:, None])[:, 0]
         if not (outputs and logits.requires_grad):
             raise NotApplicableError("Saliency Tubes find no gradient from the logits to activation_layer")
@@ -62,7 +57,7 @@ def _weighted_activations(model: nn.Module, layer: nn.Module, clips: Tensor, tar
     activations, logits = outputs[-1].detach(), logits.detach()
     weights, biases = _target_weights(classifiers, activations.shape[1], targets)
     weights = weights[..., None, None, None]
-    _require_linear_in_activations(gradients, weights, activations, logits, biases)
+    _require_linear(gradients, weights, activations, logits, biases)
     return (weights * activations).sum(dim=1) + 0 * logits[:, None, None, None]
 
 
@@ -82,9 +77,7 @@ def _target_weights(classifiers: list[Classifier], channels: int, targets: Tenso
     return weight[targets], torch.zeros_like(targets) if bias is None else bias.detach()[targets]
 
 
-def _require_linear_in_activations(
-    gradients: Tensor, weights: Tensor, activations: Tensor, logits: Tensor, biases: Tensor
-) -> None:
+def _require_linear(gradients: Tensor, weights: Tensor, activations: Tensor, logits: Tensor, biases: Tensor) -> None:
     """Raise NotApplicableError unless logit = bias + Σ_v π(v) Σ_c w_c · activation_c(v) for some pooling π(v) ≥ 0.
 
     Its gradient is w π then.
@@ -102,7 +95,7 @@ def _require_linear_in_activations(
 
 
 @contextmanager
-def _recorded_classifiers(model: nn.Module) -> Iterator[list[Classifier]]:
+def _recorded(model: nn.Module) -> Iterator[list[Classifier]]:
     """A list of the linear layers and 1 × 1 × 1 convolutions called so far."""
     called: list[Classifier] = []
     with ExitStack() as stack:

@@ -22,7 +22,7 @@ def frames_of(in_action: list[bool] | None) -> Tensor:
     return torch.tensor(in_action)
 
 
-def measure_frames(
+def per_frame(
     importance: Tensor, boxes: list[list[Box]], measure: Callable[[Tensor, list[Box]], float | AuditError]
 ) -> list[float | AuditError]:
     """A measure of each frame [H, W] and its boxes; a NoAnnotationError where a frame has no box."""

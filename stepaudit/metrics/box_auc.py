@@ -4,7 +4,7 @@ from torch import Tensor
 
 from stepaudit.errors import AuditError, NoAnnotationError
 from stepaudit.layers import Box, covered
-from stepaudit.metrics._annotation import measure_frames
+from stepaudit.metrics._annotation import per_frame
 from stepaudit.metrics._rank import accuracy
 
 is_share = True
@@ -22,7 +22,7 @@ def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError
     Returns:
         T values; a NoAnnotationError where a frame has no box, or its boxes cover no pixel or all.
     """
-    return measure_frames(importance, boxes, _frame_auc)
+    return per_frame(importance, boxes, _frame_auc)
 
 
 def _frame_auc(frame: Tensor, boxes: list[Box]) -> float | AuditError:

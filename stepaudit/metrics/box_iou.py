@@ -5,7 +5,7 @@ from torch import Tensor
 
 from stepaudit.errors import AuditError, NoAnnotationError
 from stepaudit.layers import Box, covered
-from stepaudit.metrics._annotation import measure_frames
+from stepaudit.metrics._annotation import per_frame
 
 is_share = True
 
@@ -23,7 +23,7 @@ def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError
     Returns:
         T values; a NoAnnotationError where a frame has no box, or its boxes hold no pixel.
     """
-    return measure_frames(importance, boxes, _frame_iou)
+    return per_frame(importance, boxes, _frame_iou)
 
 
 def _frame_iou(frame: Tensor, boxes: list[Box]) -> float | AuditError:

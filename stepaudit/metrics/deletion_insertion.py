@@ -86,17 +86,14 @@ def score(
             ends = masked.end_logits()
             key = (seed, fill, blur_sigma, target, at_once, *points, *ends.flatten().tolist())
             for unit, grid in grids.items():
-                measure = partial(_probabilities_at_random, masked, grid, points, random_orders, seed)
+                measure = partial(_curve_at_random, masked, grid, points, random_orders, seed)
                 chance = cached(model, (*key, unit, side, length, random_orders), measure)
-                curves = _curves(
-                    masked.target_probabilities(ends), _probabilities_by_rank(masked, ranks[unit], points), chance
-                )
+                curves = _curves(masked.target_probabilities(ends), _rank_curves(masked, ranks[unit], points), chance)
                 values |= _named_points(f"{fill}.{unit}", points, whole_shares(grid, points), curves)
     return values
 
 
 def _check_options(fills: Sequence, units: Sequence, shares: Sequence[float], side: float, least: int) -> None:
-    """Raise UsageError for options out of range; `least` is the smallest of the counts."""
     if not (fills and units and shares):
         raise UsageError("options 'fills', 'units' and 'shares' of deletion_insertion: give each at least one value")
     if not all(0 < share < 1 for share in shares):
@@ -113,22 +110,17 @@ def _shares_both_ways(shares: Sequence[float]) -> list[float]:
 
 
 def _generator(seed: int) -> torch.Generator:
-    """Random generator of a seed."""
     return torch.Generator().manual_seed(seed)
 
 
-def _probabilities_by_rank(
-    masked: MaskedClip, ranks: Tensor, points: Sequence[float]
-) -> tuple[list[float], list[float]]:
+def _rank_curves(masked: MaskedClip, ranks: Tensor, points: Sequence[float]) -> tuple[list[float], list[float]]:
     """Probability without the units that come first, and with nothing but them, for each share of them."""
     first = coming_first(ranks, points)
     values = masked.probabilities([*(~mask for mask in first), *first])
     return values[: len(points)], values[len(points) :]
 
 
-def _probabilities_at_random(
-    masked: MaskedClip, grid: Tensor, points: Sequence[float], orders: int, seed: int
-) -> list[float]:
+def _curve_at_random(masked: MaskedClip, grid: Tensor, points: Sequence[float], orders: int, seed: int) -> list[float]:
     """Mean probability, over random orders, with nothing but the units that come first, for each share of them."""
     ranks = [ranks_at_random(grid, _generator(seed + order)) for order in range(1, orders + 1)]
     values = masked.probabilities([mask for rank in ranks for mask in coming_first(rank, points)])

@@ -99,13 +99,10 @@ def score(
     own = [(name, fills[perturbation], each) for name, each in variants]
     rows = _probabilities(model, [*_probes_by_fill(fills, mask, hard), *own], at_once)
     own_class = {name: of_name[:, target].mean().item() for name, of_name in rows.items()}
-    rivals = {
-        "rival_clip": _rival_probability(rows["clip"], target),
-        "rival": _rival_probability(rows[f"soft.{perturbation}"], target),
-    }
+    rivals = {"rival_clip": _rival(rows["clip"], target), "rival": _rival(rows[f"soft.{perturbation}"], target)}
     place, transfer = (
-        _shares_on_annotation(hard, marked, judged),
-        _peer_probabilities(peers, fills[perturbation], mask, target, at_once),
+        _on_annotation(hard, marked, judged),
+        _transfer(peers, fills[perturbation], mask, target, at_once),
     )
     return {**own_class, **rivals, **place, **transfer}
 
@@ -140,14 +137,14 @@ def _probabilities(model: nn.Module, probes: list[Probe], at_once: int) -> dict[
     return {name: probabilities[[name == each for each in names]] for name in dict.fromkeys(names)}
 
 
-def _rival_probability(probabilities: Tensor, target: int) -> float:
+def _rival(probabilities: Tensor, target: int) -> float:
     """The greatest probability of another class than the target; [1, K], 0 where there is none."""
     others = probabilities[0].clone()
     others[target] = 0
     return others.max().item()
 
 
-def _shares_on_annotation(hard: Tensor, marked: Tensor, judged: Tensor) -> dict[str, float | AuditError]:
+def _on_annotation(hard: Tensor, marked: Tensor, judged: Tensor) -> dict[str, float | AuditError]:
     """Share of the hard mask on the annotation; without annotation there is no `outside` either."""
     if not marked.any():
         return dict.fromkeys(("inside", "annotated", "outside"), NoAnnotationError("no voxel is annotated"))
@@ -159,7 +156,7 @@ def _shares_on_annotation(hard: Tensor, marked: Tensor, judged: Tensor) -> dict[
     }
 
 
-def _peer_probabilities(
+def _transfer(
     peers: dict[str, nn.Module], levels: Tensor, mask: Tensor, target: int, at_once: int
 ) -> dict[str, float | AuditError]:
     """Probabilities of other models, by part and peer."""
@@ -171,7 +168,7 @@ def _peer_probabilities(
     for name, peer in peers.items():
         rows = _probabilities(peer, probes, at_once)
         parts |= {f"{part}.{name}": row[0, target].item() for part, row in rows.items()}
-        parts[f"peer_rival.{name}"] = _rival_probability(rows["peer_clip"], target)
+        parts[f"peer_rival.{name}"] = _rival(rows["peer_clip"], target)
     return parts
 
 

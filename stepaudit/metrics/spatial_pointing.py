@@ -7,7 +7,7 @@ from torch import Tensor
 
 from stepaudit.errors import AuditError
 from stepaudit.layers import Box, gaussian_blur
-from stepaudit.metrics._annotation import measure_frames
+from stepaudit.metrics._annotation import per_frame
 from stepaudit.metrics._peak import require_peak, share, tied
 
 ranges = {"tolerance_px": (0, 1_000), "smoothing_px": (0, 1_000)}
@@ -33,9 +33,7 @@ def score(
     """
     require_peak(importance)
     smooth = gaussian_blur(importance, smoothing_px)
-    return measure_frames(
-        smooth, boxes, lambda frame, near: share(_meets(near, frame.shape, tolerance_px), tied(frame))
-    )
+    return per_frame(smooth, boxes, lambda frame, near: share(_meets(near, frame.shape, tolerance_px), tied(frame)))
 
 
 def _meets(boxes: list[Box], shape: Sequence[int], tolerance_px: float) -> Tensor:

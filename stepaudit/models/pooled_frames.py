@@ -40,7 +40,6 @@ class PooledFrames(nn.Module):
 
 
 def _layer(entering: int, leaving: int, kernel: tuple[int, int, int], stride: int) -> tuple[nn.Module, ...]:
-    """A 3-D convolution with batch norm and ReLU, strided in space alone."""
     padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
     convolution = nn.Conv3d(entering, leaving, kernel, (1, stride, stride), padding, bias=False)
     return convolution, nn.BatchNorm3d(leaving), nn.ReLU()

@@ -49,7 +49,6 @@ class Asked:
         return self._models[question]
 
     def _model_for(self, target: int, answer: float | None) -> nn.Module:
-        """The network as a classifier for one question. Raises NotApplicableError where it cannot be asked."""
         if self.entry.gives == "sigmoid":
             return Adapter(self.net, column=target, gives="logit").eval()
         if self.output is None:

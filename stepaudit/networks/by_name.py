@@ -68,22 +68,18 @@ def choose(name: str, *, weights: str | None = None, classes: str | None = None,
 def _load_by_kind(name: str, weights: str | None, classes: str | None) -> Chosen:
     """Load a checkpoint, a folder, an object of the user's own, or torchvision's weights, by the form of the name."""
     if Path(name).suffix == SUFFIX or Path(name).is_file():
-        _refuse_options(
-            weights and "--weights", "a checkpoint holds its weights", classes and "--classes", "and its classes"
-        )
+        _refuse(weights and "--weights", "a checkpoint holds its weights", classes and "--classes", "and its classes")
         return _from_checkpoint(Path(name))
     if Path(name).is_dir():
-        _refuse_options(
-            weights and "--weights", "the folder holds its weights", classes and "--classes", "and its classes"
-        )
+        _refuse(weights and "--weights", "the folder holds its weights", classes and "--classes", "and its classes")
         return _from_folder(name)
     if ":" in name:
         return _from_object(name, weights, classes)
-    _refuse_options(classes and "--classes", "torchvision's weights know their classes")
+    _refuse(classes and "--classes", "torchvision's weights know their classes")
     return _from_torchvision(name, weights)
 
 
-def _refuse_options(*pairs: str | None) -> None:
+def _refuse(*pairs: str | None) -> None:
     """Raise UsageError for an option that is given; `pairs` are options (None if not given) and reasons, in turn."""
     for option, reason in zip(pairs[::2], pairs[1::2], strict=True):
         if option:
@@ -91,7 +87,6 @@ def _refuse_options(*pairs: str | None) -> None:
 
 
 def _from_checkpoint(path: Path) -> Chosen:
-    """Model of a checkpoint of an audit."""
     if not path.is_file():
         raise UsageError(f"{path}: there is no such checkpoint; `make demo` or your own audit trains one, or {FORMS}")
     if path.suffix != SUFFIX:

@@ -293,7 +293,6 @@ def _required_names(names: list[str], state: dict[str, Tensor], prefix: str) -> 
 
 
 def _read_weights(weights: str) -> dict[str, Tensor]:
-    """State dict of a local file, or of torchvision's weights of this name. Raises UsageError."""
     path = Path(weights)
     if path.is_file():
         return from_safetensors(path)[1] if path.suffix == SAFETENSORS else from_torch(path)

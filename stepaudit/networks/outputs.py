@@ -62,7 +62,6 @@ def _select_columns(places: list[int], _model: nn.Module, _inputs: Any, output: 
 
 
 def _index_of_class(name: str, own: Sequence[str]) -> int:
-    """Index of the output of a class. Raises UsageError if there is none, or more than one."""
     places = [place for place, each in enumerate(own) if plain(each) == plain(name)]
     if not places:
         nearest = did_you_mean(name, list(own)).partition(" (known")[0]

@@ -261,7 +261,6 @@ def _observed_calls(model: nn.Module) -> Iterator[_Seen]:
 
 
 def _seeded_call(model: nn.Module, clips: Tensor, seed: int = 0) -> Any:
-    """Output of a network with a fixed random state."""
     torch.manual_seed(seed)
     with no_exit(type(model).__name__):
         return model(clips)
@@ -395,7 +394,6 @@ def _differ(one: Tensor, other: Tensor, share: float) -> bool:
 
 
 def _difference_text(one: Tensor, other: Tensor, gives: str) -> str:
-    """The greatest difference of two answers in words."""
     return _format_difference((answers(one, gives) - answers(other, gives)).abs().max().item(), gives)
 
 

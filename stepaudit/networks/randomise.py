@@ -117,5 +117,4 @@ def _take_statistics(model: nn.Module, chosen: list[nn.Module], clips: Tensor, b
 
 
 def _to_float(clips: Tensor, model: nn.Module) -> Tensor:
-    """uint8 clips as floats in [0, 1] on the model's device."""
     return clips.to(next(model.parameters()).device).float() / 255

@@ -84,7 +84,6 @@ def fit(
 
 
 def _progress_text(loss: float, accuracy: float | None, measured: tuple[float, float | None] | None) -> str:
-    """Losses and accuracies of an epoch in words; `measured` is the validation's loss and accuracy."""
     if accuracy is None:
         return f"loss {loss:.3g}" + (f", validation {measured[0]:.3g}" if measured else "")
     return f"loss {loss:.3f}, accuracy {accuracy:.1%}, validation {(measured and measured[1]) or 0:.1%}"

@@ -54,7 +54,6 @@ def classes_in(path: Path) -> list[str] | None:
 
 
 def _read_content(path: Path) -> Any:
-    """Unpickled content of a file in PyTorch's format. Raises UsageError if it cannot be read."""
     try:
         _require_file(path)
         return _read_zip(path) if is_zipfile(path) else _read_pickles(path)

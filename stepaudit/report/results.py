@@ -159,7 +159,6 @@ class Results:
         return _first_ok(rows)
 
     def _raise_no_rows(self, connection: duckdb.DuckDBPyConnection, clip: str) -> list[dict]:
-        """Raise UsageError for a clip without rows, or with a name that does not exist."""
         known = [row["clip_id"] for row in database.records(connection, "select distinct clip_id from test_clips")]
         if clip in known:
             raise UsageError(f"clip '{clip}' has none of these; see `from coverage`")
@@ -167,7 +166,6 @@ class Results:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str, values: dict) -> Rows:
-    """Rows of a query. Raises UsageError with DuckDB's error."""
     try:
         result = connection.sql(query, params=values or None)
         if result is None:

@@ -68,7 +68,6 @@ def _cgroup_limits(root: Path) -> Iterator[float]:
 
 
 def _slurm_limits(environment: Mapping[str, str]) -> Iterator[float]:
-    """Memory limits of the Slurm job, MB."""
     with suppress(KeyError, ValueError):
         yield float(environment["SLURM_MEM_PER_NODE"])
     with suppress(KeyError, ValueError):

@@ -40,7 +40,6 @@ def status(arguments: Sequence[str]) -> int | None:
 
 
 def _request_of_process(arguments: Sequence[str]) -> fork_child.Request:
-    """Request with this process's arguments, folder, environment and ignored signals."""
     ignored = [int(number) for number in fork_child.HANDLED if signal.getsignal(number) == signal.SIG_IGN]
     umask = os.umask(0o077)
     os.umask(umask)

@@ -37,7 +37,6 @@ class Imports:
         return f"an imported module has started the thread {threads[0]}" if (threads := _other_threads()) else ""
 
     def _import(self, modules: list[str]) -> None:
-        """Import modules that are missing, and note the state of their files."""
         if missing := [name for name in modules if name not in sys.modules]:
             for name in missing:
                 import_module(name)
@@ -54,7 +53,6 @@ def _files_read(modules: list[str]) -> set[str]:
 
 
 def _time_and_size(path: str) -> tuple[int, int]:
-    """Modification time and size of a file; zeros if it is gone."""
     try:
         about = Path(path).stat()
     except OSError:

@@ -116,14 +116,12 @@ class Server:
 
 
 def _require_same_user(client: socket.socket) -> None:
-    """Raise ValueError for a client of another user."""
     user = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
     if user != os.getuid():
         raise ValueError("of another user")
 
 
 def _send(client: socket.socket, answer: dict) -> None:
-    """Send an answer to a client, which may have ended."""
     try:
         client.send(json.dumps(answer).encode())
     except OSError:

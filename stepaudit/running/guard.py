@@ -148,7 +148,6 @@ class Guard:
         self._loaded = None
 
     def _model_state(self, model: nn.Module | None) -> ModelState | None:
-        """State of a model before the first call; None without a model."""
         if model is None:
             return None
         if id(model) not in self._models:
@@ -168,14 +167,12 @@ class Guard:
         return needs_reload
 
     def _check_memory(self) -> None:
-        """Ask the job to stop if its memory has grown too much."""
         now = footprint.resident_mb()
         self._first = self._first or now
         if reason := footprint.too_much(self._first, now, self._limit, self._growth):
             interruption.ask(f"{self.plugin}: {reason}")
 
     def _crash_text(self, plugin: str, what: str, clips: Sequence[str]) -> str:
-        """Message about a plugin that failed on some clips, with the finished work."""
         named = [f"'{clip}'" for clip in dict.fromkeys(clips)]
         shown = ", ".join(named[:SHOWN]) + (f" or {len(named) - SHOWN} others" if len(named) > SHOWN else "")
         finished = interruption.finished()

@@ -106,7 +106,6 @@ def _watch(signals: int) -> None:
 
 
 def _write_message(reason: str) -> None:
-    """Write to stderr why the job ends, and what is finished."""
     text = "; ".join(part for part in (f"stepaudit: {reason}", _State.finished, "run again") if part)
     terminal = sys.stderr is not None and sys.stderr.isatty()
     with suppress(OSError, ValueError):  # nobody may read it any more

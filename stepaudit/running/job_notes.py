@@ -99,7 +99,6 @@ def read(folder: Path) -> dict[tuple[str, str], Note]:
 
 
 def _write_note(note: Note, path: Path) -> None:
-    """Write a note; a failure is only logged."""
     try:
         writing.write_text(path, json.dumps(asdict(note)))
     except (OSError, StorageError) as error:

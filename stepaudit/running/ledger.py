@@ -69,7 +69,6 @@ class Ledger:
         remove(self.output)
 
     def _lock(self) -> None:
-        """Take the lock of the output. Raises UsageError if another process has it."""
         lock = self.folder / LOCK
         if not locks.take(lock):
             raise UsageError(
@@ -78,7 +77,6 @@ class Ledger:
             )
 
     def _drop_other_fingerprint(self, fingerprint: str) -> None:
-        """Remove finished work of another fingerprint."""
         if _read(self.folder / FINGERPRINT) != fingerprint:
             self._remove_all_but(LOCK)
             writing.write_text(self.folder / FINGERPRINT, fingerprint)
@@ -123,7 +121,6 @@ def _read(path: Path) -> str:
 
 
 def _is_sound(path: Path, digest: str) -> bool:
-    """True if a file can be read and has this checksum."""
     try:
         return sha256(path) == digest
     except OSError:  # a disk that cannot read it any more

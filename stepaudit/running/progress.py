@@ -131,7 +131,6 @@ def _as_innermost(advance: Callable[..., None]) -> Iterator[Callable[..., None]]
 
 
 def _advance_function(count: Count, show: Callable[[], None]) -> Callable[..., None]:
-    """Function that counts finished pieces, shows the progress and tells the listeners."""
 
     def advance(pieces: int = 1, note: str = "", rows: Sequence[Mapping[str, Any]] = (), cached: bool = False) -> None:
         count.add(pieces, note, rows, cached)

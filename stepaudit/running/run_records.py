@@ -78,7 +78,6 @@ def _git(*arguments: str) -> str:
 
 
 def _device() -> str:
-    """Name of the GPU if one is used, else of the processor."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return torch.cuda.get_device_name()

@@ -120,7 +120,6 @@ class Watchdog:
         faulthandler.dump_traceback_later(self.seconds + 2 * self.grace, file=self._note, exit=True)
 
     def _end_process(self) -> None:
-        """Write the stacks of all threads, and end the process."""
         faulthandler.cancel_dump_traceback_later()
         faulthandler.dump_traceback(self._note)
         interruption.end(

@@ -78,6 +78,5 @@ def background(request: Request, others: Sequence[Request]) -> dict | None:
 
 
 def _stacked_pixels(behind: Sequence[dict | None], clips: Tensor) -> Tensor | None:
-    """Pixels of the background clips, [N, 3, T, H, W]; None if a clip has none."""
     pictures = [clip for clip in behind if clip is not None]
     return to_tensor(pictures).to(clips) if len(pictures) == len(behind) else None

@@ -81,7 +81,6 @@ def _evaluations(requests: list[Request], ratios: list[float], tools: Tools) -> 
 
 
 def _preservation_rows(request: Request, masks: list[Evaluation], settings: Preserve) -> list[dict]:
-    """Rows of `preservation` for the paper's bounds."""
     bounds, measured_rows = _bounds(request, settings), []
     for name in settings.bounds:
         if name == "sufficiency":

@@ -131,7 +131,6 @@ def clip_boxes(clip: dict, segment: dict, boxes: dict[int, list[dict]], clips: C
 def _moved_boxes(
     job: Job, segments: list[dict], boxes: dict[str, dict[int, list[dict]]], clips: Clips, distance: int
 ) -> list[dict]:
-    """Rows of `clip_boxes`: the boxes of each clip in its own pixels and frames."""
     by_name = {segment["clip_id"]: segment for segment in segments}
     columns = ["clip_id", "view", "frames", "source_height", "source_width", "source_frames", "status"]
     rows = [(row, by_name[row["clip_id"]]) for row in tables.read("clips", job.file("clips"), columns=columns)]

@@ -126,7 +126,6 @@ def _column_problems(rows: list[dict], table: str) -> Iterable[str]:
 
 
 def _is_of_type(value: Any, kind: pa.DataType) -> bool:
-    """True if a value can stand in a column of this type."""
     if kind == TEXT:
         return isinstance(value, str)
     if isinstance(value, bool) or not isinstance(value, Real):

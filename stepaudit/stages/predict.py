@@ -51,9 +51,7 @@ def run(job: Job) -> None:
                 for row, request in zip(run_batch(batch, work, _failed), batch, strict=True)
             ]
             rows += predictions
-            asked = [
-                _explained_request(request, row, config.target) for request, row in zip(batch, predictions, strict=True)
-            ]
+            asked = [_explained(request, row, config.target) for request, row in zip(batch, predictions, strict=True)]
             for name, same in orders.items():
                 use = functools.partial(_reordered_rows, entry=entry, torch_device=torch_device, orders=same)
                 work = guard.over(f"{index} {name}", asked, use)
@@ -65,7 +63,7 @@ def run(job: Job) -> None:
     tables.write(reordered, "frame_orders", job.file("frame_orders"))
 
 
-def _explained_request(request: Request, prediction: dict, which: Literal["label", "predicted"]) -> Request:
+def _explained(request: Request, prediction: dict, which: Literal["label", "predicted"]) -> Request:
     """The request for the class to explain, which other frame orders are asked for; of a value with its prediction."""
     target = explained(replace(request, prediction=prediction), which).target
     return replace(request, target=target, prediction={} if prediction.get("output") is None else prediction)

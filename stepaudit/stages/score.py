@@ -57,7 +57,6 @@ def run(job: Job) -> None:
 
 
 def _scorer(job: Job, name: str) -> Scorer:
-    """A metric with what it measures, by its signature."""
     component = job.config.component("metrics", name)
     with settings_kept(f"metric '{name}'"):
         score = component.load()
@@ -134,7 +133,6 @@ def _values(scorer: Scorer, result: Any, frames: int, reason: str = "") -> list[
 
 
 def _outcome_columns(value: Any, scorer: Scorer, reason: str = "") -> dict:
-    """Value, status and error of a metric's value."""
     if isinstance(value, NoAnnotationError) and reason:
         return {"status": value.status, "error": f"{value}: {reason}"}
     if isinstance(value, AuditError):

@@ -106,7 +106,6 @@ def _check_class_order(job: Job, net: torch.nn.Module, classes: list[str]) -> No
 
 
 def _train(job: Job, net: torch.nn.Module, classes: list[str]) -> list[dict]:
-    """Train on the data set's clips. Returns the log of the epochs."""
     config, entry = job.config, job.config.models[job.model]
     settings = entry.training_for(job.dataset)
     names, clips, targets = _clips(job, "train")
@@ -179,7 +178,6 @@ def _clips(job: Job, split: str) -> tuple[list[str], Tensor, Tensor]:
 
 
 def _require_every_class(targets: Tensor, classes: list[str], dataset: str, gives: str) -> None:
-    """Raise UsageError for classes without a training clip that can be read."""
     if gives == "regression":
         if not len(targets):
             raise UsageError(

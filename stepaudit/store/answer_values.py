@@ -43,7 +43,6 @@ def answer_values(answer: Answer, upsampling: str) -> dict:
 
 
 def _reading_columns(answer: Answer) -> dict:
-    """Columns of the further readings."""
     readings = answer.readings
     return {
         "fewest_frames": readings.frames,

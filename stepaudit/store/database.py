@@ -100,7 +100,6 @@ def _execute_in_batches(
 
 
 def _fetch_batches(result: duckdb.DuckDBPyConnection, size: int) -> Iterator[list[tuple]]:
-    """Rows of a result, `size` at a time; at least one batch."""
     yield result.fetchmany(size)
     while rows := result.fetchmany(size):
         yield rows

@@ -47,7 +47,6 @@ def csv_lines(rows: Values) -> str:
 
 
 def _csv_line(values: Sequence[Any]) -> str:
-    """Values as a line of CSV with a plain newline."""
     text = StringIO()
     # The writer quotes '\r' and '\n' inside a field only if both are in its own line ending.
     csv.writer(text, lineterminator="\r\n").writerow([_no_formula(_json_value(value)) for value in values])

@@ -159,14 +159,12 @@ def problem(error: BaseException, folder: Path | None = None) -> str | None:
 def _disk_full_text(error: BaseException, folder: Path | None) -> str:
     """Sentence about the folder's disk; without a folder, about the disks of this folder and of temporary files."""
     if folder is None:
-        places = (
-            f"{error}; {_free_space(Path.cwd())} here, {_free_space(Path(tempfile.gettempdir()))} for temporary files"
-        )
+        places = f"{error}; {_free(Path.cwd())} here, {_free(Path(tempfile.gettempdir()))} for temporary files"
         return f"a disk is full: {places}; make space and run again"
-    return f"{folder}: the disk is full ({_free_space(folder)}); make space and run again, what is finished is kept"
+    return f"{folder}: the disk is full ({_free(folder)}); make space and run again, what is finished is kept"
 
 
-def _free_space(folder: Path) -> str:
+def _free(folder: Path) -> str:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free"

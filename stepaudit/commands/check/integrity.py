@@ -34,7 +34,6 @@ def problems(audit: Audit) -> list[Problem]:
 
 
 def _source_problems(audit: Audit) -> Iterator[Problem]:
-    """Data sets whose files have changed."""
     for dataset, text in planning.changed_sources(audit.config).items():
         job = Job(audit.config, "index", dataset)
         yield Problem("stale", audit.name(job.file("segments")), f"files of data set '{dataset}': {text}", job)
@@ -62,7 +61,6 @@ def _powers_of_two(entries: Mapping[str, dict]) -> bool:
 
 
 def _hash_of_database(audit: Audit) -> str | None:
-    """Configuration hash in the audit's database; None if it cannot be read."""
     try:
         with database.connect(audit.folder) as connection:
             return database.fetch(connection, "select config_hash from audit")[1][0][0]
@@ -71,7 +69,6 @@ def _hash_of_database(audit: Audit) -> str | None:
 
 
 def _row_problems(audit: Audit, sound: Iterable[str]) -> Iterator[Problem]:
-    """Missing, repeated and unrequested rows, and impossible values."""
     paths = {audit.folder / name for name in sound}
     tables = [path for path in paths if path.suffix == ".parquet"]
     by_kind = {"rows": requested_rows.problems(audit.config, paths), "values": values.problems(tables, audit.folder)}

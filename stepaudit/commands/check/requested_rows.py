@@ -137,7 +137,6 @@ def problems(config: Config, sound: Collection[Path]) -> Iterator[tuple[Path, st
 
 @contextmanager
 def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Connection to a database in memory with a limit, which spills to a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         settings: Settings = {"memory_limit": MEMORY, "temp_directory": folder, "preserve_insertion_order": "false"}
         with duckdb.connect(config=settings) as connection:
@@ -145,7 +144,6 @@ def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _duplicate_segments(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[tuple[Path, str]]:
-    """Problem of a file of segments in which a clip stands twice."""
     ((twice,),) = connection.execute("select count(*) - count(distinct clip_id) from requested").fetchall()
     if twice:
         yield path, f"{_count_text(twice, 'row')} of a clip that has one already"
@@ -161,7 +159,7 @@ class _Part:
         views = self.config.sizes[self.job.size].random_views
         for split in self.config.splits_cut(self.job.dataset):
             names = [f"random{view}" for view in range(views)] if split == "train" else ["middle"]
-            yield from self._compare_with_requested("clips", split, views=names)
+            yield from self._compare_rows("clips", split, views=names)
 
     def training(self) -> Iterator[tuple[Path, str]]:
         path, entry = self.job.file("training_log"), self.config.models[self.job.model]
@@ -172,8 +170,8 @@ class _Part:
                 yield path, f"it holds the epochs {rows}, the configuration asks for {epochs}"
 
     def answers(self) -> Iterator[tuple[Path, str]]:
-        yield from self._compare_with_requested("predictions", "test")
-        yield from self._compare_with_requested("frame_orders", "test", orders=ORDERS)
+        yield from self._compare_rows("predictions", "test")
+        yield from self._compare_rows("frame_orders", "test", orders=ORDERS)
         files = self._sound_paths(self.job.files("clips"))
         self._execute(
             "create or replace temp table extracted as "
@@ -195,13 +193,11 @@ class _Part:
 
     def explanations(self) -> Iterator[tuple[Path, str]]:
         entry = self.config.methods[self.job.method]
-        yield from self._compare_with_requested("maps", "test", ratios=entry.ratios or [None], seeds=entry.seeds)
+        yield from self._compare_rows("maps", "test", ratios=entry.ratios or [None], seeds=entry.seeds)
         yield from self._disagreements_on_failures("maps", "answered")
         if self.job.method in self.config.preserve.methods and self.config.models[self.job.model].of is None:
             bounds, classes = map(list, zip(*self.config.preserve.questions, strict=True))
-            yield from self._compare_with_requested(
-                "preservation", "test", bounds=bounds, classes=classes, seeds=entry.seeds
-            )
+            yield from self._compare_rows("preservation", "test", bounds=bounds, classes=classes, seeds=entry.seeds)
             yield from self._disagreements_on_failures("preservation", "answered")
         yield from self._scores()
 
@@ -229,8 +225,7 @@ class _Part:
         ):
             yield from self._problem_by_row("scores", self._rows(sql, frames=frames), "score", text)
 
-    def _compare_with_requested(self, table: str, split: str, **values: Any) -> Iterator[tuple[Path, str]]:
-        """Missing, repeated and unrequested rows of a table's files."""
+    def _compare_rows(self, table: str, split: str, **values: Any) -> Iterator[tuple[Path, str]]:
         every = self.job.files(table, split)
         if not (files := self._sound_paths(every)):
             return
@@ -265,7 +260,6 @@ class _Part:
         return [path for path in paths if path in self.sound]
 
     def _execute(self, sql: str, **values: Any) -> list[tuple]:
-        """Rows of a statement; values that it does not name are left out."""
         values = {name: value for name, value in values.items() if f"${name}" in sql}
         for name in {"files"} & set(values):
             values[name] = [str(path) for path in values[name]]

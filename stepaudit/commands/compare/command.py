@@ -114,7 +114,6 @@ def _save_comparison(comparison: Comparison, verdicts: Sequence[Verdict], folder
 
 
 def _json_content(comparison: Comparison, verdicts: Sequence[Verdict]) -> dict:
-    """Content of compare.json."""
     pair = comparison.pair
     return {
         "stepaudit": __version__,

@@ -59,7 +59,6 @@ def compared(a: str, b: str, dataset: str | None = None) -> Iterator[Comparison]
 
 
 def _compare_pair(both: Pair) -> Comparison:
-    """All quantities of a pair, with the rows of its clips."""
     predicted, failed = predictions.of_clips(both), failures.of_sides(both)
     alike = both.explained_alike()
     searches, similarities = ratios.of_clips(alike), map_similarity.of_clips(alike)

@@ -112,7 +112,6 @@ class _Strips:
 
 
 def _strip_uri(clip: figure_sources.ShownClip, row: figures.Row) -> str | None:
-    """Strip of frames as a data URI; None for a row without frames."""
     if row.frames is None:
         return None
     return pictures.data_uri(pictures.strip(row.frames, row.boxes, row.share, clip.headers().in_action))

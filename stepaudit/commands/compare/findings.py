@@ -16,14 +16,12 @@ def sentences(comparison: Comparison) -> list[str]:
     for each in comparison.quantities:
         named.setdefault(each.name, []).append(each)
     parts = (
-        _accuracy_sentence(named["accuracy_increase"][0]),
-        *map(_need_factor_sentence, named.get("need_times", []), named.get("needless_increase", [])),
-        ""
-        if "need_times" in named
-        else _needs_more_sentence(named["needs_more"][0], named["median_ratio_increase"][0]),
-        _maps_sentence(named["map_rank_correlation"]),
-        _metrics_sentence(named.get("metric_increase", [])),
-        _failed_sentence(comparison),
+        _accuracy_text(named["accuracy_increase"][0]),
+        *map(_need_factor_text, named.get("need_times", []), named.get("needless_increase", [])),
+        "" if "need_times" in named else _needs_more_text(named["needs_more"][0], named["median_ratio_increase"][0]),
+        _maps_text(named["map_rank_correlation"]),
+        _metrics_text(named.get("metric_increase", [])),
+        _failed_text(comparison),
     )
     return [part for part in parts if part]
 
@@ -41,7 +39,7 @@ def clearness(quantity: Quantity) -> tuple[float, float]:
     return quantity.holm_p or 0, -abs(quantity.value or 0)
 
 
-def _accuracy_sentence(quantity: Quantity) -> str:
+def _accuracy_text(quantity: Quantity) -> str:
     value, a, b = quantity.value, quantity.a, quantity.b
     if value is None or a is None or b is None:
         return f"Accuracy: not compared, {quantity.reason}."
@@ -53,7 +51,7 @@ def _accuracy_sentence(quantity: Quantity) -> str:
     )
 
 
-def _need_factor_sentence(times: Quantity, needless: Quantity) -> str:
+def _need_factor_text(times: Quantity, needless: Quantity) -> str:
     """Factor of B's need over A's, and the clips that need nothing."""
     head = f"Needed of a clip ({', '.join(times.of)})"
     nothing = ""
@@ -77,7 +75,7 @@ def _need_factor_sentence(times: Quantity, needless: Quantity) -> str:
     )
 
 
-def _needs_more_sentence(decided: Quantity, medians: Quantity) -> str:
+def _needs_more_text(decided: Quantity, medians: Quantity) -> str:
     median = f"median {medians.note}" if medians.note else "no median"
     if decided.value is None or decided.p is None:
         return f"Needed of a clip: {median}; no decision between A and B, {decided.reason}."
@@ -90,7 +88,7 @@ def _needs_more_sentence(decided: Quantity, medians: Quantity) -> str:
     )
 
 
-def _maps_sentence(quantities: Sequence[Quantity]) -> str:
+def _maps_text(quantities: Sequence[Quantity]) -> str:
     texts = [
         (each.value, f"{each.value:.2f} for {' at '.join(each.of)}") for each in quantities if each.value is not None
     ]
@@ -100,7 +98,7 @@ def _maps_sentence(quantities: Sequence[Quantity]) -> str:
     return f"Maps: mean rank correlation of A's and B's map of a clip {', '.join(shown)} (1: the same order)."
 
 
-def _metrics_sentence(quantities: Sequence[Quantity]) -> str:
+def _metrics_text(quantities: Sequence[Quantity]) -> str:
     if not quantities:
         return ""
     clear = sorted(filter(is_clear, quantities), key=clearness)
@@ -109,7 +107,7 @@ def _metrics_sentence(quantities: Sequence[Quantity]) -> str:
     return f"Measured: {len(clear)} of {len(quantities)} differences of metrics are clear{examples}."
 
 
-def _failed_sentence(comparison: Comparison) -> str:
+def _failed_text(comparison: Comparison) -> str:
     clips = sorted({row["clip_id"] for row in comparison.failures if row["side"] == "B"})
     names = f" ({', '.join(clips[:NAMED])}{', …' if len(clips) > NAMED else ''})" if clips else ""
     return f"Failed in B alone: {len(clips) or 'no'} clip{'' if len(clips) == 1 else 's'}{names}."

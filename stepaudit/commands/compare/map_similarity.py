@@ -94,14 +94,12 @@ def _maps(side: Side, dataset: str, method: str, clips: Sequence[str]) -> dict[t
 
 
 def _full_map(row: dict) -> "Tensor":
-    """Map of a row at full size, [T, H, W]."""
     import torch
 
     return torch.from_numpy(arrays.full(row["grid"], row))
 
 
 def _resized_map(importance: "Tensor", size: Sequence[int]) -> "Tensor":
-    """Map [T, H, W] interpolated to another size."""
     from torch.nn import functional
 
     return functional.interpolate(importance[None, None], size=tuple(size), mode="trilinear")[0, 0]

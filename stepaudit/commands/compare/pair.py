@@ -110,7 +110,6 @@ def pair(a: Side, b: Side, dataset: str | None = None) -> Pair:
 
 
 def _common_dataset(a: Side, b: Side, requested: str | None) -> str:
-    """Data set that both sides have. Raises UsageError if there is none, or several and none is requested."""
     of_a, of_b = ([row["name"] for row in side.rows(DATASETS)] for side in (a, b))
     common = [name for name in of_a if name in of_b]
     if not common:

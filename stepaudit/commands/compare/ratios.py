@@ -61,14 +61,10 @@ def _quantities(of: tuple[str, str], rows: Sequence[dict], identical: bool) -> I
     a_low, a_high, b_low, b_high = lower_median(ends.T)
     a, b = (number(low) if low == high else None for low, high in ((a_low, a_high), (b_low, b_high)))
     note = f"A {_range_text(a_low, a_high)}, B {_range_text(b_low, b_high)}"
-    medians = _bracket_quantity(
-        RATIOS[0], of, (b_low - a_high, b_high - a_low), median_difference_interval(ends), len(rows)
-    )
+    medians = _bracket(RATIOS[0], of, (b_low - a_high, b_high - a_low), median_difference_interval(ends), len(rows))
     yield replace(medians, a=a, b=b, note=note)
     low, high = ends[:, 2] - ends[:, 1], ends[:, 3] - ends[:, 0]
-    yield _bracket_quantity(
-        RATIOS[1], of, (lower_median(low), lower_median(high)), median_interval(low, high), len(rows)
-    )
+    yield _bracket(RATIOS[1], of, (lower_median(low), lower_median(high)), median_interval(low, high), len(rows))
     yield _share_needing_more(of, rows)
 
 
@@ -97,7 +93,7 @@ def _share_needing_more(of: tuple[str, str], rows: Sequence[dict]) -> Quantity:
     return Quantity(RATIOS[2], of, number(share), number(lower), number(upper), p=number(p), clips=decided, note=note)
 
 
-def _bracket_quantity(
+def _bracket(
     name: str, of: tuple[str, str], ends: tuple[Array, Array], interval: tuple[float, float], clips: int
 ) -> Quantity:
     """A quantity between two ends; its value is known if they are equal."""

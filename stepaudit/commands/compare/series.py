@@ -83,15 +83,7 @@ def text(made: Sequence[Step], against: Against) -> str:
 def lines(made: Sequence[Step]) -> list[list[str]]:
     """Cells of `HEADERS` for each side, in order; the first has no change."""
     first = made[0]
-    start = [
-        first.reference,
-        str(first.clips),
-        _value_text(first.accuracy, "a"),
-        "–",
-        _value_text(first.need, "a"),
-        "–",
-        "–",
-    ]
+    start = [first.reference, str(first.clips), _value(first.accuracy, "a"), "–", _value(first.need, "a"), "–", "–"]
     return [start, *(_table_line(step) for step in made)]
 
 
@@ -100,16 +92,15 @@ def _table_line(step: Step) -> list[str]:
     return [
         step.side,
         str(step.clips),
-        _value_text(step.accuracy, "b"),
-        _change_text(step.accuracy),
-        _value_text(step.need, "b"),
-        _change_text(step.need),
+        _value(step.accuracy, "b"),
+        _change(step.accuracy),
+        _value(step.need, "b"),
+        _change(step.need),
         failed,
     ]
 
 
 def _step_of(comparison: Comparison) -> Step:
-    """Accuracy, need and failures of a comparison, with the reasons for what is missing."""
     named: dict[str, Quantity] = {}
     for each in comparison.quantities:
         named.setdefault(each.name, each)
@@ -148,7 +139,7 @@ def _change_sentence(made: Sequence[Step], name: str) -> str:
     measured = [(step, each) for step in made if (each := getattr(step, name)) is not None and each.value is not None]
     if not measured:
         return ""
-    clear = [f"{step.side} ({_change_text(each)})" for step, each in measured if is_clear(each)]
+    clear = [f"{step.side} ({_change(each)})" for step, each in measured if is_clear(each)]
     head = "Accuracy" if name == "accuracy" else f"Needed of a clip ({', '.join(measured[0][1].of)})"
     steps = f"{len(measured)} step{'s' * (len(measured) > 1)}"
     if not clear:
@@ -164,12 +155,12 @@ def is_clear(quantity: Quantity) -> bool:
     return None not in (quantity.lower, quantity.upper) and p is not None and p < findings.ALPHA
 
 
-def _value_text(quantity: Quantity | None, side: str) -> str:
+def _value(quantity: Quantity | None, side: str) -> str:
     value = None if quantity is None else getattr(quantity, side)
     return "–" if value is None else f"{100 * value:.3g} %"
 
 
-def _change_text(quantity: Quantity | None) -> str:
+def _change(quantity: Quantity | None) -> str:
     """A change with its interval: points, or a factor."""
     if quantity is None or quantity.value is None:
         return "–"

@@ -58,7 +58,6 @@ def videos(dataset: str, rows: DatasetRows | UsageError | None, *, sample: int =
 
 
 def _read_error(path: Path) -> str:
-    """Error of reading a video; empty if it can be read."""
     try:
         decoding.source_size(path, seconds=SECONDS)
     except (BadVideoError, OSError) as error:

@@ -33,7 +33,6 @@ def examine(config_file: Path | None = None, *, slurm: bool = False) -> Iterator
 
 
 def _load_settings(config_file: Path | None) -> Config | UsageError | None:
-    """The configuration, its error, or None without a file."""
     try:
         return None if config_file is None else config.load(config_file)
     except UsageError as error:
@@ -41,7 +40,6 @@ def _load_settings(config_file: Path | None) -> Config | UsageError | None:
 
 
 def _machine_findings(probed: dict, device: str, slurm: bool) -> Iterator[Finding]:
-    """Findings on the machine and its installation."""
     path, here = os.environ.get("PATH", ""), Path.cwd()
     yield machine_checks.python()
     yield machine_checks.packages(machine_checks.required())
@@ -59,7 +57,6 @@ def _machine_findings(probed: dict, device: str, slurm: bool) -> Iterator[Findin
 
 
 def _audit_findings(settings: Config, probed: dict) -> Iterator[Finding]:
-    """Findings on the files that a configuration names."""
     rows: dict[str, DatasetRows | UsageError | None] = {}
     for dataset in settings.datasets:
         try:

@@ -52,7 +52,6 @@ def packages(requirements: Iterable[str]) -> Finding:
 
 
 def _version_problem(name: str, least: str) -> str:
-    """Sentence on a package that is missing or too old; empty if it will do."""
     try:
         installed = version(name)
     except PackageNotFoundError:

@@ -114,7 +114,6 @@ def _weight_bytes(settings: Any, model: str, unbuilt: dict[str, str]) -> int | N
 
 
 def _weights_url(name: str) -> str | None:
-    """Address of torchvision's weights; None for other names."""
     from torchvision.models import get_weight
 
     try:

@@ -99,7 +99,7 @@ def _clip_line(request: Request, clip: dict, origin: str) -> str:
 
 def _notes(component: Component, options: dict[str, Any], request: Request, clips: Clips) -> Iterator[str]:
     """Notes to print before the method runs."""
-    quick, passes = quick_options(component), _estimated_passes(component, options, clips)
+    quick, passes = quick_options(component), _passes(component, options, clips)
     quick = {key: value for key, value in quick.items() if key not in request.options}
     if request.quick and not quick:
         yield f"note: --quick changes nothing for {request.method}"
@@ -107,7 +107,7 @@ def _notes(component: Component, options: dict[str, Any], request: Request, clip
         given = ", ".join(f"{key}={value}" for key, value in quick.items())
         yield f"note: --quick ({given}) gives a rough map for a first look; docs/explain.md says what that costs"
     elif quick and passes > SLOW_PASSES:
-        fewer = _estimated_passes(component, {**options, **quick}, clips)
+        fewer = _passes(component, {**options, **quick}, clips)
         yield f"note: about {passes} passes through the model; --quick takes {fewer}, for a first look"
 
 
@@ -160,9 +160,7 @@ def _explain_clip(
     }
     readings = request.readings or []
     passes = (
-        NEED_PASSES + SUFFICIENCY_PASSES * len(readings)
-        if request.need
-        else _estimated_passes(component, options, asked.size)
+        NEED_PASSES + SUFFICIENCY_PASSES * len(readings) if request.need else _passes(component, options, asked.size)
     )
     with _progress(f"{request.method} of {request.video.name}", passes) as observer:
         if request.need:
@@ -217,7 +215,7 @@ def _progress(description: str, total: int) -> Iterator[Observer]:
         advance(total - done, last)
 
 
-def _estimated_passes(component: Component, options: dict[str, Any], clips: Clips) -> int:
+def _passes(component: Component, options: dict[str, Any], clips: Clips) -> int:
     """Estimated forward passes of the model for a map; one with its gradient counts as three."""
     passes = component.companion("passes")
     return passes((clips.frames, clips.height, clips.width), **options) if passes else 3

@@ -99,7 +99,6 @@ def lines(
 
 
 def _cut_clip(video: Path, place: Place, clips: Clips, spans: Sequence[tuple[int, int | None]]) -> dict | str:
-    """Values of the clip of a window, or its error as text."""
     segment = {"clip_id": video.stem, "path": str(video), "start": place.start, "stop": place.stop}
     try:
         return cutting.cut({**segment, "action_start": None, "action_stop": None}, ["middle"], clips, 0, spans)[0]
@@ -108,7 +107,6 @@ def _cut_clip(video: Path, place: Place, clips: Clips, spans: Sequence[tuple[int
 
 
 def _answer_text(probabilities: torch.Tensor, classes: Sequence[str], target: int | None) -> str:
-    """The most probable class, and the target if that is another, with probabilities."""
     best = int(probabilities.argmax())
     names = [best] if target in (None, best) else [best, target]
     return ", ".join(f"{classes[name]} {probabilities[name].item():.3f}" for name in names)

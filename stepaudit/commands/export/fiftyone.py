@@ -130,18 +130,14 @@ def _clips(source: MapSource, chosen: set[Key]) -> tuple[dict[tuple[str, str, st
 
 
 def _rows(connection: DuckDBPyConnection, clip_ids: Sequence[str]) -> Rows:
-    """Rows of predictions, searches and scores of these clips, by keys."""
     answers, searches, scores = (
         database.records(connection, f"from ({sql}) where list_contains($clips, clip_id)", {"clips": clip_ids})
         for sql in (PREDICTIONS, SEARCHES, SCORES)
     )
-    return Rows(
-        _grouped(_key, answers), _grouped(_key, searches), _grouped(lambda row: (*_key(row), field_of(row)), scores)
-    )
+    return Rows(_by(_key, answers), _by(_key, searches), _by(lambda row: (*_key(row), field_of(row)), scores))
 
 
-def _grouped(key: Callable[[dict], tuple], rows: Sequence[dict]) -> Mapping[tuple, list[dict]]:
-    """Rows in groups of equal keys."""
+def _by(key: Callable[[dict], tuple], rows: Sequence[dict]) -> Mapping[tuple, list[dict]]:
     groups = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row)

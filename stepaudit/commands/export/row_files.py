@@ -117,7 +117,6 @@ def _json(_source: Source, batches: Batches) -> Iterator[str]:
 
 
 def _latex(source: Source, batches: Batches) -> Iterator[str]:
-    """A LaTeX table of all rows, which are held in memory up to a limit."""
     names, rows = next(batches)
     for _, more in batches:
         rows = [*rows, *more]

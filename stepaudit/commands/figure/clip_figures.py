@@ -130,7 +130,6 @@ def save(figure: Figure, path: Path) -> str:
 
 
 def _rows_of_clip(rows: Sequence[dict], clip: dict) -> list[dict]:
-    """Rows with the keys of a clip."""
     return [row for row in rows if figure_choice.key(row) == figure_choice.key(clip)]
 
 
@@ -149,7 +148,6 @@ def _choices(clips: Sequence[dict], maps: Sequence[dict], models: list[str], met
 
 
 def _two_models(models: list[str]) -> list[str]:
-    """The first two models. Raises UsageError if there is only one."""
     if len(set(models)) < 2:
         raise UsageError(f"two models are compared, here is only '{models[0]}'; name two with --models")
     return models[:2]

@@ -109,14 +109,12 @@ def _half_gap(frames: Iterable[set[int]]) -> int:
 
 
 def _sample(segments: list[dict]) -> tuple[Seen, ...]:
-    """A look at `SAMPLE` videos, evenly spread over the names."""
     paths = sorted({row["path"] for row in segments})
     places = sorted({round((len(paths) - 1) * part / (SAMPLE - 1)) for part in range(SAMPLE)})
     return tuple(_measure_video(Path(paths[place])) for place in places)
 
 
 def _measure_video(path: Path) -> Seen:
-    """Frames, height and width of a video, or its error."""
     try:
         height, width = decoding.source_size(path, seconds=SECONDS)
         with decoding.decoded(path, Geometry(height, width, SIDE, SIDE), seconds=SECONDS) as frames:

@@ -45,7 +45,6 @@ def run(folder: Path, query: str | None, format: str, write: Write) -> None:
 
 
 def _read_stdin() -> str:
-    """Text that is piped in. Raises UsageError unless it is UTF-8."""
     try:
         return sys.stdin.read() if sys.stdin is not None else ""
     except UnicodeDecodeError as error:

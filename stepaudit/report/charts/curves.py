@@ -103,7 +103,6 @@ def _percent(column: str, title: str) -> alt.Y:
 
 
 def _dashes(rows: Sequence[dict], column: str) -> alt.StrokeDash:
-    """Dash of each value of a column."""
     names = sorted({row[column] for row in rows})
     dashes = [list(DASHES[place % len(DASHES)]) for place in range(len(names))]
     return alt.StrokeDash(f"{column}:N", title=None, scale=alt.Scale(domain=names, range=dashes))

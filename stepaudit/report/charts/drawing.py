@@ -185,7 +185,6 @@ def _json_bytes(rows: Sequence[dict]) -> int:
 
 
 def _replace_layers(spec: dict, layers: Sequence[dict]) -> dict:
-    """The Vega-Lite specification with other layers, also within a facet."""
     if "spec" in spec:
         return {**spec, "spec": {**spec["spec"], "layer": list(layers)}}
     return {**spec, "layer": list(layers)}

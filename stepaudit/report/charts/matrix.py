@@ -45,7 +45,6 @@ def confusions(rows: Sequence[dict]) -> list[Chart]:
 
 
 def _confusions(name: str, rows: Sequence[dict], datasets: int) -> Chart | None:
-    """Chart of the answers to the clips of each class."""
     shown = sorted({row["truth"] for row in rows})
     title = _title(rows[0]["left_out"]) + (f" Data set: {rows[0]['dataset']}." if datasets > 1 else "")
     tooltip = tips(model="model", truth="class", answer="answer", count=("clips with this answer", "d"))

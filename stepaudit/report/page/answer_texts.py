@@ -25,9 +25,7 @@ def guesses_finding(rows: Sequence[dict]) -> Conclusion | None:
     """
     answered = [row for row in rows if row["top1_percent"] is not None]
     guessing = [row for row in answered if row["top1_percent_low"] <= row["commonest_class_percent"]]
-    finding = _not_shown(
-        guessing, rows, "do better than naming one class for every clip", _accuracy_beside_chance, "model_overview"
-    )
+    finding = _not_shown(guessing, rows, "do better than naming one class for every clip", _guess, "model_overview")
     return finding and replace(finding, rule=WRONG)
 
 
@@ -40,11 +38,7 @@ def labels_finding(rows: Sequence[dict]) -> Conclusion | None:
     known = [row for row in rows if row["average_precision_percent_low"] is not None]
     guessing = [row for row in known if row["average_precision_percent_low"] <= row["chance_percent"]]
     return _not_shown(
-        guessing,
-        rows,
-        "find the labels of clips better than a random order",
-        _precision_beside_chance,
-        "label_precision",
+        guessing, rows, "find the labels of clips better than a random order", _precision, "label_precision"
     )
 
 
@@ -57,11 +51,7 @@ def values_finding(rows: Sequence[dict]) -> Conclusion | None:
     known = [row for row in rows if row["gain_low"] is not None]
     guessing = [row for row in known if row["gain_low"] <= 0]
     return _not_shown(
-        guessing,
-        rows,
-        "be nearer to the values than the mean of the training clips",
-        _error_beside_mean,
-        "value_errors",
+        guessing, rows, "be nearer to the values than the mean of the training clips", _error, "value_errors"
     )
 
 
@@ -149,7 +139,7 @@ def _one_order_change(row: dict, rows: Sequence[dict]) -> str:
     return f"{_name(row, rows)}: {number(row['change_points'], '_points')} points when {ORDERS[row['frame_order']]}"
 
 
-def _accuracy_beside_chance(row: dict, rows: Sequence[dict]) -> str:
+def _guess(row: dict, rows: Sequence[dict]) -> str:
     """Accuracy of a model beside the commonest class, and beside that on validation clips if it was clearly more."""
     right = f"{_name(row, rows)} is right on {_percent(row, 'top1_percent')}"
     commonest = f"the commonest class is {number(row['commonest_class_percent'], '_percent')} % of them"
@@ -159,13 +149,13 @@ def _accuracy_beside_chance(row: dict, rows: Sequence[dict]) -> str:
     return f"{right}; {commonest}.{learned}"
 
 
-def _precision_beside_chance(row: dict, rows: Sequence[dict]) -> str:
+def _precision(row: dict, rows: Sequence[dict]) -> str:
     precision = _percent(row, "average_precision_percent").replace(" of ", " over ", 1)
     chance = number(row["chance_percent"], "_percent")
     return f"The mean average precision of {_name(row, rows)} is {precision}; that of a random order is {chance} %."
 
 
-def _error_beside_mean(row: dict, rows: Sequence[dict]) -> str:
+def _error(row: dict, rows: Sequence[dict]) -> str:
     low, high = number(row["gain_low"]), number(row["gain_high"])
     less = f"{number(row['gain'])} less (95 % interval {low} to {high}; {plural(row['videos'], 'video')})"
     return f"{_name(row, rows)} is off by {number(row['error'])}, which is {less} than that mean."

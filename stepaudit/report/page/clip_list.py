@@ -117,14 +117,12 @@ def _frames(rows: Iterable[dict], folder: Path) -> dict[tuple[str, str], np.ndar
 
 
 def _reduced(frame: np.ndarray) -> np.ndarray:
-    """The frame at a height of `SIDE` pixels at most."""
     height, width = frame.shape[:2]
     size = (max(1, round(width * SIDE / height)), SIDE)
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)) if height > SIDE else frame
 
 
 def _sheet(frames: Sequence[np.ndarray]) -> dict:
-    """Frames in one picture, as a data URI, with its layout."""
     height, width = frames[0].shape[:2]
     uri = pictures.data_uri(pictures.sheet(np.stack(frames)), QUALITY)
     return {

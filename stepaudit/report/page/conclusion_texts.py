@@ -213,5 +213,4 @@ def _clips(count: int, kind: str = "") -> str:
 
 
 def _verb(count: int) -> str:
-    """`is` or `are`, after a number."""
     return "is" if count == 1 else "are"

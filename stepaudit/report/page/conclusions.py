@@ -141,7 +141,6 @@ def conclusions(connection: DuckDBPyConnection, config: Config) -> list[Conclusi
 
 
 def _needs(connection: DuckDBPyConnection, config: Config) -> Conclusion | None:
-    """Finding on what models need, by the first method that searches for it."""
     asked = [name for name in config.methods if name in config.preserve.methods]
     if not asked:
         return None
@@ -155,7 +154,6 @@ def _pointing(connection: DuckDBPyConnection, use: str) -> Conclusion | None:
 
 
 def _masks(connection: DuckDBPyConnection) -> Conclusion | None:
-    """Finding on the classes of masks."""
     classes = Counter({row["class"]: row["masks"] for row in records(connection, MASKS)})
     place, shares = records(connection, PLACE)[0], records(connection, SHARES)
     return masks_finding(classes, place, shares) if classes.total() else None

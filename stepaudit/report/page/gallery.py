@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 from stepaudit.report.page import gallery_cards
 from stepaudit.report.page.gallery_cards import Card, Reason
 from stepaudit.report.page.gallery_sources import (
-    MAX_CLIPS_PER_RULE,
+    MAX_CLIPS,
     ORDER,
     RULES,
     Rule,
@@ -88,5 +88,5 @@ def _clips_of_rule(rule: Rule, rows: Sequence[dict], cards: dict[tuple[str, str]
     others = [cards[key] for key in keys if cards[key].reasons[0].group != rule.group]
     named = [(card.anchor, card.clip_id, each) for card in others for each in card.reasons if each.group == rule.group]
     chosen = f"from gallery_choices where rule = '{rule.name}' and place <= {rule.each}"
-    sql = f"{chosen} order by {ORDER} limit {MAX_CLIPS_PER_RULE}"
+    sql = f"{chosen} order by {ORDER} limit {MAX_CLIPS}"
     return Group(rule.group, rule.title, rule.sentence, sql, own, named)

@@ -124,7 +124,6 @@ def _grey(values: np.ndarray) -> np.ndarray:
 
 
 def _reduced(frames: np.ndarray) -> np.ndarray:
-    """Frames at a height of `MAX_HEIGHT_PX` at most."""
     height, width = frames.shape[1:3]
     if height <= MAX_HEIGHT_PX:
         return frames

@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 from stepaudit.store.database import records
 
 RATIO = 0.1  # as in the figures of Li et al. 2021
-MAX_CLIPS_PER_RULE = 12  # clips of a rule
+MAX_CLIPS = 12  # clips of a rule
 MAX_FAILURES = 60
 # Rules that findings name, too.
 SMALLEST, MEDIAN, WRONG = "smallest ratio", "median need", "gets wrong"
@@ -154,12 +154,12 @@ class Sources:
 
 
 def choices(connection: DuckDBPyConnection) -> list[dict]:
-    """Rows of `gallery_choices` in the order of the rules; at most `MAX_CLIPS_PER_RULE` of each."""
+    """Rows of `gallery_choices` in the order of the rules; at most `MAX_CLIPS` of each."""
     rows = records(connection, CHOICES, {"place": max(rule.each for rule in RULES)})
     return [
         row
         for rule in RULES
-        for row in [row for row in rows if row["rule"] == rule.name and row["place"] <= rule.each][:MAX_CLIPS_PER_RULE]
+        for row in [row for row in rows if row["rule"] == rule.name and row["place"] <= rule.each][:MAX_CLIPS]
     ]
 
 

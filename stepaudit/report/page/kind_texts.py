@@ -75,7 +75,6 @@ def cues_finding(rows: Sequence[dict]) -> Conclusion | None:
 
 
 def _of_or_on(row: dict) -> str:
-    """Preposition behind an outcome."""
     return "of" if row["outcome"] == "share needed" else "on"
 
 
@@ -89,7 +88,6 @@ def _more_is_worse(row: dict) -> bool:
 
 
 def _numbers(row: dict) -> str:
-    """Outcomes of both halves of the clips, with their intervals and the number of clips."""
     worse, better = ("more", "less") if _more_is_worse(row) else ("less", "more")
     unit = " points more than an even map" if row["outcome"] == ON_OBJECT else " %"
     name = row["outcome"].capitalize()

@@ -90,7 +90,6 @@ def _mean_map_or_note(use: dict, scene: np.ndarray | None, folder: Path) -> Mean
 
 
 def _facts(ratio: float | None, clips: int, mean: np.ndarray) -> list[str]:
-    """Ratio, number of clips, and how much of the picture holds half of the mean map."""
     facts = [] if ratio is None else [f"ratio {ratio:.3g}"]
     half = f"half of it lies in {100 * half_of(mean):.0f} % of the picture (even: 50 %)"
     return [*facts, f"mean of {clips} clips" if clips > 1 else "1 clip", *([half] if mean.any() else [])]
@@ -106,7 +105,6 @@ def _scene(dataset: str, size: str, folder: Path) -> np.ndarray | None:
 
 
 def _mean_picture(dataset: str, scene: np.ndarray | None) -> MeanMap:
-    """Mean picture of the clips as an entry beside the mean maps."""
     if scene is None:
         return MeanMap(dataset, "", "", [], note="no pixels of the clips")
     return MeanMap(dataset, "", "", [], pictures.data_uri(pictures.sheet(scene[None]), QUALITY))

@@ -109,7 +109,6 @@ def _p_text(pair: dict) -> str:
 
 
 def _needs_of_models(needs: Sequence[dict]) -> str:
-    """Needs of the first models, and how many rows the table has besides."""
     rest = f" {plural(len(needs) - NAMED, 'more row')} in the table." if len(needs) > NAMED else ""
     several = len({row["dataset"] for row in needs}) > 1
     return " ".join([*(_need_of_model(row, several) for row in needs[:NAMED]), _counted_clips_sentence(needs)]) + rest

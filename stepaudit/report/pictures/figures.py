@@ -136,7 +136,6 @@ def _draw_headers(canvas: ImageDraw.ImageDraw, headers: Headers, layout: _Layout
 def _draw_tiles(
     image: Image.Image, frames: np.ndarray, boxes: Sequence[Sequence[Box]], layout: _Layout, index: int
 ) -> None:
-    """Paste the frames into row `index` of a figure, with their boxes."""
     for column, frame in enumerate(frames):
         tile = Image.fromarray(frame).resize(layout.tile, Image.Resampling.BICUBIC)
         scale = (layout.tile[0] / frame.shape[1], layout.tile[1] / frame.shape[0])
@@ -146,7 +145,6 @@ def _draw_tiles(
 
 
 def _draw_missing(canvas: ImageDraw.ImageDraw, reason: str, place: tuple[int, int, int, int]) -> None:
-    """A grey field with the reason in place of a row of maps."""
     canvas.rectangle(place, fill=EMPTY)
     lines = textwrap.wrap(reason, max(8, (place[2] - place[0]) // NOTE * 2 - 6), max_lines=5, placeholder=" …")
     start = (place[0] + PAD_PX, place[1] + PAD_PX)

@@ -57,7 +57,6 @@ def as_html(frames: np.ndarray, caption: str) -> str:
 
 
 def _animate(frames: np.ndarray, file: Path | IO[bytes], suffix: str, rate: float) -> None:
-    """Write an animated WebP or GIF that loops."""
     first, *rest = map(Image.fromarray, frames)
     timing = {"duration": round(1000 / rate), "loop": 0}
     first.save(file, suffix[1:], save_all=True, append_images=rest, **timing, **ANIMATIONS[suffix])

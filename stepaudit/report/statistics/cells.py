@@ -98,9 +98,7 @@ def read(connection: duckdb.DuckDBPyConnection, dataset: str, model: str, metric
 
 def sums(cells: Cells) -> Sums:
     """Sums of every use, a column each."""
-    batches = [
-        _sums_by_unit(cells, cells.values[some], cells.weights[some]) for some in _batches(cells, len(cells.uses))
-    ]
+    batches = [_unit_sums(cells, cells.values[some], cells.weights[some]) for some in _batches(cells, len(cells.uses))]
     return _joined_columns(batches)
 
 
@@ -146,10 +144,10 @@ def _pair_sums(cells: Cells, first: Sequence[int], second: Sequence[int]) -> tup
     values, weights = cells.values[first], cells.weights[first]
     differences = values - cells.values[second]
     values = np.where(np.isnan(differences), np.nan, values)
-    return _sums_by_unit(cells, differences, weights), _sums_by_unit(cells, values, weights)
+    return _unit_sums(cells, differences, weights), _unit_sums(cells, values, weights)
 
 
-def _sums_by_unit(cells: Cells, values: Array, weights: Array) -> Sums:
+def _unit_sums(cells: Cells, values: Array, weights: Array) -> Sums:
     """Sums over the cells of each unit [N, k] of values and weights [k, cells]; NaN does not count."""
     measured = np.isfinite(values)
     each = (np.where(measured, values * weights, 0), np.where(measured, weights, 0), measured.astype(float))

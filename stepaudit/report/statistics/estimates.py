@@ -54,7 +54,7 @@ def _metric_rows(
     measured = cells.read(connection, dataset, model, [metric])
     for row in _estimates(measured, is_share):
         yield "estimates", row
-    for family, pairs in (("floor", _pairs_with_floors(measured.uses)), ("method", _pairs_of_methods(measured.uses))):
+    for family, pairs in (("floor", _floor_pairs(measured.uses)), ("method", _method_pairs(measured.uses))):
         for row in _comparisons(measured, pairs, is_share):
             yield "comparisons", {"family": family, **row}
     yield "reliability", _reliability(measured)
@@ -62,17 +62,17 @@ def _metric_rows(
         "select control from annotation_pairs where metric = ? order by control", [metric]
     ).fetchall():
         both = cells.read(connection, dataset, model, [metric, control])
-        for row in _comparisons(both, _pairs_with_control(both.uses, metric), is_share):
+        for row in _comparisons(both, _control_pairs(both.uses, metric), is_share):
             yield "comparisons", {"family": "annotation", **row}
 
 
-def _pairs_with_floors(uses: Sequence[Use]) -> Pairs:
+def _floor_pairs(uses: Sequence[Use]) -> Pairs:
     """Pairs of each method with each floor."""
     numbers = range(len(uses))
     return [(i, j) for i, j in product(numbers, numbers) if uses[j].is_floor and not uses[i].is_floor]
 
 
-def _pairs_of_methods(uses: Sequence[Use]) -> Pairs:
+def _method_pairs(uses: Sequence[Use]) -> Pairs:
     """Pairs of methods at the same ratio, or one of them without a ratio; masks of different size are not compared."""
     methods = [i for i, use in enumerate(uses) if not use.is_floor]
     return [
@@ -83,7 +83,7 @@ def _pairs_of_methods(uses: Sequence[Use]) -> Pairs:
     ]
 
 
-def _pairs_with_control(uses: Sequence[Use], metric: str) -> Pairs:
+def _control_pairs(uses: Sequence[Use], metric: str) -> Pairs:
     """Each method's value with the clip's own annotation, and its value with the control's."""
     numbers = range(len(uses))
     return [
@@ -95,7 +95,6 @@ def _pairs_with_control(uses: Sequence[Use], metric: str) -> Pairs:
 
 
 def _estimates(measured: Cells, is_share: bool) -> list[dict]:
-    """Estimate of each method and ratio."""
     sums = cells.sums(measured)
     rows = _intervals(sums, 0 if is_share else None)
     return [{"method": use.method, "ratio": use.ratio, **row} for use, row in zip(measured.uses, rows, strict=True)]
@@ -159,13 +158,7 @@ def _intervals(sums: Sums, least: int | None) -> list[dict]:
         clips = sums.wholes[:, columns[0]] > 0
         chosen = np.ix_(clips, columns)
         estimate = ratio_intervals(sums.parts[chosen], sums.wholes[chosen], least=least)
-        each = zip(
-            estimate.value.tolist(),
-            _none_for_nan(estimate.low),
-            _none_for_nan(estimate.high),
-            estimate.way,
-            strict=True,
-        )
+        each = zip(estimate.value.tolist(), _known(estimate.low), _known(estimate.high), estimate.way, strict=True)
         for column, values in zip(columns, each, strict=True):
             counts = {"clips": int(sums.clips[:, column].sum()), "frames": int(sums.frames[:, column].sum())}
             rows[column] = dict(zip(("value", "low", "high", "way"), values, strict=True)) | counts
@@ -188,7 +181,6 @@ def _reliability(measured: Cells) -> dict:
 
 
 def _no_ranking(totals: Array, frames: Array) -> str | None:
-    """The reason why methods are not ranked; None if they are."""
     methods, clips = totals.shape
     if methods < MIN_METHODS:
         return f"fewer than {MIN_METHODS} methods"
@@ -204,5 +196,5 @@ def _columns(sums: Sums, chosen: Sequence[int] | np.ndarray) -> Sums:
     return Sums(*(each[:, chosen] for each in (sums.parts, sums.wholes, sums.frames, sums.clips)))
 
 
-def _none_for_nan(values: Array) -> list[float | None]:
+def _known(values: Array) -> list[float | None]:
     return [None if np.isnan(value) else float(value) for value in values]

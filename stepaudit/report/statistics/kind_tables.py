@@ -10,7 +10,6 @@ TESTED = (
 
 
 def _interval_columns(name: str, text: str) -> tuple[Column, ...]:
-    """Columns of a number and its 95 % interval."""
     ends = {"low": "Lower end of its 95 % interval, videos the sampling unit.", "high": "Its upper end."}
     return (Column(name, FLOAT, text), *(Column(f"{name}_{end}", FLOAT, words) for end, words in ends.items()))
 

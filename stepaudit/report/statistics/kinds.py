@@ -19,7 +19,7 @@ from stepaudit.store.schema import Table
 MADE = {table.name for table in TABLES}
 READ = ("clip_outcomes", "clip_properties")  # views
 
-MIN_OUTCOME = {"wrong": 0, "need": None, "off_object": -1}  # of each outcome, see `ratio_intervals`
+LOWER = {"wrong": 0, "need": None, "off_object": -1}  # of each outcome, see `ratio_intervals`
 PROPERTIES = (
     *("brightness", "contrast", "motion", "cuts", "frozen_frames", "borders", "still_edges", "box_share"),
     *("length", "source_pixels"),
@@ -49,11 +49,11 @@ def _schema(table: Table) -> pa.Schema:
 def _kind_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
     """Rows of `kind_estimates`: each outcome with each property of clips, for each model."""
     places = records(connection, "select distinct dataset, model from clip_outcomes order by all")
-    draws = _draws_for(len(places) * len(MIN_OUTCOME) * len(PROPERTIES))
+    draws = _draws_for(len(places) * len(LOWER) * len(PROPERTIES))
     for place in places:
         sql = "from clip_outcomes where dataset = $dataset and model = $model order by clip_id"
         clips = _columns(connection, sql, place)
-        pairs = [(outcome, name) for outcome in MIN_OUTCOME for name in PROPERTIES if (name, outcome) != CONFOUNDED]
+        pairs = [(outcome, name) for outcome in LOWER for name in PROPERTIES if (name, outcome) != CONFOUNDED]
         for outcome, name in pairs:
             if row := _kind(clips, name, outcome, draws):
                 yield {**place, "outcome": outcome, "property": name, **row}
@@ -68,7 +68,7 @@ def _kind(clips: Clips, name: str, outcome: str, draws: int) -> dict | None:
         return None
     row = {"clips": int(wholes.sum()), "videos": len(values)}
     for half, chosen in halves.items():
-        row |= _mean(half, outcomes[chosen], wholes[chosen], MIN_OUTCOME[outcome])
+        row |= _mean(half, outcomes[chosen], wholes[chosen], LOWER[outcome])
     return row | {"p": p_value(values, outcomes / wholes, labels, draws=draws)}
 
 
@@ -122,9 +122,7 @@ def _mean(name: str, parts: Array, wholes: Array, least: int | None) -> dict:
 def _columns(connection: duckdb.DuckDBPyConnection, sql: str, keys: dict) -> Clips:
     """Columns of a query, NaN for missing numbers; and the number of each clip's video within its class."""
     columns = connection.execute(sql, keys).fetchnumpy()
-    numbers = {
-        key: np.ma.filled(columns[key].astype(float), np.nan) for key in (*PROPERTIES, *MIN_OUTCOME) if key in columns
-    }
+    numbers = {key: np.ma.filled(columns[key].astype(float), np.nan) for key in (*PROPERTIES, *LOWER) if key in columns}
     label, video = (np.ma.filled(columns[key], "").astype(str) for key in ("label", "video"))
     codes = [np.unique(names, return_inverse=True)[1] for names in (label, video)]
     of_video = codes[0] * (codes[1].max(initial=0) + 1) + codes[1]

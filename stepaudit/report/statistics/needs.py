@@ -70,7 +70,6 @@ def _models(rows: Rows) -> Iterator[tuple[dict, list[dict]]]:
 
 
 def _estimates(of: tuple[dict, list[dict]]) -> Iterator[dict]:
-    """Row of `need_estimates` of a model, method and bound."""
     keys, rows = of
     own = [row for row in rows if row["log2_ratio"] is not None]
     random, other = (_rows_with(own, name) for name in ("excess", "specificity"))
@@ -108,10 +107,8 @@ def _medians(of: tuple[dict, list[dict]]) -> Iterator[dict]:
 def _median(rows: Rows, asked: str, end: str) -> dict:
     """Columns of a median; the whole clip is enough for its own class, where no smaller piece is."""
     start, most = ASKED[asked], np.inf if asked == "runner_up" else 1.0
-    high = np.array([_value_or(row[f"{start}ratio{end}"], most) for row in rows])
-    low = np.array(
-        [_value_or(row.get(f"{start}lower{end}", value), 0.0) for row, value in zip(rows, high, strict=True)]
-    )
+    high = np.array([_or(row[f"{start}ratio{end}"], most) for row in rows])
+    low = np.array([_or(row.get(f"{start}lower{end}", value), 0.0) for row, value in zip(rows, high, strict=True)])
     values = dict(zip(("median", "low", "high"), _bracketed_median(low, high, rows), strict=True))
     return {**values, "open_clips": int((~np.isfinite(high)).sum()), "clips": len(rows)}
 
@@ -129,7 +126,6 @@ def _bracketed_median(low: Array, high: Array, rows: Rows, step: int = 0) -> lis
 
 
 def _readings(of: tuple[dict, list[dict]]) -> Iterator[dict]:
-    """Rows of the further readings that were asked."""
     keys, rows = of
     for reading in ("frames", "tube", "disjoint"):
         known = [row for row in rows if row[COLUMN[reading]] is not None]
@@ -142,10 +138,7 @@ def _reading(rows: Rows, reading: str) -> dict:
     if reading == "disjoint":
         several = (_values(rows, "disjoint_pieces") >= 2).astype(float)
         return _columns("value", _share(several, rows))
-    high, low = (
-        _values(rows, COLUMN[reading]),
-        np.array([_value_or(row[f"{COLUMN[reading]}_lower"], 0.0) for row in rows]),
-    )
+    high, low = (_values(rows, COLUMN[reading]), np.array([_or(row[f"{COLUMN[reading]}_lower"], 0.0) for row in rows]))
     names = ("value", "value_low", "value_high")
     whole = reading == "frames"
     values = dict(zip(names, _bracketed_median(low, high, rows, step=int(whole)), strict=True))
@@ -264,5 +257,5 @@ def _labels(rows: Rows) -> np.ndarray:
     return np.array([str(row["target"] if row["label"] is None else row["label"]) for row in rows])
 
 
-def _value_or(value: float | None, other: float) -> float:
+def _or(value: float | None, other: float) -> float:
     return other if value is None else value
