@@ -6,7 +6,7 @@ select dataset, model, metric, method, ratio, other_method as best_floor, differ
 from comparisons
 where family = 'floor'
 qualify row_number() over (
-    partition by dataset, model, metric, method, ratio order by other_value desc, other_method desc
+    partition by dataset, model, metric, method, ratio order by round(other_value, 9) desc, other_method desc
 ) = 1;
 comment on view best_floors is 'The floor that measures most on the frames of each method, and the paired gain over it.';
 

@@ -25,7 +25,12 @@ create macro in_percent(share) as format(
 
 -- Floors with what each measures, such as 'center 77.8, random_pixel 6.1', the greatest first.
 create macro floor_list(floor, number, pattern) as
-    string_agg(floor || ' ' || format(pattern, number), ', ' order by number desc, floor desc);
+    string_agg(floor || ' ' || format(pattern, number), ', ' order by round(number, 6) desc, floor desc);
+
+-- The most frequent text, of equally frequent ones the last in the alphabet.
+create macro most_frequent(text) as list_max(
+    list_transform(map_entries(histogram(text)), lambda entry: {'count': entry.value, 'text': entry.key})
+).text;
 
 -- Whether something is greater than a threshold: the interval must leave one answer.
 create macro verdict(low, high, threshold) as case
@@ -102,7 +107,7 @@ union all by name
 select 'preservation' as stage, dataset, clip_id, model, method, seed, status, error from preservation
 union all by name
 select 'scores' as stage, dataset, clip_id, model, method, ratio, seed, metric, status, error from scores;
-comment on view outcomes is 'The status of every row of every table that has one.';
+comment on view outcomes is 'The status of every row of clips, predictions, maps, preservation and scores.';
 
 create view failed as
 with upstream as (
@@ -449,7 +454,7 @@ pairs as (
     group by all
 ),
 usual as (
-    select dataset, model, target, sum(clips) as clips, arg_max(answer, clips + if(answer = target, 0.5, 0)) as answer,
+    select dataset, model, target, sum(clips) as clips, arg_max(answer, (clips + if(answer = target, 0.5, 0), -answer)) as answer,
         max(clips) as alike, sum(clips) filter (answer = target) as named
     from pairs
     group by all

@@ -6,7 +6,10 @@ create macro kept_from(fill, whole, keeps) as fill + keeps * (whole - fill);
 create table mask_parts as
 select rows.dataset, rows.model, rows.method, method_use, rows.ratio, rows.seed, rows.clip_id, label, metric_name as metric,
     coalesce(map_from_entries(list({'k': part, 'v': value}) filter (part is not null)), map {}) as parts,
-    any_value(concat_ws(': ', status, error)) filter (part is null and status != 'ok') as failure
+    coalesce(
+        max(concat_ws(': ', status, error)) filter (part is null and status != 'ok'),
+        max(concat_ws(': ', part, status, error)) filter (status not in ('ok', 'no_annotation', 'not_applicable'))
+    ) as failure
 from score_rows as rows
 where metric_use = 'mask_survival'
 group by all;
@@ -48,7 +51,7 @@ measured_fills as (
             parts['soft.' || name] >= kept_from(parts['empty.' || name], whole, holds)
             for name in ['blur', 'other_blur', 'fade', 'freeze', 'noise']
             if name != own_fill and whole - parts['empty.' || name] >= least_drop
-        ] as other_fills,
+        ] as other_fills,  -- NULL where a probe was not measured
         [
             {
                 'kept': parts['peer.' || name], 'empty': parts['peer_empty.' || name],
@@ -64,11 +67,14 @@ select dataset, model, method, method_use, ratio, seed, clip_id, label, metric, 
     if(annotated < 1, parts['inside'], null) as inside,  -- an annotation of the whole clip is none
     whole - empty >= least_drop as asks,
     kept >= needed as sufficient,
-    len(other_fills) as fills, len([held for held in other_fills if held]) as fills_kept,
-    fills = 0 or fills_kept >= survives * fills as survives_fills,
+    len([held for held in other_fills if held is not null]) as fills, len([held for held in other_fills if held]) as fills_kept,
+    case
+        when fills_kept >= survives * len(other_fills) then true
+        when len([held for held in other_fills if coalesce(held, true)]) < survives * len(other_fills) then false
+    end as survives_fills,
     hard >= needed_hard as survives_hard,
-    coalesce(parts['shift'] >= needed_moved, true) as survives_shift,
-    coalesce(parts['random'] >= needed_asked, false) as random_keeps,
+    if(needed_moved is null, true, parts['shift'] >= needed_moved) as survives_shift,
+    if(needed_asked is null, false, parts['random'] >= needed_asked) as random_keeps,
     len([peer for peer in answers if peer.whole - peer.empty >= least_drop]) as peers,
     len([
         peer for peer in answers
@@ -87,16 +93,18 @@ select *,
         when kept is null or empty is null then null
         when not asks then 'vacuous'
         when not sufficient then 'insufficient'
+        when survived is null then null
         when not survived then 'adversarial'
         when not answered and peers = 0 then 'unconfirmed'
         when inside is null then 'unannotated'
+        when on_annotation and random_keeps is null then null
         when on_annotation and random_keeps then 'unspecific'
         when on_annotation then 'focused'
         when peers > 0 and peers_kept = 0 then 'unconfirmed'
         else 'shortcut'
     end as class
 from mask_answers;
-comment on table mask_classes is 'The class of each mask of the extremal family under the thresholds of the configuration; NULL for other maps.';
+comment on table mask_classes is 'The class of each mask of the extremal family under the thresholds of the configuration; NULL for other maps, and where it hangs on a probe that was not measured.';
 
 create temp view class_means_samples as
 with clips as (

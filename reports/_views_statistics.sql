@@ -13,7 +13,7 @@ from measured
 left join released
     on measured.dataset = released.dataset and measured.model = released.model and measured.method = released.method
     and measured.ratio is not distinct from released.ratio and measured.metric = released.metric
-    and measured.label = released.label;
+    and measured.label is not distinct from released.label;
 comment on view measured_cells is 'What each metric measured by frame (NULL for a whole clip), seeds averaged, and the weight of a frame: 1, but that the released pointing game gives each class the same.';
 
 create view method_roles as
@@ -48,19 +48,25 @@ left join reasons
 comment on view unmeasured is 'Methods that a metric measured on no clip, and why: what cannot be measured by its nature comes first.';
 
 create temp view mass_means_samples as
-with boxes as (
-    select dataset, clip_id, avg(value) as box from clip_scores where metric_use = 'box_share' group by all
+with values as (
+    select clip_scores.*, metrics.annotation
+    from clip_scores
+    join metrics on metric_name = metrics.name
+    where part is null and value is not null
+),
+boxes as (
+    select dataset, clip_id, annotation, avg(value) as box from values where metric_use = 'box_share' group by all
 ),
 clips as (
     select dataset, model, method, ratio, metric, clip_id, avg(value) as mass, any_value(box) as box
-    from clip_scores
-    left join boxes using (dataset, clip_id)
-    where metric_use = 'mass_in_box' and part is null and value is not null
+    from values
+    left join boxes using (dataset, clip_id, annotation)
+    where metric_use = 'mass_in_box'
     group by all
 )
 select dataset, model, method, ratio, metric, clip_id, number_of(if(box is null, null, mass), box) as times, share(box) as box
 from clips;
-comment on view mass_means_samples is 'How many times more of the map lies on the boxes than a uniform map would put there, sum over sum, and the share of the boxes.';
+comment on view mass_means_samples is 'How many times more of the map lies on the boxes than a uniform map would put there, sum over sum, and the share of the boxes, both of the metric''s annotation.';
 
 create temp view background_means_samples as
 with frames as (

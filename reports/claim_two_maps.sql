@@ -8,7 +8,7 @@ with grids as (
     group by all
 ),
 reasons as (
-    select dataset, model, method, mode(concat_ws(': ', cause_status, cause)) as reason
+    select dataset, model, method, most_frequent(concat_ws(': ', cause_status, cause)) as reason
     from failed
     where stage = 'maps'
     group by all

@@ -7,7 +7,7 @@ with asked as (
     group by all
 ),
 reasons as (
-    select dataset, model, method, ratio, metric, mode(concat_ws(': ', cause_status, cause)) as reason
+    select dataset, model, method, ratio, metric, most_frequent(concat_ws(': ', cause_status, cause)) as reason
     from failed
     where stage = 'scores'
     group by all

@@ -18,6 +18,7 @@ masses as (
     select dataset, model, times, times_low, times_high
     from mass_means
     where method in (from drawn) and times is not null
+        and metric in (select name from metrics where annotation = 'own')
     qualify row_number() over (partition by dataset, model order by ratio, metric) = 1
 )
 select answered.dataset, answered.model, case when top1_clips > 0 then top1_clips else answered.clips end as clips,

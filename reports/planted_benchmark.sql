@@ -6,7 +6,7 @@ with asked as (
     group by all
 ),
 reasons as (
-    select dataset, model, method, ratio, mode(concat_ws(': ', cause_status, cause)) as reason
+    select dataset, model, method, ratio, most_frequent(concat_ws(': ', cause_status, cause)) as reason
     from failed
     where stage = 'maps'
     group by all

@@ -13,7 +13,7 @@ parts as (
     group by all
 ),
 reasons as (
-    select dataset, method, ratio, mode(concat_ws(': ', cause_status, cause)) as reason
+    select dataset, method, ratio, most_frequent(concat_ws(': ', cause_status, cause)) as reason
     from failed
     join planted_models using (model)
     where stage = 'maps'

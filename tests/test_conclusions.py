@@ -236,3 +236,29 @@ def test_counts_agree_with_their_nouns(count):
     assert (
         texts.failures_finding(count, 0, 0, []).lead == f"None of {count} test clip{'' if count == 1 else 's'} failed."
     )
+
+
+def test_controls_are_no_part_of_the_findings_on_masks_and_pointing(tmp_path):
+    """Masks of the model are focused, and those of the same network with random weights adversarial."""
+    names = [f"c{index}" for index in range(10)]
+    models, fills = {"r3d": 0.9, "random": 0.1}, ("blur", "other_blur", "fade", "freeze", "noise")
+    scores, maps = [], []
+    for index, name in enumerate(names):
+        for model, kept in models.items():
+            own = {"clip_id": name, "model": model, "ratio": 0.1}
+            parts = {"clip": 0.9, "rival_clip": 0.05, "shift": kept, "random": 0.1, "inside": 0.6, "annotated": 0.2}
+            parts |= {f"{kind}.{fill}": kept for kind in ("soft", "hard") for fill in fills}
+            parts |= {f"empty.{fill}": 0.1 for fill in fills}
+            scores += [{**own, "metric": f"mask_survival.{part}", "value": value} for part, value in parts.items()]
+            scores.append({**own, "metric": "mass_in_box", "value": kept - 0.001 * index})
+            floor = {"method": "middle", "ratio": None, "value": 0.5 + 0.001 * index}
+            scores.append({**own, "metric": "mass_in_box", **floor})
+            maps.append({**own, "kept_probability": 0.9, "perturbation": "blur:sigma=5"})
+    rows = {**clips(*names), "scores": scores, "maps": maps}
+    used = {"r3d": {"use": "r2plus1d_18"}, "random": {"of": "r3d", "randomise": 1.0}}
+    made = found(tmp_path, rows, models=used, metrics={"mass_in_box": {}, "mask_survival": {}})
+    texts_of = {section: f"{each.lead} {each.numbers}" for section, each in made.items()}
+    assert "Of 10 masks" in texts_of["evidence"]
+    assert "0 are adversarial" in texts_of["evidence"]
+    assert "clearly below" not in texts_of["method_gains"].replace("0 clearly below", "")
+    assert not any("random" in text for section, text in texts_of.items() if section in ("evidence", "method_gains"))

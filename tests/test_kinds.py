@@ -147,11 +147,15 @@ def test_the_last_digits_of_a_mean_change_no_rank():
     groups = np.zeros(90, int)
     np.testing.assert_array_equal(midranks(values, groups), np.repeat([1 / 6, 1 / 2, 5 / 6], 30))
     assert midranks(np.array([0.5, 0.5 + 1e-6, 0.9]), groups[:3]).tolist() == pytest.approx([1 / 6, 1 / 2, 5 / 6])
+    same = np.tile([0.1 + 0.2, 0.3], 45)  # nothing but last digits
+    assert len(np.unique(same)) == 2
+    assert set(midranks(same, groups)) == {0.5}
 
 
 def test_properties_that_are_missing_or_the_same_everywhere_have_no_row():
     columns = clips(np.random.default_rng(4))
     missing = dict.fromkeys(("brightness", "motion"), np.full(COUNT, np.nan)) | {"cuts": np.zeros(COUNT)}
+    missing |= dict.fromkeys(("box_share", "borders"), np.tile([0.1 + 0.2, 0.3], COUNT // 2))  # equal but for rounding
     missing["borders"] = missing["still_edges"] = np.zeros(COUNT)
     of_clips, of_classes = tables({**columns, **missing})
     assert {row["property"] for row in of_clips} == set(kinds.PROPERTIES) - missing.keys()

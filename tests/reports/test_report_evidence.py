@@ -79,6 +79,7 @@ def test_without_annotation_a_mask_that_survives_is_unannotated(clip, tmp_path):
     assert (row["class"], row["inside_share"]) == ("unannotated", None)
 
 
+UNMEASURED = NonFiniteError("NaN")
 LESS_INSIDE = {"inside": 0.39, "outside": 0.6}
 NOT_ANSWERED = {"clip": 0.3, "rival_clip": 0.6}  # 0.1 + 0.9 / 2 = 0.55 is needed, and a peer that agrees
 CASES = [
@@ -115,6 +116,31 @@ def test_classes_follow_from_the_thresholds(tmp_path):
     rows = by_clip(evidence(tmp_path, given, kept=kept))
     assert [rows[name]["class"] for name in given] == [expected for _, _, expected in CASES]
     assert all(row["because"] and row["reason"] is None for row in rows.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"hard__blur": UNMEASURED}, None),
+        ({"shift": UNMEASURED}, None),
+        ({"random": UNMEASURED}, None),
+        ({"soft__fade": UNMEASURED, "soft__noise": UNMEASURED}, "focused"),  # 2 of 4 are enough
+        ({"soft__fade": UNMEASURED, "soft__noise": 0.29, "soft__freeze": 0.29}, None),  # 1, or 2, of 4
+        (
+            {"soft__fade": UNMEASURED, "soft__noise": 0.29, "soft__freeze": 0.29, "soft__other_blur": 0.29},
+            "adversarial",
+        ),
+        ({"hard__blur": UNMEASURED, "shift": 0.29}, "adversarial"),  # whatever the other probe would say
+        ({"hard__blur": UNMEASURED, "empty__blur": 0.71}, "vacuous"),
+    ],
+)
+def test_a_probe_that_was_not_measured_is_neither_passed_nor_lost(changes, expected, tmp_path):
+    (row,) = evidence(tmp_path, {"a": made(**changes)})
+    assert row["class"] == expected
+    assert (row["reason"] is None) == (expected is not None)
+    assert row["reason"] is None or row["reason"].endswith(": non_finite: NaN")
+    (row,) = evidence(tmp_path / "shares", {"a": made(**changes)}, "evidence")
+    assert (row["adversarial_percent"] is None) == (expected in (None, "vacuous"))
 
 
 def test_thresholds_stand_in_the_configuration(tmp_path):

@@ -37,3 +37,34 @@ def test_without_the_boxes_share_the_mass_still_stands_there(tmp_path):
     rows = [row for row in mass("a", 0.5, 0.1) if row["metric"] == "mass_in_box"]
     (row,) = answer(write_audit(tmp_path, {**clips("a"), "scores": rows}), "mass_in_box")
     assert (row["mass_percent"], row["box_percent"], row["times"], row["clips"]) == (50, None, None, 1)
+
+
+def test_a_mass_is_compared_with_the_boxes_of_its_own_annotation(tmp_path):
+    """The object is half of the picture, and the decoy a twentieth; half of the map lies on either."""
+    values = {"mass_in_box": 0.5, "box_share": 0.5, "decoy_mass": 0.5, "decoy_share": 0.05}
+    names = ("a", "b", "c", "d")
+    rows = [
+        {"clip_id": clip, "ratio": 0.1, "metric": metric, "value": value}
+        for clip in names
+        for metric, value in values.items()
+    ]
+    metrics = {
+        "mass_in_box": {},
+        "box_share": {},
+        "decoy_mass": {"use": "mass_in_box", "annotation": "other"},  # before the others in the alphabet
+        "decoy_share": {"use": "box_share", "annotation": "other"},
+    }
+    predictions = [{"clip_id": clip, "rank": 1} for clip in names]
+    tables = {**clips(*names), "scores": rows, "predictions": predictions}
+    folder = write_audit(tmp_path / "both", tables, metrics=metrics)
+    found = {row["metric"]: (row["times"], row["box_percent"]) for row in answer(folder, "mass_in_box")}
+    assert found == {"mass_in_box": (1, 50), "decoy_mass": (10, 5)}
+    (row,) = answer(folder, "model_overview")
+    assert row["on_box_times"] == 1
+    del metrics["decoy_share"]
+    tables["scores"] = [row for row in rows if row["metric"] != "decoy_share"]
+    found = {
+        row["metric"]: row["times"]
+        for row in answer(write_audit(tmp_path / "one", tables, metrics=metrics), "mass_in_box")
+    }
+    assert found == {"mass_in_box": 1, "decoy_mass": None}

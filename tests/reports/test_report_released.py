@@ -1,5 +1,6 @@
 """The game as released: class rates averaged, frames without a box missed, x and y swapped."""
 
+import pytest
 from tiny_audit import answer, write_audit
 
 METHODS = {"step": {"ratios": [0.1]}, "middle": {"use": "center"}}
@@ -69,3 +70,14 @@ def test_ceilings_are_the_annotated_frames_and_those_where_a_swapped_centre_meet
 def test_without_boxes_nothing_can_be_hit(tmp_path):
     row = of_step(audit(tmp_path, scored("a1", [0] * 4)))
     assert (row["released_percent"], row["annotated_percent"], row["perfect_percent"]) == (0, 0, 0)
+
+
+def test_clips_without_a_class_weigh_as_one_class(tmp_path):
+    """Class a: 1 and 0.5; without a class: 0 and 0.25. A clip without a class weighed as much as a class."""
+    shares = {"a0": (1, 1, 1, 1), "a1": (1, 1, 0, 0), "u0": (0, 0, 0, 0), "u1": (1, 0, 0, 0)}
+    rows = {
+        "segments": [{"clip_id": clip, "label": "a" if clip[0] == "a" else None} for clip in shares],
+        "scores": [row for clip, hits in shares.items() for row in scored(clip, hits)],
+    }
+    found = of_step(write_audit(tmp_path, rows, methods=METHODS, metrics=METRICS))
+    assert found["released_percent"] == pytest.approx(100 * (0.75 + 0.125) / 2, abs=0.06)

@@ -31,7 +31,7 @@ MAX_SENTENCES = 6
 TRAINED = "model not in (select model from controls)"
 READ = (  # reports and views
     *("dataset_summary", "model_doubts", "model_overview", "accuracy_means", "validation_means"),
-    *("needs", "need_comparisons", "label_precision", "value_errors", "time_use"),
+    *("controls", "needs", "need_comparisons", "label_precision", "value_errors", "time_use"),
     *(
         "kinds_of_clips",
         "class_cues",
@@ -69,31 +69,31 @@ PAIRS = """
     where method = $method
     order by holm_p nulls last, dataset, model, other_model
 """
-GAINS = """
+GAINS = f"""
     select method_gains.*, use
     from method_gains
     join metric_roles using (metric)
-    where use in ('mass_in_box', 'spatial_pointing', 'temporal_pointing')
+    where use in ('mass_in_box', 'spatial_pointing', 'temporal_pointing') and {TRAINED}
     order by gain desc nulls last, dataset, model, method, ratio
 """
-MASKS = """
+MASKS = f"""
     select class, count(*) as masks
     from mask_classes
     where metric = (select min(metric) from evidence)
-        and method in (select name from methods where optimises_masks)
+        and method in (select name from methods where optimises_masks) and {TRAINED}
     group by all
 """
-PLACE = """
+PLACE = f"""
     select count(inside) filter (class not in ('vacuous', 'insufficient')) as annotated,
         count(*) filter (class = 'focused' and more_inside) as more,
         avg(inside) filter (class = 'focused') as inside,
         avg(annotated) filter (class = 'focused') as marked
     from mask_classes
     where metric = (select min(metric) from evidence)
-        and method in (select name from methods where optimises_masks)
+        and method in (select name from methods where optimises_masks) and {TRAINED}
 """
-SHARES = """
-    from evidence where metric = (select min(metric) from evidence)
+SHARES = f"""
+    from evidence where metric = (select min(metric) from evidence) and {TRAINED}
     order by adversarial_percent desc nulls last, dataset, model, method, ratio
 """
 CHANGES = """

@@ -11,7 +11,7 @@ NEAR = 1.3  # standard errors up to which a normal approximation serves: p is ab
 ENOUGH = 100  # orders that reach the sum: p is known well enough, and above 0.01 of 10,000 draws
 MANY = 50_000  # observations of which the normal approximation serves if they vary
 VARYING = 1000  # of them that do
-ROUNDING = 1e-9  # share of a group's range up to which neighbouring values are equal
+ROUNDING = 1e-9  # share of the largest of some values up to which neighbours are equal
 
 
 def midranks(values: Array, groups: np.ndarray) -> Array:
@@ -25,7 +25,7 @@ def midranks(values: Array, groups: np.ndarray) -> Array:
         order = np.argsort(values[own])
         steps = np.diff(values[own][order], prepend=values[own].min())
         number = np.empty(len(own), int)
-        number[order] = np.cumsum(steps > ROUNDING * steps.sum())
+        number[order] = np.cumsum(steps > ROUNDING * np.abs(values[own]).max())
         counts = np.bincount(number)
         below = np.cumsum(counts) - counts
         places[own] = (below + counts / 2)[number] / len(own)

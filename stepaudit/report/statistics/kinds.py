@@ -81,7 +81,7 @@ def _cue_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
         draws = _draws_for(len(np.unique(clips["label"])) * len(CUE_PROPERTIES))
         for name, least in CUE_PROPERTIES.items():
             values, _, wholes, labels = _videos(clips, name, name)
-            if len(np.unique(values)) > 1:
+            if len(np.unique(midranks(values, np.zeros(len(values))))) > 1:
                 for label in np.unique(labels):
                     yield {**place, "property": name, **_cue(values, wholes, labels, label, least, draws)}
 
