@@ -83,23 +83,34 @@ left join explained_classes as own
 where searches.model not in (select model from controls);
 comment on table gallery_searches is 'How much each clip and model needs that the gallery goes by, of the first method and bound: G where that is the sufficiency, else the minimum preservation ratio; in words as `need`; `counts`: it is among those of the table of needs. Clips that need nothing are left out.';
 
+-- A window may stand once per label. It has one answer and one end, whatever its labels.
 create view window_answers as
-with answered as (
-    select segments.dataset, model, video_id, predictions.clip_id, predictions.label, second, last_second, rank,
-        coalesce(predicted, if(rank = 1, predictions.label, null), 'another class') as answer
+with known as (
+    select segments.dataset, predictions.model, video_id, predictions.clip_id, predictions.label, second, last_second, is_right,
+        predicted, if(rank = 1, predictions.label, null) as first_label
     from segments
     join predictions on segments.dataset = predictions.dataset and segments.clip_id = predictions.clip_id
-    where window_of is not null and status = 'ok' and model not in (select model from controls)
+    left join right_answers as answers
+        on predictions.dataset = answers.dataset and predictions.clip_id = answers.clip_id and predictions.model = answers.model
+    where window_of is not null and status = 'ok' and predictions.model not in (select model from controls)
+),
+windows as (
+    select dataset, model, video_id, second,
+        if(model in (select model from classifiers), coalesce(min(predicted), min(first_label), 'another class'), null) as answer,
+        max(last_second) as ends,
+        lead(second) over (partition by dataset, model, video_id order by second) as next_second
+    from known
+    group by dataset, model, video_id, second
 )
-select answered.* exclude (rank), answered.label = answer or coalesce(rank = 1 and answered.label is not null, false) as is_right,
-    least(
-        last_second,
-        coalesce(lead(second) over (partition by answered.dataset, answered.model, video_id order by second), last_second)
-    ) as until_second,
+select known.dataset, known.model, known.video_id, known.clip_id, known.label, known.second, last_second, answer, is_right,
+    least(ends, coalesce(next_second, ends)) as until_second,
     explained, probability, needs.ratio as needed
-from answered
+from known
+join windows
+    on known.dataset = windows.dataset and known.model = windows.model and known.video_id = windows.video_id
+    and known.second = windows.second
 left join explained_classes as own
-    on answered.dataset = own.dataset and answered.clip_id = own.clip_id and answered.model = own.model
+    on known.dataset = own.dataset and known.clip_id = own.clip_id and known.model = own.model
 left join gallery_searches as needs
-    on answered.dataset = needs.dataset and answered.clip_id = needs.clip_id and answered.model = needs.model;
-comment on view window_answers is 'What each model answers in each window of long footage, from its first second until the next window begins, and how much of it the first search needs; controls are left out.';
+    on known.dataset = needs.dataset and known.clip_id = needs.clip_id and known.model = needs.model;
+comment on view window_answers is 'What each model answers in each window of long footage, from its first second until the next window begins, and how much of it the first search needs: a row for each label of the window; controls are left out.';

@@ -104,7 +104,7 @@ def test_commands_with_a_dot_show_what_there_is(sql):
     status, out, _ = sql(".question right_with_little")
     assert status == 0
     assert out.startswith("On which clips is the model right")
-    assert "where rank = 1 and upper < 0.05" in out
+    assert "where is_right and upper < 0.05" in out
     assert "cross-vertical-test-001" in out
     assert "Beware: " in out
 

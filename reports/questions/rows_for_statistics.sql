@@ -17,7 +17,7 @@ means as (
     group by all
 )
 select means.dataset, means.clip_id, segments.label, means.model, means.method, means.ratio,
-    predictions.rank = 1 as is_right, predictions.target_probability,
+    answers.is_right, predictions.target_probability,
     seeds, failure, volume, means.kept_probability,
     times.bound as ratio_bound, times.lower as ratio_lower, times.upper as ratio_upper, times.censored as ratio_censored,
     wide.* exclude (dataset, model, method, ratio, clip_id)
@@ -25,6 +25,8 @@ from means
 join segments using (dataset, clip_id)
 left join predictions
     on predictions.dataset = means.dataset and predictions.clip_id = means.clip_id and predictions.model = means.model
+left join right_answers as answers
+    on answers.dataset = means.dataset and answers.clip_id = means.clip_id and answers.model = means.model
 left join (
     select distinct on (dataset, clip_id, model, method) *
     from label_searches

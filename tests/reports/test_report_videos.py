@@ -7,7 +7,7 @@ from tiny_audit import answer, write_audit
 
 from stepaudit.audit import config
 from stepaudit.report import build_database, charts
-from stepaudit.store import database
+from stepaudit.store import database, package_files
 
 CHANGES = {"models": {"r3d": {"use": "r2plus1d_18"}, "rnn": {"use": "vgg16_lstm"}}}
 EVENT = 14.0  # second at which the window with the event begins
@@ -56,6 +56,64 @@ def test_each_video_says_what_a_model_answers_and_for_how_long(tmp_path):
 def test_without_windows_there_is_no_row(tmp_path):
     plain = {name: [row for row in of if row["clip_id"] == "alone"] for name, of in rows().items()}
     assert answer(write_audit(tmp_path, plain, **CHANGES), "videos") == []
+
+
+def labelled_windows(gives, *found):
+    """Windows of 1 s; of each window the columns of `predictions` for each of its labels, by the label's name."""
+    made: dict[str, list[dict]] = {"segments": [], "clips": [], "predictions": []}
+    for number, labels in enumerate(found):
+        for label, columns in labels.items():
+            clip = {"clip_id": f"v-{label}@{number}", "label": label, "target": "ab".index(label) if label else None}
+            place = {"video_id": "v", "window_of": f"v-{label}", "second": float(number), "last_second": number + 1.0}
+            made["segments"].append({**clip, **place, "value": columns.get("value")})
+            made["clips"].append(clip)
+            given = {name: value for name, value in columns.items() if name != "value"}
+            made["predictions"].append({**clip, "gives": gives, **given})
+    return made
+
+
+KEYS = ("windows", "seconds", "right_windows", "right_seconds", "label_of_video", "answers")
+
+
+def of_model(folder, gives, *found, **settings):
+    models = {"r3d": {"use": "r2plus1d_18", "gives": gives, **settings}}
+    audited = write_audit(folder, labelled_windows(gives, *found), models=models)
+    (row,) = answer(audited, "videos")
+    with database.connect(audited) as connection:
+        lines = database.records(connection, (package_files.reports() / "charts/time_lines.sql").read_text())
+    return tuple(row[key] for key in KEYS), lines
+
+
+def test_of_a_sigmoid_a_window_with_two_labels_counts_once_and_is_right_if_both_are(tmp_path):
+    both, one, none = ({"a": p, "b": q} for p, q in ((0.9, 0.5), (0.9, 0.4), (0.1, 0.4)))
+    found = [{label: {"target_probability": p} for label, p in each.items()} for each in (both, both, one, none)]
+    row, lines = of_model(tmp_path, "sigmoid", *found)
+    assert row == (4, 4, 2, 2, "a, b", None)
+    shown = {line["video_id"]: (line["second"], line["until_second"], line["percent"]) for line in lines}
+    assert shown == {
+        "v, a": ([0, 1, 2, 3], [1, 2, 3, 4], [90, 90, 90, 10]),
+        "v, b": ([0, 1, 2, 3], [1, 2, 3, 4], [50, 50, 40, 40]),
+    }
+    assert {name for line in lines for name in line["answer"]} == {"names no class"}
+
+
+@pytest.mark.parametrize("predicted", [True, False])
+def test_of_a_softmax_a_window_with_two_labels_is_right_if_the_answer_is_one(tmp_path, predicted):
+    def window(answered):
+        return {
+            label: {"rank": 1 + (label != answered), "predicted": answered if predicted else None} for label in "ab"
+        }
+
+    row, _ = of_model(tmp_path, "softmax", window("a"), window("b"), window("a"), window("c"))
+    answers = "a 2 s, b 1 s, c 1 s" if predicted else "a 2 s, another class 1 s, b 1 s"
+    assert row == (4, 4, 3, 3, "a, b", answers)
+
+
+def test_of_a_regression_a_window_within_the_tolerance_is_right_and_explains_no_class(tmp_path):
+    found = [{None: {"value": 1.0, "output": output}} for output in (1.1, 1.5, 1.6)]
+    row, lines = of_model(tmp_path, "regression", *found, tolerance=0.5)
+    assert row == (3, 3, 2, 2, None, None)
+    assert lines == []
 
 
 @pytest.fixture(scope="module")
