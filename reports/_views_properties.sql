@@ -12,6 +12,7 @@ boxes as (
     select dataset, clip_id, size, avg(share) as box_share from areas group by all
 )
 select clips.dataset, clips.clip_id, clips.label, coalesce(segments."group", video_id, clips.clip_id) as video,
+    dense_rank() over (partition by clips.dataset order by coalesce(video_id, clips.clip_id), start, stop) as stretch,
     brightness, contrast, motion, cuts, frozen_frames, borders, still_edges, box_share,
     (coalesce(stop, source_frames) - coalesce(start, 0))::double as length,
     (source_height * source_width)::double as source_pixels

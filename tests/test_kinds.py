@@ -35,7 +35,7 @@ def clips(random, apart=1.0, **columns):
         "model": ["r3d"] * COUNT,
         "clip_id": [f"{each:03d}" for each in range(COUNT)],
     }
-    return {**keys, **names, **made, **columns}
+    return {**keys, **names, "stretch": np.arange(COUNT), **made, **columns}
 
 
 def tables(columns):
@@ -77,6 +77,34 @@ def test_a_class_with_a_text_is_told_by_it_and_only_that_class(dark):
     assert (row["own"], row["others"]) == pytest.approx((0.0205, 0.0005), abs=1e-4)
     texts = [row["auc"] for row in dark[1] if row["property"] == "still_edges" and row["label"] != "class 2"]
     assert max(texts) < 0.75
+
+
+def test_a_stretch_with_the_label_is_none_of_the_others_whatever_its_further_labels():
+    """Videos 0 to 3 have a text; each is of a, b and c. Video 4 has two stretches, one of them of a."""
+    texts = {0: 0.04, 1: 0.03, 2: 0.05, 3: 0.02, 4: 0.025, 5: 0.01, 6: 0.0}
+    labels = {stretch: "abc" if stretch < 4 else "bc" for stretch in texts} | {7: "ab", 8: "c"}
+    texts |= {7: 0.045, 8: 0.015}
+    of_video = {stretch: "v4" if stretch in (4, 7) else f"v{stretch}" for stretch in texts}
+    rows = [(stretch, label) for stretch, found in labels.items() for label in found]
+    columns = {name: np.zeros(len(rows)) for name in (*kinds.PROPERTIES, *kinds.LOWER)}
+    columns |= {"dataset": ["d"] * len(rows), "model": ["m"] * len(rows)}
+    columns |= {"clip_id": [f"{stretch}{label}" for stretch, label in rows], "label": [label for _, label in rows]}
+    columns |= {"video": [of_video[stretch] for stretch, _ in rows], "stretch": [stretch for stretch, _ in rows]}
+    columns |= {"still_edges": [texts[stretch] for stretch, _ in rows]}
+    made = [row for row in tables(columns)[1] if row["property"] == "still_edges"]
+    (found,) = (row for row in made if row["label"] == "a")
+
+    others: dict[tuple[str, str], list[float]] = {}
+    for stretch, label in rows:
+        if "a" not in labels[stretch]:
+            others.setdefault((of_video[stretch], label), []).append(texts[stretch])
+    own = [texts[stretch] for stretch in (0, 1, 2, 3, 7)]
+    means = [sum(each) / len(each) for each in others.values()]
+    above = sum((mine > other) + (mine == other) / 2 for mine in own for other in means)
+    assert found["auc"] == pytest.approx(above / (len(own) * len(means)))
+    assert found["auc"] == pytest.approx(33 / 35)  # of 5 * 7 pairs two: 0.02 is below 0.025, which is of b and of c
+    assert found["others"] == pytest.approx((2 * (0.025 + 0.01 + 0.0) + 0.015) / 7)
+    assert (found["clips"], found["videos"]) == (5, 5)
 
 
 def test_a_text_in_half_of_the_clips_of_two_classes_off_which_masks_lie_is_found():

@@ -41,7 +41,7 @@ CUES = Table(
         Column("clips", INT, "Clips of the class of which it is known."),
         Column("videos", INT, "Groups of clips, or videos, that they come from: the sampling unit."),
         *_interval_columns("own", "Mean over the clips of the class."),
-        *_interval_columns("others", "Mean over the clips of other classes."),
+        *_interval_columns("others", "Mean over the clips of other classes, without those that have this label too."),
         Column("auc", FLOAT, "Area under the ROC curve of the property as a classifier of videos; 0.5 is chance."),
         *TESTED,
     ),

@@ -78,11 +78,14 @@ def _cue_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
     for place in records(connection, f"select distinct dataset {labelled} order by all"):
         sql = f"{labelled} and dataset = $dataset order by clip_id"
         clips = _columns(connection, sql, place)
+        is_shared = len(np.unique(clips["stretch"])) < len(clips["stretch"])
         draws = _draws_for(len(np.unique(clips["label"])) * len(CUE_PROPERTIES))
         for name, least in CUE_PROPERTIES.items():
             values, _, wholes, labels = _videos(clips, name, name)
             if len(np.unique(midranks(values, np.zeros(len(values))))) > 1:
                 for label in np.unique(labels):
+                    if is_shared:
+                        values, _, wholes, labels = _videos(_without_further_labels(clips, label), name, name)
                     yield {**place, "property": name, **_cue(values, wholes, labels, label, least, draws)}
 
 
@@ -100,6 +103,13 @@ def _cue(values: Array, wholes: Array, labels: np.ndarray, label: str, least: in
         "auc": above / (count * others) if others else None,
         "p": p_value(values, own.astype(float), alone, draws=draws),
     }
+
+
+def _without_further_labels(clips: Clips, label: str) -> Clips:
+    """Clips without the rows for further labels of those that have this label."""
+    own = clips["label"] == label
+    chosen = own | ~np.isin(clips["stretch"], clips["stretch"][own])
+    return {name: column[chosen] for name, column in clips.items()}
 
 
 def _videos(clips: Clips, name: str, outcome: str) -> tuple[Array, Array, Array, np.ndarray]:
@@ -126,7 +136,8 @@ def _columns(connection: duckdb.DuckDBPyConnection, sql: str, keys: dict) -> Cli
     label, video = (np.ma.filled(columns[key], "").astype(str) for key in ("label", "video"))
     codes = [np.unique(names, return_inverse=True)[1] for names in (label, video)]
     of_video = codes[0] * (codes[1].max(initial=0) + 1) + codes[1]
-    return numbers | {"label": label, "number": np.unique(of_video, return_inverse=True)[1]}
+    places = {"label": label, "stretch": np.asarray(columns["stretch"])}
+    return numbers | places | {"number": np.unique(of_video, return_inverse=True)[1]}
 
 
 def _draws_for(questions: int) -> int:
