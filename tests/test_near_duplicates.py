@@ -58,6 +58,7 @@ def rows(**scenes):
         split = name.rstrip("0123456789")
         for table, given in clips(name, split=split, label=name if scene == 5 else "a").items():
             tables[table] += given
+        tables["segments"][-1]["video_id"] = name
         pixels = None if scene is None else SCENES[scene].tobytes()
         tables["clips"][-1] |= {"small_frames": pixels, "view": "random0" if split == "train" else "middle"}
     return tables
@@ -77,6 +78,36 @@ def test_the_report_names_each_test_clip_that_looks_like_a_training_or_validatio
         assert database.records(connection, "select shown_in_training from dataset_summary") == [
             {"shown_in_training": 2}
         ]
+
+
+def labelled(labels):
+    """Clips that show one scene, each once per label, by the name of their video; the split is the name's."""
+    tables = {"segments": [], "clips": []}
+    for video, given in labels.items():
+        for label in given:
+            split = video.rstrip("0123456789")
+            named = {"clip_id": f"{video}-{label}", "split": split, "label": label, "target": None}
+            tables["segments"].append({**named, "video_id": video, "start": 0, "stop": 16})
+            tables["clips"].append({**named, "small_frames": SCENES[0].tobytes()})
+    return tables
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"test": "ab", "train": "ab"}, {"test-a": (1, 1), "test-b": (1, 1)}),
+        ({"test": "ab", "train": "bc"}, {"test-a": (1, 0), "test-b": (1, 1)}),
+        ({"test": "a", "train1": "ab", "train2": "a", "train3": "c"}, {"test-a": (3, 2)}),
+        ({"test": [None], "train": [None]}, {"test-None": (1, 0)}),
+        ({"test": "a", "train": [None]}, {"test-a": (1, 0)}),
+    ],
+)
+def test_a_stretch_with_several_labels_counts_once_and_is_of_each_of_its_classes(tmp_path, labels, expected):
+    rows = answer(write_audit(tmp_path, labelled(labels)), "near_duplicates")
+    assert {row["clip_id"]: (row["alike_clips"], row["alike_own_class"]) for row in rows} == expected
+    assert {row["clip_id"] for row in rows if row["shows_class"]} == {
+        clip for clip, (alike, own) in expected.items() if alike == own
+    }
 
 
 def test_doctor_compares_the_clips_that_are_cut(tmp_path):

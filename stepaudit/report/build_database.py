@@ -266,7 +266,8 @@ def _write_likenesses(connection: duckdb.DuckDBPyConnection, folder: Path, confi
     files: dict[str, list[Path]] = {}
     for partition, paths in sorted(_partitions(TABLES["clips"], folder, tables_of(config)).items()):
         files.setdefault(dict(partition)["dataset"], [Path(path) for path in paths])
-    _create_table(connection, near_duplicates.NAME, near_duplicates.make(files))
+    segments = {dataset: parquet_files(folder / "segments" / f"dataset={dataset}") for dataset in files}
+    _create_table(connection, near_duplicates.NAME, near_duplicates.make(files, segments))
     connection.execute(f"comment on table {near_duplicates.NAME} is {_literal(near_duplicates.COMMENT)}")
 
 

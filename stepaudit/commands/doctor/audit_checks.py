@@ -91,7 +91,9 @@ def look_alikes(config: Config, dataset: str) -> Finding | None:
     """Comparison of all test clips with those of the training; None if none are cut yet."""
     sizes = sorted((config.folder / "clips" / f"dataset={dataset}").glob("size=*"))
     try:
-        rows = near_duplicates.make({dataset: parquet_files(sizes[0])} if sizes else {}).to_pylist()
+        segments = parquet_files(config.folder / "segments" / f"dataset={dataset}")
+        clips = {dataset: parquet_files(sizes[0])} if sizes else {}
+        rows = near_duplicates.make(clips, {dataset: segments}).to_pylist()
     except UsageError as error:
         return warning(f"clips {dataset}", f"not compared: {error}", "")
     if not rows:
