@@ -117,7 +117,10 @@ class Answer:
         return min((mask for mask in self.masks if mask.keeps(level)), key=lambda mask: mask.volume, default=None)
 
     def upper(self, level: float) -> float | None:
-        """a*(level): the volume of that mask; None if none keeps it. The whole clip keeps its own class."""
+        """a*(level), the smallest volume that keeps the level: 0 if the fills alone do, 1 if only the whole clip does.
+
+        None for a class that not even the whole clip keeps.
+        """
         if self.vacuous:
             return 0.0
         smallest = self.smallest(level)

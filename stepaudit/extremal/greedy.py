@@ -17,7 +17,7 @@ from stepaudit.extremal.fills import Fills, parts, target_probability
 from stepaudit.extremal.perturbation import blend
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.extremal.sweep import FIRST_LEVEL, LAST_LEVEL, Snapshot, shift_px, tilt
-from stepaudit.extremal.tubelets import Tubelet, cut, first_tubelets, seed_masks, seeds
+from stepaudit.extremal.tubelets import Tubelet, cut, first_tubelets, seed_mask, seeds
 
 PASSES = 155  # of a path; a forward pass counts a third
 FALLING = 0.6  # share of these after which the level falls
@@ -180,14 +180,14 @@ class Greedy:
 
     def _crisp_masks(self, sets: Sequence[Sequence[Tubelet]], row: int) -> Tensor:
         """Crisp masks of sets of tubelets, [n, T, H, W]."""
-        grids = torch.stack([seed_masks(tubelets, self.size) for tubelets in sets]).to(self.clips)
+        grids = torch.stack([seed_mask(tubelets, self.size) for tubelets in sets]).to(self.clips)
         return crisp(self.geometry(grids) * self.free[row], [self._ratio(tubelets) for tubelets in sets])
 
     def _ratio(self, tubelets: Sequence[Tubelet]) -> float:
         return min(LARGEST, max(SMALLEST, sum(map(seeds, tubelets)) / prod(self.size)))
 
     def _add_snapshot(self, path: Path, tubelets: Sequence[Tubelet]) -> None:
-        grid = seed_masks(tubelets, self.size).half().to(self.clips.device)
+        grid = seed_mask(tubelets, self.size).half().to(self.clips.device)
         path.snapshots.append(Snapshot(grid, self._ratio(tubelets)))
 
 

@@ -219,9 +219,11 @@ class Question:
         """A row's answer before any mask is verified."""
         fills = self.fills
         asks = [fills.names[place] for place in fills.asking(row, fills.names)]
-        alone = {name: values[row] for name, values in zip(fills.names, fills.probabilities, strict=True)}
-        spent = (1 + len(alone)) / 3
-        return Answer(self.probability[row], fills.reference[row], alone, asks, passes=spent, search=self.search.name)
+        on_fills = {name: values[row] for name, values in zip(fills.names, fills.probabilities, strict=True)}
+        spent = (1 + len(on_fills)) / 3  # passes count with their gradient, which costs as much as two without
+        return Answer(
+            self.probability[row], fills.reference[row], on_fills, asks, passes=spent, search=self.search.name
+        )
 
     def _next_verification(self, run: Run) -> Iterator[tuple[int, Snapshot | Mask]]:
         """Next verification of a row, within its budget: a mask with more shown, or another one within a bracket."""

@@ -9,9 +9,9 @@ CLIP_FRAMES = 16
 def temporal_gaussian(seed_masks: Tensor, reach: int) -> Tensor:
     """Each seed becomes a weighted mean over the `reach` frames before and after it. Li et al. 2021, eq. 12.
 
-    The weights are exp(−u² / (0.6 σ)) with σ = `reach`, u the distance in frames. Unlike the paper, which does not say
-    what stands before the first frame, they are normalised over the frames that the clip has. In clips of more than 16
-    frames, the paper's, distances count in sixteenths of the clip.
+    The weights are exp(−u² / (0.6 σ)) with σ = `reach`, u the distance in frames. The paper does not say how it pads;
+    here they are normalised over the frames that the clip has. In clips of more than 16 frames, the paper's length, u
+    and `reach` count in sixteenths of the clip.
 
     Args:
         seed_masks: [N, T, h, w].

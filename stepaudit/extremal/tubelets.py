@@ -72,9 +72,9 @@ def cut(tubelets: Sequence[Tubelet], size: Size, most: int) -> list[Tubelet]:
     return done
 
 
-def seed_masks(tubelets: Sequence[Tubelet], size: Size) -> Tensor:
-    """1 in the seeds of tubelets and 0 elsewhere, [T, h, w]."""
+def seed_mask(tubelets: Sequence[Tubelet], size: Size) -> Tensor:
+    """Seed mask [T, h, w]: 1 inside the tubelets and 0 elsewhere."""
     mask = torch.zeros(*size)
-    for each in tubelets:
-        mask[each] = 1
+    for tubelet in tubelets:
+        mask[tubelet] = 1
     return mask

@@ -49,7 +49,12 @@ def attribute(model: nn.Module, clips: Tensor, targets: Tensor, *, ratios: None 
 
 def _weighted_activations(model: nn.Module, layer: nn.Module, clips: Tensor, targets: Tensor) -> Tensor:
     """Σ_c w_c · activation_c, [N, t, h, w]; not finite if the logit is not."""
-    with frozen(model), _recorded(model) as classifiers, _differentiable(layer) as outputs, torch.enable_grad():
+    with (
+        frozen(model),
+        _called_classifiers(model) as classifiers,
+        _differentiable(layer) as outputs,
+        torch.enable_grad(),
+    ):
         logits = model(clips.detach()).gather(1, targets[:, None])[:, 0]
         if not (outputs and logits.requires_grad):
             raise NotApplicableError("Saliency Tubes find no gradient from the logits to activation_layer")
@@ -95,8 +100,8 @@ def _require_linear(gradients: Tensor, weights: Tensor, activations: Tensor, log
 
 
 @contextmanager
-def _recorded(model: nn.Module) -> Iterator[list[Classifier]]:
-    """A list of the linear layers and 1 × 1 × 1 convolutions called so far."""
+def _called_classifiers(model: nn.Module) -> Iterator[list[Classifier]]:
+    """A list that fills with the linear layers and 1 × 1 × 1 convolutions as the model calls them."""
     called: list[Classifier] = []
     with ExitStack() as stack:
         for part in model.modules():

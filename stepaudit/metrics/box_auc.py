@@ -13,7 +13,7 @@ is_share = True
 def score(importance: Tensor, boxes: list[list[Box]]) -> list[float | AuditError]:
     """Probability that a random pixel inside the boxes of a frame has a greater importance than a random one outside.
 
-    Equal importances count one half, so that a constant frame gives 0.5. Only their order matters, and of all pixels.
+    Equal importances count one half, so that a constant frame gives 0.5. Only the order of the importances matters.
 
     Args:
         importance: [T, H, W].

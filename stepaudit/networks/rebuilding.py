@@ -11,12 +11,12 @@ SEED = 1_234_567  # of the second network, whose initial weights are others
 
 
 def difference(model: nn.Module, rebuild: Callable[[], nn.Module], clip: Tensor, gives: str = "softmax") -> float:
-    """Greatest difference of answers between a network and one built again with its weights; 0 if they agree.
+    """Greatest difference of answers between a network and one built again with its weights; 0 within rounding.
 
     Args:
         rebuild: gives the second network.
         clip: [1, 3, T, H, W] in [0, 1], on the devices of both.
-        gives: as in the configuration.
+        gives: kind of answers, as in the configuration: softmax, sigmoid, logit or regression.
     """
     with torch.random.fork_rng():
         torch.manual_seed(SEED)

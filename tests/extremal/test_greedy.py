@@ -14,7 +14,7 @@ from stepaudit.extremal.fills import fills_of
 from stepaudit.extremal.settings import settings
 from stepaudit.extremal.smooth_max import SmoothMax
 from stepaudit.extremal.sufficiency import Question
-from stepaudit.extremal.tubelets import cut, first_tubelets, halves, seed_masks, seeds
+from stepaudit.extremal.tubelets import cut, first_tubelets, halves, seed_mask, seeds
 from stepaudit.layers import without_gradient
 from stepaudit.methods import ep3d, step
 
@@ -170,11 +170,11 @@ def test_tubelets_fill_the_grid_and_stay_the_same_seeds_when_they_are_cut():
     size = (16, 7, 5)
     first = first_tubelets(size)
     assert len(first) == 64
-    assert sum(map(seeds, first)) == seed_masks(first, size).sum() == 16 * 7 * 5
+    assert sum(map(seeds, first)) == seed_mask(first, size).sum() == 16 * 7 * 5
     some = first[3:9]
     smaller = cut(some, size, 40)
     assert 20 < len(smaller) <= 40
-    assert torch.equal(seed_masks(smaller, size), seed_masks(some, size))
+    assert torch.equal(seed_mask(smaller, size), seed_mask(some, size))
     assert cut(first, size, 40) == first  # no room
 
 

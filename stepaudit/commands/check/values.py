@@ -27,7 +27,7 @@ ROUNDING = 0.001
 
 
 def problems(paths: Collection[Path], folder: Path) -> Iterator[tuple[Path, str]]:
-    """Files of an audit's folder that hold such values, with a sentence on each kind. Only these `paths` are read."""
+    """Files that hold impossible values, with a sentence on each kind. Only these `paths` in `folder` are read."""
     with duckdb.connect(config={"memory_limit": "1GB"}) as connection:
         for table in TABLES.values():
             files = [str(path) for path in paths if path.relative_to(folder).parts[0] == table.name]

@@ -22,7 +22,7 @@ class ClipFrames:
 
     @classmethod
     def read(cls, clip: dict, boxes: Iterable[dict], folder: Path) -> Self:
-        """The frames of a row of `clips`, with rows of `clip_boxes` of the same size. Raises UsageError."""
+        """Frames of a row of `clips` and its rows of `clip_boxes`. Raises UsageError if the pixels are gone."""
         frames = arrays.pixels(clip, folder)
         of_frame: list[list[pictures.Box]] = [[] for _ in frames]
         for box in boxes:

@@ -43,7 +43,7 @@ def save(frames: np.ndarray, path: str | Path, *, rate: float = FRAMES_A_SECOND)
         with writing.written(path, writing.own_name(path)) as temporary:
             _animate(frames, temporary, suffix, rate)
     else:
-        encoding.encode(_pad_to_even(frames)[_places(len(frames), rate)], path, VIDEO_RATE, crf=18)
+        encoding.encode(_pad_to_even(frames)[_shown_frames(len(frames), rate)], path, VIDEO_RATE, crf=18)
     return path
 
 
@@ -62,8 +62,8 @@ def _animate(frames: np.ndarray, file: Path | IO[bytes], suffix: str, rate: floa
     first.save(file, suffix[1:], save_all=True, append_images=rest, **timing, **ANIMATIONS[suffix])
 
 
-def _places(frames: int, rate: float) -> np.ndarray:
-    """Index of the frame that each frame of the file shows."""
+def _shown_frames(frames: int, rate: float) -> np.ndarray:
+    """For each frame of the film, the index of the clip's frame that it shows."""
     count = max(1, round(frames * VIDEO_RATE / rate))
     return np.arange(count) * frames // count
 

@@ -123,7 +123,7 @@ def _videos(clips: Clips, name: str, outcome: str) -> tuple[Array, Array, Array,
 
 
 def _mean(name: str, parts: Array, wholes: Array, least: int | None) -> dict:
-    """Mean over clips with its interval, videos the sampling unit; None where there is none."""
+    """Columns of a mean over clips and its 95 % interval, resampled by video; None where they are not known."""
     mean = ratio_intervals(parts[:, None], wholes[:, None], least=least)
     ends = {"": mean.value, "_low": mean.low, "_high": mean.high}
     return {name + end: float(value[0]) if np.isfinite(value[0]) else None for end, value in ends.items()}
