@@ -19,7 +19,7 @@ audits: .venv/installed
 
 # What breaks on purpose: minutes of killed processes and full disks. Some of it needs root, for a small disk.
 faults: .venv/installed
-	STEPAUDIT_WRITE_FAULTS=1 pytest -n 2 --dist worksteal -p no:cacheprovider tests/faults/injected.py
+	STEPAUDIT_WRITE_FAULTS=1 pytest -p no:cacheprovider tests/faults/injected.py
 
 bench: .venv/installed
 	python -m benchmarks
