@@ -459,17 +459,11 @@ usual as (
     from pairs
     group by all
 ),
-names as (
-    select dataset, target, any_value(label) as label
-    from segments
-    where target is not null
-    group by all
-),
 usual_names as (
     select usual.*, given.label as label, found.label as answered, usual.model in (from classifiers) as names_one
     from usual
-    left join names as given on usual.dataset = given.dataset and usual.target = given.target
-    left join names as found on usual.dataset = found.dataset and usual.answer = found.target
+    left join class_labels as given on usual.dataset = given.dataset and usual.target = given.target
+    left join class_labels as found on usual.dataset = found.dataset and usual.answer = found.target
 )
 select dataset, model, sum(clips)::bigint as clips, sum(alike)::bigint as alike, coalesce(sum(named), 0)::bigint as named,
     count(distinct answer) = count(*) and count(*) > 1 and bool_and(names_one) as one_to_one,

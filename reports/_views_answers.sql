@@ -1,20 +1,17 @@
 -- What models answer, class by class: what the reports accuracy_by_class and confusions are made from.
 
 create table given_answers as
-with names as (
-    select dataset, target, any_value(label) as name from segments where target is not null group by all
-),
-known as (
+with known as (
     select *, list_position(probabilities, list_max(probabilities)) - 1 as place
     from predictions
     where status = 'ok' and label is not null and model in (from classifiers)
         and model not in (select model from controls)
 )
 select known.dataset, known.model, known.clip_id, known.label,
-    if(rank = 1, known.label, coalesce(predicted, name, 'class ' || place, 'another class')) as answer,
+    if(rank = 1, known.label, coalesce(predicted, class_labels.label, 'class ' || place, 'another class')) as answer,
     target_probability, list_max(probabilities) as answer_probability
 from known
-left join names on known.dataset = names.dataset and known.place = names.target;
+left join class_labels on known.dataset = class_labels.dataset and known.place = class_labels.target;
 comment on table given_answers is 'The class that each model answers for a test clip with a label, and how probable it and the annotated class are, of models that name one class; controls are left out.';
 
 create temp view class_answers_samples as
@@ -72,10 +69,7 @@ qualify row_number() over (
 comment on view box_masses is 'How much of a map lies on the boxes of a clip, and how much of the picture they are: one map for each clip and model, optimised masks first, and of these the least ratio.';
 
 create view label_answers as
-with names as (
-    select dataset, target, any_value(label) as label from segments where target is not null group by all
-),
-stretches as (
+with stretches as (
     select segments.dataset, model, coalesce(any_value("group"), video_id) as video,
         any_value(probabilities) as probabilities, list(segments.target) as targets
     from predictions
@@ -86,7 +80,7 @@ stretches as (
 select stretches.dataset, model, video, label, probabilities[target + 1] as probability,
     list_contains(targets, target) as is_there
 from stretches
-join names using (dataset);
+join class_labels using (dataset);
 comment on view label_answers is 'How probable a model with a sigmoid for each label finds each label in each stretch of test video, and whether it is annotated there.';
 
 create temp view error_means_samples as

@@ -1,5 +1,5 @@
--- Accuracy: how often is the label the model's first answer, or among its first five? (Table 1)
--- One row per dataset and model. Test clips without a prediction or a label are asked but not counted. Intervals: 95 %, over clips. Beside them what the paper prints.
+-- Accuracy: how often is the label the model's first answer? (Table 1)
+-- One row per dataset and model. Test clips without a prediction or a label are asked but not counted. Intervals: 95 %, over clips. Top 5: of models that know more than five classes. Beside them what the paper prints.
 with paper as (
     select dataset, model,
         max(printed) filter (quantity = 'top1_percent') as top1,

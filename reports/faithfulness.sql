@@ -5,12 +5,6 @@ with asked as (
     from clip_scores
     where metric_use = 'deletion_insertion'
     group by all
-),
-reasons as (
-    select dataset, model, method, ratio, metric, most_frequent(concat_ws(': ', cause_status, cause)) as reason
-    from failed
-    where stage = 'scores'
-    group by all
 )
 select asked.dataset, asked.model, asked.method, asked.ratio, asked.metric, fill, unit, in_sample,
     percent(gain) as gain_points, percent(gain_low) as gain_points_low, percent(gain_high) as gain_points_high,

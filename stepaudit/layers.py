@@ -1,4 +1,4 @@
-"""Models: freezing, reading activations, target probabilities, number formats. Blur of frames, pixels inside boxes."""
+"""Models: freezing, reading activations, probabilities, number formats, costs. Blur of frames, pixels inside boxes."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence

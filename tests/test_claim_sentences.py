@@ -234,6 +234,8 @@ def looking_alike(folder, *names, label="a"):
     for row in tables["clips"]:
         row["small_frames"] = scenes["x" if row["clip_id"] in (*names, "y") else row["clip_id"]].tobytes()
         row["label"] = label if row["clip_id"] == "y" else "a"
+    for row in tables["segments"]:
+        row["video_id"] = row["clip_id"]
     return page_text(write_audit(folder, tables))
 
 

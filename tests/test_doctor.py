@@ -92,8 +92,8 @@ def quick_machine(tmp_path, monkeypatch):
 def test_a_python_that_is_too_old_is_a_problem_and_the_limit_is_that_of_the_package():
     assert machine_checks.python().status == "ok"
     assert machine_checks.python((3, 10, 9)).status == "problem"
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
-    assert wanted == ">=" + ".".join(map(str, machine_checks.MIN_PYTHON))
+    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert required == ">=" + ".".join(map(str, machine_checks.MIN_PYTHON))
 
 
 def test_a_package_that_is_missing_or_too_old_is_a_problem_that_names_it():

@@ -100,6 +100,7 @@ def test_commands_with_a_dot_show_what_there_is(sql):
     kinds = {row["name"]: row["kind"] for row in tables}
     assert (kinds["maps"], kinds["failed"], kinds["min_ratio"]) == ("table", "view", "report")
     assert kinds["clip_needs"] == "view"  # stored, but made from tables as the others are
+    assert kinds["accuracy_means"] == kinds["estimates"] == "table"  # estimates are computed
     assert "which share of clips needs more" in sql(".schema kaplan_meier_curves")[1]
     status, out, _ = sql(".question right_with_little")
     assert status == 0

@@ -14,7 +14,7 @@ from stepaudit.audit.jobs import Job
 from stepaudit.errors import UsageError, no_exit
 
 OPERATIONS_PER_SECOND = {"cpu": 6e10, "cuda": 5e12}  # float32 convolutions: one thread of a server; a data centre's GPU
-OPERATIONS_PER_NUMBER = 60  # that writing one costs as much as: most of a mobile network's time
+OPERATIONS_PER_NUMBER = 60  # as long as writing one number takes, which is most of a mobile network's time
 SECONDS_PER_PASS = {"cpu": 5e-3, "cuda": 5e-4}  # what a pass costs besides the model: masks, fills, launches
 SECONDS_PER_MAP = 5e-3  # reading, pointing games, writing
 FORWARD, WITH_GRADIENT = 1, 3  # a backward pass costs as much as two forward ones

@@ -22,7 +22,7 @@ from stepaudit.extremal.tubelets import Tubelet, cut, first_tubelets, seed_mask,
 PASSES = 155  # of a path; a forward pass counts a third
 FALLING = 0.6  # share of these after which the level falls
 LEVEL_STEP = 0.1  # by so much it falls before, where nothing can go and nothing be cut
-MAX_TUBELETS = 40  # tubelets
+MAX_TUBELETS = 40
 TOGETHER = (0.03, 0.06, 0.12, 0.2, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)  # shares of the tubelets that are hidden together
 FEW = 0.12  # of the tubelets: if no more can go, they are cut
 LOST = 0.03  # of the share kept: hiding all of the tubelets may lose so much below the level, a part of them a part

@@ -53,7 +53,7 @@ class ViewColumn:
 
 def relations(connection: duckdb.DuckDBPyConnection) -> dict[str, Relation]:
     """Every table, view and report, by its name."""
-    kinds = {statement.name: "view" for statement in sql_files.shared()}
+    kinds = {statement.name: "view" for statement in sql_files.shared() if statement.makes_view}
     kinds |= {report.name: "report" for report in sql_files.all_reports()}
     known = {}
     for row in records(connection, RELATIONS):

@@ -59,6 +59,11 @@ class Statement:
     name: str
     sql: str
 
+    @property
+    def makes_view(self) -> bool:
+        """True if it makes a view, or a table in the place of one; false of macros, comments and what is temporary."""
+        return re.search(r"^create (view|table) ", self.sql, re.MULTILINE) is not None
+
 
 def shared() -> list[Statement]:
     """The statements that make the shared views and macros. Raises UsageError for invalid SQL."""

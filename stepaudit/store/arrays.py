@@ -1,7 +1,6 @@
 """Heavy columns, in Parquet files alone: the pixels of a clip and the grid of a map."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from math import prod
 from pathlib import Path
 
@@ -102,20 +101,14 @@ def _rows(files: list[Path], asked: Mapping[str, object], columns: list[str]) ->
     for path in files:
         with explained_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
             for group in range(file.num_row_groups):
-                values = file.read_row_group(group, columns=list(asked)).to_pylist()
-                rows = [index for index, row in enumerate(values) if row == asked]
-                if rows:
-                    yield from _chosen(file.iter_batches(batch_size=8, row_groups=[group], columns=columns), rows)
-
-
-def _chosen(batches: Iterable[pa.RecordBatch], rows: list[int]) -> Iterator[dict[str, pa.Scalar]]:
-    """Rows of these numbers, ascending, of the batches."""
-    start = 0
-    for batch in batches:
-        stop = start + len(batch)
-        for index in rows[bisect_left(rows, start) : bisect_left(rows, stop)]:
-            yield {name: batch[name][index - start] for name in batch.schema.names}
-        start = stop
+                is_asked = [row == asked for row in file.read_row_group(group, columns=list(asked)).to_pylist()]
+                if not any(is_asked):
+                    continue
+                start = 0
+                for batch in file.iter_batches(batch_size=8, row_groups=[group], columns=columns):
+                    chosen = batch.filter(pa.array(is_asked[start : start + len(batch)]))
+                    yield from ({name: chosen[name][index] for name in columns} for index in range(len(chosen)))
+                    start += len(batch)
 
 
 def needed_grid(row: dict, folder: Path) -> np.ndarray:

@@ -16,7 +16,7 @@ from stepaudit.report.pictures import pictures
 from stepaudit.store import arrays
 from stepaudit.store.database import records
 
-MAX_CLIPS = 1000  # clips
+MAX_CLIPS = 1000
 SHEET = 60  # clips of a picture, and of a page of the list
 SIDE = 72  # px, height of a frame
 QUALITY = 60

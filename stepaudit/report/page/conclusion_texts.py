@@ -44,7 +44,7 @@ def gains_finding(rows: Sequence[dict], does: str) -> Conclusion:
     elif missed:
         lead = (
             f"Shown to {does} than the best trivial pointer: {_use_names(above, compared)}; not shown of "
-            f"{plural(missed, 'other')}{f', of which {len(below)} {_verb(len(below))} clearly below it' * bool(below)}."
+            f"{plural(missed, 'other')}{f', of which {len(below)} {_are(len(below))} clearly below it' * bool(below)}."
         )
     else:
         lead = f"All methods that could be compared {does} than the best trivial pointer."
@@ -52,7 +52,7 @@ def gains_finding(rows: Sequence[dict], does: str) -> Conclusion:
     rest = f"; for {others} the difference is not clear" if others else ""
     counts = (
         f"By {', '.join(sorted({row['metric'] for row in compared}))}, of {plural(len(compared), 'combination')} of "
-        f"method, ratio and model {len(above)} {_verb(len(above))} clearly "
+        f"method, ratio and model {len(above)} {_are(len(above))} clearly "
         f"above it and {len(below)} clearly below{rest} (Holm's correction over all)."
     )
     least = f"; least: {_gain(compared[-1], compared)}" if compared[1:] else ""
@@ -76,7 +76,7 @@ def masks_finding(classes: Counter, place: dict, shares: Sequence[dict]) -> Conc
     else:
         lead = (
             f"Of {plural(asked, 'mask')} that could be put to the question {classes['adversarial']} "
-            f"{_verb(classes['adversarial'])} adversarial{_pointing(classes['focused'], asked, place['annotated'])}."
+            f"{_are(classes['adversarial'])} adversarial{_pointing(classes['focused'], asked, place['annotated'])}."
         )
     texts = [
         _annotation_sentence(classes["focused"], place),
@@ -212,5 +212,5 @@ def _clips(count: int, kind: str = "") -> str:
     return plural(count, f"{kind} clip".strip())
 
 
-def _verb(count: int) -> str:
+def _are(count: int) -> str:
     return "is" if count == 1 else "are"

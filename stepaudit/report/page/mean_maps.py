@@ -13,7 +13,7 @@ from stepaudit.report.pictures import pictures
 from stepaudit.store import arrays
 from stepaudit.store.database import records
 
-MAX_CLIPS = 48  # clips
+MAX_CLIPS = 48
 MAX_PICTURES = 60
 QUALITY = 85
 USES = """

@@ -6,7 +6,7 @@ from stepaudit.report.statistics.intervals import Array
 from stepaudit.report.statistics.medians import interval_rank
 
 CLOSE = 1e-9  # change of a probability at which the iteration ends
-MAX_ITERATIONS = 20_000  # iterations
+MAX_ITERATIONS = 20_000
 WORK = 2_000_000  # iterations times values: of thousands of clips the median is known long before the last digits
 
 
