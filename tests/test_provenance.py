@@ -110,8 +110,8 @@ class TestFingerprint:
             path.write_text("weights")
         return made
 
-    def write(self, made, sha="1"):
-        clips = [{"clip_id": "c", "view": "middle", "sha256": sha}, {"clip_id": "d", "sha256": None}]
+    def write(self, made, sha="1", **values):
+        clips = [{"clip_id": "c", "view": "middle", "sha256": sha, **values}, {"clip_id": "d", "sha256": None}]
         tables.write(clips, "clips", Job(made, "predict", dataset="planted", model="m").files("clips")[0])
 
     def test_it_is_the_same_for_the_same_inputs(self, ready):
@@ -129,6 +129,13 @@ class TestFingerprint:
             {"device": "cpu"},
         ):
             found.append(self.of(config.parse({**AUDIT, "results": str(ready.results), **change})))
+        assert len(set(found)) == len(found)
+
+    def test_another_annotation_of_the_same_pixels_changes_it(self, ready):
+        found = [self.of(ready)]
+        for values in ({"label": "a"}, {"in_action": [True, False]}, {"annotation_error": "no box"}):
+            self.write(ready, **values)
+            found.append(self.of(ready))
         assert len(set(found)) == len(found)
 
     def test_other_versions_change_it(self, ready, monkeypatch):

@@ -27,7 +27,7 @@ from stepaudit.version import __version__
 LIBRARIES = ("torch", "torchvision", "numpy", "pyarrow", "duckdb", "ffmpeg-python", "imageio-ffmpeg", "snakemake")
 OPTIONAL = ("transformers",)  # installed with an extra
 CLIPS = ("clips", "train", "validation")  # inputs that hold pixels; a column has their checksums
-OF_CLIP = ["clip_id", "view", "target", "sha256", "status"]
+OF_CLIP = ["clip_id", "view", "label", "target", "in_action", "sha256", "annotation_error", "status"]
 
 
 def settings(job: Job) -> str:
