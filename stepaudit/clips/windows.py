@@ -52,6 +52,11 @@ def segment_of(clip_id: str) -> str:
     return NAME.sub("", clip_id)
 
 
+def show_different_scenes(clip: dict, other: dict) -> bool:
+    """True for rows of `clips` of different segments and pixels: a segment with several labels has a clip for each."""
+    return segment_of(clip["clip_id"]) != segment_of(other["clip_id"]) and clip["sha256"] != other["sha256"]
+
+
 def window_bounds(times: np.ndarray, start: int, stop: int, windows: Windows) -> list[tuple[int, int, float, float]]:
     """Windows of the frames [start, stop).
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stepaudit.audit.requests import Request, for_runner_up
 from stepaudit.clips.tensors import require_ok, tensors, to_tensor
-from stepaudit.clips.windows import segment_of
+from stepaudit.clips.windows import show_different_scenes
 from stepaudit.errors import NotApplicableError
 from stepaudit.stages._search_tools import Tools, key
 from stepaudit.store.answer_values import answer_values
@@ -68,10 +68,8 @@ def background(request: Request, others: Sequence[Request]) -> dict | None:
     Without clips of another explained class it is any other one of the shard; None if there is none. A window of the
     same video is none: it shows the same scene.
     """
-    own = segment_of(request.clip_id)
-    sound = [other for other in others if other.clip["status"] == "ok" and segment_of(other.clip_id) != own]
-    # A segment with several labels stands among them once for each.
-    sound = [other for other in sound if other.clip["sha256"] != request.clip["sha256"]]
+    usable = [other for other in others if other.clip["status"] == "ok"]
+    sound = [other for other in usable if show_different_scenes(request.clip, other.clip)]
     different = [other for other in sound if other.target not in (None, request.target)]
     lot = lambda clip: hashlib.sha256(f"{request.seed} {request.clip_id} {clip['clip_id']}".encode()).hexdigest()  # noqa: E731
     return min((other.clip for other in different or sound), key=lot, default=None)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from stepaudit.audit.jobs import Job
 from stepaudit.clips.geometry import Box
 from stepaudit.clips.tensors import boxes_by_frame, require_ok, to_tensor
-from stepaudit.clips.windows import segment_of
+from stepaudit.clips.windows import show_different_scenes
 from stepaudit.maps import render
 from stepaudit.networks.asked import Asked, asked_class
 from stepaudit.networks.checkpoint import output_names, trained
@@ -136,13 +136,16 @@ class Shard:
         return by_difference
 
     def next_clip(self, clip: dict) -> dict | None:
-        """The annotated clip of another video that follows an annotated one in the shard; after the last the first."""
+        """The annotated clip that follows an annotated one in the shard; after the last the first.
+
+        It is neither a window of the same segment nor the same stretch of video with another label.
+        """
         names, own = self._annotated, clip["clip_id"]
         if own not in names:
             return None
         place = names.index(own)
-        others = (name for name in names[place + 1 :] + names[:place] if segment_of(name) != segment_of(own))
-        return self.clips.get(next(others, ""))
+        following = (self.clips[name] for name in names[place + 1 :] + names[:place])
+        return next((other for other in following if show_different_scenes(clip, other)), None)
 
     @cached_property
     def _annotated(self) -> list[str]:

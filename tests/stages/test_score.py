@@ -218,6 +218,19 @@ def test_clips_that_follow_each_other_make_a_ring_of_the_annotated_ones(whole):
     assert len(seen) > 1
 
 
+def test_the_clip_that_follows_is_not_the_same_stretch_of_video_with_another_label(whole):
+    shard = offered(whole)._shard
+    first, *others = [clip for clip in shard.clips.values() if shard.next_clip(clip)]
+    twin = {**first, "clip_id": f"{first['clip_id']}#b"}
+    vars(shard).pop("_annotated")
+    shard.clips = {first["clip_id"]: first, twin["clip_id"]: twin, **{clip["clip_id"]: clip for clip in others}}
+    shard.boxes[twin["clip_id"]] = []
+    assert [shard.next_clip(clip)["clip_id"] for clip in (first, twin)] == [others[0]["clip_id"]] * 2
+    shard.clips = {first["clip_id"]: first, twin["clip_id"]: twin}
+    vars(shard).pop("_annotated")
+    assert shard.next_clip(first) is None
+
+
 def test_another_seeds_map_is_compared_with_the_first_seeds(whole, rows):
     maps = tables.read("maps", Job(whole, "attribute", **PLANTED, method="noise", shard="test-000").file("maps"))
     sound = [row for row in maps if row["status"] == "ok"]
