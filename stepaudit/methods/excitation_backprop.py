@@ -44,7 +44,10 @@ def attribute(
         raise NotApplicableError(
             f"{type(model).__name__} names no activation_layer, at which EB-R ends; set the model's `layer:`"
         )
-    probabilities = winning_probabilities(model, layer, clips, targets, contrastive)
+    # A clip alone, because a layer of single frames may take those of several in any order.
+    alone = [slice(row, row + 1) for row in range(len(clips))]
+    each = [winning_probabilities(model, layer, clips[row], targets[row], contrastive) for row in alone]
+    probabilities = torch.cat(each)
     return Maps(scaled(rectified(probabilities.sum(dim=2))), "trilinear", clips.shape[-3:])
 
 
@@ -52,6 +55,8 @@ def winning_probabilities(
     model: nn.Module, layer: nn.Module, clips: Tensor, targets: Tensor, contrastive: bool = False
 ) -> Tensor:
     """Winning probability of each activation, [N, T, C, h, w]; they add up to 1. Contrastive ones may be negative.
+
+    Of several clips, `layer` must take all frames of the first one first, or be called frame by frame.
 
     Every rule is linear in the probability that comes from above, so that the difference may be taken at the top, where
     the papers take it right below the classifier. Negated, a classifier's weights excite what they inhibited before.

@@ -42,13 +42,17 @@ def attribute(
         raise NotApplicableError(
             f"{type(model).__name__} names no activation_layer, which Grad-CAM reads; set the model's `layer:`"
         )
-    pairs = [_on_grid(model, pair, clips) for pair in _activations_and_gradients(model, layer, clips, targets, score)]
-    _require_places(pairs[0][0], clips.shape[-2:])
-    grids = [_weighted_activations(*pair) for pair in pairs]
-    if wrong := [len(grid) for grid in grids if len(grid) % len(clips)]:
-        raise NotApplicableError(f"activation_layer gives {wrong[0]} maps for {len(clips)} clips: not as many for each")
-    maps = torch.cat([grid.reshape(len(clips), -1, *grid.shape[-2:]) for grid in grids], dim=1)
+    alone = [slice(row, row + 1) for row in range(len(clips))]
+    maps = torch.cat([_clip_map(model, layer, clips[row], targets[row], score) for row in alone])
     return Maps(scaled(maps), "trilinear", clips.shape[-3:])
+
+
+def _clip_map(model: nn.Module, layer: nn.Module, clip: Tensor, target: Tensor, score: str) -> Tensor:
+    """Map [1, t, h, w] of a clip by itself: a layer of single frames may take those of several in any order."""
+    pairs = [_on_grid(model, pair, clip) for pair in _activations_and_gradients(model, layer, clip, target, score)]
+    _require_places(pairs[0][0], clip.shape[-2:])
+    grids = [_weighted_activations(*pair) for pair in pairs]
+    return torch.cat([grid.reshape(1, -1, *grid.shape[-2:]) for grid in grids], dim=1)
 
 
 def _on_grid(model: nn.Module, pair: tuple[Tensor, Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:

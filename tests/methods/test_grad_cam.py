@@ -121,26 +121,37 @@ def test_a_relu_in_place_behind_the_layer_does_not_change_the_map():
 
 
 class FrameByFrame(nn.Module):
-    """A CNN over single frames, called once a frame or once for all; the mean over frames is the answer."""
+    """A CNN over single frames; the mean over frames is the answer.
 
-    def __init__(self, *, loop: bool):
+    Args:
+        order: `clips` calls it once, with all frames of the first clip first; `frames` once a frame; `times` once, with
+            the first frames of all clips first; `parts` as `clips`, three pictures at a time.
+    """
+
+    def __init__(self, order: str):
         super().__init__()
         torch.manual_seed(1)
-        self.loop, self.activation_layer = loop, nn.Conv2d(3, 4, 3, stride=2)
+        self.order, self.activation_layer = order, nn.Conv2d(3, 4, 3, stride=2)
         self.classifier = nn.Linear(4, CLASSES)
 
     def forward(self, clips):
         frames = clips.transpose(1, 2)
-        if self.loop:
+        if self.order == "frames":
             maps = torch.stack([self.activation_layer(frame) for frame in frames.unbind(1)], dim=1)
+        elif self.order == "times":
+            maps = self.activation_layer(frames.transpose(0, 1).flatten(0, 1)).unflatten(0, (-1, len(clips)))
+            maps = maps.transpose(0, 1)
         else:
-            maps = self.activation_layer(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+            pictures = frames.flatten(0, 1)
+            calls = pictures.split(3 if self.order == "parts" else len(pictures))
+            maps = torch.cat([self.activation_layer(some) for some in calls]).unflatten(0, frames.shape[:2])
         return self.classifier(maps.relu().mean(dim=(1, 3, 4)))
 
 
-def test_a_layer_that_is_called_frame_by_frame_has_the_map_of_all_frames():
+@pytest.mark.parametrize("order", ["frames", "times", "parts"])
+def test_a_layer_that_takes_frames_in_any_order_or_number_has_the_map_of_all_frames(order):
     clips = some_clips(2)
-    found, expected = (grad_cam.attribute(FrameByFrame(loop=loop), clips, TARGETS).grid for loop in (True, False))
+    found, expected = (grad_cam.attribute(FrameByFrame(each), clips, TARGETS).grid for each in (order, "clips"))
     assert found.shape == (2, 8, 15, 15)
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
 
