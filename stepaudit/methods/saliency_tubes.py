@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stepaudit.errors import NotApplicableError
 from stepaudit.layers import frozen, hooked
@@ -13,6 +15,10 @@ from stepaudit.methods._scale import scaled
 
 ROUNDING = 1e-2  # of the greatest term; a GPU's TF32 rounds by 1e-3, another kind of model is wrong altogether
 CONSTANT = 1e-6  # of the greatest value: float32 rounds sums by that much
+NOT_LINEAR = (
+    "Saliency Tubes need logits that are one linear layer over averages of activation_layer's output; "
+    "with this model's last linear layer that does not give its logits"
+)
 Classifier = nn.Linear | nn.Conv3d
 explains_output = True
 
@@ -58,28 +64,42 @@ def _weighted_activations(model: nn.Module, layer: nn.Module, clips: Tensor, tar
         logits = model(clips.detach()).gather(1, targets[:, None])[:, 0]
         if not (outputs and logits.requires_grad):
             raise NotApplicableError("Saliency Tubes find no gradient from the logits to activation_layer")
-        (gradients,) = torch.autograd.grad(logits.sum(), outputs[-1:], materialize_grads=True)
+        classifier, classified = _last_classifier(classifiers, outputs[-1].shape[1])
+        gradients, slopes = torch.autograd.grad(logits.sum(), [outputs[-1], classified], materialize_grads=True)
     activations, logits = outputs[-1].detach(), logits.detach()
-    weights, biases = _target_weights(classifiers, activations.shape[1], targets)
+    weights, biases = _target_weights(classifier, slopes)
     weights = weights[..., None, None, None]
     _require_linear(gradients, weights, activations, logits, biases)
     return (weights * activations).sum(dim=1) + 0 * logits[:, None, None, None]
 
 
-def _target_weights(classifiers: list[Classifier], channels: int, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The final layer's weights [N, C] and biases [N] of the targets."""
-    given = classifiers[-1].weight.shape[1] if classifiers else "no"
+def _last_classifier(classifiers: list[tuple[Classifier, Tensor]], channels: int) -> tuple[Classifier, Tensor]:
+    """The final layer and its output. Raises NotApplicableError unless it takes as many channels."""
+    given = classifiers[-1][0].weight.shape[1] if classifiers else "no"
     if given != channels:
         raise NotApplicableError(
             f"Saliency Tubes need a linear layer over the {channels} channels of activation_layer; "
             f"the last one that the model calls has {given} inputs"
         )
-    weight, bias = classifiers[-1].weight.detach().flatten(1), classifiers[-1].bias
-    if len(weight) == 1:  # one value, of class 1
-        if not targets.all():
-            raise NotApplicableError("Saliency Tubes explain the class that the model's one value speaks for")
-        targets = torch.zeros_like(targets)
-    return weight[targets], torch.zeros_like(targets) if bias is None else bias.detach()[targets]
+    return classifiers[-1]
+
+
+def _target_weights(classifier: Classifier, slopes: Tensor) -> tuple[Tensor, Tensor]:
+    """The final layer's weights [N, C] and biases [N] of the targets.
+
+    A target's row need not have its number: outputs may be chosen, or put into another order, behind the layer.
+
+    Args:
+        slopes: gradient of the targets' logits to the layer's output, [N, K, ...].
+    """
+    weight, bias = classifier.weight.detach().flatten(1), classifier.bias
+    slopes = slopes.float().flatten(2).sum(dim=2) if slopes.ndim > 2 else slopes.float()
+    if len(weight) == 1 and not slopes.any(dim=1).all():
+        raise NotApplicableError("Saliency Tubes explain the class that the model's one value speaks for")
+    rows = slopes.argmax(dim=1)
+    if not (slopes - functional.one_hot(rows, len(weight))).abs().max() <= ROUNDING:
+        raise NotApplicableError(NOT_LINEAR)
+    return weight[rows], torch.zeros_like(rows) if bias is None else bias.detach()[rows]
 
 
 def _require_linear(gradients: Tensor, weights: Tensor, activations: Tensor, logits: Tensor, biases: Tensor) -> None:
@@ -93,20 +113,25 @@ def _require_linear(gradients: Tensor, weights: Tensor, activations: Tensor, log
     terms = torch.cat([(expected * activations).flatten(1), biases[:, None]], dim=1)
     missing = (terms.sum(dim=1) - logits).abs()
     if (apart > ROUNDING * size).any() or (missing > ROUNDING * terms.abs().sum(dim=1)).any():
-        raise NotApplicableError(
-            "Saliency Tubes need logits that are one linear layer over averages of activation_layer's output; "
-            "with this model's last linear layer that does not give its logits"
-        )
+        raise NotApplicableError(NOT_LINEAR)
 
 
 @contextmanager
-def _called_classifiers(model: nn.Module) -> Iterator[list[Classifier]]:
-    """A list that fills with the linear layers and 1 × 1 × 1 convolutions as the model calls them."""
-    called: list[Classifier] = []
+def _called_classifiers(model: nn.Module) -> Iterator[list[tuple[Classifier, Tensor]]]:
+    """A list that fills with the linear layers and 1 × 1 × 1 convolutions that gradients flow through, as the model
+    calls them, and with their outputs.
+    """
+    called: list[tuple[Classifier, Tensor]] = []
+
+    def record(layer: Any, _inputs: object, output: Tensor) -> Tensor:
+        if output.requires_grad:
+            called.append((layer, output))
+        return output.clone()  # which the model may change in place
+
     with ExitStack() as stack:
         for part in model.modules():
             if isinstance(part, nn.Linear) or (isinstance(part, nn.Conv3d) and part.kernel_size == (1, 1, 1)):
-                stack.enter_context(hooked(part, lambda *_, layer=part: called.append(layer)))
+                stack.enter_context(hooked(part, record))
         yield called
 
 

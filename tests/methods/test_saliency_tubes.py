@@ -6,9 +6,11 @@ from narrow_models import CLASSES, changes, narrow, some_clips, state
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stepaudit.adapters import Adapter
 from stepaudit.errors import NotApplicableError
 from stepaudit.methods import saliency_tubes
 from stepaudit.models import s3d
+from stepaudit.networks import outputs
 
 TARGETS = torch.tensor([0, 2])
 
@@ -110,6 +112,21 @@ def test_the_final_layer_may_be_a_pointwise_convolution_with_a_mean_after_it():
     other.last = convolution
     clips = some_clips(2, frames=3, size=5)
     torch.testing.assert_close(grid(other, clips), grid(plain, clips))
+
+
+def test_each_label_of_a_network_of_several_has_the_map_of_its_own_output():
+    clips, model = some_clips(2), Tubes(*ROWS, bias=0.2)
+    for label in range(3):
+        one = grid(Adapter(model, column=label, gives="logit"), clips, torch.ones(2, dtype=torch.long))
+        assert torch.equal(one, grid(model, clips, torch.full((2,), label)))
+
+
+def test_a_class_has_the_map_of_its_own_output_where_outputs_are_put_into_another_order():
+    clips, own = some_clips(2), ["jump", "run", "sit"]
+    model = outputs.selected(Tubes(*ROWS, bias=0.2), own, ["sit", "jump"])
+    for target, place in enumerate((2, 0)):
+        found = grid(model, clips, torch.full((2,), target))
+        assert torch.equal(found, grid(Tubes(*ROWS, bias=0.2), clips, torch.full((2,), place)))
 
 
 def test_activations_may_be_changed_in_place_after_the_layer():
