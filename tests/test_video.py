@@ -1,6 +1,7 @@
 """Decoding: real files of several containers, rates and faults, whose frames carry their numbers."""
 
 import itertools
+import math
 import os
 import subprocess
 from pathlib import Path
@@ -249,6 +250,15 @@ def test_damage_in_the_middle_is_a_bad_video(numbered, tmp_path, ending):
     path.write_bytes(content)
     with pytest.raises(BadVideoError, match=r"damaged, so that their numbers are in doubt"):
         numbers(path)
+
+
+def test_a_complaint_about_damage_is_not_lost_among_the_warnings_that_follow(tmp_path):
+    damage = "[mjpeg @ 0x1f] [error] overread 8"
+    warnings = "seq -f '[swscaler @ 0x1f] [warning] deprecated pixel format used in frame %g' 20000"
+    _, end = decoding._run_to_end(["sh", "-c", f"(echo '{damage}'; {warnings}) >&2"], tmp_path, len, math.inf)
+    assert len(end) < 3 * decoding.COMPLAINTS
+    assert decoding._damage(end.decode().splitlines()) == [damage]
+    assert end.decode().splitlines()[-1].endswith(" 20000")
 
 
 def test_a_complaint_about_the_sound_is_none_about_the_frames():

@@ -43,7 +43,7 @@ MEMORY = 4 * 2**30  # bytes that ffmpeg may reserve: 8K of ten bits with 16 refe
 SPOOL = 4 * 2**30  # bytes of scaled frames: 75 minutes of 112 × 112 at 25 a second
 REORDERED = 16  # frames that a decoder may hold back; in a file that is cut short, as many before the end are in doubt
 CHUNK = 2**20  # bytes read at once
-COMPLAINTS = 2**16  # bytes kept of ffmpeg's messages; a damaged video can cause gigabytes of them
+COMPLAINTS = 2**16  # bytes kept of ffmpeg's messages, at least; a damaged video can cause gigabytes of them
 STOPPED = (255, -SIGKILL, -SIGTERM)  # exit statuses of ffmpeg when it, or the machine, is stopped
 PREFIX = re.compile(r"\[[^]]*@ 0x\w+]\s*|\[(?:warning|error|fatal|panic)]\s*")
 SERIOUS = re.compile(r"\[(?:error|fatal|panic)]|\[warning].*corrupt")
@@ -445,7 +445,7 @@ def _without_prefix(complaint: str) -> str:
 
 
 def _run_to_end(arguments: list[str], path: Path, take: Callable[[bytes], object], seconds: float) -> tuple[int, bytes]:
-    """Run a program with a memory limit. Returns its exit status and the end of its stderr."""
+    """Run a program with a memory limit. Returns its exit status and its stderr, `_shortened`."""
     pipe = subprocess.PIPE
     with subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, bufsize=0) as process:
         try:
@@ -461,7 +461,7 @@ def _run_to_end(arguments: list[str], path: Path, take: Callable[[bytes], object
 
 
 def _drain(output: IO[bytes], errors: IO[bytes], take: Callable[[bytes], object], seconds: float) -> bytes | None:
-    """Give a program's output to `take`. Returns the end of its stderr, or None if it is too slow."""
+    """Give a program's output to `take`. Returns its stderr, `_shortened`, or None if it is too slow."""
     end, began, latest = b"", monotonic(), monotonic()
     with DefaultSelector() as waiting:
         waiting.register(output, EVENT_READ)
@@ -479,5 +479,14 @@ def _drain(output: IO[bytes], errors: IO[bytes], take: Callable[[bytes], object]
                     take(more)
                     latest = monotonic()
                 else:
-                    end = (end + more)[-COMPLAINTS:]
+                    end = _shortened(end + more)
     return end
+
+
+def _shortened(complaints: bytes) -> bytes:
+    """The end of very long messages, behind the first one about damage: many warnings may follow it."""
+    if len(complaints) < 2 * COMPLAINTS:
+        return complaints
+    lines = complaints.decode(errors="replace").splitlines()
+    first = next((line for line in lines if _damage([line])), "")
+    return f"{first}\n".encode() + complaints[-COMPLAINTS:]
