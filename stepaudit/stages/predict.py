@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from stepaudit.adapters import logits_of
+from stepaudit.audit import decides
 from stepaudit.audit.jobs import Job
 from stepaudit.audit.requests import UNMOVED, Request, explained
 from stepaudit.audit.sections import Model
@@ -22,7 +23,7 @@ from stepaudit.networks.asked import Asked
 from stepaudit.networks.checkpoint import trained
 from stepaudit.running import device
 from stepaudit.running.guard import Guard
-from stepaudit.running.ledger import folder_of
+from stepaudit.running.ledger import Ledger
 from stepaudit.running.progress import progress
 from stepaudit.running.shard import batches
 from stepaudit.running.smaller_batches import run_batch
@@ -40,8 +41,9 @@ def run(job: Job) -> None:
     requests, orders = of_clips(job), frame_orders(config.clips_of(job.model).frames)
     rows: list[dict] = []
     reordered: list[dict] = []
-    notes, title = folder_of(job.file("predictions")), f"predict {job.model} on {job.dataset} {job.shard}"
-    guard = Guard(config, notes, f"model '{job.model}'", lambda: (trained(job, torch_device),) * 2)
+    title = f"predict {job.model} on {job.dataset} {job.shard}"
+    notes = Ledger(job.file("predictions"), decides.rows(job))  # of calls that did not end; not those of another model
+    guard = Guard(config, notes.folder, f"model '{job.model}'", lambda: (trained(job, torch_device),) * 2)
     with progress(title, len(requests), len(requests)) as advance, torch.no_grad(), guard:
         _probe_model(job, guard, requests, torch_device, len(names))
         for index, batch in enumerate(batches(requests, entry.batch_size)):
@@ -61,6 +63,7 @@ def run(job: Job) -> None:
         log.warning("model '%s': %s", job.model, note)
     tables.write(rows, "predictions", job.file("predictions"))
     tables.write(reordered, "frame_orders", job.file("frame_orders"))
+    notes.remove()
 
 
 def _explained(request: Request, prediction: dict, which: Literal["label", "predicted"]) -> Request:

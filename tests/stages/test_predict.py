@@ -5,10 +5,12 @@ import torch
 from every_shard import predict_all
 from scipy import ndimage
 
+from stepaudit.audit import decides
 from stepaudit.audit.jobs import Job
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.errors import UsageError
 from stepaudit.networks import checkpoint
+from stepaudit.running.ledger import Ledger
 from stepaudit.stages import train
 from stepaudit.stages.predict import _first_answers, unmoved
 
@@ -121,6 +123,22 @@ def test_a_bug_in_a_model_crashes_and_writes_nothing(changed):
     with pytest.raises(RuntimeError):
         predict_all(made, "bug")
     assert not list((made.folder / "predictions").rglob("model=bug/*.parquet"))
+
+
+def test_a_clip_at_which_it_did_not_end_is_left_out_until_anything_that_decides_the_rows_changes(changed, rows):
+    made = changed(batch_seconds=600)
+    job = Job(made, "predict", dataset="planted", model="r3d", shard="test-000")
+    before = [row["status"] for row in rows(made, "predictions", model="r3d")]
+    for fingerprint, count in ((decides.rows(job), 1), ("of another network", 0)):
+        earlier = Ledger(job.file("predictions"), fingerprint)
+        sizes = range(1, made.models["r3d"].batch_size + 1)
+        notes = [f"batch 0, {size} rows from 0 within 600 s" for size in sizes]
+        (earlier.folder / "hung").write_text("\n".join(notes))
+        predict_all(made, "r3d")
+        found = [row["status"] for row in rows(made, "predictions", model="r3d")]
+        assert found.count("timed_out") == count
+        assert not earlier.folder.exists()
+    assert found == before
 
 
 def test_running_again_gives_the_same_file(changed):
