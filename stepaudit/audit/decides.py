@@ -27,7 +27,8 @@ from stepaudit.version import __version__
 LIBRARIES = ("torch", "torchvision", "numpy", "pyarrow", "duckdb", "ffmpeg-python", "imageio-ffmpeg", "snakemake")
 OPTIONAL = ("transformers",)  # installed with an extra
 CLIPS = ("clips", "train", "validation")  # inputs that hold pixels; a column has their checksums
-OF_CLIP = ["clip_id", "view", "label", "target", "in_action", "sha256", "annotation_error", "status"]
+OF_CLIP = ["clip_id", "view", "target", "sha256", "status"]
+ANNOTATED = ["label", "in_action", "annotation_error"]  # which scores alone depend on
 
 
 def settings(job: Job) -> str:
@@ -86,7 +87,7 @@ def rows(job: Job, *more: object) -> str:
     clips = [path for name, paths in job.reads.items() if name in CLIPS for path in paths]
     files = [path for name, paths in job.reads.items() if name not in CLIPS for path in paths]
     contents = [sha256(path) if path.exists() else None for path in files]
-    known = tables.read("clips", *clips, columns=OF_CLIP)
+    known = tables.read("clips", *clips, columns=OF_CLIP + (ANNOTATED if job.stage == "score" else []))
     return fingerprint([settings(job), versions(), job.config.device, contents, known, more])
 
 
