@@ -36,13 +36,13 @@ def sample(clips: Sequence[str], count: int = MAX_CLIPS) -> list[str]:
 
 def of_clips(pair: Pair) -> list[dict]:
     """Rank correlation and IoU of A's and B's map of each sampled clip, method and ratio, of a seed that both have."""
-    chosen = sample(pair.clips)
-    return [
-        row
-        for method in methods(pair.a, pair.b)
-        for start in range(0, len(chosen), BLOCK)
-        for row in _block_similarities(pair, method, chosen[start : start + BLOCK])
-    ]
+    sampled = sample(pair.clips)
+    rows: list[dict] = []
+    for method in methods(pair.a, pair.b):
+        chosen = [clip for clip in sampled if clip not in pair.maps_of_others[method]]
+        for start in range(0, len(chosen), BLOCK):
+            rows += _block_similarities(pair, method, chosen[start : start + BLOCK])
+    return rows
 
 
 def quantities(pair: Pair, rows: Sequence[dict]) -> list[Quantity]:
