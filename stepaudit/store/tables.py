@@ -156,8 +156,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """Finished Parquet files below a folder, without hidden ones (a job's temporary files)."""
-    files = sorted(folder.rglob("*.parquet"))
+    """Finished Parquet files below a folder, by number, without hidden ones (a job's temporary files)."""
+    files = sorted(folder.rglob("*.parquet"), key=lambda path: (path.parent, len(path.name), path.name))
     return [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 

@@ -82,15 +82,16 @@ def _block_similarities(pair: Pair, method: str, clips: Sequence[str]) -> Iterat
 def _maps(side: Side, dataset: str, method: str, clips: Sequence[str]) -> dict[tuple, dict]:
     """Rows of maps without an error by clip, ratio and seed, with their grids and the size of their clips."""
     place = side.folder / "maps" / f"dataset={dataset}" / f"model={side.model}" / f"method={method}"
-    maps = {}
+    maps: dict[tuple, dict | None] = {}
     for path in parquet_files(place):
         table = pq.read_table(path, columns=COLUMNS, filters=[("clip_id", "in", list(clips))], partitioning=None)
         grids = table["grid"]
         for index, row in enumerate(table.drop_columns("grid").to_pylist()):
-            if row["status"] == "ok" and grids[index].is_valid:
-                grid = arrays.shaped(grids[index], row)
-                maps[row["clip_id"], row["ratio"], row["seed"]] = row | {"grid": grid, "size": side.size}
-    return maps
+            key = row["clip_id"], row["ratio"], row["seed"]
+            if key not in maps:  # a later file may be of an earlier, larger number of shards
+                is_there = row["status"] == "ok" and grids[index].is_valid
+                maps[key] = row | {"grid": arrays.shaped(grids[index], row), "size": side.size} if is_there else None
+    return {key: row for key, row in maps.items() if row is not None}
 
 
 def _full_map(row: dict) -> "Tensor":
