@@ -171,6 +171,17 @@ def test_rows_have_the_columns_of_an_audit_and_say_the_same_in_json(done):
             assert stored[table][0][name] == (pytest.approx(value, rel=1e-6) if numbers else value), name
 
 
+def test_only_a_class_that_was_named_is_the_label_of_the_prediction(done, explain, tmp_path):
+    (answered,) = pq.read_table(done[0] / "predictions.parquet", partitioning=None).to_pylist()
+    top = CLASSES[int(np.argmax(answered["probabilities"]))]
+    assert answered["predicted"] == top
+    assert [answered[name] for name in ("label", "target", "target_probability", "rank")] == [None] * 4
+    assert explain("--method", "center", "--target", CLASSES[0])[0] == 0
+    (named,) = pq.read_table(tmp_path / "out/predictions.parquet", partitioning=None).to_pylist()
+    assert (named["label"], named["target"], named["predicted"]) == (CLASSES[0], 0, top)
+    assert named["target_probability"] == pytest.approx(named["probabilities"][0])
+
+
 def test_what_is_kept_is_the_clip_under_the_stored_mask_and_blurred_elsewhere(done, place, net):
     folder, _, _ = done
     (row,) = pq.read_table(folder / "maps.parquet", partitioning=None).to_pylist()
