@@ -298,6 +298,8 @@ def test_a_video_or_model_that_is_not_there_ends_with_status_2_and_the_next_step
         (("--option", "iteration=3"), "no option 'iteration'; did you mean 'iterations'?"),
         (("--option", "iterations=many"), "option 'iterations' of step"),
         (("--option", "iterations"), "write key=value"),
+        (("--option", "iterations=010"), "YAML reads 010 as another number, in base 8"),
+        (("--option", "iterations=3", "--option", "iterations=4"), "'iterations' is given twice; leave one out"),
         (("--size", "16x112"), "--size 16x112: give frames, height and width"),
         (("--start", "9", "--stop", "9"), "--start 9 --stop 9"),
         (("--classes", "3"), "--classes: and its classes; leave it out"),
