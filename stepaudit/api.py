@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from stepaudit.audit.sections import Clips
+from stepaudit.audit.sections import Clips, sentence
 from stepaudit.clips import cutting
 from stepaudit.clips.tensors import to_tensor
 from stepaudit.commands.explain.explanation import Explanation, explained
@@ -78,7 +79,7 @@ def read_clip(
         [1, 3, T, H, W] in [0, 1], float32.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, stretch or size.
         BadVideoError: no frame of it decodes, or fewer than asked for.
         TooShortError: it has fewer frames than the clip.
 
@@ -90,7 +91,12 @@ def read_clip(
     path = at_home(Path(path))
     if not path.exists():
         raise UsageError(f"{path}: there is no such video")
-    clips = Clips(frames=frames, height=height, width=width, fit=fit)
+    if (start or 0) < 0 or (stop is not None and stop <= (start or 0)):
+        raise UsageError(f"start {start}, stop {stop}: give frames of the video from 0 on, the first before the last")
+    try:
+        clips = Clips(frames=frames, height=height, width=width, fit=fit)
+    except ValidationError as error:
+        raise UsageError("; ".join(sentence(problem, Clips) for problem in error.errors())) from error
     return to_tensor([cutting.middle(Path(path), clips, start=start, stop=stop)])
 
 

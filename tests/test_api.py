@@ -192,6 +192,21 @@ def test_bad_input_names_the_next_step(given, text):
         stepaudit.explain(**asked)
 
 
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"start": -5}, "start -5, stop None: give frames of the video from 0 on, the first before the last"),
+        ({"start": 20, "stop": 10}, "start 20, stop 10: give frames"),
+        ({"stop": -3}, "start None, stop -3: give frames"),
+        ({"height": 8}, "height: 8 is outside its range, 16 to 4096"),
+        ({"fit": "pad"}, "fit: Input should be 'stretch' or 'crop', got 'pad'"),
+    ],
+)
+def test_a_clip_that_no_video_has_is_bad_input(given, text):
+    with pytest.raises(UsageError, match=text):
+        stepaudit.read_clip("my_video.mp4", **{"frames": 4, "height": 64, "width": 96, **given})
+
+
 def test_what_cannot_be_explained_says_why():
     with pytest.raises(NotApplicableError):
         stepaudit.explain(Net(), half_bright(0), method="grad_cam")

@@ -21,6 +21,7 @@ from stepaudit.commands.compare.comparison import compared
 from stepaudit.errors import UsageError
 from stepaudit.report.statistics import medians
 from stepaudit.store import database
+from stepaudit.store.tables import write
 
 TEN = [f"c{index}" for index in range(10)]
 LESS, MORE, LEFT, RIGHT = (0.05, 0.1), (0.2, 0.3), (0, 0.02), (0.7, None)
@@ -399,6 +400,44 @@ def test_how_alike_two_maps_are_is_spearmans_correlation_and_their_overlap(case)
         for x, y in zip((*GRIDS[:2], np.ones_like(GRIDS[3])), (*others, GRIDS[3]), strict=True)
     ]
     assert of(iou, "value", "clips") == (pytest.approx(np.mean(shares), abs=1e-3), 3)
+
+
+def test_maps_of_an_earlier_plan_are_not_compared(tmp_path):
+    made = {**clip_rows(["c0"]), "predictions": [answer("c0", 0.5)], "maps": [map_row("c0", GRIDS[0])]}
+    folders = [audit(tmp_path, name, made) for name in ("last", "this")]
+    (current,) = (folders[1] / "maps").rglob("*.parquet")
+    other = map_row("c0", 1 - GRIDS[0], seed=0, status="ok")
+    write([other], "maps", current.with_name("test-001.parquet"))  # of two shards
+    assert quantities(*folders)["map_rank_correlation[grad_cam]"].value == pytest.approx(1)
+
+
+def test_maps_of_the_runner_up_are_compared_only_where_it_is_the_same_class(tmp_path):
+    changes = {
+        "methods": {"grad_cam": {}, "rival": {"use": "grad_cam", "target": "runner_up"}},
+        "metrics": {"mass_in_box": {}},
+        "preserve": {},
+    }
+    sides_of_rivals = []
+    for name, rivals, grid, value in (("last", "bbc", GRIDS[0], 0.2), ("this", "cbc", 1 - GRIDS[0], 0.6)):
+        made = clip_rows(["c0", "c1", "c2"])
+        made["segments"].append({"clip_id": "another", "label": "c", "target": 2})
+        made["predictions"] = [answer(f"c{index}", 0.5) for index in range(3)]
+        made["maps"], made["scores"] = [], []
+        for index, rival in enumerate(rivals):
+            made["maps"].append(map_row(f"c{index}", GRIDS[0], target_name="a"))
+            own = grid if index == 0 else GRIDS[0]
+            made["maps"].append(map_row(f"c{index}", own, method="rival", target_name=rival))
+            made["scores"].append(mass(f"c{index}", value if index == 0 else 0.4, method="rival"))
+        sides_of_rivals.append(audit(tmp_path, name, made, **changes))
+    found = quantities(*sides_of_rivals)
+    assert of(found["map_rank_correlation[grad_cam]"], "value", "clips") == (pytest.approx(1), 3)
+    assert of(found["map_rank_correlation[rival]"], "value", "clips") == (pytest.approx(1), 2)
+    assert of(found["metric_increase[mass_in_box, rival]"], "value", "clips") == (0, 2)
+    with compared(*map(str, sides_of_rivals)) as comparison:
+        assert (
+            "maps of 'rival' and their metrics leave out 1 clip on which they explain different classes in A and B"
+            in comparison.notes
+        )
 
 
 def test_a_sample_of_clips_depends_on_their_names_alone():

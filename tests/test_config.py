@@ -147,6 +147,11 @@ BAD_VALUES = {
     ("device", "gpu"): "device: Input should be 'auto', 'cpu' or 'cuda', got 'gpu'",
     ("precision", "float16"): "precision: Input should be 'float32' or 'bfloat16', got 'float16'",
     ("seed", "x"): "seed: Input should be a valid integer",
+    ("seed", True): "seed: true is no number (YAML takes yes, no, on and off for true and false)",
+    ("models.small.training.epochs", False): "models.small.training.epochs: false is no number",
+    ("models.small.training.weight_decay", True): "models.small.training.weight_decay: true is no number",
+    ("methods.step.seeds", (True, 2)): "methods.step.seeds: true is no number",
+    ("memory_growth_mb", True): "memory_growth_mb: true is no number",
 }
 
 

@@ -11,6 +11,8 @@ import pytest
 from tiny_audit import clips, write_audit
 
 from stepaudit.audit import config
+from stepaudit.commands import status
+from stepaudit.commands.check import values
 from stepaudit.errors import UsageError
 from stepaudit.report import build_database
 from stepaudit.store import database, schema, tables
@@ -255,6 +257,17 @@ def test_names_with_quotes_survive(tmp_path):
     folder = write_audit(tmp_path / "it's", clips(name))
     tables_alone(folder)
     assert one(folder, "select clip_id from clips") == name
+
+
+@pytest.mark.parametrize(("name", "other"), [("run[1]", "run1"), ("run*", "run2")])
+def test_a_folder_whose_name_could_be_a_pattern_is_read_and_no_other(tmp_path, name, other):
+    folders = [write_audit(tmp_path / each, clips(f"clip of {each}")) for each in (other, name)]
+    tables_alone(folders[1])
+    assert database.query(folders[1], "select clip_id from clips")[1] == [(f"clip of {name}",)]
+    (stage,) = [each for each in status.of_folder(folders[1]).stages if each.name == "extract"]
+    assert stage.rows == 1
+    wrong = [path for path, _ in values.problems([*folders[1].rglob("*.parquet")], folders[1])]
+    assert wrong == [folders[1] / "clips/dataset=planted/size=16x112x112/test-000.parquet"]  # without `sha256`
 
 
 def test_times_with_a_zone_are_read_without_another_package():

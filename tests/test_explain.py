@@ -171,6 +171,17 @@ def test_rows_have_the_columns_of_an_audit_and_say_the_same_in_json(done):
             assert stored[table][0][name] == (pytest.approx(value, rel=1e-6) if numbers else value), name
 
 
+def test_only_a_class_that_was_named_is_the_label_of_the_prediction(done, explain, tmp_path):
+    (answered,) = pq.read_table(done[0] / "predictions.parquet", partitioning=None).to_pylist()
+    top = CLASSES[int(np.argmax(answered["probabilities"]))]
+    assert answered["predicted"] == top
+    assert [answered[name] for name in ("label", "target", "target_probability", "rank")] == [None] * 4
+    assert explain("--method", "center", "--target", CLASSES[0])[0] == 0
+    (named,) = pq.read_table(tmp_path / "out/predictions.parquet", partitioning=None).to_pylist()
+    assert (named["label"], named["target"], named["predicted"]) == (CLASSES[0], 0, top)
+    assert named["target_probability"] == pytest.approx(named["probabilities"][0])
+
+
 def test_what_is_kept_is_the_clip_under_the_stored_mask_and_blurred_elsewhere(done, place, net):
     folder, _, _ = done
     (row,) = pq.read_table(folder / "maps.parquet", partitioning=None).to_pylist()
@@ -287,6 +298,8 @@ def test_a_video_or_model_that_is_not_there_ends_with_status_2_and_the_next_step
         (("--option", "iteration=3"), "no option 'iteration'; did you mean 'iterations'?"),
         (("--option", "iterations=many"), "option 'iterations' of step"),
         (("--option", "iterations"), "write key=value"),
+        (("--option", "iterations=010"), "YAML reads 010 as another number, in base 8"),
+        (("--option", "iterations=3", "--option", "iterations=4"), "'iterations' is given twice; leave one out"),
         (("--size", "16x112"), "--size 16x112: give frames, height and width"),
         (("--start", "9", "--stop", "9"), "--start 9 --stop 9"),
         (("--classes", "3"), "--classes: and its classes; leave it out"),

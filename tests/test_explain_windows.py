@@ -104,6 +104,9 @@ def test_the_video_is_decoded_once(explain, monkeypatch):
         (("--window", 0), "--window: 0 is outside its range, 0.1 to 86400"),
         (("--window", 8, "--stride", 0.1), "set it to 0.5 or more"),
         (("--window", 2, "--at", 30), "--at 30: no window holds this second; give one from 0.0 to 20.0"),
+        (("--window", 2, "--need"), "--need belongs to a window that is explained; name a second of it, --at"),
+        (("--window", 2, "--out", "found"), "--out belongs to a window that is explained"),
+        (("--window", 2, "--option", "iterations=3"), "--option belongs to a window that is explained"),
         (("--window", 0.3), "no window has the 16 frames of a clip; give a longer --window"),
     ],
 )

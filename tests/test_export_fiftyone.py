@@ -102,6 +102,8 @@ def test_without_a_choice_the_clips_of_the_gallery_are_written_and_the_count_say
 def test_what_cannot_be_written_says_the_next_step(audit, tmp_path):
     with pytest.raises(UsageError, match=r"no map of these clips in .*; choose others with --clip, or --all"):
         fiftyone.write(audit, tmp_path / "out", {"clip_id": ["nothing"]})
+    with pytest.raises(UsageError, match="none of these maps has the clip nothing"):
+        fiftyone.write(audit, tmp_path / "out", {"clip_id": [NAMES["c0"], "nothing"]})
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()
     with pytest.raises(UsageError, match="not empty; name a new folder"):

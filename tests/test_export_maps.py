@@ -214,6 +214,9 @@ def test_what_stops_half_way_leaves_whole_files_and_no_index(audit, tmp_path, mo
         ({"dataset": ["plante"]}, "did you mean 'planted'?"),
         ({"clip_id": ["none"]}, "no map in 2 files has this clip, ratio and seed"),
         ({"ratio": [0.3]}, "no map in 2 files"),
+        ({"clip_id": [NAMES["c0"], "none"]}, "none of these maps has the clip none; correct it, or leave it out"),
+        ({"ratio": [0.1, 0.3, 0.2]}, "none of these maps has the ratio 0.2, 0.3"),
+        ({"seed": [0, 1, 7], "method": ["step"]}, "none of these maps has the seed 7"),
         ({"method": ["random_pixel"]}, "no maps of these yet; `stepaudit status"),
     ],
 )

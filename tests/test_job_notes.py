@@ -64,6 +64,14 @@ def test_a_job_that_was_killed_has_stopped(tmp_path):
     assert job_notes.read(tmp_path)[KEY].state == "stopped"
 
 
+def test_a_job_whose_number_another_process_has_by_now_has_stopped(tmp_path):
+    with job_notes.noted(job(tmp_path)):
+        note = job_notes.read(tmp_path)[KEY]
+    assert note.state == "running"
+    note.began -= 10 * 86_400  # before this process was started
+    assert note.state == "stopped"
+
+
 def test_a_job_of_another_machine_runs_as_long_as_it_says_so(tmp_path):
     with job_notes.noted(job(tmp_path)):
         note = job_notes.read(tmp_path)[KEY]

@@ -14,7 +14,7 @@ from stepaudit.audit import config
 from stepaudit.methods.gradient import attribute
 from stepaudit.report import build_database
 from stepaudit.report.page.mean_maps import half_of, mean_map, mean_maps
-from stepaudit.store import database
+from stepaudit.store import database, tables
 
 FRAMES, SIDE, CLIPS = 4, 16, 6
 SIZE = f"{FRAMES}x{SIDE}x{SIDE}"
@@ -82,6 +82,20 @@ def test_a_network_that_looks_at_a_corner_shows_it_and_one_that_follows_the_squa
     lit = picture(corner).sum(axis=2)
     assert lit[CORNER].min() > 2 * np.delete(lit, range(12, 16), axis=1).max()
     assert picture(scene).shape == (SIDE, SIDE, 3)
+
+
+def test_maps_and_clips_of_an_earlier_plan_do_not_count(tmp_path):
+    folder, before = audit(tmp_path, {"corner": CORNER})
+    for table in ("maps", "clips"):
+        (current,) = (folder / table).rglob("*.parquet")
+        rows = tables.read(table, current)
+        for row in rows:
+            row |= (
+                {"grid": np.ones(len(row["grid"] or []))} if table == "maps" else {"pixels": bytes(len(row["pixels"]))}
+            )
+        tables.write(rows, table, current.with_name("test-001.parquet"))  # of two shards
+    with database.connect(folder) as connection:
+        assert mean_maps(connection, folder) == before
 
 
 def test_maps_that_cannot_be_read_leave_a_note(tmp_path):

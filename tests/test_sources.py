@@ -102,6 +102,23 @@ def test_an_added_test_video_runs_the_shard_again_that_it_falls_into_and_no_trai
     assert planning.changed_sources(audit()) == {"own": "1 added (v/goal/e.mp4); 1 changed (v/split.csv)"}
 
 
+def test_a_class_more_is_what_has_changed_of_a_model_that_is_not_trained(root):
+    untrained = {"models": {"m": {"use": "r2plus1d_18", "training": {"epochs": 0}}}}
+    started()
+    before = decides.settings(Job(audit(**untrained), "train", "own", "m"))
+    (root / "goal/e.mp4").write_bytes(b"another")
+    with (root / "split.csv").open("a") as file:
+        file.write("goal/e.mp4,test\n")
+    job = Job(planning.with_sources(audit(**untrained)), "train", "own", "m")
+    assert decides.changed(job, before) == []
+    (root / "save").mkdir()
+    (root / "save/f.mp4").write_bytes(b"of another class")
+    with (root / "split.csv").open("a") as file:
+        file.write("save/f.mp4,test\n")
+    job = Job(planning.with_sources(audit(**untrained)), "train", "own", "m")
+    assert decides.changed(job, before) == ["data set 'own'"]
+
+
 def test_a_removed_or_renamed_training_video_runs_all_training_shards_again(root):
     started()
     text = (root / "split.csv").read_text()

@@ -70,6 +70,12 @@ def test_class_folders_are_seen_with_their_videos_frames_and_pixels(videos):
     assert (seen.boxed, seen.with_action) == (0, 0)
 
 
+@pytest.mark.parametrize("name", ["2024", "1.10", "on"])
+def test_a_folder_whose_name_yaml_takes_for_a_number_or_a_flag_keeps_it(videos, name):
+    made = written(videos.rename(videos.with_name(name)))
+    assert (made.audit, list(made.datasets)) == (name, [name])
+
+
 def test_split_folders_are_seen(tmp_path):
     put(tmp_path, "train/run/0", "train/swim/1", "test/run/2", "test/swim/3", "validation/run/4", "validation/swim/5")
     seen = survey.look(tmp_path)

@@ -109,6 +109,12 @@ def test_chosen_columns_are_read_with_or_without_those_of_the_path(tmp_path):
     assert tables.read("maps", path, columns=["method"]) == [{"method": "method-1"}] * 2
 
 
+def test_folders_above_an_audit_may_be_called_as_its_columns_are(tmp_path):
+    path = file_of(tmp_path / "seed=7" / "method=other", "maps")
+    tables.write([full_row("maps")], "maps", path)
+    assert tables.read("maps", path, columns=["seed", "method"]) == [{"seed": -7, "method": "method-1"}]
+
+
 def test_a_folder_is_read_in_order_and_without_what_is_hidden(tmp_path):
     for shard in ("test-001", "test-000"):
         tables.write([{"clip_id": shard}], "clips", tmp_path / "clips" / "dataset=d" / f"{shard}.parquet")

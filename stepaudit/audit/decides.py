@@ -62,8 +62,13 @@ def changed(job: Job, before: str) -> list[str]:
 
 
 def _data_fingerprint(job: Job) -> str | None:
-    """Fingerprint of the files, or of the rows of a shard, of the job's data set; None for stages that read tables."""
+    """Fingerprint of the files, or of the rows of a shard, of the job's data set; None for stages that read tables.
+
+    A model that reads no training clips, which would say so, depends on the classes alone.
+    """
     sources = job.config.sources(job.dataset)
+    if job.stage == "train" and not job.config.models[job.model].reads_training_clips(job.dataset):
+        return sources.classes
     if job.stage == "index" or (job.stage == "extract" and not job.shard):
         return sources.version
     if job.stage != "extract":

@@ -58,7 +58,7 @@ def with_sources(config: Config) -> Config:
     unread = [name for name, each in present.items() if each.version != config.sources(name).version and each.files]
     rows = _answer_of_process({"config": config.model_dump(mode="json"), "read": unread})["rows"] if unread else {}
     for dataset in unread:
-        present[dataset] = replace(present[dataset], test=None, rest="")
+        present[dataset] = replace(present[dataset], test=None, rest="", classes="")
         if rows[dataset] is not None:
             present[dataset] = present[dataset].with_rows(rows[dataset])
     return config.with_sources(present)
@@ -84,7 +84,7 @@ def sources_now(config: Config, dataset: str, most: int | None = None) -> Source
     saved, files = config.sources(dataset), {}
     if not component.declares("makes_videos"):
         files = sources.now(saved, entry.root, entry.options, config.results, most)
-    return Sources(fingerprint([entry.use, str(entry.root), entry.options, code]), files, saved.test, saved.rest)
+    return replace(saved, reader=fingerprint([entry.use, str(entry.root), entry.options, code]), files=files)
 
 
 def changed_sources(config: Config) -> dict[str, str]:

@@ -94,10 +94,25 @@ def _number_or_auto(value: Any) -> int | str:
 Shards = Annotated[Annotated[int, Between(1, MAX_SHARDS)] | Literal["auto"], BeforeValidator(_number_or_auto)]
 
 
+def _is_number(annotation: Any) -> bool:
+    """True for a type of numbers, or one that is made of such, as a list of them."""
+    return annotation in (int, float) or any(_is_number(part) for part in get_args(annotation))
+
+
 class Closed(BaseModel):
     """A section that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_no_flag(cls, value: Any, info: ValidationInfo) -> Any:
+        """The value. Raises ValueError for true or false in place of a number: pydantic takes them for 1 and 0."""
+        flags = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, bool)]
+        if flags and _is_number(cls.model_fields[str(info.field_name)].annotation):
+            given = str(flags[0]).lower()
+            raise ValueError(f"{given} is no number (YAML takes yes, no, on and off for true and false)")
+        return value
 
 
 class Component(Closed):

@@ -51,12 +51,14 @@ class Sources:
         files: by path.
         test: fingerprint of each test segment, with its boxes and video; None if the rows are not known.
         rest: fingerprint of all other segments, and of the classes.
+        classes: fingerprint of the classes alone; empty if they are not known.
     """
 
     reader: str = ""
     files: Mapping[str, File] = field(default_factory=dict)
     test: Sequence[str] | None = None
     rest: str = ""
+    classes: str = ""
 
     @cached_property
     def version(self) -> str:
@@ -80,7 +82,8 @@ class Sources:
             digest = _digest([fingerprint, files[path].version if path in files else None])
             (test if split == "test" else rest).append(digest)
             classes.add(label)
-        return replace(self, files=files, test=test, rest=_digest([sorted(classes), rest]))
+        names = sorted(classes)
+        return replace(self, files=files, test=test, rest=_digest([names, rest]), classes=_digest(names))
 
     def with_contents(self) -> "Sources":
         """The sources with checksums of all files that have not changed since they were listed."""
@@ -109,7 +112,7 @@ def read(folder: Path, dataset: str) -> Sources:
     try:
         saved = json.loads(_saved_path(folder, dataset).read_text(encoding="utf-8"))
         files = {path: File(*entry) for path, entry in saved["files"].items()}
-        return Sources(saved["reader"], files, saved["test"], saved["rest"])
+        return Sources(saved["reader"], files, saved["test"], saved["rest"], saved.get("classes", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Sources()  # all files then count as new
 
@@ -117,7 +120,8 @@ def read(folder: Path, dataset: str) -> Sources:
 def save(sources: Sources, folder: Path, dataset: str) -> None:
     """Write the sources of a data set into an audit's folder, if they have changed."""
     files = {path: [file.key, file.version, file.content] for path, file in sources.files.items()}
-    content = {"reader": sources.reader, "test": sources.test, "rest": sources.rest, "files": files}
+    names = ("reader", "test", "rest", "classes")
+    content = {**{name: getattr(sources, name) for name in names}, "files": files}
     path, text = _saved_path(folder, dataset), json.dumps(content, ensure_ascii=False)
     if not (path.is_file() and path.read_text(encoding="utf-8") == text):
         writing.write_text(path, text)

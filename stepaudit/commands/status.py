@@ -20,6 +20,7 @@ from stepaudit.errors import UsageError
 from stepaudit.running import job_notes
 from stepaudit.running.job_notes import Note
 from stepaudit.store import tables
+from stepaudit.store.database import exact_names
 from stepaudit.store.formats import duration, format_rows
 from stepaudit.store.schema import TABLES
 
@@ -190,7 +191,7 @@ def _state(audit: Audit, job: Job, notes: dict[tuple[str, str], Note], stale: se
 def _row_counts(audit: Audit, stage: str, files: list[Path]) -> tuple[int, int]:
     """Number of finished rows, and of those without a value; damaged files are left to `stepaudit check`."""
     with_status = {table for table in WRITES.get(stage, ()) if "status" in TABLES[table].schema.names}
-    paths = [str(path) for path in files if path.relative_to(audit.config.folder).parts[0] in with_status]
+    paths = [path for path in files if path.relative_to(audit.config.folder).parts[0] in with_status]
     try:
         return _counts(paths)
     except duckdb.Error:
@@ -201,11 +202,11 @@ def _row_counts(audit: Audit, stage: str, files: list[Path]) -> tuple[int, int]:
         return sum(rows for rows, _ in sound), sum(without for _, without in sound)
 
 
-def _counts(files: list[str]) -> tuple[int, int]:
+def _counts(files: list[Path]) -> tuple[int, int]:
     if not files:
         return 0, 0
     sql = "select count(*), count(*) filter (status != 'ok') from read_parquet(?, hive_partitioning = false)"
-    ((rows, without_value),) = duckdb.execute(sql, [files]).fetchall()
+    ((rows, without_value),) = duckdb.execute(sql, [exact_names(files)]).fetchall()
     return rows, without_value
 
 

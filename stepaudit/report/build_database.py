@@ -26,7 +26,7 @@ from stepaudit.report import near_duplicates, sql_files
 from stepaudit.report.statistics import estimates, kinds, labels, means, needs, survival
 from stepaudit.running import locks
 from stepaudit.store import package_files, writing
-from stepaudit.store.database import FILE, require_readable_name
+from stepaudit.store.database import FILE, exact_names, require_readable_name
 from stepaudit.store.schema import SCHEMA_VERSION, TABLES, TEXT, Table
 from stepaudit.store.tables import as_json, check_schema, parquet_files, path_columns
 from stepaudit.version import __version__
@@ -155,7 +155,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path, cur
         connection.execute(
             f"insert into {table.name} by name select columns(lambda name: name in ({names})){keys} "
             f"from read_parquet(?, hive_partitioning = false, union_by_name = {union})",
-            [files],
+            [exact_names(files)],
         )
     _comment(connection, table)
 
@@ -167,9 +167,9 @@ def _comment(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
             connection.execute(f"comment on column {table.name}.{_name(column.name)} is {_literal(column.text)}")
 
 
-def _partitions(table: Table, folder: Path, current: set[Path]) -> dict[tuple, list[str]]:
+def _partitions(table: Table, folder: Path, current: set[Path]) -> dict[tuple, list[Path]]:
     """Files of a table by the columns in their paths, without those of an earlier configuration."""
-    by_partition: dict[tuple, list[str]] = {}
+    by_partition: dict[tuple, list[Path]] = {}
     for path in parquet_files(folder / table.name):
         values = path_columns(path.relative_to(folder))
         if missing := set(table.partitions) - set(values):
@@ -178,7 +178,7 @@ def _partitions(table: Table, folder: Path, current: set[Path]) -> dict[tuple, l
             )
         if table.name == "runs" or path.relative_to(folder) in current:
             check_schema(table.name, path)
-            by_partition.setdefault(tuple((key, values[key]) for key in table.partitions), []).append(str(path))
+            by_partition.setdefault(tuple((key, values[key]) for key in table.partitions), []).append(path)
     return by_partition
 
 
@@ -265,7 +265,7 @@ def _write_likenesses(connection: duckdb.DuckDBPyConnection, folder: Path, confi
     """Table of clips that look alike, in one of the sizes of each data set."""
     files: dict[str, list[Path]] = {}
     for partition, paths in sorted(_partitions(TABLES["clips"], folder, tables_of(config)).items()):
-        files.setdefault(dict(partition)["dataset"], [Path(path) for path in paths])
+        files.setdefault(dict(partition)["dataset"], paths)
     segments = {dataset: parquet_files(folder / "segments" / f"dataset={dataset}") for dataset in files}
     _create_table(connection, near_duplicates.NAME, near_duplicates.make(files, segments))
     connection.execute(f"comment on table {near_duplicates.NAME} is {_literal(near_duplicates.COMMENT)}")

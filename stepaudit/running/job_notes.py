@@ -22,6 +22,7 @@ from stepaudit.store import writing
 
 FOLDER = ".jobs"
 SECONDS_BETWEEN_NOTES = 5.0
+SLACK = 60.0  # seconds by which clocks may have been set
 SILENT = 900.0  # seconds without a note after which a job of another machine is taken for dead
 
 log = logging.getLogger(__name__)
@@ -59,8 +60,15 @@ class Note:
         if self.error:
             return "failed"
         if self.host == socket.gethostname():
-            return "running" if psutil.pid_exists(self.process) else "stopped"
+            return "running" if self._is_alive() else "stopped"
         return "running" if time.time() - self.noted < SILENT else "stopped"
+
+    def _is_alive(self) -> bool:
+        """True if the process is there, and no later one that was given its number, as after a restart."""
+        try:
+            return psutil.Process(self.process).create_time() < self.began + SLACK
+        except psutil.NoSuchProcess:
+            return False
 
 
 @contextmanager

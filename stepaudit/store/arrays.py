@@ -1,6 +1,6 @@
 """Heavy columns, in Parquet files alone: the pixels of a clip and the grid of a map."""
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from math import prod
 from pathlib import Path
 
@@ -49,54 +49,56 @@ def grid(row: dict, folder: Path) -> np.ndarray:
     return shaped(_value(place, _files(place, folder), "grid", row, ("clip_id", "ratio", "seed")), row)
 
 
-def full_maps(use: dict, folder: Path) -> Iterator[np.ndarray]:
+def full_maps(use: dict, folder: Path, clip_ids: Set[str]) -> Iterator[np.ndarray]:
     """Full maps of a model and method, float32 [T, H, W], in the order of the files; errors as for `full_map`.
 
     Args:
         use: `dataset`, `model`, `method`, `size` of the model's clips, and the `ratio` and `seed` of the maps.
         folder: of the audit.
+        clip_ids: clips of the maps.
     """
     place = folder / "maps" / f"dataset={use['dataset']}" / f"model={use['model']}" / f"method={use['method']}"
     asked = {"ratio": use["ratio"], "seed": use["seed"], "status": "ok"}
-    for row in _rows(_files(place, folder), asked, ["grid", "grid_shape", "upsampling"]):
+    rows = _rows(_files(place, folder), asked, ["clip_id", "grid", "grid_shape", "upsampling"])
+    for row in _each_once(rows, clip_ids):
         if row["grid"].is_valid:
             values = {name: row[name].as_py() for name in ("grid_shape", "upsampling")} | {"size": use["size"]}
             yield full(shaped(row["grid"], values), values)
 
 
-def all_pixels(dataset: str, size: str, folder: Path) -> Iterator[np.ndarray]:
-    """Frames of the test clips of a size, uint8 [T, H, W, 3], in the order of the files; errors as for `pixels`.
-
-    Pixels of another size are left out.
-    """
-    for path in _files(_clips_folder(dataset, size, folder), folder):
-        yield from (clip for _, clip in _test_pixels(path, size))
-
-
 def some_pixels(dataset: str, size: str, folder: Path, clip_ids: Set[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and frames of some test clips; as `all_pixels`, but files without any of them are not read."""
-    for path in _files(_clips_folder(dataset, size, folder), folder):
-        with explained_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-            names = set(file.read(columns=["clip_id"])["clip_id"].to_pylist())
-        if not clip_ids.isdisjoint(names):
-            yield from (each for each in _test_pixels(path, size) if each[0] in clip_ids)
+    """Names and frames, uint8 [T, H, W, 3], of test clips of a size, in the order of the files; errors as for `pixels`.
 
-
-def _test_pixels(path: Path, size: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Names of the test clips of a file, and their frames."""
+    Pixels of another size are left out, and files without any of these clips are not read.
+    """
     shape = (*map(int, size.split("x")), 3)
     asked = {"view": "middle", "split": "test", "status": "ok"}
-    for row in _rows([path], asked, ["clip_id", "pixels"]):
+    files = (path for path in _files(_clips_folder(dataset, size, folder), folder) if _has_any(path, clip_ids))
+    for row in _each_once(_rows(files, asked, ["clip_id", "pixels"]), clip_ids):
         pixels = row["pixels"].as_py()
         if pixels is not None and len(pixels) == prod(shape):
             yield row["clip_id"].as_py(), np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+def _has_any(path: Path, clip_ids: Set[str]) -> bool:
+    with explained_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return not clip_ids.isdisjoint(file.read(columns=["clip_id"])["clip_id"].to_pylist())
+
+
+def _each_once(rows: Iterable[dict[str, pa.Scalar]], clip_ids: Set[str]) -> Iterator[dict[str, pa.Scalar]]:
+    """The first row of each of these clips: behind the shards may lie those of an earlier, larger number of them."""
+    left = set(clip_ids)
+    for row in rows:
+        if (clip_id := row["clip_id"].as_py()) in left:
+            left.remove(clip_id)
+            yield row
 
 
 def _clips_folder(dataset: str, size: str, folder: Path) -> Path:
     return folder / "clips" / f"dataset={dataset}" / f"size={size}"
 
 
-def _rows(files: list[Path], asked: Mapping[str, object], columns: list[str]) -> Iterator[dict[str, pa.Scalar]]:
+def _rows(files: Iterable[Path], asked: Mapping[str, object], columns: list[str]) -> Iterator[dict[str, pa.Scalar]]:
     """Columns of the rows of Parquet files that have these values, a few in memory at a time."""
     for path in files:
         with explained_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:

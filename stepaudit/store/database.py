@@ -1,7 +1,8 @@
 """`audit.duckdb`, read only: connections, statements, rows."""
 
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +31,11 @@ def require_readable_name(folder: Path) -> None:
     """Raise UsageError for a folder whose database DuckDB would look for in another place."""
     if "?" in str(folder.resolve()):
         raise UsageError(f"{folder.resolve()}: DuckDB does not open files in a folder with `?` in its name; rename it")
+
+
+def exact_names(paths: Iterable[Path]) -> list[str]:
+    """Names for `read_parquet`, which takes `*`, `?` and `[…]` in a name for those of other files, too."""
+    return [re.sub(r"[*?[]", r"[\g<0>]", str(path)) for path in paths]
 
 
 def connect(folder: Path, *, spills: bool = False, small: bool = False) -> duckdb.DuckDBPyConnection:

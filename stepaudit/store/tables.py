@@ -156,18 +156,18 @@ def _files(path: Path) -> list[Path]:
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """Finished Parquet files below a folder, without hidden ones (a job's temporary files)."""
-    files = sorted(folder.rglob("*.parquet"))
+    """Finished Parquet files below a folder, by number, without hidden ones (a job's temporary files)."""
+    files = sorted(folder.rglob("*.parquet"), key=lambda path: (path.parent, len(path.name), path.name))
     return [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 
 def _read_file(table: str, path: Path, columns: Sequence[str] | None) -> list[dict]:
-    partitions = path_columns(path)
+    in_path, partitions = path_columns(path), TABLES[table].partitions
     inside = None if columns is None else [name for name in columns if name not in partitions]
     data = read_arrow(table, path, inside)
     with explained_damage(path):
         rows = data.to_pylist()
-    named = {key: partitions.get(key) for key in TABLES[table].partitions if columns is None or key in columns}
+    named = {key: in_path.get(key) for key in partitions if columns is None or key in columns}
     return [{**row, **named} for row in rows]
 
 

@@ -14,6 +14,7 @@ import duckdb
 
 from stepaudit.audit.config import Config
 from stepaudit.audit.jobs import Job
+from stepaudit.store.database import exact_names
 from stepaudit.store.read_only import Settings
 
 MEMORY = "1GB"  # what does not fit is put on disk
@@ -123,7 +124,7 @@ def problems(config: Config, sound: Collection[Path]) -> Iterator[tuple[Path, st
             job = Job(config, "", dataset)
             segments = job.file("segments")
             if segments in sound:
-                connection.execute(SEGMENTS, {"files": [str(segments)]})
+                connection.execute(SEGMENTS, {"files": exact_names([segments])})
                 yield from _duplicate_segments(connection, segments)
                 for size in config.sizes:
                     yield from _Part(connection, sound, replace(job, size=size)).clips()
@@ -262,7 +263,7 @@ class _Part:
     def _execute(self, sql: str, **values: Any) -> list[tuple]:
         values = {name: value for name, value in values.items() if f"${name}" in sql}
         for name in {"files"} & set(values):
-            values[name] = [str(path) for path in values[name]]
+            values[name] = exact_names(values[name])
         return self.connection.execute(sql, values).fetchall()
 
     def _rows(self, sql: str, **values: Any) -> list[dict]:

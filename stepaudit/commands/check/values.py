@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 
 from stepaudit.errors import STATUSES
+from stepaudit.store.database import exact_names
 from stepaudit.store.schema import FLOAT, TABLES, Table
 
 # What a row that is 'ok' has, by table.
@@ -30,13 +31,13 @@ def problems(paths: Collection[Path], folder: Path) -> Iterator[tuple[Path, str]
     """Files that hold impossible values, with a sentence on each kind. Only these `paths` in `folder` are read."""
     with duckdb.connect(config={"memory_limit": "1GB"}) as connection:
         for table in TABLES.values():
-            files = [str(path) for path in paths if path.relative_to(folder).parts[0] == table.name]
+            files = [path for path in paths if path.relative_to(folder).parts[0] == table.name]
             if files and table.name != "runs":
                 yield from _table_problems(connection, table, files)
 
 
 def _table_problems(
-    connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]
+    connection: duckdb.DuckDBPyConnection, table: Table, files: list[Path]
 ) -> Iterator[tuple[Path, str]]:
     """Problems of the files of a table, which are read once."""
     key = next((name for name in ("clip_id", "video_id") if name in table.schema.names), "null")
@@ -45,7 +46,8 @@ def _table_problems(
         return
     counts = ", ".join(f"count(*) filter ({each}), min({key}) filter ({each})" for each in conditions)
     read = "read_parquet(?, filename = true, hive_partitioning = false)"
-    for name, *counted in connection.execute(f"select filename, {counts} from {read} group by all", [files]).fetchall():
+    rows = connection.execute(f"select filename, {counts} from {read} group by all", [exact_names(files)]).fetchall()
+    for name, *counted in rows:
         for text, count, first in zip(conditions.values(), counted[::2], counted[1::2], strict=True):
             if count:
                 such = "" if first is None else f", such as of '{first}'"

@@ -77,6 +77,12 @@ def _compare_pair(both: Pair) -> Comparison:
     notes = sides.notes(both.a, both.b) + [f"left out: {text}" for text in both.left_out_texts()]
     if others := len(both.clips) - len(alike.clips):
         notes.append(f"needs, maps and metrics leave out {others} clips that A and B explain for different classes")
+    notes += [
+        f"maps of '{method}' and their metrics leave out {len(clips)} clip{'s' * (len(clips) > 1)} on which they "
+        "explain different classes in A and B"
+        for method, clips in alike.maps_of_others.items()
+        if clips and method in sides.methods(both.a, both.b)
+    ]
     if identical:
         notes.append("A and B give exactly the same probabilities on every clip: they are taken to be one model")
         quantities = list(map(_certain_if_zero, quantities))

@@ -36,13 +36,13 @@ def sample(clips: Sequence[str], count: int = MAX_CLIPS) -> list[str]:
 
 def of_clips(pair: Pair) -> list[dict]:
     """Rank correlation and IoU of A's and B's map of each sampled clip, method and ratio, of a seed that both have."""
-    chosen = sample(pair.clips)
-    return [
-        row
-        for method in methods(pair.a, pair.b)
-        for start in range(0, len(chosen), BLOCK)
-        for row in _block_similarities(pair, method, chosen[start : start + BLOCK])
-    ]
+    sampled = sample(pair.clips)
+    rows: list[dict] = []
+    for method in methods(pair.a, pair.b):
+        chosen = [clip for clip in sampled if clip not in pair.maps_of_others[method]]
+        for start in range(0, len(chosen), BLOCK):
+            rows += _block_similarities(pair, method, chosen[start : start + BLOCK])
+    return rows
 
 
 def quantities(pair: Pair, rows: Sequence[dict]) -> list[Quantity]:
@@ -82,15 +82,16 @@ def _block_similarities(pair: Pair, method: str, clips: Sequence[str]) -> Iterat
 def _maps(side: Side, dataset: str, method: str, clips: Sequence[str]) -> dict[tuple, dict]:
     """Rows of maps without an error by clip, ratio and seed, with their grids and the size of their clips."""
     place = side.folder / "maps" / f"dataset={dataset}" / f"model={side.model}" / f"method={method}"
-    maps = {}
+    maps: dict[tuple, dict | None] = {}
     for path in parquet_files(place):
         table = pq.read_table(path, columns=COLUMNS, filters=[("clip_id", "in", list(clips))], partitioning=None)
         grids = table["grid"]
         for index, row in enumerate(table.drop_columns("grid").to_pylist()):
-            if row["status"] == "ok" and grids[index].is_valid:
-                grid = arrays.shaped(grids[index], row)
-                maps[row["clip_id"], row["ratio"], row["seed"]] = row | {"grid": grid, "size": side.size}
-    return maps
+            key = row["clip_id"], row["ratio"], row["seed"]
+            if key not in maps:  # a later file may be of an earlier, larger number of shards
+                is_there = row["status"] == "ok" and grids[index].is_valid
+                maps[key] = row | {"grid": arrays.shaped(grids[index], row), "size": side.size} if is_there else None
+    return {key: row for key, row in maps.items() if row is not None}
 
 
 def _full_map(row: dict) -> "Tensor":

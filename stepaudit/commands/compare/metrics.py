@@ -60,7 +60,11 @@ def of_evidence(pair: Pair) -> list[Quantity]:
 def _comparable_rows(pair: Pair, rows: Sequence[dict], *before: str) -> list[dict]:
     """Rows of the methods that may be compared, in the configuration's order, with the words of their quantity."""
     names = methods(pair.a, pair.b)
-    compared = [row | {"of": (*before, *words(row["method"], row["ratio"]))} for row in rows if row["method"] in names]
+    compared = [
+        row | {"of": (*before, *words(row["method"], row["ratio"]))}
+        for row in rows
+        if row["method"] in names and row["clip_id"] not in pair.maps_of_others[row["method"]]
+    ]
     return sorted(compared, key=lambda row: (names.index(row["method"]), row["ratio"] or 0, row["clip_id"]))
 
 

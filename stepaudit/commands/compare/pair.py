@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import duckdb
 import pyarrow as pa
@@ -13,6 +14,7 @@ from stepaudit.errors import UsageError, did_you_mean
 DATASETS = "select name from datasets order by rowid"
 CLIPS = "select clip_id, size, label, sha256, status from test_clips where dataset = $dataset"
 EXPLAINED = "select clip_id, explained from explained_classes where dataset = $dataset and model = $model"
+MAPS = "select distinct clip_id, method, target_name from maps where dataset = $dataset and model = $model"
 SHOWN = 3  # names of clips in a sentence
 
 
@@ -64,6 +66,18 @@ class Pair:
         rows = self.joined(EXPLAINED, "select clip_id from a join b using (clip_id) where a.explained != b.explained")
         others = {row["clip_id"] for row in rows}
         return replace(self, labels={clip: label for clip, label in self.labels.items() if clip not in others})
+
+    @cached_property
+    def maps_of_others(self) -> dict[str, set[str]]:
+        """Clips by method whose maps explain other classes in A and B, as those for the runner-up may."""
+        both = (
+            "select method, clip_id from a join b using (method, clip_id) where a.target_name != b.target_name "
+            "order by all"
+        )
+        clips: dict[str, set[str]] = defaultdict(set)
+        for row in self.joined(MAPS, both):
+            clips[row["method"]].add(row["clip_id"])
+        return clips
 
     def left_out_texts(self) -> list[str]:
         """The number of clips that are left out for each reason, with some of their names."""

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from stepaudit.audit import yaml_file
 from stepaudit.audit.registry import Component
 from stepaudit.audit.sections import Clips
 from stepaudit.errors import UsageError, did_you_mean
@@ -57,12 +57,12 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
     options = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
-        if not (sign and key.strip()):
+        name = key.strip()
+        if not (sign and name):
             raise UsageError(f"--option {pair}: write key=value, such as preset=corrected")
-        try:
-            options[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UsageError(f"--option {pair}: the value is not valid YAML; put it in quotes") from error
+        if name in options:
+            raise UsageError(f"--option {pair}: '{name}' is given twice; leave one out")
+        options[name] = yaml_file.parse(value, f"--option {pair}")
     return options
 
 

@@ -28,6 +28,7 @@ class ClipReport:
         model_argument: `--model` of the command line.
         classes: names of the model's classes, K.
         explanation: of one clip.
+        is_named: whether the class was named, `--target`; else it is the model's answer.
     """
 
     clip_id: str
@@ -36,6 +37,7 @@ class ClipReport:
     model_argument: str
     classes: Sequence[str]
     explanation: Explanation
+    is_named: bool = False
 
     @property
     def label(self) -> str:
@@ -108,10 +110,10 @@ class ClipReport:
 
     def tables(self) -> dict[str, list[dict]]:
         """Rows by table: the map and the prediction."""
-        logits, targets = self.explanation.logits, self.explanation.targets
+        logits, targets = self.explanation.logits, self.explanation.targets if self.is_named else None
         return {
             "maps": self.maps(),
-            "predictions": prediction_rows(self.clip_id, self.model, self.label, logits, targets),
+            "predictions": prediction_rows(self.clip_id, self.model, self.classes, logits, targets),
         }
 
     def summary(self) -> dict:

@@ -167,11 +167,11 @@ def _explain_clip(
             behind = _background(request, asked)
             given |= {"backgrounds": behind, "readings": readings}
             least = need.needed(chosen.net, asked.clip, asked.target, observer=observer, **given)
-            return NeedReport(*names, least)
+            return NeedReport(*names, least, is_named=request.target is not None)
         result = explanation.explained(
             chosen.net, asked.clip, asked.target, [request.share], observer=observer, **given
         )
-        return ClipReport(*names, result)
+        return ClipReport(*names, result, is_named=request.target is not None)
 
 
 def _background(request: Request, asked: _Asked) -> Tensor | None:

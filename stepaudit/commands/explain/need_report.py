@@ -23,6 +23,7 @@ class NeedReport:
         model_argument: `--model` of the command line.
         classes: names of the model's classes, K.
         need: of one clip.
+        is_named: whether the class was named, `--target`; else it is the model's answer.
     """
 
     clip_id: str
@@ -31,6 +32,7 @@ class NeedReport:
     model_argument: str
     classes: Sequence[str]
     need: Need
+    is_named: bool = False
 
     @property
     def label(self) -> str:
@@ -50,10 +52,10 @@ class NeedReport:
 
     def tables(self) -> dict[str, list[dict]]:
         """Rows by table: two of `preservation`, for the class and the most probable other one, and the prediction."""
-        logits, targets = self.need.logits, self.need.targets
+        logits, targets = self.need.logits, self.need.targets if self.is_named else None
         return {
             "preservation": self.need.table([self.clip_id], self.model),
-            "predictions": prediction_rows(self.clip_id, self.model, self.label, logits, targets),
+            "predictions": prediction_rows(self.clip_id, self.model, self.classes, logits, targets),
         }
 
     def summary(self) -> dict:

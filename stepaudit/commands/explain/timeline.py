@@ -17,6 +17,11 @@ from stepaudit.errors import AuditError, UsageError
 from stepaudit.layers import frozen
 
 AT_ONCE = 16  # windows in a forward pass
+OF_EXPLANATION = {  # arguments of the explanation of one window, beside those that have a default
+    **{name: f"--{name}" for name in ("need", "quick", "ratio", "background", "out", "overwrite")},
+    "readings": "--reading",
+    "options": "--option",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,12 @@ def windows_of(request: Request) -> Windows | None:
             if getattr(request, name) is not None:
                 raise UsageError(f"--{name} belongs to windows of long footage; give their length, --window 10")
         return None
+    for name in OF_EXPLANATION:
+        if request.at is None and getattr(request, name) not in (None, False, [], {}):
+            option = OF_EXPLANATION[name]
+            raise UsageError(
+                f"{option} belongs to a window that is explained; name a second of it, --at, or leave it out"
+            )
     try:
         return Windows(seconds=request.window, stride=request.stride)
     except ValidationError as error:

@@ -74,6 +74,7 @@ def write(folder: Path, out: Path, chosen: Chosen, *, every: bool = False, force
         StorageError: the disk is full or cannot be written.
     """
     source = MapSource(folder, chosen)
+    source.require_found()
     with database.connect(folder) as connection:
         known = {_key(row) for row in database.records(connection, CLIPS)}
         in_gallery = {_key(row) for row in gallery_sources.choices(connection)}

@@ -8,12 +8,13 @@ import numpy as np
 
 from stepaudit.audit import audit_folder
 from stepaudit.audit.jobs import tables_of
-from stepaudit.errors import UsageError, did_you_mean
+from stepaudit.errors import UsageError, did_you_mean, some
 from stepaudit.store import arrays, tables
 from stepaudit.store.schema import TABLES
 
 AT_ONCE = 8  # rows
 LATER = dict.fromkeys(column.name for column in TABLES["maps"].columns if column.later)  # what earlier files lack
+KEYS = {"clip_id": "clip", "ratio": "ratio", "seed": "seed"}
 OF_CLIPS = ["clip_id", "view", "split", "frames", "height", "width", "status"]
 
 Chosen = Mapping[str, Sequence]  # allowed values of columns of `maps`: dataset, model, method, clip_id, ratio, seed
@@ -43,6 +44,22 @@ class MapSource:
     def files(self) -> list[Path]:
         """The finished files that may hold selected maps, without those of earlier configurations."""
         return [path for path, keys in self._files("maps") if self._includes(keys)]
+
+    def require_found(self) -> None:
+        """Raise UsageError if the selection has maps, but none of one of several clips, ratios or seeds."""
+        several = {name for name in KEYS if len(set(self.chosen.get(name, ()))) > 1}
+        if not several:
+            return
+        rows = [
+            row
+            for path in self.files()
+            for row in tables.read_arrow("maps", path, [*KEYS]).to_pylist()
+            if self._includes(row)
+        ]
+        for name in (name for name in KEYS if rows and name in several):
+            if missing := set(self.chosen[name]) - {row[name] for row in rows}:
+                listed = some(sorted(map(str, missing)))
+                raise UsageError(f"none of these maps has the {KEYS[name]} {listed}; correct it, or leave it out")
 
     def rows(self, path: Path) -> Iterator[dict]:
         """The selected rows of a file, with `grid`, float16 [t, h, w], and `size` of the model's clips."""

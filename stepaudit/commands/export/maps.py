@@ -45,6 +45,7 @@ def write(folder: Path, out: Path, chosen: Chosen, *, format: str = "npz", force
         encoding.encoder()  # refuses before anything is read
     source = MapSource(folder, chosen)
     files = source.files()
+    source.require_found()
     with output_folder(out, force=force) as output:
         counts = [0, 0]
         with output.written(INDEX) as path, writing.text_file(path) as index:

@@ -18,9 +18,10 @@ MAX_PICTURES = 60
 QUALITY = 85
 USES = """
     with uses as (
-        select distinct dataset, model, method, ratio
+        select dataset, model, method, ratio, list(distinct clip_id) as clip_ids
         from maps
         where status = 'ok' and model not in (select model from controls)
+        group by all
     )
     select uses.*, models.size, seeds[1] as seed
     from uses
@@ -29,6 +30,11 @@ USES = """
     qualify row_number() over (partition by dataset, model, method order by abs(ratio - 0.1), ratio) = 1
     order by dataset, models.rowid, methods.rowid
     limit $most
+"""
+
+CLIPS = """
+    select clip_id from clips
+    where dataset = $dataset and size = $size and split = 'test' and view = 'middle' and status = 'ok'
 """
 
 
@@ -56,7 +62,8 @@ def mean_maps(connection: DuckDBPyConnection, folder: Path) -> list[MeanMap]:
     for use in records(connection, USES, {"most": MAX_PICTURES}):
         place = use["dataset"], use["size"]
         if place not in scenes:
-            scenes[place] = _scene(*place, folder)
+            clips = records(connection, CLIPS, {"dataset": use["dataset"], "size": use["size"]})
+            scenes[place] = _scene(*place, folder, {row["clip_id"] for row in clips})
             made += [_mean_picture(use["dataset"], scenes[place])]
         made.append(_mean_map_or_note(use, scenes[place], folder))
     return made
@@ -78,7 +85,7 @@ def _mean_map_or_note(use: dict, scene: np.ndarray | None, folder: Path) -> Mean
     """Mean of the first maps of a use over the mean picture, or a note why there is none."""
     blank = MeanMap(use["dataset"], use["model"], use["method"], [])
     try:
-        maps = list(islice(arrays.full_maps(use, folder), MAX_CLIPS))
+        maps = list(islice(arrays.full_maps(use, folder, set(use["clip_ids"])), MAX_CLIPS))
     except UsageError as error:
         return replace(blank, note=str(error).replace(f"{folder}/", "").replace(str(folder), "<audit>"))
     if not maps:
@@ -95,10 +102,11 @@ def _facts(ratio: float | None, clips: int, mean: np.ndarray) -> list[str]:
     return [*facts, f"mean of {clips} clips" if clips > 1 else "1 clip", *([half] if mean.any() else [])]
 
 
-def _scene(dataset: str, size: str, folder: Path) -> np.ndarray | None:
+def _scene(dataset: str, size: str, folder: Path, clip_ids: set[str]) -> np.ndarray | None:
     """Mean picture of the test clips, uint8 [H, W, 3]; None if there are no pixels."""
     try:
-        clips = [frames.mean(axis=0) for frames in islice(arrays.all_pixels(dataset, size, folder), MAX_CLIPS)]
+        shown = islice(arrays.some_pixels(dataset, size, folder, clip_ids), MAX_CLIPS)
+        clips = [frames.mean(axis=0) for _, frames in shown]
     except UsageError:
         return None
     return np.mean(clips, axis=0).round().astype(np.uint8) if clips else None
