@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 from disks import fill, read_only, small_disk
-from workshop import ODD, STEP, kill, same_weights
+from workshop import ODD, PATIENCE, STEP, kill, same_weights
 
 KILLS = 20
 # Of the whole workflow, in first and in repeated runs: each takes half a minute, so that 20 are for a long night.
@@ -25,7 +25,7 @@ def remove(workshop, table: str, keys: dict[str, str]) -> Path:
 
 
 def until(so, process: subprocess.Popen | None = None) -> None:
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + PATIENCE
     while not so():
         assert time.monotonic() < limit
         assert process is None or process.poll() is None, process.communicate()[0]
@@ -88,13 +88,15 @@ def kill_workflow(workshop, stage: str, seconds: float, *options: str) -> bool:
     path = workshop.checkout.folder / "killed.log"
     with path.open("w") as log:
         process = subprocess.Popen(**command, stdout=log, stderr=log, start_new_session=True)
-        until(lambda: f"rule {stage}:" in path.read_text() or process.poll() is not None)
-        assert f"rule {stage}:" in path.read_text(), path.read_text()
-        time.sleep(seconds)
-        alive = process.poll() is None
-        if alive:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        try:
+            until(lambda: f"rule {stage}:" in path.read_text() or process.poll() is not None)
+            assert f"rule {stage}:" in path.read_text(), path.read_text()
+            time.sleep(seconds)
+            alive = process.poll() is None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     assert workshop.checkout.snakemake("--unlock", "--configfile", "tiny.yaml").returncode == 0
     return alive
 
