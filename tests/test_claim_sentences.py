@@ -567,6 +567,7 @@ AUDITS = {
     "other method": lambda at: compared(
         at, {}, {}, methods={"ep3d": {"ratios": [0.1]}, "grad_cam": {"target": "runner_up"}, "center": {}}
     ),
+    "other precision": lambda at: compared(at, {}, {}, precision="bfloat16"),
     "other version": lambda at: compared(at, {}, {}, version="0.0.1"),
     "no configuration": lambda at: compared(at, {}, {}, lost="config.yaml"),
     "more clips": lambda at: compared(at, {}, {}, more_of_b=["new"]),
@@ -911,6 +912,7 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("it is not known if ", "no configuration", "worse"),
     ("audit.duckdb is of these tables: ", "no configuration", "worse"),
     ("made by different versions:", "other version", "worse"),
+    ("computed in different precision: A in float32, B in bfloat16", "other precision", "worse"),
     ("the models take clips of different size, 16x16x16 and 16x24x24, of the same videos", "sizes apart", "worse"),
     ("methods left out, whose settings differ: grad_cam", "other method", "worse"),
     ("minimum ratios left out: `preserve.share` differs", "other share", "other grid"),

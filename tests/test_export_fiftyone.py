@@ -1,6 +1,7 @@
 """Clips as a data set for FiftyOne: the layout of its documentation and its importer, with the audit's values."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import command_line
@@ -8,10 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from questioned_audit import CLIPS, NAMES
+from tiny_audit import write_audit
 
 import stepaudit
+from stepaudit.audit import config
 from stepaudit.commands.export import fiftyone
 from stepaudit.errors import UsageError
+from stepaudit.report import build_database
 
 STEP, CENTER = "max_over_time_step_r0p1", "max_over_time_center"
 
@@ -108,6 +112,28 @@ def test_what_cannot_be_written_says_the_next_step(audit, tmp_path):
     (tmp_path / "full/file").touch()
     with pytest.raises(UsageError, match="not empty; name a new folder"):
         fiftyone.write(audit, tmp_path / "full", {}, every=True)
+
+
+def test_maps_that_would_share_a_field_are_refused(tmp_path):
+    models = {name: {"use": "r2plus1d_18"} for name in ("a", "a_b")}
+    methods = {name: {"use": "center"} for name in ("b_c", "c")}
+    grid = {"grid": np.zeros(16, np.float16), "grid_shape": [16, 1, 1], "upsampling": "nearest"}
+    pixels = {"frames": list(range(16)), "height": 16, "width": 16, "pixels": bytes(16**3 * 3)}
+    rows = {
+        "segments": [{"clip_id": "x"}],
+        "clips": [{"clip_id": "x", "size": "16x16x16", **pixels}],
+        "maps": [
+            {"clip_id": "x", "model": model, "method": method, **grid} for model, method in product(models, methods)
+        ],
+    }
+    folder = write_audit(tmp_path, rows, models=models, methods=methods, clips={"height": 16, "width": 16})
+    build_database.create(folder, config.load(folder / "config.yaml"))
+    with pytest.raises(
+        UsageError, match="'a' by 'b_c' and 'a_b' by 'c' would have one field, a_b_c;"
+    ):
+        fiftyone.write(folder, tmp_path / "out", {}, every=True)
+    fiftyone.write(folder, tmp_path / "out", {"model": ["a"]}, every=True)
+    assert {"a_b_c", "a_c"} <= set(samples(tmp_path / "out")[0])
 
 
 def test_names_of_fields_are_words_and_no_two_texts_share_one():

@@ -103,12 +103,15 @@ def with_folders(texts: Sequence[str]) -> list[str]:
 
 
 def notes(a: Side, b: Side) -> list[str]:
-    """Warnings about the two audits: not finished, of different versions or settings."""
+    """Warnings about the two audits: not finished, of different versions, precision or settings."""
     sides = [a] if a.folder == b.folder else [a, b]
     texts = [text for side in sides for text in _missing_row_warnings(side)]
     versions = {str(side): side.rows("select stepaudit from audit")[0]["stepaudit"] for side in sides}
     if len(set(versions.values())) > 1:
         texts.append("made by different versions: " + ", ".join(f"{side} by {each}" for side, each in versions.items()))
+    precisions = [side.config["precision"] for side in (a, b)]
+    if len(set(precisions)) > 1:
+        texts.append(f"computed in different precision: A in {precisions[0]}, B in {precisions[1]}")
     if a.size != b.size:
         texts.append(f"the models take clips of different size, {a.size} and {b.size}, of the same videos")
     for kind in DECIDING:

@@ -126,8 +126,17 @@ def _clips(source: MapSource, chosen: set[Key]) -> tuple[dict[tuple[str, str, st
             if clip is None:
                 failed += 1
             else:
-                clips.setdefault((*_key(row), row["size"]), Clip(clip)).maps[field_of(row)] = row
+                _add(clips.setdefault((*_key(row), row["size"]), Clip(clip)).maps, row)
     return dict(sorted(clips.items())), failed
+
+
+def _add(maps: dict[str, dict], row: dict) -> None:
+    """Add a map by its field. Raises UsageError if another one has it, as of model a with b_c and of a_b with c."""
+    name = field_of(row)
+    if name in maps:
+        both = " and ".join(f"'{each['model']}' by '{each['method']}'" for each in (maps[name], row))
+        raise UsageError(f"maps of {both} would have one field, {name}; export one of them, by --model or --method")
+    maps[name] = row
 
 
 def _rows(connection: DuckDBPyConnection, clip_ids: Sequence[str]) -> Rows:
