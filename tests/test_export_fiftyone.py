@@ -128,9 +128,7 @@ def test_maps_that_would_share_a_field_are_refused(tmp_path):
     }
     folder = write_audit(tmp_path, rows, models=models, methods=methods, clips={"height": 16, "width": 16})
     build_database.create(folder, config.load(folder / "config.yaml"))
-    with pytest.raises(
-        UsageError, match="'a' by 'b_c' and 'a_b' by 'c' would have one field, a_b_c;"
-    ):
+    with pytest.raises(UsageError, match="'a' by 'b_c' and 'a_b' by 'c' would have one field, a_b_c;"):
         fiftyone.write(folder, tmp_path / "out", {}, every=True)
     fiftyone.write(folder, tmp_path / "out", {"model": ["a"]}, every=True)
     assert {"a_b_c", "a_c"} <= set(samples(tmp_path / "out")[0])
