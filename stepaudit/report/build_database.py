@@ -35,7 +35,7 @@ STORAGE = {
     "storage_version": "v1.4.0",  # the oldest DuckDB that stepaudit takes can read it
     "block_size": 16384,  # the least: a small audit has dozens of short tables
 }
-WORKING = {"memory_limit": "2GB"}  # what is larger is spilled to the disk
+WORKING = {"memory_limit": "1GB"}  # what is larger is spilled to the disk
 COMPONENT = [("name", TEXT), ("use", TEXT), ("options", TEXT), ("settings", TEXT)]
 DECLARED = {"methods": ("ignores_model", "optimises_masks"), "metrics": ("is_share", "ignores_map")}
 COMMENTS = {

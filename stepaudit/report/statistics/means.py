@@ -48,37 +48,47 @@ def _estimated(connection: duckdb.DuckDBPyConnection, view: str, by_unit: bool) 
     described = connection.execute(f"describe {view}").fetchall()
     kinds = {name: kind[7:].split()[0].strip('"') for name, kind, *_ in described if kind[:7] == "STRUCT("}
     keys = [name for name, *_ in described if name != "clip_id" and name not in kinds]
-    rows = connection.sql(_grouped(view, keys, kinds, by_unit)).to_arrow_table()
-    table = rows.select([*keys, "clips_asked"])
+    table, groups, values = _grouped(connection, view, keys, kinds, by_unit)
     for name, kind in kinds.items():
-        parts, wholes = (_flat(rows[column]) for column in (name, f"{name} whole"))
-        groups = _group_numbers(rows[name])
-        counts = _flat(rows[f"{name} clips"]) if by_unit else np.isfinite(parts)
-        clips = np.bincount(groups, counts, minlength=len(rows)).astype(int)
+        parts, wholes = values[name], values[f"{name} whole"]
+        counts = values[f"{name} clips"] if by_unit else np.isfinite(parts)
+        clips = np.bincount(groups, counts, minlength=len(table)).astype(int)
         one = "share" if by_unit and kind == "answer" else kind
-        estimate = _over_groups(one, parts, wholes, groups, len(rows))
+        estimate = _over_groups(one, parts, wholes, groups, len(table))
         columns = {"": estimate.value, "_low": estimate.low, "_high": estimate.high}
         if "family" in keys and kind == "answer":
-            columns["_p"] = _sign_tests(parts, wholes, groups, len(rows))
-            columns["_p_holm"] = _corrected(columns["_p"], rows["family"].to_pylist())
-        for end, values in columns.items():
-            table = table.append_column(name + end, pa.array(values, mask=~np.isfinite(values)))
+            columns["_p"] = _sign_tests(parts, wholes, groups, len(table))
+            columns["_p_holm"] = _corrected(columns["_p"], table["family"].to_pylist())
+        for end, numbers in columns.items():
+            table = table.append_column(name + end, pa.array(numbers, mask=~np.isfinite(numbers)))
         table = table.append_column(f"{name}_clips", pa.array(clips))
     return table
 
 
-def _grouped(view: str, keys: list[str], kinds: dict[str, str], by_unit: bool) -> str:
-    """SQL for a row per key, with lists over clips of each column's parts and wholes, NULL where there is none."""
+def _grouped(
+    connection: duckdb.DuckDBPyConnection, view: str, keys: list[str], kinds: dict[str, str], by_unit: bool
+) -> tuple[pa.Table, np.ndarray, dict[str, Array]]:
+    """Parts and wholes of each column, summed over what is drawn: clips, or videos.
+
+    Returns:
+        a row per key with `clips_asked`; the row number of each of N clips or videos [N], whose order never differs;
+        and its values by column name [N], NaN where there is none.
+    """
     by = ", ".join(f'"{key}"' for key in keys)
     sums = ", ".join(f'sum("{name}"."{kind}") as "{name}", {WHOLE.format(name, kind)}' for name, kind in kinds.items())
-    clips = f"select {by}, clip_id, {sums} from {view} group by all"
+    drawn = f"select {by}, clip_id, {sums} from {view} group by all"
     names = [column for name in kinds for column in (name, f"{name} whole")]
-    count = "count(*)::int"
+    clips = "count(*)::int"
     if by_unit:
-        clips, count = _of_units(clips, by, kinds, "dataset" in keys), 'sum("clips of a unit")::int'
+        drawn, clips = _of_units(drawn, by, kinds, "dataset" in keys), 'sum("clips of a unit")::int'
         names += [f"{name} clips" for name in kinds]
-    lists = ", ".join(f'list("{name}" order by clip_id) as "{name}"' for name in names)
-    return f"select {by}, {count} as clips_asked, {lists} from ({clips}) group by all order by {by}"
+    connection.execute(f"create or replace temp table drawn as {drawn}")
+    counted = f"select {by}, {clips} as clips_asked, count(*) as drawn from drawn group by all order by {by}"
+    rows = connection.sql(counted).to_arrow_table()
+    columns = ", ".join(f'"{name}"::double as "{name}"' for name in names)
+    values = connection.sql(f"select {columns} from drawn order by {by}, clip_id").to_arrow_table()
+    groups = np.repeat(np.arange(len(rows)), rows["drawn"].to_numpy())
+    return rows.drop_columns("drawn"), groups, {name: _numbers(values[name]) for name in names}
 
 
 def _of_units(clips: str, by: str, kinds: dict[str, str], has_dataset: bool) -> str:
@@ -97,14 +107,9 @@ def _of_units(clips: str, by: str, kinds: dict[str, str], has_dataset: bool) -> 
     return f'select {alike}, count(*) as "clips of a unit", {columns} {grouped}'
 
 
-def _flat(column: pa.ChunkedArray) -> Array:
-    """All numbers of a column of lists; NaN for NULL."""
-    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(float)
-
-
-def _group_numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """Row number of each number of a column of lists."""
-    return np.repeat(np.arange(len(column)), np.diff(column.combine_chunks().offsets.to_numpy()))
+def _numbers(column: pa.ChunkedArray) -> Array:
+    """All numbers of a column; NaN for NULL."""
+    return column.to_numpy().astype(float)
 
 
 def _over_groups(kind: str, parts: Array, wholes: Array, groups: np.ndarray, count: int) -> Intervals:
