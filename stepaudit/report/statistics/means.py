@@ -29,7 +29,7 @@ from stepaudit.report.statistics.intervals import (
 )
 from stepaudit.report.statistics.medians import median_interval
 
-LEAST = {"share": 0, "difference": -1, "number": None}
+SMALLEST_VALUES = {"share": 0, "difference": -1, "number": None}
 UNITS = "sampling_units"  # a view that estimates are made with
 ANY_UNIT = f"select count(*) > 0 from {UNITS} where unit != clip_id"
 WHOLE = 'sum("{0}".whole) filter ("{0}"."{1}" is not null) as "{0} whole"'
@@ -48,7 +48,7 @@ def _estimated(connection: duckdb.DuckDBPyConnection, view: str, by_unit: bool) 
     described = connection.execute(f"describe {view}").fetchall()
     kinds = {name: kind[7:].split()[0].strip('"') for name, kind, *_ in described if kind[:7] == "STRUCT("}
     keys = [name for name, *_ in described if name != "clip_id" and name not in kinds]
-    table, groups, values = _grouped(connection, view, keys, kinds, by_unit)
+    table, groups, values = _sums_by_key(connection, view, keys, kinds, by_unit)
     for name, kind in kinds.items():
         parts, wholes = values[name], values[f"{name} whole"]
         counts = values[f"{name} clips"] if by_unit else np.isfinite(parts)
@@ -65,14 +65,21 @@ def _estimated(connection: duckdb.DuckDBPyConnection, view: str, by_unit: bool) 
     return table
 
 
-def _grouped(
+def _sums_by_key(
     connection: duckdb.DuckDBPyConnection, view: str, keys: list[str], kinds: dict[str, str], by_unit: bool
 ) -> tuple[pa.Table, np.ndarray, dict[str, Array]]:
-    """Parts and wholes of each column, summed over what is drawn: clips, or videos.
+    """Numerator and denominator of each estimated column for each sampling unit, and the group each unit belongs to.
+
+    A sampling unit is a clip, or a video if `by_unit`.
+
+    Args:
+        keys: columns that name the groups.
+        kinds: the macro that made each column (`share`, `median`, …), by column name.
 
     Returns:
-        a row per key with `clips_asked`; the row number of each of N clips or videos [N], whose order never differs;
-        and its values by column name [N], NaN where there is none.
+        a row per group with its keys and `clips_asked`; the row number of each unit's group [N], whose order never
+        differs; and values by key [N], NaN where there is none: `x` and `x whole` for each column `x`, and `x clips`
+        (their number) if `by_unit`.
     """
     by = ", ".join(f'"{key}"' for key in keys)
     sums = ", ".join(f'sum("{name}"."{kind}") as "{name}", {WHOLE.format(name, kind)}' for name, kind in kinds.items())
@@ -140,13 +147,13 @@ def _estimate(kind: str, parts: Array, wholes: Array) -> Intervals:
         value, low, high = np.transpose([_contrast(*column) for column in zip(parts.T, wholes.T, strict=True)])
         return Intervals(value, low, high, [])
     with np.errstate(divide="ignore", invalid="ignore"):  # a sum of wholes that is 0: no value
-        return ratio_intervals(parts, wholes, least=LEAST[kind])
+        return ratio_intervals(parts, wholes, smallest_value=SMALLEST_VALUES[kind])
 
 
 def _contrast(values: Array, own: Array) -> tuple[float, float, float]:
     """Mean over one's own clips less that over the others [N], with its interval; NaN if there are none of either."""
     chosen = (values[own == 1, None], values[own == 0, None])
-    first, second = (ratio_intervals(each, np.ones_like(each), least=-1) for each in chosen)
+    first, second = (ratio_intervals(each, np.ones_like(each), smallest_value=-1) for each in chosen)
     low, high = difference_interval(first, second)
     return (first.value - second.value)[0], low[0], high[0]
 
@@ -155,8 +162,8 @@ def _sign_tests(parts: Array, wholes: Array, groups: np.ndarray, count: int) -> 
     """p values of answers in each group against one half; an observation is what most of its clips answer."""
     with np.errstate(invalid="ignore"):
         share = parts / wholes
-    fewer, more = (np.bincount(groups[side], minlength=count) for side in (share > 0.5, share < 0.5))
-    return np.array([sign_test(*counts) for counts in zip(fewer.tolist(), more.tolist(), strict=True)])
+    less, more = (np.bincount(groups[side], minlength=count) for side in (share < 0.5, share > 0.5))
+    return np.array([sign_test(*counts) for counts in zip(less.tolist(), more.tolist(), strict=True)])
 
 
 def _corrected(p: Array, families: list) -> Array:
