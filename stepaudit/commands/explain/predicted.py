@@ -7,7 +7,7 @@ from stepaudit.store import schema
 
 
 def prediction_rows(clip_id: str, model: str, label: str, logits: Tensor, targets: Tensor) -> list[dict]:
-    """The row of the table `predictions`.
+    """A list with the one row of the table `predictions`; columns that do not apply are None.
 
     Args:
         label: name of the target.
