@@ -135,12 +135,12 @@ def spent_as(variant: Variant) -> Iterator[None]:
         known = sweep_settings(chosen, iterations)
         return replace(known, learning_rate=known.learning_rate * variant.rate)
 
-    def descended(
+    def optimizer_step(
         seeds: Tensor, gradient: Tensor, moments: Tensor, step: int, chosen: Settings
     ) -> tuple[Tensor, Tensor]:
         if step < variant.coarse * chosen.iterations:
             gradient = _coarse(gradient)
-        return descent.descended(seeds, gradient, moments, step, chosen)
+        return descent.optimizer_step(seeds, gradient, moments, step, chosen)
 
     sweep_settings = sufficiency.sweep_settings
     replaced = {
@@ -153,7 +153,7 @@ def spent_as(variant: Variant) -> Iterator[None]:
     with ExitStack() as stack:
         for name, value in replaced.items():
             stack.enter_context(patch.object(sufficiency, name, value))
-        stack.enter_context(patch.object(sweep, "descended", descended))
+        stack.enter_context(patch.object(sweep, "optimizer_step", optimizer_step))
         yield
 
 

@@ -64,14 +64,14 @@ def read_clip(
     start: int | None = None,
     stop: int | None = None,
 ) -> Tensor:
-    """A video as a clip: a frame from the middle of each of as many equal parts.
+    """Read a video as a clip: split it into `frames` equal parts and take the middle frame of each.
 
     Args:
         path: a video file, or a folder of numbered pictures.
         frames: of the clip.
         height: of the clip, pixels.
         width: of the clip, pixels.
-        fit: `stretch` keeps the whole frame; `crop` keeps its shape and the centre.
+        fit: `stretch` keeps the whole frame; `crop` keeps the aspect ratio and cuts to the centre.
         start: first frame of the video to use, from 0.
         stop: frame after the last.
 

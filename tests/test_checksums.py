@@ -14,7 +14,7 @@ ROWS = [{"stage": "index", "keys": "{}", "seconds": 1.5}]
 @pytest.fixture
 def record(tmp_path):
     path = tmp_path / "stage=index/all.parquet"
-    tables.write(ROWS, "runs", path, signed=True)
+    tables.write(ROWS, "runs", path, with_checksum=True)
     return path
 
 
@@ -25,7 +25,7 @@ def test_the_checksum_of_a_file_is_that_of_its_bytes(tmp_path):
 
 
 def test_readers_of_parquet_do_not_mind_the_checksum_of_a_record(record):
-    assert checksums.is_signed(record)
+    assert checksums.matches_embedded(record)
     assert pq.ParquetFile(record, page_checksum_verification=True).read().column("seconds").to_pylist() == [1.5]
     assert duckdb.execute("select keys, seconds from read_parquet(?)", [str(record)]).fetchall() == [("{}", 1.5)]
     assert tables.read("runs", record, columns=["stage", "seconds"]) == [{"stage": "index", "seconds": 1.5}]
@@ -36,14 +36,14 @@ def test_every_bit_of_a_record_that_is_flipped_is_noticed(record):
     for place in range(len(before)):
         for bit in {place % 8, place // 8 % 8}:
             record.write_bytes(before[:place] + bytes([before[place] ^ 1 << bit]) + before[place + 1 :])
-            assert not checksums.is_signed(record), place
+            assert not checksums.matches_embedded(record), place
 
 
 def test_a_file_that_carries_no_checksum_is_neither_sound_nor_damaged(tmp_path):
     tables.write(ROWS, "runs", tmp_path / "plain.parquet")
     (tmp_path / "empty.parquet").touch()
-    assert checksums.is_signed(tmp_path / "plain.parquet") is None
-    assert checksums.is_signed(tmp_path / "empty.parquet") is None
+    assert checksums.matches_embedded(tmp_path / "plain.parquet") is None
+    assert checksums.matches_embedded(tmp_path / "empty.parquet") is None
 
 
 def test_the_checksum_is_that_of_the_file_with_a_blank_in_its_place(record):

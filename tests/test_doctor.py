@@ -377,7 +377,7 @@ def test_the_disk_must_hold_what_the_audit_may_write(tmp_path):
     assert audit_checks.disk(tmp_path, 100, 90).status == "warning"
     assert audit_checks.disk(tmp_path, 100, 10).status == "problem"
     assert audit_checks.disk(tmp_path / "not/there", 1).status == "ok"
-    assert audit_checks.temporary(10**8).status == "warning"
+    assert audit_checks.temporary_space(10**8).status == "warning"
 
 
 def test_the_estimate_of_the_disk_is_what_clips_maps_and_weights_take(folder):

@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from stepaudit.running import fork_child
+from stepaudit.audit import config
+from stepaudit.running import fork_child, forked
 
 HERE = Path(__file__).parent
 CLIENT = """
@@ -37,7 +39,7 @@ class Server:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(folder / "log").open("w"),
         )  # fmt: skip
         assert self.process.stdout.readline() == b"ready\n"
-        self.environment[fork_child.VARIABLE] = name
+        self.environment[fork_child.SERVER_VARIABLE] = name
 
     def client(self, *arguments: str, **variables: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -130,5 +132,24 @@ def test_threads_of_an_imported_module_are_not_lost_in_silence(server):
 
 
 def test_without_a_server_nothing_is_forked(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), fork_child.VARIABLE: "stepaudit-no-such"}
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), fork_child.SERVER_VARIABLE: "stepaudit-no-such"}
     assert subprocess.run([sys.executable, "-c", CLIENT, "say"], env=environment, check=False).returncode == 99
+
+
+def test_a_server_that_does_not_get_ready_is_ended_and_jobs_run_on_their_own(tmp_path, monkeypatch):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexec >&-\nexec sleep 300\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.delenv(fork_child.SERVER_VARIABLE, raising=False)
+    audit = {
+        "audit": "a",
+        "datasets": {"planted": {"root": "data"}},
+        "models": {"small": {"use": "r2plus1d_18"}},
+        "methods": {"center": None},
+        "metrics": {"spatial_pointing": None},
+    }
+    before = psutil.Process().children()
+    forked.start(config.parse(audit))
+    assert psutil.Process().children() == before
+    assert fork_child.SERVER_VARIABLE not in os.environ

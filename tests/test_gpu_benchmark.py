@@ -80,8 +80,10 @@ def test_a_batch_is_halved_until_it_fits():
 
 def test_an_iteration_that_asks_for_a_value_is_seen(monkeypatch):
     assert agreement.waits(TINY, NARROW)[0]["status"] == "ok"
-    descended = engine.descended
-    monkeypatch.setattr(engine, "descended", lambda seeds, *rest: descended(seeds + 0 * seeds.sum().item(), *rest))
+    optimizer_step = engine.optimizer_step
+    monkeypatch.setattr(
+        engine, "optimizer_step", lambda seeds, *rest: optimizer_step(seeds + 0 * seeds.sum().item(), *rest)
+    )
     (row,) = agreement.waits(TINY, NARROW)
     assert row["status"] == "differs"
     assert row["check"].endswith(": 5")

@@ -68,7 +68,11 @@ def test_rows_that_come_in_parts_make_the_same_table():
 def test_keys_that_repeat_the_row_above_are_dimmed_but_not_after_a_change():
     rows = [("d", "a", "m", 1), ("d", "a", "m", 2), ("d", "b", "m", 3)]
     styles = [[cell.style for cell in row] for row in grids.grid(["dataset", "model", "method", "clips"], rows).rows]
-    assert styles == [["", "", "", "number"], ["same", "same", "same", "number"], ["same", "", "", "number"]]
+    assert styles == [
+        ["", "", "", "number"],
+        ["repeated", "repeated", "repeated", "number"],
+        ["repeated", "", "", "number"],
+    ]
 
 
 def test_long_tables_are_cut_and_say_so():

@@ -136,7 +136,7 @@ def rewritten(audit: Audit, name: str, change: Callable[[list[dict]], list[dict]
     (old,) = tables.read("runs", record)
     inputs = tables.read("runs", Path(str(record).replace(str(audit.folder), str(audit.saved.folder))))[0]["inputs"]
     with tables.made_by(run_records.job_metadata(job)):
-        tables.write([{**old, "inputs": inputs}], "runs", record, signed=True)
+        tables.write([{**old, "inputs": inputs}], "runs", record, with_checksum=True)
 
 
 def test_a_sound_audit_has_no_problem_and_no_line(made):

@@ -112,7 +112,7 @@ def test_a_plan_that_is_kept_is_used_without_a_look_at_the_data_or_the_model(tmp
     first = planned(tmp_path)
     plan.save(first.plan, first.folder)
     monkeypatch.setattr(work, "count", None)
-    monkeypatch.setattr(work, "job_seconds", None)
+    monkeypatch.setattr(work, "seconds_per_clip", None)
     assert planned(tmp_path).plan == first.plan
 
 

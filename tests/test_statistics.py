@@ -46,7 +46,7 @@ def coverage(found, truth):
 @pytest.mark.parametrize(("rate", "correlation"), [(0.5, 0.6), (0.7, 0.6), (0.85, 0.6), (0.3, 0.3), (0.5, 0.9)])
 def test_intervals_of_a_hit_rate_cover_it_in_92_to_98_percent_of_samples(clips, rate, correlation):
     hits, frames = hits_and_frames(clips, rate, correlation)
-    assert 92 <= coverage(ratio_intervals(hits, frames, least=0, resamples=999), rate) <= 98
+    assert 92 <= coverage(ratio_intervals(hits, frames, smallest_value=0, resamples=999), rate) <= 98
 
 
 @pytest.mark.parametrize("clips", [15, 30, 60])
@@ -70,7 +70,7 @@ def test_intervals_of_a_paired_difference_cover_it(clips, own, other):
     if own == other:
         second = np.where(random.random(frames.shape) < 0.5, first, second)
     differences = random.binomial(frames, first) - random.binomial(frames, second).astype(float)
-    found = ratio_intervals(differences, frames.astype(float), least=-1, resamples=999)
+    found = ratio_intervals(differences, frames.astype(float), smallest_value=-1, resamples=999)
     assert 92 <= coverage(found, own - other) <= (99 if own == other else 98)
 
 
@@ -78,8 +78,8 @@ def test_ignoring_that_frames_belong_to_clips_gives_intervals_that_are_far_too_n
     """The same frames as their own clips: half as wide, and they miss the truth in more than a third of the samples."""
     random = np.random.default_rng(1)
     hits = random.binomial(1, clip_rates(random, 0.6, 0.6, (20, 1, 500)), (20, 8, 500)).astype(float)
-    clustered = ratio_intervals(hits.sum(axis=1), np.full((20, 500), 8.0), least=0, resamples=999)
-    ignored = ratio_intervals(hits.reshape(160, 500), np.ones((160, 500)), least=0, resamples=399)
+    clustered = ratio_intervals(hits.sum(axis=1), np.full((20, 500), 8.0), smallest_value=0, resamples=999)
+    ignored = ratio_intervals(hits.reshape(160, 500), np.ones((160, 500)), smallest_value=0, resamples=399)
     assert 92 <= coverage(clustered, 0.6) <= 98
     assert coverage(ignored, 0.6) < 67
     assert np.median(ignored.high - ignored.low) < 0.5 * np.median(clustered.high - clustered.low)
@@ -114,7 +114,7 @@ def test_a_resample_is_studentised_as_the_equations_say(wholes):
 def test_where_clips_are_alike_a_share_has_wilsons_interval_and_anything_else_none():
     frames = np.full((18, 3), 16.0)
     hits = frames * [1, 0, 0.5]
-    known, unknown = ratio_intervals(hits, frames, least=0), ratio_intervals(hits, frames)
+    known, unknown = ratio_intervals(hits, frames, smallest_value=0), ratio_intervals(hits, frames)
     for column, count in enumerate((18, 0, 9)):
         expected = stats.binomtest(count, 18).proportion_ci(method="wilson")
         assert (known.low[column], known.high[column]) == pytest.approx((expected.low, expected.high))
@@ -156,7 +156,7 @@ def test_survival_curves_and_their_intervals_are_scipys():
 
 
 def test_two_pointers_that_hit_the_same_frames_may_still_differ_on_other_clips():
-    found = ratio_intervals(np.zeros((18, 1)), np.ones((18, 1)), least=-1)
+    found = ratio_intervals(np.zeros((18, 1)), np.ones((18, 1)), smallest_value=-1)
     _, most = wilson(np.array([0.0]), np.array([18.0]))
     assert (found.value[0], found.low[0], found.high[0]) == pytest.approx((0, -most[0], most[0]))
     assert most[0] == pytest.approx(0.1759, abs=1e-4)  # z² / (18 + z²)
@@ -166,17 +166,17 @@ def test_one_clip_and_none_say_so():
     one = ratio_intervals(np.array([[3.0]]), np.array([[4.0]]))
     assert (one.value[0], one.way) == (0.75, [None])
     assert np.isnan([one.low[0], one.high[0]]).all()
-    share = ratio_intervals(np.array([[3.0]]), np.array([[4.0]]), least=0)
+    share = ratio_intervals(np.array([[3.0]]), np.array([[4.0]]), smallest_value=0)
     assert share.low[0] < 0.2  # Wilson's, of one observation: nearly anything is possible
     assert share.high[0] > 0.97
-    none = ratio_intervals(np.zeros((0, 2)), np.zeros((0, 2)), least=0)
+    none = ratio_intervals(np.zeros((0, 2)), np.zeros((0, 2)), smallest_value=0)
     assert np.isnan([none.value, none.low, none.high]).all()
     assert none.way == [None, None]
 
 
 def test_a_share_never_has_a_wider_interval_than_if_all_frames_of_a_clip_were_equal():
     hits, frames = hits_and_frames(15, 0.95, 0.5, samples=300)
-    found = ratio_intervals(hits, frames, least=0)
+    found = ratio_intervals(hits, frames, smallest_value=0)
     low, high = wilson(hits.sum(axis=0) / frames.sum(axis=0), frames.sum(axis=0) ** 2 / (frames**2).sum(axis=0))
     assert (found.high - found.low <= high - low + 1e-9).all()
     assert ((found.low >= 0) & (found.high <= 1)).all()
@@ -184,7 +184,10 @@ def test_a_share_never_has_a_wider_interval_than_if_all_frames_of_a_clip_were_eq
 
 def test_the_same_seed_gives_the_same_interval_whatever_stands_beside_it():
     hits, frames = hits_and_frames(20, 0.6, 0.5, samples=5)
-    together, alone = ratio_intervals(hits, frames, least=0), ratio_intervals(hits[:, [2]], frames[:, [2]], least=0)
+    together, alone = (
+        ratio_intervals(hits, frames, smallest_value=0),
+        ratio_intervals(hits[:, [2]], frames[:, [2]], smallest_value=0),
+    )
     assert (together.low[2], together.high[2]) == pytest.approx((alone.low[0], alone.high[0]), rel=1e-12)
 
 

@@ -72,10 +72,12 @@ def _file(audit: config.Config, table: str, keys: dict[str, str]) -> Path:
     return Job(audit, "", **keys, shard="test-000").file(table)
 
 
-def interval(parts: list[float], wholes: list[float] | None = None, *, least: int | None = 0) -> tuple[float, float]:
+def interval(
+    parts: list[float], wholes: list[float] | None = None, *, smallest_value: int | None = 0
+) -> tuple[float, float]:
     """Ends of the 95 % interval of a mean over clips (or of a ratio of sums), by the engine that all reports share."""
     column = [np.array(values, float)[:, None] for values in (parts, wholes or [1] * len(parts))]
-    found = ratio_intervals(*column, least=least)
+    found = ratio_intervals(*column, smallest_value=smallest_value)
     return found.low[0], found.high[0]
 
 

@@ -159,7 +159,7 @@ def _answer_of_process(request: dict) -> dict[str, Any]:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Result of the process of `_answer_of_process`."""
+    """Result of `_answer`; `child_process.call` calls this by name in the child process."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         return _answer(request)
@@ -189,7 +189,7 @@ def _complete_entries(config: Config, valid: Entries) -> Entries:
     """All entries of a plan with jobs of about `jobs.minutes`, or longer ones where there would be too many jobs."""
     counts = {dataset: work.count(config, dataset) for dataset in config.datasets}
     costs = {
-        (dataset, model, method): work.job_seconds(Job(config, "attribute", dataset, model, method))
+        (dataset, model, method): work.seconds_per_clip(Job(config, "attribute", dataset, model, method))
         for dataset, model, method in product(config.datasets, config.models, config.methods)
     }
     for doubling in range(DOUBLINGS):

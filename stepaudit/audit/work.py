@@ -58,21 +58,23 @@ def class_numbers(config: Config) -> set[int]:
     return numbers
 
 
-def job_seconds(job: Job) -> float:
-    """Seconds for a clip in the longest of the jobs that explain it, search its minimum ratio and score its maps."""
+def seconds_per_clip(job: Job) -> float:
+    """Seconds for a clip in the slowest of the jobs that explain it, search its minimum ratio and score its maps."""
     config, entry = job.config, job.config.methods[job.method]
-    passes = _passes(config, "methods", job.method, job.model)
+    passes_per_map = _passes(config, "methods", job.method, job.model)
     maps = len(entry.ratios or [None]) * len(entry.seeds)
     searched = job.method in config.preserve.methods
     scored = sum(_passes(config, "metrics", name, job.model) for name in job.metrics)
-    most = max(maps * passes, searched * len(entry.seeds) * _searching_passes(config, passes), maps * scored)
-    return most * _pass_seconds(config, job.model) + maps * SECONDS_PER_MAP
+    passes_of_slowest = max(
+        maps * passes_per_map, searched * len(entry.seeds) * _searching_passes(config, passes_per_map), maps * scored
+    )
+    return passes_of_slowest * _pass_seconds(config, job.model) + maps * SECONDS_PER_MAP
 
 
-def _searching_passes(config: Config, passes: float) -> float:
+def _searching_passes(config: Config, passes_per_mask: float) -> float:
     """Forward passes for the minimum preservation ratios of a clip and seed, with masks of so many passes each."""
     crisp = [asked for bound, asked in config.preserve.questions if bound == "sufficiency"]
-    soft = SEARCHED_MASKS * passes if len(config.preserve.questions) > len(crisp) else 0
+    soft = SEARCHED_MASKS * passes_per_mask if len(config.preserve.questions) > len(crisp) else 0
     return soft + SUFFICIENCY_PASSES * (len(crisp) + len(config.preserve.readings))
 
 

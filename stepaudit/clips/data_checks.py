@@ -10,7 +10,7 @@ from typing import Any
 
 from stepaudit.clips import decoding, near_duplicates
 from stepaudit.clips.geometry import Geometry
-from stepaudit.clips.misfits import EDGES, misfit, reach
+from stepaudit.clips.misfits import EDGES, enclosing_box, misfit
 from stepaudit.errors import BadVideoError, some
 from stepaudit.store.schema import SPLITS
 
@@ -82,12 +82,13 @@ def annotation_doubts(segments: list[dict], boxes: list[dict]) -> Iterator[Doubt
 
 
 def _corner_doubts(videos: list[tuple[dict[int, list[dict]], int, int]]) -> Iterator[str]:
-    """Boxes that all lie near the top left corner, as those of other pixel units do."""
+    """Yield a doubt if all boxes lie near the top left corner, as those in pixels of smaller pictures do."""
     shares = []
     for boxes, height, width in videos:
         if boxes:
             rows = [tuple(row[edge] for edge in EDGES) for of_frame in boxes.values() for row in of_frame]
-            shares.append((reach(rows)[2] / width, reach(rows)[3] / height))
+            _, _, right, bottom = enclosing_box(rows)
+            shares.append((right / width, bottom / height))
     across, down = (max(values) for values in zip(*shares, strict=True)) if shares else (1, 1)
     if len(shares) > 1 and max(across, down) < CORNER:
         yield (

@@ -33,7 +33,7 @@ def outside(boxes: list[Box], height: int, width: int) -> str | None:
     """Reason, with the next step, why boxes cannot have been drawn in pixels of a picture; None if they can."""
     if not boxes:
         return None
-    left, top, right, bottom = reach(boxes)
+    left, top, right, bottom = enclosing_box(boxes)
     if max(right, bottom) <= SHARE:
         shares = f"boxes between 0 and {max(right, bottom):g}, which are shares of the frame"
         return f"{shares}; multiply them by its {width} and {height} pixels"
@@ -46,7 +46,7 @@ def outside(boxes: list[Box], height: int, width: int) -> str | None:
     return None
 
 
-def reach(boxes: Iterable[Box]) -> Box:
+def enclosing_box(boxes: Iterable[Box]) -> Box:
     """The smallest box around all of them."""
     x0, y0, x1, y1 = zip(*boxes, strict=True)
     return min(x0), min(y0), max(x1), max(y1)

@@ -40,7 +40,7 @@ def crispness(masks: Tensor) -> Tensor:
     return (flat**2).sum(dim=1) / flat.sum(dim=1).clamp(min=1e-12)
 
 
-def moved(masks: Tensor, down: int, right: int) -> Tensor:
+def shifted(masks: Tensor, down: int, right: int) -> Tensor:
     """Masks [..., H, W] moved by some pixels; their border goes on into the pixels that they leave."""
     rows, columns = (torch.arange(size, device=masks.device) for size in masks.shape[-2:])
     return masks[..., (rows - down).clamp(0, len(rows) - 1), :][..., (columns - right).clamp(0, len(columns) - 1)]

@@ -8,7 +8,9 @@ from stepaudit.extremal.settings import Settings
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8  # Adam's usual numbers
 
 
-def descended(seeds: Tensor, gradient: Tensor, moments: Tensor, step: int, settings: Settings) -> tuple[Tensor, Tensor]:
+def optimizer_step(
+    seeds: Tensor, gradient: Tensor, moments: Tensor, step: int, settings: Settings
+) -> tuple[Tensor, Tensor]:
     """Seeds and moments after one step of the settings' optimiser; seeds are brought back into [0, 1].
 
     Args:

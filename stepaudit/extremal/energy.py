@@ -15,6 +15,13 @@ from stepaudit.extremal.smooth_max import SmoothMax
 class Energy:
     """E = data weight · (−log Φ_c) + area weight · area term + core weight · L_K. Li et al. 2021, eqs. 4–9.
 
+    L_K gathers the mask into ellipsoids, see `Core`.
+
+    Args:
+        settings: weights and forms of the terms.
+        geometry: makes the masks, and crops them to what the model sees.
+        frames: of a clip.
+
     Raises:
         TooShortError: the clips have fewer frames than the kernel of L_K as released.
         NotApplicableError: that kernel has no room in the frames.

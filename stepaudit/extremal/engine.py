@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from stepaudit.extremal.descent import descended
+from stepaudit.extremal.descent import optimizer_step
 from stepaudit.extremal.energy import Energy
 from stepaudit.extremal.memory import rows_at_once
 from stepaudit.extremal.perturbation import Perturbation, blend
@@ -119,7 +119,7 @@ class _Optimiser:
             energy = self.energy((slope * shown).sum(dim=(1, 2, 3)), masks, self.ratios[rows], step)
             (gradient,) = torch.autograd.grad(energy.sum(), seeds)
             with torch.no_grad():
-                seeds, moments = descended(seeds, gradient, moments, step, settings)
+                seeds, moments = optimizer_step(seeds, gradient, moments, step, settings)
         with torch.no_grad():
             stored = temporal_gaussian(seeds, settings.reach).half().float()
             full = self.geometry(torch.ones_like(stored[:1])).expand(len(stored), -1, -1, -1)

@@ -12,7 +12,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, moved
+from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, shifted
 from stepaudit.extremal.fills import Fills, parts, target_probability
 from stepaudit.extremal.perturbation import blend
 from stepaudit.extremal.smooth_max import SmoothMax
@@ -172,7 +172,7 @@ class Greedy:
         (fill, shift), row, answers = condition, path.row, []
         levels = torch.stack([self.fills.clips[fill][row], self.clips[row]])[:, None]
         for part in parts(len(sets), self.at_once):
-            masks = moved(self._crisp_masks(sets[part], row), *shift) * self.free[row]
+            masks = shifted(self._crisp_masks(sets[part], row), *shift) * self.free[row]
             shown = blend(levels.expand(-1, len(masks), -1, -1, -1, -1), masks)
             answers.append(target_probability(self.model, shown, self.targets[row].expand(len(masks))))
         path.step += len(sets) / 3

@@ -125,7 +125,10 @@ def _read_disjoint_pieces(question: Question, rows: Sequence[int]) -> None:
 
 
 def _hide_piece(question: Question, row: int, free: Tensor) -> bool:
-    """Set a row's piece and a margin to 0 in `free` [T, H, W]; False, without a change, if no mask is a piece."""
+    """Remove the row's smallest mask that keeps `PIECE_LEVEL`, widened by a margin, from `free` [T, H, W] (in place).
+
+    False if there is none.
+    """
     mask = question.answers[row].smallest(PIECE_LEVEL)
     if mask is None:
         return False

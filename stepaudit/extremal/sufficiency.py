@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from stepaudit.extremal.answers import LEVELS, Answer, Control, Mask
-from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, crispness, elsewhere, moved, random_pieces
+from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, crispness, elsewhere, random_pieces, shifted
 from stepaudit.extremal.engine import in_parts
 from stepaudit.extremal.fills import SEARCH, VERIFY, fills_of, measure_fills, parts, require_finite, target_probability
 from stepaudit.extremal.greedy import Greedy
@@ -307,7 +307,7 @@ class Question:
             index = [rows[place] for place, _ in some]
             fills = self.fills.chosen([fill for _, (_, fill, _) in some], index)
             shown = (
-                torch.stack([moved(masks[place], *shift) for place, (_, _, shift) in some]) * self.search.free[index]
+                torch.stack([shifted(masks[place], *shift) for place, (_, _, shift) in some]) * self.search.free[index]
             )
             answers = target_probability(
                 self.model, blend(torch.stack([fills, self.clips[index]]), shown), self.targets[index]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, moved
-from stepaudit.extremal.descent import descended
+from stepaudit.extremal.crisp import LARGEST, SMALLEST, crisp, shifted
+from stepaudit.extremal.descent import optimizer_step
 from stepaudit.extremal.energy import Energy
 from stepaudit.extremal.fills import Fills, require_finite
 from stepaudit.extremal.perturbation import blend
@@ -23,7 +23,7 @@ STEPS_A_SEED = 100_003  # draws of different seeds and iterations differ
 SETTLING = 10  # iterations before the ratio is steered
 MEMORY = 0.7  # weight of the past in the running mean of the kept share
 SHIFT = 0.04  # of the shorter side: masks are moved by up to so much
-TILT = 0.2  # by so much the data term's slope counts more at one corner of the clip, and less at the opposite one
+TILT = 0.2  # by so much the data term's gradient counts more at one corner of the clip, and less at the opposite one
 SMALL = 0.1  # ratio below which the data term is held back
 FIRST_LEVEL, LAST_LEVEL = 0.9, 0.1
 
@@ -51,7 +51,7 @@ class Steering:
         late = min(1.0, max(0.0, 2 * step / self.iterations - 1))
         return FIRST_LEVEL - (FIRST_LEVEL - LAST_LEVEL) * late
 
-    def pull(self, step: int) -> float:
+    def data_scale(self, step: int) -> float:
         """Weight of the data term in an iteration, beside that of the area.
 
         The area term is a mean over the clip, so that for a mask of a hundredth of it the data term outweighs it a
@@ -78,7 +78,7 @@ class Run:
 
     Args:
         row: of the batch.
-        fills: places of the fills that it draws from.
+        fills: indices of the fills that it draws from.
         seeds, moments: [T, h, w] and [2, T, h, w], of the optimiser.
         step: iterations done.
         snapshots: one in `EVERY` iterations after a quarter of the run, and each of those after its end.
@@ -136,15 +136,17 @@ class Sweep:
         self.tilt = tilt(clips.shape[2:], seed).to(clips)
 
     def begin(self, fills: Mapping[int, list[int]]) -> list[Run]:
-        """A run of each row that draws from some fills, by their places; not yet advanced."""
+        """A run of each row that draws from some fills, by their indices; not yet advanced."""
         moments = torch.zeros(2, *self.start.shape[1:], device=self.start.device)
         return [
-            Run(row, places, Steering(self.settings.iterations), self.start[0], moments)
-            for row, places in fills.items()
+            Run(row, fill_indices, Steering(self.settings.iterations), self.start[0], moments)
+            for row, fill_indices in fills.items()
         ]
 
     def advance(self, runs: Sequence[Run], iterations: int) -> None:
-        """Let runs that stand at the same iteration go on together.
+        """Run `iterations` optimiser steps on several runs in one batch; updates the runs in place.
+
+        The runs are all at the same step.
 
         Raises:
             NotApplicableError: no gradient reaches the clip.
@@ -154,22 +156,25 @@ class Sweep:
         seeds, moments = torch.stack([run.seeds for run in runs]), torch.stack([run.moments for run in runs])
         for step in range(runs[0].step, runs[0].step + iterations):
             draw = torch.Generator().manual_seed(STEPS_A_SEED * self.seed + step)
-            lot = torch.rand((), generator=draw).item()
-            places = [run.fills[int(lot * len(run.fills))] for run in runs]
+            uniform = torch.rand((), generator=draw).item()
+            fill_indices = [run.fills[int(uniform * len(run.fills))] for run in runs]
             seeds = seeds.detach().requires_grad_()
             masks = self.geometry(temporal_gaussian(seeds, self.settings.reach)) * free
-            shown = moved(crisp(masks, [run.steering.ratio for run in runs]), *self._shift(draw)) * free
-            data, slope = self._slope(rows, places, shown.detach())
-            for run, place, value in zip(runs, places, data.tolist(), strict=True):
-                run.steering.update(step, self.fills.share(place, run.row, math.exp(-value)))
+            shown = shifted(crisp(masks, [run.steering.ratio for run in runs]), *self._shift(draw)) * free
+            data, mask_gradient = self._data_gradient(rows, fill_indices, shown.detach())
+            for run, fill_index, value in zip(runs, fill_indices, data.tolist(), strict=True):
+                run.steering.update(step, self.fills.share(fill_index, run.row, math.exp(-value)))
             ratios = [run.steering.ratio for run in runs]
-            pull = torch.tensor([run.steering.pull(step) for run in runs], device=shown.device)
-            energy = self.energy(pull * (self.tilt * slope * shown).sum(dim=(1, 2, 3)), masks, ratios, step)
-            (towards,) = torch.autograd.grad(energy.sum(), seeds)
+            data_scale = torch.tensor([run.steering.data_scale(step) for run in runs], device=shown.device)
+            # The data term linearised in the mask (gradient · mask); autograd carries it on to the seeds.
+            energy = self.energy(
+                data_scale * (self.tilt * mask_gradient * shown).sum(dim=(1, 2, 3)), masks, ratios, step
+            )
+            (gradients,) = torch.autograd.grad(energy.sum(), seeds)
             if step % EVERY == 0 or step >= self.settings.iterations - 1:
                 self._add_snapshots(runs, seeds.detach(), step)
             with torch.no_grad():
-                seeds, moments = descended(seeds, towards, moments, step, self.settings)
+                seeds, moments = optimizer_step(seeds, gradients, moments, step, self.settings)
         for run, own_seeds, own_moments in zip(runs, seeds.detach(), moments, strict=True):
             run.seeds, run.moments, run.step = own_seeds, own_moments, run.step + iterations
 
@@ -186,21 +191,21 @@ class Sweep:
         most = shift_px(self.geometry)
         return torch.randint(-most, most + 1, (2,), generator=draw).tolist()
 
-    def _slope(self, rows: Sequence[int], places: Sequence[int], masks: Tensor) -> tuple[Tensor, Tensor]:
+    def _data_gradient(self, rows: Sequence[int], fill_indices: Sequence[int], masks: Tensor) -> tuple[Tensor, Tensor]:
         """−log Φ_c of each row's clip under its mask [n], and its gradient to the mask [n, T, H, W]."""
         index = list(rows)
-        levels = torch.stack([self.fills.chosen(places, rows), self.clips[index]])
+        levels = torch.stack([self.fills.chosen(fill_indices, rows), self.clips[index]])
         masks = masks.requires_grad_()
         data = -target_log_probability(self.model, blend(levels, masks), self.targets[index])
-        slope = gradient(data, masks)
-        require_finite(slope)
-        return data.detach(), slope
+        mask_gradient = gradient(data, masks)
+        require_finite(mask_gradient)
+        return data.detach(), mask_gradient
 
 
 def tilt(size: Sequence[int], seed: int) -> Tensor:
-    """Weights of the data term's slope, [T, H, W]: 1 in the middle, rising evenly in a direction drawn by the seed.
+    """Weights of the data term's gradient, [T, H, W]: 1 in the middle, rising evenly in a direction drawn by the seed.
 
-    Where either of two places suffices, an even slope shrinks both alike, until neither does; so one of them is
+    Where either of two places suffices, an even gradient shrinks both alike, until neither does; so one of them is
     preferred.
     """
     towards = torch.randn(3, generator=torch.Generator().manual_seed(seed))

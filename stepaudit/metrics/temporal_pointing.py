@@ -12,7 +12,7 @@ is_share = True
 
 
 def score(importance: Tensor, in_action: list[bool] | None, steps: int, *, by: Literal["sum", "max"] = "sum") -> float:
-    """1 if the greatest frame lies in the action, 0 if not; between 0 and 1 if frames tie.
+    """1 if the frame of the highest importance lies in the action, 0 if not; between 0 and 1 if frames tie.
 
     Args:
         importance: [T, H, W].

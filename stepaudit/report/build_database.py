@@ -35,7 +35,7 @@ STORAGE = {
     "storage_version": "v1.4.0",  # the oldest DuckDB that stepaudit takes can read it
     "block_size": 16384,  # the least: a small audit has dozens of short tables
 }
-WORKING = {"memory_limit": "2GB"}  # what is larger is spilled to the disk
+WORKING = {"memory_limit": "1GB"}  # what is larger is spilled to the disk
 COMPONENT = [("name", TEXT), ("use", TEXT), ("options", TEXT), ("settings", TEXT)]
 DECLARED = {"methods": ("ignores_model", "optimises_masks"), "metrics": ("is_share", "ignores_map")}
 COMMENTS = {
@@ -253,12 +253,12 @@ def _methods(config: Config) -> pa.Table:
 
 def _needed(only: Collection[str], shared: list[sql_files.Statement], reports: list[sql_files.Report]) -> set[str]:
     """Names of all relations that some reports and views are made from; a statement without a name is always needed."""
-    texts: dict[str, set[str]] = defaultdict(set, {near_duplicates.NAME: set()})
+    words_of: dict[str, set[str]] = defaultdict(set, {near_duplicates.NAME: set()})
     for name, sql in chain(((each.name, each.sql) for each in shared), ((each.name, each.sql) for each in reports)):
-        texts[name] |= set(re.findall(r"\w+", sql))
+        words_of[name] |= set(re.findall(r"\w+", sql))
     for computed in (estimates, kinds, labels, needs, survival):
-        texts |= {name: set(computed.READ) for name in computed.MADE}
-    return {"", means.UNITS, *sql_files.sources(only, texts)}
+        words_of |= {name: set(computed.READ) for name in computed.MADE}
+    return {"", means.UNITS, *sql_files.with_dependencies(only, words_of)}
 
 
 def _write_likenesses(connection: duckdb.DuckDBPyConnection, folder: Path, config: Config) -> None:

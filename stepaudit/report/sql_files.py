@@ -87,17 +87,17 @@ def _relation_made(sql: str) -> str:
     return match[1].removesuffix(SAMPLES) if match else ""
 
 
-def sources(names: Iterable[str], texts: Mapping[str, Collection[str]]) -> set[str]:
-    """The names, and all that they are made from, over any number of steps.
+def with_dependencies(names: Iterable[str], words_of: Mapping[str, Collection[str]]) -> set[str]:
+    """The names and their transitive dependencies.
 
     Args:
-        texts: words of the SQL that makes each table, view or macro, by its name.
+        words_of: words of the SQL that makes each table, view or macro, by its name.
     """
     reached: set[str] = set()
     new = set(names)
     while new:
         reached |= new
-        new = {word for name in new for word in texts.get(name, ())} & texts.keys() - reached
+        new = {word for name in new for word in words_of.get(name, ())} & words_of.keys() - reached
     return reached
 
 

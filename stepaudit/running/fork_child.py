@@ -18,7 +18,7 @@ READ_AT_IMPORT = ("PYTHON", "LD_", "OMP_", "KMP_", "GOTO_", "OPENBLAS_", "MKL_",
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGURG)
 PR_SET_PDEATHSIG = 1
 STARTED_WITH = dict(os.environ)  # imports add to it: PyTorch notes folders of its caches there
-VARIABLE = "STEPAUDIT_FORK_SERVER"  # its socket has this name, and no file that a killed workflow would leave
+SERVER_VARIABLE = "STEPAUDIT_FORK_SERVER"  # its socket has this name, and no file that a killed workflow would leave
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Request:
         added = {name: value for name, value in os.environ.items() if name not in STARTED_WITH}
         os.environ.clear()
         os.environ.update(added | self.environment)
-        del os.environ[VARIABLE]  # or it would ask for another fork
+        del os.environ[SERVER_VARIABLE]  # or it would ask for another fork
         sys.argv[:], sys.path[:] = [self.program, *self.arguments], self.path
         tempfile.tempdir = None  # found again, by the new environment
         _reopen_streams()
@@ -101,8 +101,11 @@ def status(entry: str) -> int:
     return 0
 
 
-def end(status: int) -> NoReturn:
-    """End without Python's own last collection, which walks through all that is imported for up to a second."""
+def exit_fast(status: int) -> NoReturn:
+    """Exit after the atexit handlers, without the interpreter's final garbage collection.
+
+    That walks through all that is imported, which takes up to a second.
+    """
     atexit._run_exitfuncs()
     with suppress(OSError):  # nobody may read it any more
         sys.stdout.flush()

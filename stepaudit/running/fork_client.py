@@ -18,7 +18,7 @@ def status(arguments: Sequence[str]) -> int | None:
 
     The job ends when this process does, and gets the signals that this one gets.
     """
-    name = os.environ.get(fork_child.VARIABLE)
+    name = os.environ.get(fork_child.SERVER_VARIABLE)
     if not name:
         return None
     request = _request_of_process(arguments)

@@ -146,7 +146,7 @@ def main() -> None:
         request = Server(listener, 0, json.loads(modules)).serve()
     if request is not None:
         request.become()
-    fork_child.end(0 if request is None else fork_child.status(entry))
+    fork_child.exit_fast(0 if request is None else fork_child.status(entry))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 
 from stepaudit.audit.config import Config
 from stepaudit.audit.jobs import STAGES
-from stepaudit.running.fork_child import VARIABLE
+from stepaudit.running.fork_child import SERVER_VARIABLE
 
-ENTRY = "stepaudit.cli:main"
+ENTRY_POINT = "stepaudit.cli:main"
 ALWAYS = ("stepaudit.cli", "stepaudit.running.run_records", "yaml", "pyarrow.compute")
 # What PyArrow imports with the first rows, if it is installed, and PyTorch with the first gradient.
 WITH_ROWS, WITH_GRADIENTS = "pandas", "torch.fx.experimental.symbolic_shapes"
@@ -20,17 +20,24 @@ _servers: list[subprocess.Popen] = []  # whose standard input stays open as long
 
 
 def start(config: Config) -> None:
-    """Start a server for the jobs of an audit that this process and its children start; it ends with this process."""
+    """Start the server that runs an audit's jobs in forks of itself; it ends with this process.
+
+    The server imports PyTorch once, so that each job starts quickly. Without it, jobs run in processes of their own.
+    Linux only.
+    """
     if sys.platform != "linux":
         return  # other systems' libraries do not survive a fork
     name, program = f"stepaudit-{secrets.token_hex(16)}", [sys.executable, "-m", "stepaudit.running.fork_server"]
     environment = {**os.environ, "PYTHONUTF8": "1", **{f"{each}_NUM_THREADS": "1" for each in ONE_THREAD}}
-    command = [*program, name, ENTRY, json.dumps(modules(config))]
+    command = [*program, name, ENTRY_POINT, json.dumps(modules(config))]
     server = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdout is not None
     if server.stdout.readline():  # it listens
         _servers.append(server)
-        os.environ[VARIABLE] = name
+        os.environ[SERVER_VARIABLE] = name
+    else:
+        with server:  # closes its pipes and waits for its end
+            server.kill()
 
 
 def modules(config: Config) -> dict[str, list[str]]:

@@ -34,7 +34,7 @@ def recorded(job: Job) -> Iterator[None]:
         "outputs": tables.as_json(_outputs(job)),
     }
     with tables.made_by(job_metadata(job)):
-        tables.write([row], "runs", job.record, signed=True)
+        tables.write([row], "runs", job.record, with_checksum=True)
 
 
 def job_metadata(job: Job) -> dict[str, object]:

@@ -218,16 +218,16 @@ class Measurements:
 
     @property
     def peers(self) -> dict[str, nn.Module]:
-        """The other trained models that can be asked the same about clips of the same size, by name.
+        """Other trained models, by name, whose output at the target's index has the same class name.
 
-        Networks with classes of their own need not have it, or not at the same place.
+        All of them if the target has no name.
         """
-        place, name = self._row["target"], self._row["target_name"]
+        class_index, name = self._row["target"], self._row["target_name"]
         outputs = self._shard.outputs_of_peers
         return {
             peer: self._shard.model_for(peer, self._row)
             for peer in self._shard.peers
-            if name is None or outputs[peer][place : place + 1] == [name]
+            if name is None or outputs[peer][class_index : class_index + 1] == [name]
         }
 
     @property

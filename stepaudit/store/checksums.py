@@ -44,14 +44,14 @@ def read_list(path: Path) -> dict[str, str]:
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
-def sign(path: Path) -> None:
+def embed(path: Path) -> None:
     """Fill in the checksum of a file that holds `PREFIX + BLANK`: the one that it has with the blank."""
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest().encode()
     writing.write_bytes(path, content.replace(PREFIX + BLANK, PREFIX + digest))
 
 
-def is_signed(path: Path) -> bool | None:
+def matches_embedded(path: Path) -> bool | None:
     """True if a file has the checksum in its metadata; None without one."""
     before, prefix, rest = path.read_bytes().rpartition(PREFIX)
     if not prefix:

@@ -96,7 +96,7 @@ def batches(connection: duckdb.DuckDBPyConnection, sql: str, size: int = 10_000)
 def _execute_in_batches(
     connection: duckdb.DuckDBPyConnection, sql: str, values: dict | None, size: int
 ) -> tuple[list[str], Iterator[list[tuple]]]:
-    """Column names, and rows, at most `size` at a time; at least one part, maybe empty."""
+    """Column names, and rows in batches of at most `size`; there is always at least one batch, possibly empty."""
     result = connection.execute(sql, values)
     if result is None or result.description is None:
         raise UsageError(NO_STATEMENT)

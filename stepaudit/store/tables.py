@@ -16,12 +16,12 @@ from stepaudit.store.schema import SCHEMA_KEY, SCHEMA_VERSION, TABLES
 ROWS_KEY, JOB_KEY = b"stepaudit_rows", b"stepaudit_job"
 
 
-def write(rows: Iterable[dict], table: str, path: Path, *, signed: bool = False) -> None:
+def write(rows: Iterable[dict], table: str, path: Path, *, with_checksum: bool = False) -> None:
     """Write rows as one Parquet file, atomically.
 
     Args:
         rows: one dict a row. Partition columns are ignored, missing columns become NULL.
-        signed: the file carries its own checksum.
+        with_checksum: embed the file's own checksum in its metadata.
 
     Raises:
         KeyError: a row has a column that the table lacks.
@@ -32,13 +32,18 @@ def write(rows: Iterable[dict], table: str, path: Path, *, signed: bool = False)
     for row in rows:
         if unknown := set(row) - known:
             raise KeyError(f"table '{table}' has no column {sorted(unknown)}")
-    write_arrow(pa.Table.from_pylist(rows, schema=schema), path, signed=signed)
+    write_arrow(pa.Table.from_pylist(rows, schema=schema), path, with_checksum=with_checksum)
 
 
-def write_arrow(data: pa.Table, path: Path, *, signed: bool = False) -> None:
-    """Write an Arrow table as one Parquet file, atomically. Its metadata hold the number of rows and the job."""
+def write_arrow(data: pa.Table, path: Path, *, with_checksum: bool = False) -> None:
+    """Write an Arrow table as one Parquet file, atomically. Its metadata hold the number of rows and the job.
+
+    Args:
+        data: without partition columns.
+        with_checksum: embed the file's own checksum in its metadata.
+    """
     about: dict[bytes, str | bytes] = {SCHEMA_KEY: str(SCHEMA_VERSION), ROWS_KEY: str(data.num_rows)}
-    if signed:
+    if with_checksum:
         about[checksums.KEY] = checksums.PREFIX + checksums.BLANK
     if _working:
         about[JOB_KEY] = as_json(_working[-1].about)
@@ -50,8 +55,8 @@ def write_arrow(data: pa.Table, path: Path, *, signed: bool = False) -> None:
             row_group_size=1024,
             write_page_checksum=True,
         )
-        if signed:
-            checksums.sign(temporary)
+        if with_checksum:
+            checksums.embed(temporary)
 
 
 @dataclass(frozen=True)

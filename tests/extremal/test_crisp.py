@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stepaudit.extremal.crisp import crisp, crispness, elsewhere, moved, random_pieces
+from stepaudit.extremal.crisp import crisp, crispness, elsewhere, random_pieces, shifted
 
 SIZE = (8, 32, 32)
 
@@ -46,7 +46,7 @@ def test_crispness_is_1_for_ones_and_zeros_and_the_height_of_a_faint_mask():
 def test_moved_masks_leave_their_border_behind():
     """Down by one and left by one: the first row and the last column are those that stood there."""
     masks = torch.arange(9.0).view(1, 3, 3)
-    assert moved(masks, 1, -1).tolist() == [[[1, 2, 2], [1, 2, 2], [4, 5, 5]]]
+    assert shifted(masks, 1, -1).tolist() == [[[1, 2, 2], [1, 2, 2], [4, 5, 5]]]
 
 
 def test_elsewhere_is_half_the_clip_away_in_time_and_space():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stepaudit.extremal.descent import descended
+from stepaudit.extremal.descent import optimizer_step
 from stepaudit.extremal.settings import Settings
 
 SHAPE = (4, 3, 3)
@@ -35,7 +35,7 @@ def test_each_row_goes_the_way_of_pytorchs_optimiser(optimizer):
     seeds, moments = torch.full((3, *SHAPE), 0.5), torch.zeros(3, 2, *SHAPE)
     for step in range(40):
         slopes = torch.stack([gradient(row, step) for row in range(3)])
-        seeds, moments = descended(seeds, slopes, moments, step, settings)
+        seeds, moments = optimizer_step(seeds, slopes, moments, step, settings)
     for row in range(3):
         torch.testing.assert_close(seeds[row], theirs(optimizer, row, 40), atol=1e-6, rtol=1e-5)
 
@@ -48,5 +48,5 @@ def test_the_learning_rate_falls_along_a_cosine():
 
 def test_seeds_stay_between_0_and_1():
     seeds, moments = torch.rand(1, *SHAPE), torch.zeros(1, 2, *SHAPE)
-    after, _ = descended(seeds, gradient(0, 0)[None], moments, 0, Settings(learning_rate=100.0))
+    after, _ = optimizer_step(seeds, gradient(0, 0)[None], moments, 0, Settings(learning_rate=100.0))
     assert (after.min(), after.max()) == (0, 1)

@@ -49,12 +49,12 @@ def test_so_do_those_of_each_schedule(schedule):
 
 
 def test_a_value_that_is_asked_for_would_be_seen(monkeypatch):
-    monkeypatch.setattr(engine, "descended", lambda seeds, *rest: (seeds * seeds.sum().item(), rest[1]))
+    monkeypatch.setattr(engine, "optimizer_step", lambda seeds, *rest: (seeds * seeds.sum().item(), rest[1]))
     with pytest.raises(RuntimeError, match="meta"):
         optimised("ep3d", "matched")
 
 
 def test_a_tensor_of_another_device_would_be_seen(monkeypatch):
-    monkeypatch.setattr(engine, "descended", lambda seeds, *rest: (seeds * torch.rand(seeds.shape), rest[1]))
+    monkeypatch.setattr(engine, "optimizer_step", lambda seeds, *rest: (seeds * torch.rand(seeds.shape), rest[1]))
     with pytest.raises(RuntimeError, match="device"):
         optimised("ep3d", "matched")

@@ -46,8 +46,8 @@ def test_the_level_is_09_in_the_first_half_and_falls_to_01_in_the_second():
 def test_the_data_term_is_held_back_in_the_second_half_for_small_masks_alone():
     """A ratio of 0.025 is a quarter of 0.1; the exponent is 0 at half of the run, ½ at 5/8, 1 at 3/4 and later."""
     small, large = Steering(80, ratio=0.025), Steering(80, ratio=0.3)
-    assert [small.pull(step) for step in (0, 40, 50, 60, 80)] == pytest.approx([1, 1, 0.5, 0.25, 0.25])
-    assert [large.pull(step) for step in (0, 40, 60, 80)] == [1, 1, 1, 1]
+    assert [small.data_scale(step) for step in (0, 40, 50, 60, 80)] == pytest.approx([1, 1, 0.5, 0.25, 0.25])
+    assert [large.data_scale(step) for step in (0, 40, 60, 80)] == [1, 1, 1, 1]
 
 
 def test_the_ratio_falls_while_the_mask_keeps_the_level_and_rises_while_it_does_not():

@@ -80,7 +80,7 @@ def test_areas_gain_and_times_are_means_over_clips_with_their_interval(tmp_path)
     assert interval(row, "deletion_percent") == pytest.approx((30, 26.2, 33.8), abs=0.3)
     assert interval(row, "deletion_percent") == pytest.approx(percent(0.3, estimated([0.2, 0.3, 0.4] * 7)), abs=0.06)
     assert interval(row, "insertion_percent") == pytest.approx(percent(0.8, estimated([0.6, 0.8, 1.0] * 7)), abs=0.06)
-    gain = estimated([0.4, 0.5, 0.6] * 7, least=-1)
+    gain = estimated([0.4, 0.5, 0.6] * 7, smallest_value=-1)
     assert interval(row, "gain_points") == pytest.approx(percent(0.5, gain), abs=0.06)
     assert row["random_percent"] == 50
     # 0.6 of 1.2; residuals 0.1 − 0.1 = 0, 0.2 − 0.3 = −0.1, 0.3 − 0.2 = 0.1: error √(7 · 0.02 · 21/20) / 8.4, × 2.086
@@ -88,7 +88,7 @@ def test_areas_gain_and_times_are_means_over_clips_with_their_interval(tmp_path)
     # 1.8 of 1.2; residuals 0.6 − 0.3, 0.6 − 0.9, 0.6 − 0.6: error √(7 · 0.18 · 21/20) / 8.4 = 0.137, × 2.086
     random = [0.2, 0.6, 0.4] * 7
     assert interval(other, "insertion_times") == pytest.approx((1.5, 1.21, 1.79), abs=0.06)
-    expected = (1.5, *estimated([0.6] * 21, random, least=None))
+    expected = (1.5, *estimated([0.6] * 21, random, smallest_value=None))
     assert interval(other, "insertion_times") == pytest.approx(expected, abs=0.006)
 
 
@@ -105,7 +105,7 @@ def test_fills_units_and_metrics_of_this_use_are_rows_of_their_own_and_seeds_are
         ("fine.st", "freeze", "tubelets", 10, 1),
     ]
     assert interval(found[0], "gain_points") == pytest.approx(
-        percent(0.2, estimated([0.2], least=-1)), abs=0.06
+        percent(0.2, estimated([0.2], smallest_value=-1)), abs=0.06
     )  # one observation
 
 

@@ -139,7 +139,7 @@ def test_step_loses_evidence_if_it_keeps_less_than_ep3d_on_the_same_clips(tmp_pa
     # differences -0.4, -0.5, -0.3: sd 0.0837, error 0.0183, × t(20) = 2.086: 0.038; the bootstrap's is close to it
     assert row["gain_points"] == -40
     assert ends(row, "gain_points") == pytest.approx((-0.438, -0.362), abs=0.003)
-    assert ends(row, "gain_points") == pytest.approx(interval([-0.4, -0.5, -0.3] * 7, least=-1), abs=6e-4)
+    assert ends(row, "gain_points") == pytest.approx(interval([-0.4, -0.5, -0.3] * 7, smallest_value=-1), abs=6e-4)
 
 
 def test_it_loses_nothing_if_it_keeps_more_and_one_cannot_tell_if_clips_disagree(tmp_path):
@@ -171,7 +171,9 @@ def test_head_and_tail_are_also_taken_together_and_set_against_the_middle(tmp_pa
     assert (both["gain_points"], rows["middle"]["gain_points"], both["beyond_middle_points"]) == (-65, -15, -50)
     assert rows["middle"]["beyond_middle_points"] is None
     # of independent means: as far from the difference as both ends together (Zou and Donner 2008)
-    (low, high), (middle_low, middle_high) = (interval(each, least=-1) for each in ([-0.6, -0.7], [-0.2, -0.1]))
+    (low, high), (middle_low, middle_high) = (
+        interval(each, smallest_value=-1) for each in ([-0.6, -0.7], [-0.2, -0.1])
+    )
     below, above = np.hypot(-0.65 - low, middle_high + 0.15), np.hypot(high + 0.65, -0.15 - middle_low)
     assert ends(both, "beyond_middle_points") == pytest.approx((-0.5 - below, -0.5 + above), abs=6e-4)
 

@@ -56,7 +56,7 @@ def test_intervals_take_clips_as_the_sampling_unit(tmp_path):
     # half of the draws have no spread: Wilson's interval of ⅔ seen on (4 + 2)² / (4² + 2²) = 1.8 clips of equal length
     assert row["hit_percent_low"] == pytest.approx(14.8, abs=0.1)
     assert row["hit_percent_high"] == pytest.approx(95.8, abs=0.1)
-    low, high = interval([1, 1], [4, 2], least=-1)  # differences of the hits
+    low, high = interval([1, 1], [4, 2], smallest_value=-1)  # differences of the hits
     assert (row["gain_points_low"], row["gain_points_high"]) == pytest.approx((100 * low, 100 * high), abs=0.06)
 
 

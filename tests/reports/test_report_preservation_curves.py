@@ -67,7 +67,7 @@ def test_kept_probability_is_shown_as_it_is_and_as_a_share_of_the_clips_own(curv
     assert interval(first, "kept_probability") == pytest.approx((0.5, *estimated(kept)), abs=1e-4)
     # 1.5 of 2; residuals 0.4 - 0.6, 0.6 - 0.45, 0.5 - 0.45: error √(4 · 0.065 · 12 / 11) / 8 = 0.0666, × t(11) = 2.2
     assert interval(first, "kept_percent") == pytest.approx((75, 60.3, 89.7), abs=2)  # the bootstrap's is close to it
-    low, high = estimated(kept, own, least=None)
+    low, high = estimated(kept, own, smallest_value=None)
     assert interval(first, "kept_percent") == pytest.approx((75, 100 * low, 100 * high), abs=0.06)
     assert of(first, "ratio", "volume_ratio", "own_probability", "share") == (0.1, 0.11, 0.6667, 0.9)
     assert interval(first, "keeping_percent") == (33.3, 13.8, 60.9)  # b and its like; Wilson, 4 of 12

@@ -132,7 +132,7 @@ def test_differences_are_those_of_clips_on_which_both_are_known(pairs):
     assert interval(row, "median_difference_ratio") == (-0.04, -0.09, -0.01)
     # mean -0.3 / 7, sd 0.02690; Student's interval is ± 2.447 · sd / √7 = 0.0249
     assert interval(row, "mean_difference_ratio") == pytest.approx((-0.0429, -0.0677, -0.018), abs=2e-3)
-    low, high = estimated([-0.01, -0.02, -0.03, -0.04, -0.05, -0.06, -0.09], least=-1)
+    low, high = estimated([-0.01, -0.02, -0.03, -0.04, -0.05, -0.06, -0.09], smallest_value=-1)
     assert interval(row, "mean_difference_ratio") == pytest.approx((-0.0429, low, high), abs=1e-4)
     few = pairs["few"]
     assert interval(few, "median_difference_ratio") == (-0.2, None, None)  # of 5 clips no interval holds 95 %

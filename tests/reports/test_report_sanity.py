@@ -137,7 +137,7 @@ def test_a_method_whose_maps_stay_the_same_fails_and_one_whose_maps_change_passe
     )  # as if one of 21 clips were not asked: 1 - √2 · (1 - 0.845)
     grad_cam = of(found("sanity_randomisation"), method="grad_cam", randomised=1)
     assert (grad_cam["answer"], grad_cam["threshold"], grad_cam["model"]) == ("yes", 0.7, "r3d")
-    assert interval(grad_cam) == pytest.approx((0.2, *estimated([0.1, 0.2, 0.3] * 7, least=-1)), abs=6e-4)
+    assert interval(grad_cam) == pytest.approx((0.2, *estimated([0.1, 0.2, 0.3] * 7, smallest_value=-1)), abs=6e-4)
 
 
 @pytest.mark.parametrize("method", UNSURE)
@@ -211,7 +211,7 @@ def test_use_of_time_is_how_much_the_answer_changes_when_the_frames_are_reordere
     shuffled, backwards, frozen = (row for row in found("time_use") if row["model"] == "r3d")
     assert [row["frame_order"] for row in (shuffled, backwards, frozen)] == ["shuffled", "reversed", "frozen"]
     assert (shuffled["answer"], *interval(shuffled, "change_points")) == ("no", 0.1, 0, 0.1)
-    low, high = estimated([0.8, 0.7, 0.6] * 7, least=-1)
+    low, high = estimated([0.8, 0.7, 0.6] * 7, smallest_value=-1)
     assert interval(frozen, "loss_points") == pytest.approx((70, 100 * low, 100 * high), abs=0.06)
     assert frozen["answer"] == "yes"
     assert (backwards["answer"], backwards["loss_points"]) == ("cannot tell", 3.3)  # 0.2, 0, -0.1

@@ -50,7 +50,7 @@ def test_the_interval_of_the_gain_takes_clips_as_the_sampling_unit(tmp_path):
     more = {"a": 4, "b": 2, "c": 2, "d": 4}
     hits = {"plain": dict.fromkeys(more, [0] * 8), "even": {c: [1] * n + [0] * (8 - n) for c, n in more.items()}}
     row = rows_of(tmp_path, hits)["even"]
-    low, high = interval(list(more.values()), [8] * 4, least=-1)
+    low, high = interval(list(more.values()), [8] * 4, smallest_value=-1)
     assert row["over_ep3d_points"] == 37.5
     ends = (row["over_ep3d_points_low"], row["over_ep3d_points_high"])
     assert ends == pytest.approx((100 * low, 100 * high), abs=0.06)

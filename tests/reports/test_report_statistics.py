@@ -75,7 +75,7 @@ def test_an_estimate_is_a_ratio_of_sums_over_clips_with_its_interval(tmp_path):
     scores = framed([1, 1, 0, None], clip="a") + framed([1, None, None, None], clip="b") + framed([0, 0.5], clip="c")
     (row,) = records(audit(tmp_path, scores), "from estimates")
     assert (row["value"], row["clips"], row["frames"]) == (pytest.approx(3.5 / 6), 3, 6)
-    found = ratio_intervals(np.array([[2], [1], [0.5]]), np.array([[3.0], [1], [2]]), least=0)
+    found = ratio_intervals(np.array([[2], [1], [0.5]]), np.array([[3.0], [1], [2]]), smallest_value=0)
     assert (row["low"], row["high"]) == pytest.approx((found.low[0], found.high[0]))
     assert (row["way"], row["reason"]) == (found.way[0], None)
 
@@ -199,7 +199,7 @@ def test_pairs_with_different_clips_are_each_resampled_over_their_own(tmp_path):
         ("grad_cam", "step", 12),
     ]
     for row, differences in zip(rows, (cam[:7] - half[:7], own[:7] - half[:7], cam - own), strict=True):
-        found = ratio_intervals(differences[:, None], np.ones((len(differences), 1)), least=-1)
+        found = ratio_intervals(differences[:, None], np.ones((len(differences), 1)), smallest_value=-1)
         assert (row["difference"], row["low"], row["high"]) == pytest.approx(
             (differences.mean(), found.low[0], found.high[0])
         )

@@ -115,7 +115,7 @@ def test_counts_are_of_windows_and_answers_have_the_interval_of_videos(folders):
     assert (plain["clips"], copied["clips"]) == (VIDEOS, 3 * VIDEOS)
     assert plain["top1_percent"] == copied["top1_percent"]
     right = 3.0 * np.array([video % 5 > 0 for video in range(VIDEOS)])[:, None]
-    of_videos = ratio_intervals(right, np.full((VIDEOS, 1), 3.0), least=0)
+    of_videos = ratio_intervals(right, np.full((VIDEOS, 1), 3.0), smallest_value=0)
     ends = (copied["top1_percent_low"], copied["top1_percent_high"])
     assert ends == pytest.approx((100 * of_videos.low[0], 100 * of_videos.high[0]), abs=0.06)
     assert copied["target_probability_low"] == plain["target_probability_low"]

@@ -30,12 +30,12 @@ def _record(audit: Audit, name: str) -> dict[str, Any] | Problem:
     """Row of `runs` of a job, with its inputs and outputs as dicts, or the problem of its file."""
     path, job = audit.folder / name, audit.records[name]
     try:
-        signed, about = checksums.is_signed(path), tables.metadata(path)
+        matches, about = checksums.matches_embedded(path), tables.metadata(path)
     except OSError as error:
         return _unreadable(name, error, job)
     except UsageError as error:
         return _no_parquet(name, error, job)
-    if signed is False or (signed is None and about["schema"] == str(schema.SCHEMA_VERSION)):
+    if matches is False or (matches is None and about["schema"] == str(schema.SCHEMA_VERSION)):
         return Problem("damaged", name, "its bytes have changed since it was written", job)
     if problem := _metadata_problem(audit, name, job, about):
         return problem

@@ -104,15 +104,15 @@ def judge(condition: Condition, quantities: Sequence[Quantity]) -> Verdict:
         UsageError: a name stands for none of the quantities, or for several.
     """
     quantity_of = {name: select(quantities, name.name, name.of) for name in condition.names}
-    bounds = {name: quantity.bounds(name.field) for name, quantity in quantity_of.items()}
-    shown = {name: f"{quantity_of[name]}.{name.field}".rstrip(".") for name in bounds}
-    holds = _truth(condition.tree, condition.text, bounds.__getitem__)
+    ranges = {name: quantity.value_range(name.field) for name, quantity in quantity_of.items()}
+    shown = {name: f"{quantity_of[name]}.{name.field}".rstrip(".") for name in ranges}
+    holds = _truth(condition.tree, condition.text, ranges.__getitem__)
     reasons = [
         f"{shown[name]} has no value: {quantity_of[name].why_not(name.field)}"
-        for name, ends in bounds.items()
+        for name, ends in ranges.items()
         if ends is None
     ]
-    values = {shown[name]: range_text(ends) for name, ends in bounds.items()}
+    values = {shown[name]: range_text(ends) for name, ends in ranges.items()}
     if holds is None and not reasons:
         reasons = [f"{name} is {value}" for name, value in values.items() if " " in value]
     if holds:

@@ -52,9 +52,9 @@ def quantities(pair: Pair, rows: Sequence[dict]) -> list[Quantity]:
     }
     sampled = [f"of {MAX_CLIPS} of {len(pair.clips)} clips"] if len(pair.clips) > MAX_CLIPS else []
     result = []
-    for name, column, least in (("map_rank_correlation", "rank", -1), ("map_iou", "iou", 0)):
+    for name, column, smallest_value in (("map_rank_correlation", "rank", -1), ("map_iou", "iou", 0)):
         parts = [row | {"part": row[column], "whole": 1} for row in rows if row[column] is not None]
-        means = paired_means(name, parts, least=least, tested=False)
+        means = paired_means(name, parts, smallest_value=smallest_value, tested=False)
         for quantity in means:
             rank = seeds.get(quantity.of) if column == "rank" else None
             notes = sampled + ([] if rank is None else [f"two seeds of A: {rank:.2f}"])

@@ -42,7 +42,7 @@ def of_metrics(pair: Pair) -> list[Quantity]:
     for metric in alike(pair.a, pair.b, "metrics"):
         if metric in is_share:
             rows = _comparable_rows(pair, pair.joined(MEASURED, SUMS, metric=metric), metric)
-            quantities += paired_means("metric_increase", rows, least=-1 if is_share[metric] else None)
+            quantities += paired_means("metric_increase", rows, smallest_value=-1 if is_share[metric] else None)
     return quantities
 
 
@@ -52,7 +52,9 @@ def of_evidence(pair: Pair) -> list[Quantity]:
         quantity
         for kind in ("adversarial", "vacuous")
         for quantity in paired_means(
-            f"{kind}_increase", _comparable_rows(pair, pair.joined(CLASSES, SHARES.format(kind=kind))), least=-1
+            f"{kind}_increase",
+            _comparable_rows(pair, pair.joined(CLASSES, SHARES.format(kind=kind))),
+            smallest_value=-1,
         )
     ]
 

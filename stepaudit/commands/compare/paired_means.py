@@ -13,14 +13,14 @@ from stepaudit.report.statistics.intervals import holm, ratio_intervals, sign_fl
 EMPTY = {"part": 0, "whole": 0, "a_part": 0}
 
 
-def paired_means(name: str, rows: Sequence[dict], *, least: int | None, tested: bool = True) -> list[Quantity]:
+def paired_means(name: str, rows: Sequence[dict], *, smallest_value: int | None, tested: bool = True) -> list[Quantity]:
     """A quantity for each `of` of the rows, in their order, with Holm's correction over all of them.
 
     Args:
         name: of the quantities.
         rows: one for each clip and `of` (a tuple of words): `clip_id`, `part` (sum of the values), `whole` (their
             number or weight) and perhaps `a_part` (sum of A's values).
-        least: smallest possible value, 0 or -1, if the greatest is 1; None if that is not known.
+        smallest_value: 0 or -1, if the greatest is 1; None if that is not known.
         tested: compute p values against 0.
     """
     names = list(dict.fromkeys(row["of"] for row in rows))
@@ -29,7 +29,7 @@ def paired_means(name: str, rows: Sequence[dict], *, least: int | None, tested: 
     for columns in cells.alike(sums["whole"] > 0):
         measured = sums["whole"][:, columns[0]] > 0
         chosen = {key: values[np.ix_(measured, columns)] for key, values in sums.items()}
-        for column, numbers in zip(columns, _means(chosen, least, tested), strict=True):
+        for column, numbers in zip(columns, _means(chosen, smallest_value, tested), strict=True):
             quantities[column] = Quantity(name, names[column], **numbers, clips=int(measured.sum()))
     ordered = [quantities[column] for column in range(len(names))]
     corrected = holm(np.array([each.p for each in ordered], float))
@@ -46,10 +46,10 @@ def _sums(names: Sequence[tuple[str, ...]], rows: Sequence[dict]) -> dict[str, n
     }
 
 
-def _means(sums: dict[str, np.ndarray], least: int | None, tested: bool) -> Iterator[dict[str, Any]]:
+def _means(sums: dict[str, np.ndarray], smallest_value: int | None, tested: bool) -> Iterator[dict[str, Any]]:
     """Fields of the quantity of each column."""
     parts, wholes = sums["part"], sums["whole"]
-    intervals = ratio_intervals(parts, wholes, least=least)
+    intervals = ratio_intervals(parts, wholes, smallest_value=smallest_value)
     p = sign_flip_test(parts) if tested else np.full(parts.shape[1], np.nan)
     a = sums["a_part"].sum(axis=0) / wholes.sum(axis=0)
     b = a + intervals.value

@@ -69,7 +69,7 @@ def quantities(rows: Sequence[dict]) -> list[Quantity]:
     return [
         replace(accuracy, p=p, note=f"{won} newly right, {lost} newly wrong"),
         *(
-            paired_means("newly_wrong", wrong, least=0, tested=False)
+            paired_means("newly_wrong", wrong, smallest_value=0, tested=False)
             or [Quantity("newly_wrong", reason="A has no clip right")]
         ),
         _probabilities(rows),
@@ -86,10 +86,19 @@ def is_right(row: dict, side: str) -> bool:
     return is_answered(row[f"{side}_rank"], row[f"{side}_probability"])
 
 
-def _mean_difference(name: str, rows: Sequence[dict], values: Sequence[tuple], *, tested: bool = True) -> Quantity:
-    """The mean of B's value less A's over clips."""
+def _mean_difference(
+    name: str, rows: Sequence[dict], values: Sequence[tuple[float, float]], *, tested: bool = True
+) -> Quantity:
+    """The mean of B's value less A's over clips.
+
+    Args:
+        name: of the quantity.
+        rows: of `of_clips`.
+        values: of A and of B, for each row.
+        tested: compute a p value against 0.
+    """
     parts = [
         {"clip_id": row["clip_id"], "of": (), "part": float(b) - float(a), "whole": 1, "a_part": float(a)}
         for row, (a, b) in zip(rows, values, strict=True)
     ]
-    return paired_means(name, parts, least=-1, tested=tested)[0]
+    return paired_means(name, parts, smallest_value=-1, tested=tested)[0]

@@ -83,8 +83,8 @@ class Quantity:
         """The p value after Holm's correction, if there is one."""
         return self.p if self.holm_p is None else self.holm_p
 
-    def bounds(self, field: str = "") -> tuple[float, float] | None:
-        """Lower and upper bound of the value, or of one of `FIELDS`; equal if it is known, None if it is unknown."""
+    def value_range(self, field: str = "") -> tuple[float, float] | None:
+        """Range of the value, or of one of `FIELDS`: both ends are equal if it is known; None if it is unknown."""
         exact = getattr(self, field or "value")
         if exact is not None:
             return exact, exact
@@ -100,10 +100,14 @@ class Quantity:
 def select(quantities: Sequence[Quantity], name: str, of: Sequence[str]) -> Quantity:
     """The one quantity that a condition names; the brackets may leave out words that are the same for all.
 
+    Args:
+        name: key of `FAMILIES`, as `check_name` has it.
+        of: the words in the brackets.
+
     Raises:
         UsageError: there is none, or there are several and none of them comes first.
     """
-    named = [each for each in quantities if each.name == check_name(name)]
+    named = [each for each in quantities if each.name == name]
     matches = [each for each in named if all(any(_same_word(word, other) for other in each.of) for word in of)]
     requested = f"{name}[{', '.join(of)}]" if of else name
     if not named:
@@ -116,7 +120,7 @@ def select(quantities: Sequence[Quantity], name: str, of: Sequence[str]) -> Quan
 
 
 def check_name(name: str) -> str:
-    """The name. Raises UsageError with the nearest one if no quantity has it."""
+    """Return `name` if a quantity is called so. Raises UsageError with the nearest name otherwise."""
     if name not in FAMILIES:
         raise UsageError(f"no quantity '{name}'{did_you_mean(name, list(FAMILIES))}")
     return name

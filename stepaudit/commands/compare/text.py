@@ -37,16 +37,16 @@ def is_shown(quantity: Quantity) -> bool:
 
 def cells(quantity: Quantity) -> list[str]:
     """A row of the table, in the order of `HEADERS`."""
-    p, bounds = quantity.corrected_p, quantity.bounds()
+    p, value_range = quantity.corrected_p, quantity.value_range()
     return [
         str(quantity),
         _number(quantity.a),
         _number(quantity.b),
-        range_text(bounds) if bounds else "–",
+        range_text(value_range) if value_range else "–",
         f"{_number(quantity.lower)} to {_number(quantity.upper)}" if quantity.lower is not None else "–",
         "–" if p is None else f"{p:.3g}",
         str(quantity.clips),
-        quantity.note if quantity.note or bounds else quantity.reason or "",
+        quantity.note if quantity.note or value_range else quantity.reason or "",
     ]
 
 

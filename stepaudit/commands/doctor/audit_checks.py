@@ -19,7 +19,7 @@ from stepaudit.store.tables import parquet_files
 
 SAMPLE = 5  # videos of a data set that are opened
 SECONDS = 30.0  # for the first frame of each
-SPOOL = 2 * 10**9  # bytes of temporary files: the scaled frames of a long video
+SPOOL_BYTES = 2 * 10**9  # of temporary files: the scaled frames of a long video
 
 
 class DatasetRows(NamedTuple):
@@ -250,13 +250,15 @@ def disk(folder: Path, needed: int, free: int | None = None) -> Finding:
     return fine("disk", text)
 
 
-def temporary(free: int | None = None) -> Finding:
+def temporary_space(free: int | None = None) -> Finding:
     """Check the space for temporary files, such as the frames of a long video."""
     place = Path(tempfile.gettempdir())
     free = shutil.disk_usage(place).free if free is None else free
-    if free < SPOOL:
+    if free < SPOOL_BYTES:
         advice = "free some space there, or set TMPDIR to a folder on a larger disk"
         return warning(
-            "temporary", f"{free / 1e9:.1f} GB free in {place}; a long video needs up to {SPOOL / 1e9:.0f}", advice
+            "temporary",
+            f"{free / 1e9:.1f} GB free in {place}; a long video needs up to {SPOOL_BYTES / 1e9:.0f}",
+            advice,
         )
     return fine("temporary", f"{free / 1e9:.1f} GB free in {place}")

@@ -29,7 +29,7 @@ def examine(config_file: Path | None = None, *, slurm: bool = False) -> Iterator
     elif isinstance(settings, UsageError):
         yield problem("configuration", str(settings), "correct it, then run `stepaudit doctor` again for the rest")
     else:
-        yield audit_checks.temporary()
+        yield audit_checks.temporary_space()
 
 
 def _load_settings(config_file: Path | None) -> Config | UsageError | None:
@@ -79,4 +79,4 @@ def _audit_findings(settings: Config, probed: dict) -> Iterator[Finding]:
     if not any(isinstance(each, UsageError) for each in rows.values()):
         needed = disk_use.estimated(settings, audit_checks.counts(settings, rows), probed.get("bytes", {}))
         yield audit_checks.disk(settings.folder, needed)
-    yield audit_checks.temporary()
+    yield audit_checks.temporary_space()

@@ -123,7 +123,7 @@ def _weights_url(name: str) -> str | None:
 
 
 def answer(request: str | None) -> dict[str, Any]:
-    """Result of the process of `probe`."""
+    """Run the checks; `child_process.call` calls this by name in the child process."""
     try:
         return _probe(None if request is None else Path(request))
     except UsageError as error:

@@ -17,7 +17,7 @@ from stepaudit.clips.tensors import to_tensor
 from stepaudit.commands.explain import arguments, explanation, need, timeline
 from stepaudit.commands.explain.arguments import Request, quick_options
 from stepaudit.commands.explain.clip_report import ClipReport
-from stepaudit.commands.explain.files import missing_film, output_folder
+from stepaudit.commands.explain.files import missing_film, report_writer
 from stepaudit.commands.explain.model_calls import Observer
 from stepaudit.commands.explain.need_report import NeedReport
 from stepaudit.errors import TooShortError, UsageError
@@ -53,7 +53,7 @@ def run(request: Request) -> Iterator[str]:
             return
         request = replace(request, start=place.start, stop=place.stop)
     folder = request.out or Path(f"{request.video.stem}_explained")
-    with output_folder(folder, overwrite=request.overwrite) as write:
+    with report_writer(folder, overwrite=request.overwrite) as write:
         clip = cutting.middle(request.video, clips, start=request.start, stop=request.stop)
         yield _clip_line(request, clip, "as asked" if request.size else chosen.origin)
         yield from (_notes_on_need(request) if request.need else _notes(component, options, request, clips))

@@ -26,13 +26,13 @@ Report = ClipReport | NeedReport
 
 
 @contextmanager
-def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Callable[[Report], list[str]]]:
-    """Function that writes all files of a report into a folder, and returns their names.
+def report_writer(path: Path, *, overwrite: bool = False) -> Iterator[Callable[[Report], list[str]]]:
+    """Context manager that yields a function which writes a report's files into `path` and returns their names.
 
     Only files of an earlier `explain` are replaced. A folder that stays empty is removed.
 
     Raises:
-        UsageError: a file of such a name lies there that it did not write, or that was changed since.
+        UsageError: a file of one of these names was not written by `explain`, or was changed since.
         StorageError: nothing can be written there.
     """
     if path.exists() and not path.is_dir():

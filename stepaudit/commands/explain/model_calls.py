@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stepaudit.audit.work import FORWARD, WITH_GRADIENT
 from stepaudit.layers import hooked
 
-FORWARD, WITH_GRADIENT = 1, 3  # a backward pass costs as much as two forward ones
 CALLS_BETWEEN_LOOKS = 20  # on a GPU, which has to be waited for
 
 Observer = Callable[[int, float | None], None]
@@ -25,7 +25,8 @@ def observed(model: nn.Module, target: int | None, observer: Observer) -> Iterat
     Args:
         target: class of the probability, the mean over the clips of a call; None for no probability.
         observer: gets the forward passes so far, one a clip, one with its gradient counting as three. Called
-            after every call of the model on a CPU, and after every 20th on a GPU, which a number makes wait.
+            after every call of the model on a CPU, and after every 20th on a GPU, because reading a number waits for
+            the GPU.
     """
     passes, calls = 0, 0
 

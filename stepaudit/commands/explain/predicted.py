@@ -12,7 +12,7 @@ from stepaudit.store import schema
 def prediction_rows(
     clip_id: str, model: str, classes: Sequence[str], logits: Tensor, targets: Tensor | None
 ) -> list[dict]:
-    """The row of the table `predictions`.
+    """A list with the one row of the table `predictions`; columns that do not apply are None.
 
     Args:
         classes: names of the model's classes, K.

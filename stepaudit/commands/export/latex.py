@@ -83,7 +83,7 @@ def _table_row(cells: Any) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    if cell.style == "same":
+    if cell.style == "repeated":
         return ""
     interval = rf" {{\small [{', '.join(map(escaped, cell.interval.split(' to ')))}]}}" if cell.interval else ""
     return escaped(cell.text) + interval

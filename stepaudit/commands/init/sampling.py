@@ -56,7 +56,10 @@ def choose(survey: Survey, budget: Budget, out: Path) -> tuple[Listing | None, d
 
 
 def _listing(survey: Survey, limits: dict[str, int], path: Path) -> Listing:
-    """Every video with its split, or `unused`."""
+    """Draw at most `limits[split]` videos of each class and split.
+
+    The CSV lists every video with its split, or `unused`.
+    """
     videos = {row["video_id"]: (row["label"], row["split"]) for row in survey.segments}
     members = defaultdict(list)
     for name, key in videos.items():

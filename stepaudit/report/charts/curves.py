@@ -21,8 +21,8 @@ def training(rows: Sequence[dict], looks: Looks) -> Chart | None:
     def layers(visible: Sequence[dict]) -> list[alt.Chart]:
         scale = alt.Scale(domain=["validation", "training"], range=list(map(list, DASHES[:2])))  # also of one alone
         dashes = alt.StrokeDash("views:N", title=None, scale=scale)
-        shared, picked = base(visible, looks, "model", x, _percent("percent", "accuracy, %"))
-        accuracy = shared.mark_line(strokeWidth=2).encode(strokeDash=dashes).add_params(picked)
+        shared, selection = base(visible, looks, "model", x, _percent("percent", "accuracy, %"))
+        accuracy = shared.mark_line(strokeWidth=2).encode(strokeDash=dashes).add_params(selection)
         best = shared.mark_point(size=80, filled=True, opacity=1).transform_filter("datum.kept")
         return [accuracy, shaped(best, looks, visible, "model"), hover(shared, tooltip)]
 
@@ -50,14 +50,14 @@ def minimum_ratio(rows: Sequence[dict], looks: Looks, largest_ratio: float) -> C
     tooltip += tips(left_censored=("of these, may need less", "d"), right_censored=("clips that need more", "d"))
 
     def layers(visible: Sequence[dict]) -> list[alt.Chart]:
-        shared, picked = base(visible, looks, "model", x, _percent("percent", "clips for which it suffices, %"))
+        shared, selection = base(visible, looks, "model", x, _percent("percent", "clips for which it suffices, %"))
         dashes = _dashes(visible, "method" if len({row["method"] for row in visible}) > 1 else "model")
         band = shared.mark_area(interpolate="step-after", fillOpacity=0.13)
         steps = shared.mark_line(interpolate="step-after", strokeWidth=2).encode(strokeDash=dashes)
         ticks = shared.mark_tick(thickness=2, height=10, opacity=1).transform_filter("datum.right_censored > 0")
         less = shared.mark_point(shape="triangle-left", size=28, filled=False, strokeWidth=1)
         less = less.transform_filter("datum.left_censored > 0")
-        seen = [band.encode(y=alt.Y("low:Q"), y2="high:Q"), steps.add_params(picked), ticks, less]
+        seen = [band.encode(y=alt.Y("low:Q"), y2="high:Q"), steps.add_params(selection), ticks, less]
         return [*seen, hover(shared, tooltip)]
 
     return chart("minimum-ratio", "min_ratio", title, rows, layers, panels=["dataset", "bound"])

@@ -13,28 +13,28 @@ FEW_TICKS = alt.Axis(grid=False, tickCount=5)
 
 def base(rows: Sequence[dict], looks: Looks, kind: str, x: alt.X, y: alt.Y) -> tuple[alt.Chart, alt.Parameter]:
     """The shared encoding of lines, and the parameter of the legend's selection. `kind`: `method` or `model`."""
-    picked = alt.selection_point(name="picked", fields=[kind], bind="legend")
+    selection = alt.selection_point(name="picked", fields=[kind], bind="legend")
     scales = looks.scales(kind, {row[kind] for row in rows})
     shared = alt.Chart().encode(
         x=x,
         y=y,
         color=alt.Color(f"{kind}:N", title=None, scale=scales["colour"]),
         detail=[f"{key}:N" for key in ("views", "method", "contender", "unit", "metric") if key in rows[0]],
-        opacity=alt.condition(picked, alt.value(1), alt.value(0.12)),
+        opacity=alt.condition(selection, alt.value(1), alt.value(0.12)),
     )
-    return shared, picked
+    return shared, selection
 
 
 def curves(
     rows: Sequence[dict], looks: Looks, x: alt.X, y: alt.Y, tooltip: Sequence[alt.Tooltip], *, form: str = ".1f"
 ) -> list[alt.Chart]:
     """A line for each method, with a shape of its own at each point."""
-    shared, picked = base(rows, looks, "method", x, y)
+    shared, selection = base(rows, looks, "method", x, y)
     scales = looks.scales("method", {row["method"] for row in rows})
     dashes = alt.StrokeDash("method:N", title=None, scale=scales["dash"])
     points = shared.mark_point(size=32, filled=True, opacity=1).transform_calculate(interval=interval(form=form))
     points = shaped(points, looks, rows, "method").encode(tooltip=list(tooltip))
-    return [shared.mark_line(strokeWidth=1.8).encode(strokeDash=dashes).add_params(picked), points]
+    return [shared.mark_line(strokeWidth=1.8).encode(strokeDash=dashes).add_params(selection), points]
 
 
 def shaped(marks: alt.Chart, looks: Looks, rows: Sequence[dict], kind: str) -> alt.Chart:

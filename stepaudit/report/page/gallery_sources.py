@@ -170,7 +170,9 @@ def failures(connection: DuckDBPyConnection) -> tuple[list[dict], int]:
 
 
 def shown_maps(rows: Iterable[dict], choices: Sequence[dict]) -> list[dict]:
-    """For each model and method the map that a rule chose, or else the one with the ratio nearest to `RATIO`.
+    """The maps to show for each model and method, without repeats.
+
+    Those nearest to the chosen (ratio, seed), or to `RATIO` where no choice names one.
 
     Args:
         rows: of `maps`, those of one clip, in the order of models and methods.

@@ -169,5 +169,5 @@ def _cell(record: dict, name: str, numeric: bool, repeated: bool, seen: set[tupl
     kind = FILTERS.get(name, "") if isinstance(value, str) else ""
     first = bool(kind) and (kind, value) not in seen
     seen.add((kind, value if kind else ""))
-    style = "same" if repeated else "long" if len(str(value)) > LONG else ""
+    style = "repeated" if repeated else "long" if len(str(value)) > LONG else ""
     return Cell(shown(value), style=style, filter=kind, name=value if kind else "", stop=first)

@@ -151,13 +151,16 @@ def _tests(differences: Sums, draws: int) -> list[dict]:
     return [dict(zip(names, row, strict=True)) for row in zip(*(column.tolist() for column in values), strict=True)]
 
 
-def _intervals(sums: Sums, least: int | None) -> list[dict]:
-    """Value, interval, clips and frames of each column; columns with the same clips are resampled together."""
+def _intervals(sums: Sums, smallest_value: int | None) -> list[dict]:
+    """Ratio, 95 % interval, and counts of clips and frames, for each column.
+
+    Columns observed on the same clips share resamples.
+    """
     rows: list[dict] = [{} for _ in range(sums.parts.shape[1])]
     for columns in cells.alike(sums.wholes > 0):
         clips = sums.wholes[:, columns[0]] > 0
         chosen = np.ix_(clips, columns)
-        estimate = ratio_intervals(sums.parts[chosen], sums.wholes[chosen], least=least)
+        estimate = ratio_intervals(sums.parts[chosen], sums.wholes[chosen], smallest_value=smallest_value)
         each = zip(estimate.value.tolist(), _known(estimate.low), _known(estimate.high), estimate.way, strict=True)
         for column, values in zip(columns, each, strict=True):
             counts = {"clips": int(sums.clips[:, column].sum()), "frames": int(sums.frames[:, column].sum())}

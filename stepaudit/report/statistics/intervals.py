@@ -34,7 +34,7 @@ class Intervals:
 
 
 def ratio_intervals(
-    parts: Array, wholes: Array, *, least: float | None = None, seed: int = 0, resamples: int = RESAMPLES
+    parts: Array, wholes: Array, *, smallest_value: float | None = None, seed: int = 0, resamples: int = RESAMPLES
 ) -> Intervals:
     """Ratio of sums over clips, such as hits over frames, with its 95 % interval, clips the sampling unit.
 
@@ -45,17 +45,18 @@ def ratio_intervals(
     clips near 0 or 1. Two limits: differences of two methods that agree on most clips are covered in 99 %, and a mean
     with a long tail (lognormal, σ 0.8) in 90 % with fewer than 30 clips.
 
-    What is known to lie in [0, 1] (`least` 0), or is the difference of two such (`least` -1), has an interval that is
-    no wider than Wilson's (Newcombe's, of a difference) with a clip as one observation, as if all its frames were
-    equal; that also stands in where more than 5 % of the draws have no spread. Anything else has no interval there:
-    where all clips are alike, or all but a few, or there is one, they do not say how much others would differ.
+    What is known to lie in [0, 1] (`smallest_value` 0), or is the difference of two such (`smallest_value` -1), has an
+    interval that is no wider than Wilson's (Newcombe's, of a difference) with a clip as one observation, as if all its
+    frames were equal; that also stands in where more than 5 % of the draws have no spread. Anything else has no
+    interval there: where all clips are alike, or all but a few, or there is one, they do not say how much others would
+    differ.
 
     Of more than `UNITS` clips, so many groups are drawn (`in_groups`): the same interval but for 2 % of its width.
 
     Args:
         parts: [N, k], sum of the values of each of N clips, for k columns.
         wholes: [N, k], frames (or their weights) that the sums are over; greater than 0.
-        least: the least a value of one frame can be, 0 or -1, its greatest being 1; None if that is not known.
+        smallest_value: that one frame can have, 0 or -1, if the greatest is 1; None if that is not known.
 
     Returns:
         k values; all NaN without clips.
@@ -67,10 +68,10 @@ def ratio_intervals(
         margin = _bootstrap_margin(residuals, in_groups(wholes), seed, resamples)
         finite = np.isfinite(margin)
         low[finite], high[finite] = (value - margin)[finite], (value + margin)[finite]
-    if least is None or not len(parts):
+    if smallest_value is None or not len(parts):
         return Intervals(value, low, high, [None if np.isnan(x) else "bootstrap-t" for x in low])
-    low, high = np.maximum(low, least), np.minimum(high, 1)
-    whole_low, whole_high = _of_whole_clips(parts, wholes, least)
+    low, high = np.maximum(low, smallest_value), np.minimum(high, 1)
+    whole_low, whole_high = _of_whole_clips(parts, wholes, smallest_value)
     chosen = np.isnan(low) | (high - low > whole_high - whole_low)
     way: list[str | None] = ["wilson" if each else "bootstrap-t" for each in chosen]
     return Intervals(value, np.where(chosen, whole_low, low), np.where(chosen, whole_high, high), way)
@@ -239,7 +240,7 @@ def _counts(clips: int, batch: int, seed: int, resamples: int) -> list[Array]:
     return counts
 
 
-def _of_whole_clips(parts: Array, wholes: Array, least: float) -> tuple[Array, Array]:
+def _of_whole_clips(parts: Array, wholes: Array, smallest_value: float) -> tuple[Array, Array]:
     """Wilson's interval as if all frames of a clip were equal; of differences, Newcombe's (1998, method 10).
 
     Clips of unequal length count as so many equal ones (Kish 1965).
@@ -247,10 +248,10 @@ def _of_whole_clips(parts: Array, wholes: Array, least: float) -> tuple[Array, A
     total = wholes.sum(axis=0)
     size = total**2 / (wholes**2).sum(axis=0)
     more, less = np.maximum(parts, 0).sum(axis=0) / total, np.maximum(-parts, 0).sum(axis=0) / total
-    if least == 0:
+    if smallest_value == 0:
         return wilson(more, size)
     low, high = difference_interval(*(Intervals(share, *wilson(share, size), []) for share in (more, less)))
-    return np.maximum(low, least), np.minimum(high, 1)
+    return np.maximum(low, smallest_value), np.minimum(high, 1)
 
 
 def _all_signs(clips: int) -> Iterator[Array]:

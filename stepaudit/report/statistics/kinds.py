@@ -29,7 +29,7 @@ CUE_PROPERTIES = {
     "borders": 0,
     "still_edges": 0,
     "source_pixels": None,
-}  # of no action; their least
+}  # of no action; their smallest values
 CONFOUNDED = ("box_share", "off_object")  # the box is part of the measure
 DRAWS_A_QUESTION = 50  # so that Holm's correction of many questions can still reject
 
@@ -80,28 +80,34 @@ def _cue_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[dict]:
         clips = _columns(connection, sql, place)
         is_shared = len(np.unique(clips["stretch"])) < len(clips["stretch"])
         draws = _draws_for(len(np.unique(clips["label"])) * len(CUE_PROPERTIES))
-        for name, least in CUE_PROPERTIES.items():
+        for name, smallest_value in CUE_PROPERTIES.items():
             values, _, wholes, labels = _videos(clips, name, name)
             if len(np.unique(midranks(values, np.zeros(len(values))))) > 1:
                 for label in np.unique(labels):
                     if is_shared:
                         values, _, wholes, labels = _videos(_without_further_labels(clips, label), name, name)
-                    yield {**place, "property": name, **_cue(values, wholes, labels, label, least, draws)}
+                    yield {
+                        **place,
+                        "property": name,
+                        **_class_cue(values, wholes, labels, label, smallest_value, draws),
+                    }
 
 
-def _cue(values: Array, wholes: Array, labels: np.ndarray, label: str, least: int | None, draws: int) -> dict:
-    """Area under the ROC curve of a property that is to tell a class [videos], with means of either side."""
-    own, alone = labels == label, np.zeros(len(values))
+def _class_cue(
+    values: Array, wholes: Array, labels: np.ndarray, label: str, smallest_value: int | None, draws: int
+) -> dict:
+    """Separation of one class from the others by a property: ROC AUC over videos, and its mean on either side."""
+    own, one_group = labels == label, np.zeros(len(values))
     count, others = own.sum(), (~own).sum()
-    above = len(values) * midranks(values, alone)[own].sum() - count**2 / 2
+    u = len(values) * midranks(values, one_group)[own].sum() - count**2 / 2  # Mann–Whitney U
     return {
         "label": label,
         "clips": int(wholes[own].sum()),
         "videos": int(count),
-        **_mean("own", (values * wholes)[own], wholes[own], least),
-        **_mean("others", (values * wholes)[~own], wholes[~own], least),
-        "auc": above / (count * others) if others else None,
-        "p": p_value(values, own.astype(float), alone, draws=draws),
+        **_mean("own", (values * wholes)[own], wholes[own], smallest_value),
+        **_mean("others", (values * wholes)[~own], wholes[~own], smallest_value),
+        "auc": u / (count * others) if others else None,
+        "p": p_value(values, own.astype(float), one_group, draws=draws),
     }
 
 
@@ -122,9 +128,9 @@ def _videos(clips: Clips, name: str, outcome: str) -> tuple[Array, Array, Array,
     return values[each] / wholes[each], parts[each].astype(float), wholes[each], labels[known][first]
 
 
-def _mean(name: str, parts: Array, wholes: Array, least: int | None) -> dict:
+def _mean(name: str, parts: Array, wholes: Array, smallest_value: int | None) -> dict:
     """Columns of a mean over clips and its 95 % interval, resampled by video; None where they are not known."""
-    mean = ratio_intervals(parts[:, None], wholes[:, None], least=least)
+    mean = ratio_intervals(parts[:, None], wholes[:, None], smallest_value=smallest_value)
     ends = {"": mean.value, "_low": mean.low, "_high": mean.high}
     return {name + end: float(value[0]) if np.isfinite(value[0]) else None for end, value in ends.items()}
 

@@ -29,7 +29,7 @@ from stepaudit.report.statistics.intervals import (
 )
 from stepaudit.report.statistics.medians import median_interval
 
-LEAST = {"share": 0, "difference": -1, "number": None}
+SMALLEST_VALUES = {"share": 0, "difference": -1, "number": None}
 UNITS = "sampling_units"  # a view that estimates are made with
 ANY_UNIT = f"select count(*) > 0 from {UNITS} where unit != clip_id"
 WHOLE = 'sum("{0}".whole) filter ("{0}"."{1}" is not null) as "{0} whole"'
@@ -48,37 +48,54 @@ def _estimated(connection: duckdb.DuckDBPyConnection, view: str, by_unit: bool) 
     described = connection.execute(f"describe {view}").fetchall()
     kinds = {name: kind[7:].split()[0].strip('"') for name, kind, *_ in described if kind[:7] == "STRUCT("}
     keys = [name for name, *_ in described if name != "clip_id" and name not in kinds]
-    rows = connection.sql(_grouped(view, keys, kinds, by_unit)).to_arrow_table()
-    table = rows.select([*keys, "clips_asked"])
+    table, groups, values = _sums_by_key(connection, view, keys, kinds, by_unit)
     for name, kind in kinds.items():
-        parts, wholes = (_flat(rows[column]) for column in (name, f"{name} whole"))
-        groups = _group_numbers(rows[name])
-        counts = _flat(rows[f"{name} clips"]) if by_unit else np.isfinite(parts)
-        clips = np.bincount(groups, counts, minlength=len(rows)).astype(int)
+        parts, wholes = values[name], values[f"{name} whole"]
+        counts = values[f"{name} clips"] if by_unit else np.isfinite(parts)
+        clips = np.bincount(groups, counts, minlength=len(table)).astype(int)
         one = "share" if by_unit and kind == "answer" else kind
-        estimate = _over_groups(one, parts, wholes, groups, len(rows))
+        estimate = _over_groups(one, parts, wholes, groups, len(table))
         columns = {"": estimate.value, "_low": estimate.low, "_high": estimate.high}
         if "family" in keys and kind == "answer":
-            columns["_p"] = _sign_tests(parts, wholes, groups, len(rows))
-            columns["_p_holm"] = _corrected(columns["_p"], rows["family"].to_pylist())
-        for end, values in columns.items():
-            table = table.append_column(name + end, pa.array(values, mask=~np.isfinite(values)))
+            columns["_p"] = _sign_tests(parts, wholes, groups, len(table))
+            columns["_p_holm"] = _corrected(columns["_p"], table["family"].to_pylist())
+        for end, numbers in columns.items():
+            table = table.append_column(name + end, pa.array(numbers, mask=~np.isfinite(numbers)))
         table = table.append_column(f"{name}_clips", pa.array(clips))
     return table
 
 
-def _grouped(view: str, keys: list[str], kinds: dict[str, str], by_unit: bool) -> str:
-    """SQL for a row per key, with lists over clips of each column's parts and wholes, NULL where there is none."""
+def _sums_by_key(
+    connection: duckdb.DuckDBPyConnection, view: str, keys: list[str], kinds: dict[str, str], by_unit: bool
+) -> tuple[pa.Table, np.ndarray, dict[str, Array]]:
+    """Numerator and denominator of each estimated column for each sampling unit, and the group each unit belongs to.
+
+    A sampling unit is a clip, or a video if `by_unit`.
+
+    Args:
+        keys: columns that name the groups.
+        kinds: the macro that made each column (`share`, `median`, …), by column name.
+
+    Returns:
+        a row per group with its keys and `clips_asked`; the row number of each unit's group [N], whose order never
+        differs; and values by key [N], NaN where there is none: `x` and `x whole` for each column `x`, and `x clips`
+        (their number) if `by_unit`.
+    """
     by = ", ".join(f'"{key}"' for key in keys)
     sums = ", ".join(f'sum("{name}"."{kind}") as "{name}", {WHOLE.format(name, kind)}' for name, kind in kinds.items())
-    clips = f"select {by}, clip_id, {sums} from {view} group by all"
+    drawn = f"select {by}, clip_id, {sums} from {view} group by all"
     names = [column for name in kinds for column in (name, f"{name} whole")]
-    count = "count(*)::int"
+    clips = "count(*)::int"
     if by_unit:
-        clips, count = _of_units(clips, by, kinds, "dataset" in keys), 'sum("clips of a unit")::int'
+        drawn, clips = _of_units(drawn, by, kinds, "dataset" in keys), 'sum("clips of a unit")::int'
         names += [f"{name} clips" for name in kinds]
-    lists = ", ".join(f'list("{name}" order by clip_id) as "{name}"' for name in names)
-    return f"select {by}, {count} as clips_asked, {lists} from ({clips}) group by all order by {by}"
+    connection.execute(f"create or replace temp table drawn as {drawn}")
+    counted = f"select {by}, {clips} as clips_asked, count(*) as drawn from drawn group by all order by {by}"
+    rows = connection.sql(counted).to_arrow_table()
+    columns = ", ".join(f'"{name}"::double as "{name}"' for name in names)
+    values = connection.sql(f"select {columns} from drawn order by {by}, clip_id").to_arrow_table()
+    groups = np.repeat(np.arange(len(rows)), rows["drawn"].to_numpy())
+    return rows.drop_columns("drawn"), groups, {name: _numbers(values[name]) for name in names}
 
 
 def _of_units(clips: str, by: str, kinds: dict[str, str], has_dataset: bool) -> str:
@@ -97,14 +114,9 @@ def _of_units(clips: str, by: str, kinds: dict[str, str], has_dataset: bool) -> 
     return f'select {alike}, count(*) as "clips of a unit", {columns} {grouped}'
 
 
-def _flat(column: pa.ChunkedArray) -> Array:
-    """All numbers of a column of lists; NaN for NULL."""
-    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(float)
-
-
-def _group_numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """Row number of each number of a column of lists."""
-    return np.repeat(np.arange(len(column)), np.diff(column.combine_chunks().offsets.to_numpy()))
+def _numbers(column: pa.ChunkedArray) -> Array:
+    """All numbers of a column; NaN for NULL."""
+    return column.to_numpy().astype(float)
 
 
 def _over_groups(kind: str, parts: Array, wholes: Array, groups: np.ndarray, count: int) -> Intervals:
@@ -135,13 +147,13 @@ def _estimate(kind: str, parts: Array, wholes: Array) -> Intervals:
         value, low, high = np.transpose([_contrast(*column) for column in zip(parts.T, wholes.T, strict=True)])
         return Intervals(value, low, high, [])
     with np.errstate(divide="ignore", invalid="ignore"):  # a sum of wholes that is 0: no value
-        return ratio_intervals(parts, wholes, least=LEAST[kind])
+        return ratio_intervals(parts, wholes, smallest_value=SMALLEST_VALUES[kind])
 
 
 def _contrast(values: Array, own: Array) -> tuple[float, float, float]:
     """Mean over one's own clips less that over the others [N], with its interval; NaN if there are none of either."""
     chosen = (values[own == 1, None], values[own == 0, None])
-    first, second = (ratio_intervals(each, np.ones_like(each), least=-1) for each in chosen)
+    first, second = (ratio_intervals(each, np.ones_like(each), smallest_value=-1) for each in chosen)
     low, high = difference_interval(first, second)
     return (first.value - second.value)[0], low[0], high[0]
 
@@ -150,8 +162,8 @@ def _sign_tests(parts: Array, wholes: Array, groups: np.ndarray, count: int) -> 
     """p values of answers in each group against one half; an observation is what most of its clips answer."""
     with np.errstate(invalid="ignore"):
         share = parts / wholes
-    fewer, more = (np.bincount(groups[side], minlength=count) for side in (share > 0.5, share < 0.5))
-    return np.array([sign_test(*counts) for counts in zip(fewer.tolist(), more.tolist(), strict=True)])
+    less, more = (np.bincount(groups[side], minlength=count) for side in (share < 0.5, share > 0.5))
+    return np.array([sign_test(*counts) for counts in zip(less.tolist(), more.tolist(), strict=True)])
 
 
 def _corrected(p: Array, families: list) -> Array:

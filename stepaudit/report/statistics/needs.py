@@ -41,10 +41,10 @@ def make(connection: duckdb.DuckDBPyConnection) -> list[tuple[Table, pa.Table]]:
     """Tables with their rows, from the views of `reports/_views_needs.sql`."""
     clips = records(connection, CLIPS)
     made = {
-        ESTIMATES: [row for some in _models(clips) for row in _estimates(some)],
-        MEDIANS: [row for some in _models(clips) for row in _medians(some)],
+        ESTIMATES: [row for some in _models(clips) for row in _estimates(*some)],
+        MEDIANS: [row for some in _models(clips) for row in _medians(*some)],
         COMPARISONS: [row for some in _groups(clips, "dataset", "method") for row in _comparisons(some)],
-        READINGS: [row for some in _models(clips) for row in _readings(some)],
+        READINGS: [row for some in _models(clips) for row in _readings(*some)],
         CURVES: [_curve_mean(row) for row in records(connection, POINTS)],
     }
     return [(table, pa.Table.from_pylist(rows, _schema(table))) for table, rows in made.items()]
@@ -69,35 +69,34 @@ def _models(rows: Rows) -> Iterator[tuple[dict, list[dict]]]:
                 yield names | {"answers": answers}, clips
 
 
-def _estimates(of: tuple[dict, list[dict]]) -> Iterator[dict]:
-    keys, rows = of
-    own = [row for row in rows if row["log2_ratio"] is not None]
-    random, other = (_rows_with(own, name) for name in ("excess", "specificity"))
-    moved = _rows_with(rows, "elsewhere_share")
+def _estimates(keys: dict, rows: Rows) -> Iterator[dict]:
+    """One row of `need_estimates` (columns: `need_tables.ESTIMATES`) for the clips of one model and method."""
+    needing = [row for row in rows if row["log2_ratio"] is not None]
+    with_random, with_runner_up = (_rows_with(needing, name) for name in ("excess", "specificity"))
+    with_moved = _rows_with(rows, "elsewhere_share")
     yield {
         **keys,
         "clips": len(rows),
         "classes": len(np.unique(_labels(rows))),
         "search": ", ".join(sorted({row["search"] for row in rows})),
         **_columns("vacuous", _share(_values(rows, "vacuous"), rows)),
-        **_columns("need", _clamped(_mean(own, "log2_ratio"), -np.inf, 0), power=True, counted=True),
-        **_columns("random", _clamped(_mean(random, "random_log2_ratio"), -np.inf, 0), power=True),
-        **_columns("runner_up", _clamped(_mean(other, "runner_up_log2_ratio"), -np.inf, 0), power=True),
-        **_columns("excess", _mean(random, "excess"), counted=True),
-        **_columns("specificity", _mean(other, "specificity"), counted=True),
-        **_columns("own_less", _share((_values(other, "specificity") > 0).astype(float), other)),
-        **_columns("elsewhere", _clamped(_mean(moved, "elsewhere_share"), 0, 1), counted=True),
+        **_columns("need", _clamped(_mean(needing, "log2_ratio"), -np.inf, 0), power=True, counted=True),
+        **_columns("random", _clamped(_mean(with_random, "random_log2_ratio"), -np.inf, 0), power=True),
+        **_columns("runner_up", _clamped(_mean(with_runner_up, "runner_up_log2_ratio"), -np.inf, 0), power=True),
+        **_columns("excess", _mean(with_random, "excess"), counted=True),
+        **_columns("specificity", _mean(with_runner_up, "specificity"), counted=True),
+        **_columns("own_less", _share((_values(with_runner_up, "specificity") > 0).astype(float), with_runner_up)),
+        **_columns("elsewhere", _clamped(_mean(with_moved, "elsewhere_share"), 0, 1), counted=True),
     }
 
 
-def _medians(of: tuple[dict, list[dict]]) -> Iterator[dict]:
-    """Rows of medians of the minimum ratio, by what was asked and level."""
-    keys, rows = of
-    own = [row for row in rows if not row["vacuous"]]
+def _medians(keys: dict, rows: Rows) -> Iterator[dict]:
+    """Rows of `need_medians` for the clips of one model and method: a row for each piece asked for and each level."""
+    needing = [row for row in rows if not row["vacuous"]]
     known = {
-        "own": own,
-        "runner_up": [row for row in own if row["runner_up_vacuous"] is False],
-        "random": _rows_with(own, "random_ratio"),
+        "own": needing,
+        "runner_up": [row for row in needing if row["runner_up_vacuous"] is False],
+        "random": _rows_with(needing, "random_ratio"),
     }
     for asked, level in product(known, LEVELS):
         if known[asked] and (asked != "random" or level == min(LEVELS)):
@@ -117,7 +116,7 @@ def _bracketed_median(low: Array, high: Array, rows: Rows, step: int = 0) -> lis
     """Median of the rows' values in brackets (low, high], and its interval; None where it is open.
 
     Args:
-        step: 1 for whole numbers, of which `low` + 1 is the least that is possible.
+        step: 1 for whole numbers, of which `low` + 1 is the smallest possible.
     """
     (low, labels), (high, _) = _unit_values(low, rows), _unit_values(high, rows)
     octaves = np.log2(np.maximum(np.where(np.isfinite(high), high, 1), 1e-6))
@@ -125,8 +124,8 @@ def _bracketed_median(low: Array, high: Array, rows: Rows, step: int = 0) -> lis
     return [float(value) if np.isfinite(value) else None for value in (brackets.median(low, high), *ends)]
 
 
-def _readings(of: tuple[dict, list[dict]]) -> Iterator[dict]:
-    keys, rows = of
+def _readings(keys: dict, rows: Rows) -> Iterator[dict]:
+    """Rows of `need_readings` for the clips of one model and method."""
     for reading in ("frames", "tube", "disjoint"):
         known = [row for row in rows if row[COLUMN[reading]] is not None]
         if known:
@@ -190,7 +189,7 @@ def _pair(both: Sequence[tuple[dict, dict]]) -> dict:
 
 def _difference_of_shares(differences: Array, labels: np.ndarray) -> dict:
     """Paired difference of shares: the wider of the interval that knows no classes and of that which does."""
-    plain = ratio_intervals(differences[:, None], np.ones((len(differences), 1)), least=-1)
+    plain = ratio_intervals(differences[:, None], np.ones((len(differences), 1)), smallest_value=-1)
     known = classes.mean(differences, labels)
     low, high = float(plain.low[0]), float(plain.high[0])
     if known.low is not None and known.high is not None:
@@ -230,9 +229,10 @@ def _unit_values(values: Array, rows: Rows) -> tuple[Array, np.ndarray]:
     return np.bincount(numbers, values) / np.bincount(numbers), _labels(rows)[first]
 
 
-def _clamped(estimate: Estimate, least: float, most: float) -> Estimate:
+def _clamped(estimate: Estimate, smallest_value: float, greatest_value: float) -> Estimate:
     """The estimate with an interval within what is possible."""
-    low, high = (None if end is None else min(most, max(least, end)) for end in (estimate.low, estimate.high))
+    ends = (estimate.low, estimate.high)
+    low, high = (None if end is None else min(greatest_value, max(smallest_value, end)) for end in ends)
     return replace(estimate, low=low, high=high)
 
 
