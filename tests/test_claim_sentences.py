@@ -573,6 +573,9 @@ AUDITS = {
     "more clips": lambda at: compared(at, {}, {}, more_of_b=["new"]),
     "nothing missing": finished_pair,
     "sizes apart": sizes_apart,
+    "other map classes": lambda at: compared(
+        at, {"maps": [map_row("c0", GRID, target_name="x")]}, {"maps": [map_row("c0", GRID, target_name="y")]}
+    ),
     "maps": lambda at: compared(
         at, {"maps": [map_row("c0", GRID)]}, {"maps": [map_row("c0", GRID)], "predictions": [answer("c1", 0.9, **NAN)]}
     ),
@@ -918,6 +921,11 @@ SAID = [  # words of the sentence, an audit where it must be said, and one where
     ("minimum ratios left out: `preserve.share` differs", "other share", "other grid"),
     ("minimum ratios were searched on different grids (`preserve.grid`, `tolerance`)", "other grid", "other share"),
     ("left out: 1 only in B (new)", "more clips", "worse"),
+    (
+        "maps of 'grad_cam' and their metrics leave out 1 clip on which they explain different classes in A and B",
+        "other map classes",
+        "maps",
+    ),
     ("A 0.90 for x (right)", "newly wrong", "newly right"),
     ("A 0.90 for x (says y)", "newly right", "newly wrong"),
     ("a* (step probability): A 0.1, B more than 0.7", "unlike", "newly wrong"),
