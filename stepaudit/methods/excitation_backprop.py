@@ -45,9 +45,8 @@ def attribute(
             f"{type(model).__name__} names no activation_layer, at which EB-R ends; set the model's `layer:`"
         )
     # A clip alone, because a layer of single frames may take those of several in any order.
-    alone = [slice(row, row + 1) for row in range(len(clips))]
-    each = [winning_probabilities(model, layer, clips[row], targets[row], contrastive) for row in alone]
-    probabilities = torch.cat(each)
+    pairs = zip(clips.split(1), targets.split(1), strict=True)
+    probabilities = torch.cat([winning_probabilities(model, layer, *pair, contrastive) for pair in pairs])
     return Maps(scaled(rectified(probabilities.sum(dim=2))), "trilinear", clips.shape[-3:])
 
 

@@ -42,8 +42,8 @@ def attribute(
         raise NotApplicableError(
             f"{type(model).__name__} names no activation_layer, which Grad-CAM reads; set the model's `layer:`"
         )
-    alone = [slice(row, row + 1) for row in range(len(clips))]
-    maps = torch.cat([_clip_map(model, layer, clips[row], targets[row], score) for row in alone])
+    pairs = zip(clips.split(1), targets.split(1), strict=True)
+    maps = torch.cat([_clip_map(model, layer, clip, target, score) for clip, target in pairs])
     return Maps(scaled(maps), "trilinear", clips.shape[-3:])
 
 

@@ -1,4 +1,4 @@
-"""What is equal is ordered by a rule: neither the order of rows nor the last digits of a mean decide."""
+"""Equal values are ordered by name; the order of rows and rounding decide nothing."""
 
 import random
 
